@@ -1,0 +1,1 @@
+"""The world: databases, sockets, clients, key files. The only place, with the node, that does I/O."""

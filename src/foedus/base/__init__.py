@@ -1,0 +1,1 @@
+"""Values that everything shares: canonical bytes, ids, clocks, limits and errors. No I/O."""

@@ -1,0 +1,1 @@
+"""Who? Identity records and their branches, recovery keys, DIDs, and the manifest. No I/O."""

@@ -1,0 +1,145 @@
+"""The bodies of version 1, by kind (docs/protocol.md, section 3)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, NamedTuple, TypeAlias
+
+from msgspec import Meta, Struct
+
+from foedus.base.limits import CUTS_MAX, NAME_MAX, TEXT_MAX
+from foedus.log.event import Id, Signature
+
+Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=NAME_MAX)]
+Did: TypeAlias = Annotated[str, Meta(pattern=r"\Adid:key:z6Mk[1-9A-HJ-NP-Za-km-z]{44}\Z")]
+
+
+class Cut(NamedTuple):
+    """The last event of a chain that stays in force."""
+
+    chain: Id
+    seq: Annotated[int, Meta(ge=0, lt=1 << 53)]
+    id: Id
+
+
+Cuts: TypeAlias = Annotated[tuple[Cut, ...], Meta(max_length=CUTS_MAX)]
+
+
+class _Body(Struct, frozen=True, forbid_unknown_fields=True):
+    pass
+
+
+class EpochOpen(_Body, frozen=True):
+    """``epoch.open``: this node takes the stream up in a new epoch; the event's ``prev`` is the cut."""
+
+
+class Checkpoint(_Body, frozen=True):
+    """``checkpoint``: a statement under both signatures of the epoch."""
+
+    statement: bytes
+    ed25519: Signature
+    mldsa65: Annotated[bytes, Meta(min_length=3309, max_length=3309)]
+
+
+class NodeProfile(_Body, frozen=True):
+    """``node.profile``: public facts."""
+
+    name: Name
+    endpoints: Annotated[tuple[Annotated[str, Meta(max_length=512)], ...], Meta(max_length=8)]
+
+
+class DeviceEnrol(_Body, frozen=True):
+    """``device.enrol``: a key speaks for a participant."""
+
+    did: Did
+    node: Id
+    kind: Literal["human", "agent"]
+    name: Name
+    custody: Literal["device", "node"]
+    device: Id
+    possession: Signature | None
+    recovery: Id | None
+
+
+class DeviceRevoke(_Body, frozen=True):
+    """``device.revoke``: a key no longer speaks; cuts for each chain that it touched."""
+
+    device: Id
+    cuts: Cuts
+
+
+class RoomCreate(_Body, frozen=True):
+    """``room.create``: SHA-256 of its bytes is the room's id."""
+
+    host: Id
+    name: Name
+    random: Id
+
+
+class MemberAdd(_Body, frozen=True):
+    """``member.add``: a participant, or (null) all of a node's, is a member; events up to ``heads`` stay out."""
+
+    node: Id
+    participant: Did | None
+    heads: Cuts
+
+
+class MemberRemove(_Body, frozen=True):
+    """``member.remove``: withdraws the memberships before it; beyond ``cuts`` their events are rejected."""
+
+    node: Id
+    participant: Did | None
+    cuts: Cuts
+
+
+class MessageText(_Body, frozen=True):
+    """``message.text``: what someone said."""
+
+    text: Annotated[str, Meta(max_length=TEXT_MAX)]
+
+
+class RoomLeave(_Body, frozen=True):
+    """``room.leave``: this node asks the host to remove it."""
+
+
+class AgreementSign(_Body, frozen=True):
+    """``agreement.sign``: the document in force, with the signatures of both nodes."""
+
+    agreement: bytes
+    signatures: tuple[Signature, Signature]
+
+
+class AgreementEnd(_Body, frozen=True):
+    """``agreement.end``: one side ends it; ``agreement`` is SHA-256 of the document."""
+
+    agreement: Id
+
+
+Body: TypeAlias = (
+    EpochOpen
+    | Checkpoint
+    | NodeProfile
+    | DeviceEnrol
+    | DeviceRevoke
+    | RoomCreate
+    | MemberAdd
+    | MemberRemove
+    | MessageText
+    | RoomLeave
+    | AgreementSign
+    | AgreementEnd
+)
+
+SHAPES: dict[str, type[Body]] = {
+    "epoch.open": EpochOpen,
+    "checkpoint": Checkpoint,
+    "node.profile": NodeProfile,
+    "device.enrol": DeviceEnrol,
+    "device.revoke": DeviceRevoke,
+    "room.create": RoomCreate,
+    "member.add": MemberAdd,
+    "member.remove": MemberRemove,
+    "message.text": MessageText,
+    "room.leave": RoomLeave,
+    "agreement.sign": AgreementSign,
+    "agreement.end": AgreementEnd,
+}

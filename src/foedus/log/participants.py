@@ -1,0 +1,131 @@
+"""The fold of a participant's stream: which devices speak for a participant, and until where."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from foedus.base.cbor import encode
+from foedus.crypto import ed25519
+from foedus.crypto.labels import signed_bytes
+from foedus.identity.did import did_of
+from foedus.log.bodies import DeviceEnrol, DeviceRevoke
+from foedus.log.control import ControlEvent
+from foedus.log.port import Verdict
+
+
+class Judgement(NamedTuple):
+    """An authority verdict with its reason ('' where accepted)."""
+
+    verdict: Verdict
+    reason: str
+
+
+ACCEPTED = Judgement(Verdict.ACCEPTED, "")
+
+
+def rejected(reason: str) -> Judgement:
+    """Return a rejection."""
+    return Judgement(Verdict.REJECTED, reason)
+
+
+def pending(reason: str) -> Judgement:
+    """Return a verdict that waits."""
+    return Judgement(Verdict.PENDING, reason)
+
+
+class Device:
+    """An enrolled device. ``cuts`` is None while it is in force, else chain id → last seq that counts."""
+
+    __slots__ = ("cuts", "enrolment", "key", "name")
+
+    def __init__(self, key: bytes, enrolment: bytes, name: str) -> None:
+        self.key = key
+        self.enrolment = enrolment
+        self.name = name
+        self.cuts: dict[bytes, int] | None = None
+
+    def speaks_at(self, chain_id: bytes, seq: int) -> bool:
+        """Whether its signature counts at this place."""
+        return self.cuts is None or seq <= self.cuts.get(chain_id, 0)
+
+
+class Participant:
+    """A participant at a node, as the held events of its stream say. Fold with ``apply``, in order."""
+
+    def __init__(self, did: str, node: bytes) -> None:
+        self.did = did
+        self.node = node
+        self.kind: Literal["human", "agent"] = "agent"
+        self.custody: Literal["device", "node"] = "device"
+        self.name = ""
+        self.devices: dict[bytes, Device] = {}
+        self._seen: set[tuple[bytes, bytes, bytes]] = set()
+
+    @property
+    def is_enrolled(self) -> bool:
+        """Whether a first enrolment was accepted."""
+        return bool(self.devices)
+
+    def is_replay(self, event: ControlEvent) -> bool:
+        """Whether (device, nonce) stands at a lower seq of this chain; remembers it."""
+        if event.act.device is None:
+            return False
+        mark = (event.epoch, event.act.device, event.act.nonce)
+        if mark in self._seen:
+            return True
+        self._seen.add(mark)
+        return False
+
+    def apply(self, event: ControlEvent) -> Judgement:
+        """Judge the next event of the stream and, if it is accepted, let it take effect."""
+        act = event.act
+        if event.body_bytes is None:
+            return pending("body")
+        if act.kind in {"epoch.open", "checkpoint"}:
+            return ACCEPTED if act.device is None else rejected("not_permitted")
+        if act.device is None or act.author != self.did:
+            return rejected("not_permitted")
+        if isinstance(event.body, DeviceEnrol) and not self.devices:
+            return self._first(event, event.body)
+        signer = self.devices.get(act.device)
+        if signer is None or signer.cuts is not None or signer.enrolment not in act.auth:
+            return rejected("unknown_device")
+        if isinstance(event.body, DeviceEnrol):
+            return self._enrol(event, event.body)
+        if isinstance(event.body, DeviceRevoke):
+            return self._revoke(event.body)
+        return rejected("malformed_event")
+
+    def _first(self, event: ControlEvent, body: DeviceEnrol) -> Judgement:
+        fits = body.device == event.act.device and body.possession is None and did_of(body.device) == self.did
+        if not fits or not self._is_ours(body):
+            return rejected("unknown_device")
+        self.kind, self.custody, self.name = body.kind, body.custody, body.name
+        self.devices[body.device] = Device(body.device, event.id, body.name)
+        return ACCEPTED
+
+    def _enrol(self, event: ControlEvent, body: DeviceEnrol) -> Judgement:
+        if not self._is_ours(body) or body.device in self.devices or body.possession is None:
+            return rejected("not_permitted")
+        claim = possession_bytes(body.did, body.device, body.node)
+        if not ed25519.verify(body.device, claim, body.possession):
+            return rejected("invalid_signature")
+        self.devices[body.device] = Device(body.device, event.id, body.name)
+        return ACCEPTED
+
+    def _revoke(self, body: DeviceRevoke) -> Judgement:
+        device = self.devices.get(body.device)
+        if device is None or device.cuts is not None:
+            return rejected("unknown_device")
+        device.cuts = {cut.chain: cut.seq for cut in body.cuts}
+        return ACCEPTED
+
+    def _is_ours(self, body: DeviceEnrol) -> bool:
+        """A human's key is never in the node's custody; node and did are those of the stream."""
+        honest_custody = body.custody == "device" or body.kind == "agent"
+        return honest_custody and body.node == self.node and body.did == self.did
+
+
+def possession_bytes(did: str, device: bytes, node: bytes) -> bytes:
+    """Return what a further device signs to prove that its key agrees to be enrolled."""
+    return signed_bytes("body", encode({"did": did, "device": device, "node": node}))

@@ -1,0 +1,202 @@
+"""The port of the log: what admission hands to storage, and what reading needs from it.
+
+A ``Commit`` is one transaction. When ``commit`` returns, all of it is durable; when it raises
+Unavailable, nothing of it has happened. One contract suite (``tests/adapters/event_log_contract.py``)
+holds every adapter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from enum import IntEnum
+from typing import NamedTuple, Protocol
+
+from foedus.base.clock import Hlc
+from foedus.log.event import Envelope
+
+
+class Verdict(IntEnum):
+    """The authority verdict of a held event."""
+
+    ACCEPTED = 0
+    PENDING = 1
+    REJECTED = 2
+
+
+class Entry(NamedTuple):
+    """An event to store at the end of its chain.
+
+    ``device`` and ``nonce`` are for the replay rule: an ACCEPTED or PENDING entry whose (device, nonce) stands
+    at a lower seq in its chain is stored as REJECTED, reason ``replayed_nonce`` (device None = exempt).
+    """
+
+    id: bytes
+    epoch: bytes
+    stream: str
+    seq: int
+    hlc: Hlc
+    kind: str
+    device: bytes | None
+    nonce: bytes
+    envelope: Envelope
+    verdict: Verdict
+    reason: str
+    withheld: str
+
+
+class Row(NamedTuple):
+    """A stored event. ``local`` is this store's admission number: it grows, and is never reused."""
+
+    local: int
+    id: bytes
+    epoch: bytes
+    stream: str
+    seq: int
+    hlc: Hlc
+    kind: str
+    envelope: Envelope
+    verdict: Verdict
+    reason: str
+    withheld: str
+
+
+class Head(NamedTuple):
+    """The end of a chain as stored. ``contested`` is the seq of its fork, 0 where there is none."""
+
+    epoch: bytes
+    stream: str
+    seq: int
+    id: bytes
+    hlc: Hlc
+    contested: int
+
+
+class VerdictChange(NamedTuple):
+    """A held event is judged anew."""
+
+    id: bytes
+    verdict: Verdict
+    reason: str
+
+
+class BodyFill(NamedTuple):
+    """The body of a held event has come."""
+
+    id: bytes
+    salt: bytes
+    body: bytes
+
+
+class Proof(NamedTuple):
+    """Two events of one (epoch, stream, seq), as envelopes without bodies, the smaller id first."""
+
+    epoch: bytes
+    stream: str
+    seq: int
+    one: Envelope
+    other: Envelope
+
+
+class Truncate(NamedTuple):
+    """The owner chose another branch: events of the chain from ``from_seq`` leave it (kept aside, by id)."""
+
+    epoch: bytes
+    stream: str
+    from_seq: int
+
+
+class Value(NamedTuple):
+    """A small durable value of the node (a peer, a request, a nonce). ``value`` None deletes it."""
+
+    space: str
+    key: bytes
+    value: bytes | None
+
+
+class Commit(NamedTuple):
+    """One transaction, applied in this order: truncations, entries, bodies, verdicts, proofs, records, values."""
+
+    entries: Sequence[Entry] = ()
+    truncations: Sequence[Truncate] = ()
+    bodies: Sequence[BodyFill] = ()
+    verdicts: Sequence[VerdictChange] = ()
+    proofs: Sequence[Proof] = ()
+    records: Sequence[tuple[bytes, bytes]] = ()
+    """(epoch id, signed record bytes)"""
+    values: Sequence[Value] = ()
+
+
+class Committed(NamedTuple):
+    """``first_local``: the local number of the first entry (the rest follow); ``replayed``: indexes into entries."""
+
+    first_local: int
+    replayed: Sequence[int]
+
+
+class EventLog(Protocol):
+    """Append-only storage of events, with the small durable state that moves with it.
+
+    Reads see only what is durable. Methods may block; ``commit`` is called by one thread only.
+    """
+
+    @property
+    def store_id(self) -> bytes:
+        """16 random bytes given when the store was made: a cursor of another store is foreign."""
+        ...
+
+    @property
+    def last_local(self) -> int:
+        """The highest local number that is durable, 0 in an empty store."""
+        ...
+
+    def commit(self, commit: Commit) -> Committed:
+        """Store everything of ``commit`` or, raising Unavailable, nothing."""
+        ...
+
+    def heads(self) -> Iterator[Head]:
+        """Every chain's head."""
+        ...
+
+    def control_rows(self) -> Iterator[Row]:
+        """The events of all control streams (all but ``room:``), by local number."""
+        ...
+
+    def pending_rows(self) -> Iterator[Row]:
+        """The events whose verdict is PENDING, by local number."""
+        ...
+
+    def chain(self, epoch: bytes, stream: str, after_seq: int, limit: int, max_bytes: int = 1 << 62) -> list[Row]:
+        """Rows of a chain with seq > ``after_seq``, at most ``limit``, stopping once ``max_bytes`` are reached."""
+        ...
+
+    def chain_backwards(self, epoch: bytes, stream: str, before_seq: int, limit: int) -> list[Row]:
+        """Rows of a chain with seq < ``before_seq``, newest first."""
+        ...
+
+    def by_ids(self, ids: Iterable[bytes]) -> dict[bytes, Row]:
+        """Rows by id, also of events that left their chain (their local number is 0)."""
+        ...
+
+    def since(self, local: int, limit: int, stream: str = "") -> list[Row]:
+        """Rows with a local number > ``local`` in that order, of one stream where it is named."""
+        ...
+
+    def proofs(self) -> Iterator[Proof]:
+        """The kept equivocation proofs."""
+        ...
+
+    def records(self) -> Iterator[tuple[bytes, bytes]]:
+        """(epoch id, signed record bytes), in the order they were stored."""
+        ...
+
+    def values(self, space: str) -> dict[bytes, bytes]:
+        """All values of a space."""
+        ...
+
+    def check(self) -> list[str]:
+        """What is damaged, in words; empty where the store is whole."""
+        ...
+
+    def close(self) -> None:
+        """Release files and threads. Later calls raise Unavailable."""
+        ...

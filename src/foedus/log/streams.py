@@ -1,0 +1,77 @@
+"""Stream names: a stream is a named sequence with one audience; its name says who may write."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Literal, NamedTuple, TypeAlias
+
+from foedus.base.cbor import Malformed
+from foedus.base.ids import sha256
+from foedus.base.limits import STREAM_NAME_MAX
+
+StreamKind: TypeAlias = Literal["node", "participant", "members", "room", "pair"]
+
+NODE = "node"
+
+_FORMS = re.compile(
+    r"(?P<node>node)"
+    r"|participant:(?P<participant>did:key:z6Mk[1-9A-HJ-NP-Za-km-z]{44})"
+    r"|members:(?P<members>[0-9a-f]{64})"
+    r"|room:(?P<room>[0-9a-f]{64})"
+    r"|pair:(?P<pair>[0-9a-f]{64}:[0-9a-f]{64})",
+)
+
+
+class Stream(NamedTuple):
+    """A parsed stream name: its kind and what follows the colon ('' for ``node``)."""
+
+    kind: StreamKind
+    subject: str
+
+    @property
+    def is_control(self) -> bool:
+        """Control streams carry who may do what; they are few, and held in memory by admission."""
+        return self.kind != "room"
+
+
+@lru_cache(maxsize=65_536)
+def parse(name: str) -> Stream:
+    """Return the parsed name; raise Malformed where no form fits."""
+    match = _FORMS.fullmatch(name) if len(name) <= STREAM_NAME_MAX else None
+    if match is None or match.lastgroup is None:
+        message = f"{name[:80]!r} is not the name of a stream"
+        raise Malformed(message)
+    kind = match.lastgroup
+    subject = "" if kind == NODE else match[kind]
+    if kind == "pair" and not subject[:64] < subject[65:]:
+        message = "the ids of a pair are sorted and differ"
+        raise Malformed(message)
+    return Stream(kind, subject)  # type: ignore[arg-type]  # the groups of the pattern are the kinds
+
+
+def participant(did: str) -> str:
+    """Return the name of a participant's stream."""
+    return f"participant:{did}"
+
+
+def members(room: bytes) -> str:
+    """Return the name of a room's membership stream."""
+    return f"members:{room.hex()}"
+
+
+def room(room_id: bytes) -> str:
+    """Return the name of a room's stream."""
+    return f"room:{room_id.hex()}"
+
+
+def pair(one: bytes, other: bytes) -> str:
+    """Return the name of the stream of two nodes."""
+    low, high = sorted((one, other))
+    return f"pair:{low.hex()}:{high.hex()}"
+
+
+@lru_cache(maxsize=65_536)
+def chain_id(epoch: bytes, stream: str) -> bytes:
+    """Return the 32-byte id of the chain (epoch, stream), by which cuts name it without telling the stream."""
+    return sha256(epoch, stream.encode())

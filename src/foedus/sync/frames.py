@@ -1,0 +1,285 @@
+"""The frames of a link: one frozen value per row of the table in docs/protocol.md section 5.
+
+A frame is the DAG-CBOR list ``[type, ...]``. Decoding is strict: one encoding per value, every length
+and number bounded, nothing extra. Events are opaque bytes here, and so are identity records.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, NamedTuple, TypeAlias
+
+import libipld
+import msgspec
+from msgspec import Meta, Struct
+
+from foedus.base.cbor import Malformed, NotCanonical, encode
+from foedus.base.limits import (
+    ACKS_PER_FRAME,
+    BODY_MAX,
+    CREDIT_BYTES,
+    CURSORS_PER_FRAME,
+    ENVELOPE_MAX,
+    FRAME_MAX,
+    HANDSHAKE_BYTES_MAX,
+    NAME_MAX,
+    NOTE_MAX,
+    RECORDS_MAX,
+    STREAM_NAME_MAX,
+    WANTS_PER_FRAME,
+)
+from foedus.crypto.aead import TAG_BYTES
+from foedus.log.event import Id, Signature
+
+FRAME_PLAINTEXT_MAX = FRAME_MAX - TAG_BYTES
+"""Bytes of a frame before it is sealed: the message on the wire has at most FRAME_MAX."""
+ENDPOINTS_MAX = 16
+"""Addresses of one node in a request: more than any has; a person reads them."""
+ENDPOINT_MAX = 512
+"""Characters of a URL: a DNS name of 253, a port and a path fit twice."""
+
+Seq: TypeAlias = Annotated[int, Meta(ge=0, lt=1 << 53)]
+StreamName: TypeAlias = Annotated[str, Meta(min_length=1, max_length=STREAM_NAME_MAX)]
+Code: TypeAlias = Annotated[str, Meta(pattern=r"\A[a-z0-9_]{1,64}\Z")]
+Name: TypeAlias = Annotated[str, Meta(max_length=NAME_MAX)]
+Tier: TypeAlias = Annotated[str, Meta(min_length=1, max_length=32)]
+Document: TypeAlias = Annotated[bytes, Meta(max_length=BODY_MAX)]
+RecordBytes: TypeAlias = Annotated[bytes, Meta(max_length=HANDSHAKE_BYTES_MAX)]
+Endpoint: TypeAlias = Annotated[str, Meta(max_length=ENDPOINT_MAX)]
+EnvelopeBytes: TypeAlias = Annotated[bytes, Meta(max_length=ENVELOPE_MAX)]
+
+
+class ChainPosition(NamedTuple):
+    """How far a chain is held: ``id`` is the event at ``seq``; at seq 0 (nothing held) it is NO_EVENT."""
+
+    epoch: Id
+    stream: StreamName
+    seq: Seq
+    id: Id
+
+
+class AckPosition(NamedTuple):
+    """A chain that is durable up to ``seq``."""
+
+    epoch: Id
+    stream: StreamName
+    seq: Seq
+
+
+NO_EVENT = bytes(32)
+"""The id in a position at seq 0."""
+
+
+class Introduction(Struct, frozen=True, forbid_unknown_fields=True):
+    """Our name, and the tier that we give to the other."""
+
+    name: Name
+    tier: Tier
+
+
+class Ready(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="ready"):
+    """The other is connected here."""
+
+    introduction: Introduction
+
+
+class Pending(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="pending"):
+    """The other is a stranger, or its request waits."""
+
+
+class Refused(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="refused"):
+    """No link with the other; ``superseded`` brings its newer signed records."""
+
+    code: Code
+    records: Annotated[tuple[RecordBytes, ...], Meta(max_length=RECORDS_MAX)]
+
+
+class Application(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a request holds: ``agreement`` is the draft document, ``signature`` the requester's of it."""
+
+    name: Name
+    note: Annotated[str, Meta(max_length=NOTE_MAX)]
+    endpoints: Annotated[tuple[Endpoint, ...], Meta(max_length=ENDPOINTS_MAX)]
+    agreement: Document
+    signature: Signature
+
+
+class Request(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="request"):
+    """Asks for a connection."""
+
+    application: Application
+
+
+class Acceptance(Struct, frozen=True, forbid_unknown_fields=True):
+    """What an acceptance holds: the final agreement, signed by the accepter."""
+
+    name: Name
+    tier: Tier
+    agreement: Document
+    signature: Signature
+
+
+class Accepted(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="accepted"):
+    """A human accepted the request."""
+
+    acceptance: Acceptance
+
+
+class Confirmation(Struct, frozen=True, forbid_unknown_fields=True):
+    """The requester's signature of the final agreement."""
+
+    signature: Signature
+
+
+class Confirmed(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="confirmed"):
+    """The requester signed, too."""
+
+    confirmation: Confirmation
+
+
+class Declined(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="declined"):
+    """A human said no."""
+
+
+class TierChanged(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="tier"):
+    """The tier given to the other changed."""
+
+    tier: Tier
+
+
+class Ended(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="ended"):
+    """Disconnected here: nothing more flows, and the link closes. ``reason`` is for people."""
+
+    reason: Annotated[str, Meta(max_length=NOTE_MAX)]
+
+
+class Cursors(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="cursors"):
+    """Heads of chains that are held and that the other may see; ``more``: pages follow."""
+
+    positions: Annotated[tuple[ChainPosition, ...], Meta(max_length=CURSORS_PER_FRAME)]
+    more: bool
+
+
+class Records(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="records"):
+    """Signed identity records, oldest first."""
+
+    records: Annotated[tuple[RecordBytes, ...], Meta(max_length=RECORDS_MAX)]
+
+
+class WantRecords(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="want_records"):
+    """Asks for identity records by epoch."""
+
+    epochs: Annotated[tuple[Id, ...], Meta(max_length=WANTS_PER_FRAME)]
+
+
+class Events(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="events"):
+    """A batch of envelopes. Costs its length in credit."""
+
+    batch: Annotated[bytes, Meta(min_length=1)]
+
+
+class Ack(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="ack"):
+    """Durable prefixes, and bytes of credit returned."""
+
+    positions: Annotated[tuple[AckPosition, ...], Meta(max_length=ACKS_PER_FRAME)]
+    credit: Annotated[int, Meta(ge=0, le=CREDIT_BYTES)]
+
+
+class Want(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="want"):
+    """Asks for events by id."""
+
+    ids: Annotated[tuple[Id, ...], Meta(max_length=WANTS_PER_FRAME)]
+
+
+class Missing(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="missing"):
+    """Wanted events that are not held, or not for the asker: one answer for both."""
+
+    ids: Annotated[tuple[Id, ...], Meta(max_length=WANTS_PER_FRAME)]
+
+
+class Proof(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="proof"):
+    """An equivocation proof: two envelopes without bodies, the smaller id first."""
+
+    one: EnvelopeBytes
+    other: EnvelopeBytes
+
+
+class Ping(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="ping"):
+    """Asks for a pong with the same number."""
+
+    number: Seq
+
+
+class Pong(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="pong"):
+    """Answers a ping."""
+
+    number: Seq
+
+
+class Bye(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="bye"):
+    """The last frame of a side: why it closes."""
+
+    code: Code
+
+
+# Names of Struct classes cannot be taken from a tuple by a type checker, so the union is written out.
+Frame: TypeAlias = (
+    Ready | Pending | Refused | Request | Accepted | Confirmed | Declined | TierChanged | Ended
+    | Cursors | Records | WantRecords | Events | Ack | Want | Missing | Proof | Ping | Pong | Bye
+)  # fmt: skip
+
+_BUILTIN = (bytes,)
+TYPES = frozenset(str(shape.__struct_config__.tag) for shape in Frame.__args__)  # type: ignore[attr-defined]
+"""The names of all frames."""
+
+
+def frame_type(frame: Frame) -> str:
+    """Return the name of a frame, its first item on the wire."""
+    return str(frame.__struct_config__.tag)
+
+
+def encode_frame(frame: Frame) -> bytes:
+    """Return the canonical bytes; raise ValueError where they exceed FRAME_PLAINTEXT_MAX."""
+    data = encode(_lists(msgspec.to_builtins(frame, builtin_types=_BUILTIN)))
+    if len(data) > FRAME_PLAINTEXT_MAX:
+        raise ValueError(f"a {frame_type(frame)} frame of {len(data)} bytes does not fit {FRAME_PLAINTEXT_MAX}")
+    return data
+
+
+def decode_frame(data: bytes) -> Frame:
+    """Return the frame in ``data`` (opened, at most FRAME_PLAINTEXT_MAX bytes).
+
+    Raises NotCanonical, or Malformed with code ``frame_too_large``, ``unknown_frame`` or
+    ``malformed_frame``: the session then closes the link.
+    """
+    if len(data) > FRAME_PLAINTEXT_MAX:
+        raise Malformed(f"a frame has at most {FRAME_PLAINTEXT_MAX} bytes", code="frame_too_large")
+    value = _strict(data)
+    if type(value) is not list or not value or type(value[0]) is not str:
+        raise Malformed("a frame is a list that begins with its type", code="malformed_frame")
+    if value[0] not in TYPES:
+        raise Malformed(f"{value[0][:40]!r} is not a frame of version 1", code="unknown_frame")
+    try:
+        return msgspec.convert(value, Frame, builtin_types=_BUILTIN)  # type: ignore[arg-type, no-any-return]
+    except msgspec.ValidationError as error:
+        raise Malformed(str(error), code="malformed_frame") from None
+
+
+def _strict(data: bytes) -> Any:
+    """Decode canonical bytes; floats and depth are excluded by the shapes that follow."""
+    try:
+        value = libipld.decode_dag_cbor(data)
+        again = libipld.encode_dag_cbor(value)
+    except (ValueError, RecursionError) as error:
+        raise NotCanonical(str(error)) from None
+    if again != data:
+        raise NotCanonical("the frame is not in its shortest form")
+    return value
+
+
+def _lists(value: Any) -> Any:
+    """Turn the tuples of a plain value into lists: libipld encodes no tuples."""
+    if isinstance(value, (list, tuple)):
+        return [_lists(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _lists(item) for name, item in value.items()}
+    return value

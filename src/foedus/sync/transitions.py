@@ -1,0 +1,77 @@
+"""The two state machines of a link, as data: state and input say the next state; what is absent is forbidden.
+
+A link begins with the **handshake** (three messages, ``Step``). Then each side has a **voice**
+(``Voice``): what it has said about the other so far. Our voice and the peer's obey one table; we hold
+ourselves to it by ValueError and the peer by closing. Events flow while both voices are ready.
+
+docs/link-states.md is rendered from these tables by ``python -m foedus.sync.diagram``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from types import MappingProxyType
+
+
+class Step(Enum):
+    """Where a handshake stands. The value is its name in the docs."""
+
+    READY_TO_DIAL = "ready to dial"
+    AWAITING_M1 = "awaiting M1"
+    AWAITING_M2 = "awaiting M2"
+    AWAITING_M3 = "awaiting M3"
+    ESTABLISHED = "established"
+    CLOSED = "closed"
+
+
+class Voice(Enum):
+    """What one side of an established link has said about the other. The value is its name in the docs."""
+
+    SILENT = "silent"
+    PENDING = "pending"
+    READY = "ready"
+    CLOSED = "closed"
+
+
+HANDSHAKE: Mapping[tuple[Step, str], Step] = MappingProxyType(
+    {
+        (Step.READY_TO_DIAL, "start / send M1"): Step.AWAITING_M2,
+        (Step.AWAITING_M1, "M1 / send M2"): Step.AWAITING_M3,
+        (Step.AWAITING_M2, "M2 / send M3"): Step.ESTABLISHED,
+        (Step.AWAITING_M3, "M3"): Step.ESTABLISHED,
+        (Step.AWAITING_M1, "10 s, or a bad message"): Step.CLOSED,
+        (Step.AWAITING_M2, "10 s, or a bad message"): Step.CLOSED,
+        (Step.AWAITING_M3, "10 s, or a bad message"): Step.CLOSED,
+    },
+)
+"""``input / output`` of both roles: an initiator begins at READY_TO_DIAL, a responder at AWAITING_M1."""
+
+KEEPALIVE = ("ping", "pong", "bye")
+PEERING = ("request", "accepted", "confirmed", "declined", "records", "want_records")
+TERMS = ("tier",)
+SYNC = ("cursors", "events", "ack", "want", "missing", "proof")
+"""Frames that a side may send only while *both* voices are ready."""
+
+_GREETINGS = {
+    (Voice.SILENT, "ready"): Voice.READY,
+    (Voice.SILENT, "pending"): Voice.PENDING,
+    (Voice.SILENT, "refused"): Voice.CLOSED,
+    (Voice.PENDING, "ready"): Voice.READY,
+    (Voice.PENDING, "refused"): Voice.CLOSED,
+    (Voice.PENDING, "ended"): Voice.CLOSED,
+    (Voice.READY, "ended"): Voice.CLOSED,
+}
+_STAYING = {
+    Voice.SILENT: KEEPALIVE,
+    Voice.PENDING: (*KEEPALIVE, *PEERING),
+    Voice.READY: (*KEEPALIVE, *PEERING, *TERMS, *SYNC),
+}
+VOICE: Mapping[tuple[Voice, str], Voice] = MappingProxyType(
+    {
+        **_GREETINGS,
+        **{(voice, frame): voice for voice, frames in _STAYING.items() for frame in frames if frame != "bye"},
+        **{(voice, "bye"): Voice.CLOSED for voice in _STAYING},
+    },
+)
+"""(voice of the sender, type of the frame it sends) to its voice after it."""
