@@ -99,6 +99,13 @@ def test_bytes_of_any_length_are_answered_not_raised(public, message, signature)
     assert verify(public, message, signature) is False
 
 
+def test_a_true_key_with_more_or_fewer_bytes_is_refused():
+    # The binding reads 32 bytes from where the key begins, whatever comes after them.
+    public, message, signature = SIGNED
+    assert not verify(public + b"\0", message, signature)
+    assert not verify(public[:31], message, signature)
+
+
 def test_signature_and_message_cannot_trade_bytes():
     public, message, signature = SIGNED
     assert not verify(public, signature[-1:] + message, signature[:-1])

@@ -87,7 +87,16 @@ def convert(value: Any, shape: type[T]) -> T:
 
 def to_plain(value: Any) -> Any:
     """Turn a Struct (nested, too) into the maps and lists that ``encode`` takes."""
-    return msgspec.to_builtins(value, builtin_types=_BUILTIN)
+    return _lists(msgspec.to_builtins(value, builtin_types=_BUILTIN))
+
+
+def _lists(value: Any) -> Any:
+    """Turn tuples into lists: libipld encodes no tuples."""
+    if isinstance(value, list | tuple):
+        return [_lists(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _lists(item) for name, item in value.items()}
+    return value
 
 
 def frame(part: bytes) -> bytes:

@@ -16,7 +16,7 @@ NAME_MAX = 128
 NOTE_MAX = 1_000
 """Characters of the note in a connection request: one paragraph for a human."""
 TEXT_MAX = 32_768
-"""Characters of a message: with four bytes each and CBOR around it fits no body, so bodies are checked too: this bound is for people."""
+"""Characters of a message: more is a document, and no reader scrolls that far."""
 
 # --- events -------------------------------------------------------------------------------------
 EVENT_MAX = 65_536
@@ -63,8 +63,8 @@ PROOFS_PER_CHAIN = 1
 """Equivocation proofs kept of a chain: one convicts; the rest are counted."""
 EPOCHS_PER_DAY = 1
 """New epochs of a peer followed without asking a human."""
-RECORDS_MAX = 1_024
-"""Identity records in one frame and in one node's history."""
+RECORDS_MAX = 64
+"""Identity records in one frame: a whole history (RECORDS_PER_NODE) and its branches."""
 
 # --- links --------------------------------------------------------------------------------------
 FRAME_MAX = 512 * 1024
@@ -80,8 +80,8 @@ WANTS_PER_FRAME = 1_000
 ACKS_PER_FRAME = 1_000
 CONTROL_QUEUE_MAX = 1_024
 """Control frames waiting to be written on a link: beyond, the peer does not read and the link is closed."""
-HANDSHAKE_BYTES_MAX = 64 * 1024
-"""A handshake message: an identity record with ML-DSA keys and signatures has about 12 KB."""
+HANDSHAKE_BYTES_MAX = FRAME_MAX
+"""A handshake message: it carries the identity history, 40 records of at most 12.2 KB (ADR 2)."""
 HANDSHAKE_TIMEOUT = 10 * SECOND
 HANDSHAKES_IN_FLIGHT_MAX = 64
 HANDSHAKES_PER_NET_MAX = 5

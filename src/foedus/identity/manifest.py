@@ -97,7 +97,7 @@ def build_manifest(manifest: Manifest, key: Ed25519Key, records: tuple[SignedRec
     Raises BadManifest where node, did and key do not fit the records or a bound is exceeded, Malformed
     where a value has not the type or size that ``Manifest`` says.
     """
-    data = encode(to_plain(manifest))
+    data = encode(_plain(manifest))
     signed = SignedManifest(decode_as(data, Manifest), data, key.sign(signed_bytes("manifest", data)), records)
     _check(signed)
     return signed
@@ -117,7 +117,7 @@ def verify_manifest(data: bytes, signature: bytes, ed25519_public: bytes) -> Man
 
 def to_json(signed: SignedManifest) -> bytes:
     """Return the JSON that the node serves: the fields for people, and ``signed`` for programs."""
-    view: dict[str, Any] = to_plain(signed.manifest)
+    view = _plain(signed.manifest)
     view["node"] = signed.manifest.node.hex()
     view["signed"] = {
         "manifest": _to_base64url(signed.manifest_bytes),
@@ -152,6 +152,12 @@ def read_manifest(data: bytes) -> SignedManifest:
 def is_newer(old_serial: int | None, new_serial: int) -> bool:
     """Tell whether a manifest replaces the one that is held (None: none is). An equal serial does not."""
     return old_serial is None or new_serial > old_serial
+
+
+def _plain(manifest: Manifest) -> dict[str, Any]:
+    """Return the map that is encoded (libipld takes lists, not tuples)."""
+    plain: dict[str, Any] = to_plain(manifest)
+    return plain | {"endpoints": list(plain["endpoints"]), "agents": list(plain["agents"])}
 
 
 def _check(signed: SignedManifest) -> None:

@@ -30,7 +30,7 @@ from foedus.identity.keys import (
 )
 from foedus.identity.recovery import RecoverySecrets, recovery_hash
 
-RECORDS_PER_NODE = 48
+RECORDS_PER_NODE = 40
 """Records of one node, from first to newest: as many as a handshake message can carry (ADR 2)."""
 SIGNED_RECORD_MAX = 16 * 1024
 """Bytes of a signed record: the longest form, by recovery, has under 13 KB."""
@@ -80,6 +80,14 @@ class Proof(Struct, frozen=True, forbid_unknown_fields=True):
     former: Signatures | None
     recovery: RecoveryProof | None
 
+    def plain(self) -> dict[str, list[bytes] | None]:
+        """Return the map that is encoded (libipld takes lists, not tuples)."""
+        return {
+            "own": list(self.own),
+            "former": None if self.former is None else list(self.former),
+            "recovery": None if self.recovery is None else list(self.recovery),
+        }
+
 
 class SignedRecord(Struct, frozen=True):
     """A record as it travels. ``record`` is the value of ``record_bytes``, ``id`` their SHA-256: the epoch.
@@ -99,11 +107,15 @@ class SignedRecord(Struct, frozen=True):
 
     def plain(self) -> list[Any]:
         """Return ``[record bytes, proof map]``, as it stands inside frames."""
-        return [self.record_bytes, to_plain(self.proof)]
+        return [self.record_bytes, self.proof.plain()]
 
     def encode(self) -> bytes:
         """Return the canonical bytes of ``plain()``."""
         return encode(self.plain())
+
+    def __repr__(self) -> str:
+        record = self.record
+        return f"SignedRecord({self.id.hex()}, node={self.node.hex()}, n={record.n}, cause={record.cause!r})"
 
 
 class _SignedShape(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -182,7 +194,7 @@ def verify_record(signed: SignedRecord, previous: SignedRecord | None) -> None:
     """Check that ``signed`` follows ``previous`` (None: that it is a record 0) and that its signatures hold.
 
     ``previous`` must itself have been verified. Raises BadRecord, which says what is wrong. Costs up
-    to two ML-DSA verifications, some 0.3 ms.
+    to two ML-DSA verifications, some 0.5 ms.
     """
     if previous is not None:
         _check_follows(signed.record, previous)

@@ -3,7 +3,9 @@
 ``Admission`` is the state machine behind the one door: it holds every chain's head and the authority state in
 memory, gives each event its verdicts, and says in a ``Commit`` what is to be stored. It reads the log only
 where a head does not answer (duplicates, forks, rechecks). What it admitted but is not yet durable is *staged*;
-``settled`` lets go of it. If a commit fails, the node drops this object and loads a new one from the log.
+``settled`` lets go of it. Commits must be made durable in the order in which they were returned, and may be joined
+in that order. If a commit fails, or anything here raises, the node drops this object and loads a new one from the log:
+state moves before the commit is returned. What a peer sends never raises; it is an Outcome.
 
 Signatures are checked before (``signature_checks``), in worker threads.
 """
@@ -13,13 +15,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple, TypeAlias
 
+from foedus.base.cbor import Malformed
 from foedus.base.clock import ZERO, Hlc, Instant
-from foedus.base.limits import CLOCK_AHEAD_MAX, WAITING_EVENTS_MAX
+from foedus.base.limits import CLOCK_AHEAD_MAX
 from foedus.identity.directory import IdentityDirectory
 from foedus.log import streams
-from foedus.log.authority import Authority, ControlChange, Recheck
+from foedus.log.authority import Authority, Recheck
+from foedus.log.branches import Branches
 from foedus.log.chains import Chain, Chains, Position
 from foedus.log.control import ControlEvent
+from foedus.log.cuts import Opening
 from foedus.log.event import Parsed, digest_matches, event_signing_bytes, parse_event
 from foedus.log.evidence import make_proof
 from foedus.log.participants import Judgement
@@ -34,15 +39,17 @@ from foedus.log.port import (
     Verdict,
     VerdictChange,
 )
-
-_RECHECK_PAGE = 1_000
+from foedus.log.staged import Staged
 
 SignatureCheck: TypeAlias = tuple[bytes, bytes, bytes]
 """(public key, message, signature)"""
 
 
 class Admitted(NamedTuple):
-    """The event is the new head of its chain. ``position`` is where it stands."""
+    """The event is the new head of its chain. ``position`` is where it stands.
+
+    ``entry`` has the verdict as of now; the log may still find a replayed nonce (``Committed.replayed``).
+    """
 
     entry: Entry
     position: Position
@@ -62,7 +69,11 @@ class Refused(NamedTuple):
 
 
 class Deferred(NamedTuple):
-    """Not stored: something is missing. ``want`` are ids of events, ``epoch`` an identity record, to ask for."""
+    """Not stored: something is missing. ``want`` are ids of events, ``epoch`` an identity record, to ask for.
+
+    With the code OVER_QUOTA it is room that is missing: this node holds as much of the event's node as it will. The
+    next attempt will fare no better unless records or memberships come, so it is not to be asked for at once.
+    """
 
     code: str
     want: tuple[bytes, ...] = ()
@@ -79,6 +90,7 @@ class Forked(NamedTuple):
 Outcome: TypeAlias = Admitted | Duplicate | Refused | Deferred | Forked
 Withhold: TypeAlias = Callable[[Parsed, bytes], str]
 """The door: (event, its node) → the clause by which it is withheld here, or ''."""
+OVER_QUOTA = "over_quota"
 
 
 def signature_checks(parsed: Parsed, node_key: bytes) -> list[SignatureCheck]:
@@ -99,9 +111,8 @@ class Admission:
         self.chains = Chains()
         self.authority = Authority(identities, self.chains)
         self.withhold: Withhold = lambda _parsed, _node: ""
-        self._staged: dict[bytes, Entry] = {}
-        self._wanted: set[bytes] = set()
-        self._branch: dict[bytes, Parsed] = {}
+        self._staged = Staged(log)
+        self._branches = Branches()
 
     # --- loading -----------------------------------------------------------------------------
 
@@ -109,145 +120,155 @@ class Admission:
         """Rebuild everything from the log. The identity directory holds all records already."""
         for head in self.log.heads():
             node = self.identities.node_of(head.epoch)
-            if node is None:
-                continue
-            chain = self.chains.ensure(head.epoch, head.stream, node)
-            chain.advance(head.seq, head.id, head.hlc)
-            chain.contested = head.contested
+            if node is not None:
+                self.chains.ensure(head.epoch, head.stream, node).advance(head.seq, head.id, head.hlc)
+        for proof in self.log.proofs():
+            node = self.identities.node_of(proof.epoch)
+            if node is not None:
+                self.chains.ensure(proof.epoch, proof.stream, node).contested = proof.seq
         for row in self.log.control_rows():
-            self._load_control(row)
+            chain = self.chains.get((row.epoch, row.stream))
+            if chain is not None and chain.is_folded:
+                control = ControlEvent(_parse(row), chain.node)
+                control.verdict, control.reason = row.verdict, row.reason
+                self.authority.controls.add(control)
         for chain in self.chains:
-            self._load_opening(chain)
+            self._find_opening(chain)
         for node in {chain.node for chain in self.chains}:
-            self.authority.refresh_limits(node)
+            self.authority.cuts.refresh_node(node)
         for stream in self.authority.controls.streams():
             self.authority.relearn(stream)
         for row in self.log.pending_rows():
-            chain_or_none = self.chains.get((row.epoch, row.stream))
-            if chain_or_none is not None and row.stream.startswith("room:"):
-                self.authority.judge(parse_event(row.envelope).event, chain_or_none, row.seq)
+            chain = self.chains.get((row.epoch, row.stream))
+            if chain is not None and row.reason == "auth":
+                self.authority.await_cited(_parse(row).event, chain, row.seq)
 
-    def _load_control(self, row: Row) -> None:
-        node = self.identities.node_of(row.epoch)
-        if node is None:
-            return
-        parsed = parse_event(row.envelope)
-        control = ControlEvent(row.id, node, parsed.event)
-        control.take_body(row.envelope)
-        control.verdict, control.reason = row.verdict, row.reason
-        self.authority.controls.add(control)
-        if parsed.event.act.kind == "checkpoint":
-            control.body = None
+    def _find_opening(self, chain: Chain) -> None:
+        if chain.seq and self._epoch_number(chain.epoch):
+            first = self._staged.at(chain.key, 1)
+            if first is not None:
+                self._note_opening(_parse(first))
 
-    def _load_opening(self, chain: Chain) -> None:
-        view = self.identities.epoch(chain.epoch)
-        if view is not None and view.n > 0:
-            for row in self.log.chain(chain.epoch, chain.stream, 0, 1):
-                self._note_opening(parse_event(row.envelope))
+    def _epoch_number(self, epoch: bytes) -> int:
+        view = self.identities.epoch(epoch)
+        return 0 if view is None else view.n
 
     # --- the chain verdict -------------------------------------------------------------------
 
     def is_held(self, parsed: Parsed) -> bool:
-        """Whether the head of its chain says that this event is held already; spares checking its signatures."""
+        """Whether this event is held already, so that its signatures need no check and it need not be admitted.
+
+        Only a body that is missing here is worth admitting then, and the digest vouches for that.
+        """
         chain = self.chains.get((parsed.event.epoch, parsed.event.stream))
         if chain is None or parsed.event.seq > chain.seq:
             return False
         if parsed.event.seq == chain.seq:
             return parsed.id == chain.id
-        return parsed.id in self._staged or parsed.id in self.log.by_ids([parsed.id])
+        return self._staged.get(parsed.id) is not None
 
     def admit(self, parsed: Parsed, now: Instant) -> Outcome:
         """Give a foreign event with valid signatures its verdicts; see the classes of Outcome."""
         event = parsed.event
-        node = self.identities.node_of(event.epoch)
-        if node is None:
-            return Deferred("unknown_peer", epoch=event.epoch)
-        code = self._shape(parsed, node)
-        if code:
-            return Refused(code)
-        if parsed.id in self._wanted:
-            self._keep_branch(parsed)
-        chain = self.chains.ensure(event.epoch, event.stream, node)
+        chain = self.chains.get((event.epoch, event.stream))
+        if chain is None:
+            found = self._new_chain(parsed)
+            if not isinstance(found, Chain):
+                return found
+            chain = found
+        if event.act.device is None and event.act.author != chain.node:
+            return Refused("malformed_event")
+        if not digest_matches(parsed.envelope, event.act):
+            return Refused("digest_mismatch")
+        self._branches.offer(chain.node, parsed)
         if event.seq <= chain.seq:
             return self._held_place(parsed, chain)
-        if chain.contested:
+        if chain.contested and event.seq >= chain.contested:
             return Refused("equivocation")
         if event.seq != chain.seq + 1:
             return Deferred("missing_prev")
-        branch = self._choose_branch(parsed) if event.seq == 1 else Commit()
+        return self._admit_next(parsed, chain, now) if event.seq > 1 else self._admit_first(parsed, chain, now)
+
+    def _new_chain(self, parsed: Parsed) -> Chain | Refused | Deferred:
+        """Return an empty chain for an event of a chain that is not held; it is held once an event of it is."""
+        event = parsed.event
+        node = self.identities.node_of(event.epoch)
+        if node is None:
+            return Deferred("unknown_peer", epoch=event.epoch)
+        code = _may_write(event.stream, node)
+        if code:
+            return Refused(code)
+        return Chain(event.epoch, event.stream, node) if self.chains.has_room_for(node) else Deferred(OVER_QUOTA)
+
+    def _admit_next(self, parsed: Parsed, chain: Chain, now: Instant) -> Outcome:
+        event = parsed.event
+        if event.prev != chain.id:
+            return Deferred("missing_prev", want=(event.prev,)) if event.prev else Refused("malformed_event")
+        return self._timely(parsed, chain.hlc, now) or self._admit_bounded(parsed, chain)
+
+    def _admit_first(self, parsed: Parsed, chain: Chain, now: Instant) -> Outcome:
+        """The first event of a chain: ``prev`` is the cut, and names a branch where there are two."""
+        prev = parsed.event.prev
+        if prev is None or self.identities.is_void(chain.epoch):
+            return self._timely(parsed, None, now) or self._admit_bounded(parsed, chain)
+        if self._epoch_number(chain.epoch) == 0:
+            return Refused("malformed_event")
+        before = self._known(prev, chain.node)
+        if before is None:
+            return self._want(prev, chain.node)
+        if before.event.stream != chain.stream or before.event.epoch not in self.identities.ancestors(chain.epoch):
+            return Refused("malformed_event")
+        late = self._timely(parsed, before.hlc, now)
+        if late is not None:
+            return late
+        branch: Commit | Deferred = Commit()
+        if self.authority.cuts.would_stand(chain.node, chain.epoch, chain.stream):
+            branch = self.adopt(prev, chain.node)
         if isinstance(branch, Deferred):
             return branch
-        refusal = self._follows(parsed, chain, now)
-        if refusal is not None:
-            return refusal
-        admitted = self.append(parsed, chain)
-        return admitted._replace(commit=_merge(branch, admitted.commit)) if branch.entries else admitted
+        outcome = self._admit_bounded(parsed, chain)
+        return outcome._replace(commit=join((branch, outcome.commit))) if isinstance(outcome, Admitted) else outcome
 
-    def _shape(self, parsed: Parsed, node: bytes) -> str:
-        event = parsed.event
-        stream = streams.parse(event.stream)
-        if event.act.device is None and event.act.author != node:
-            return "malformed_event"
-        if stream.kind == "pair" and node.hex() not in stream.subject:
-            return "not_permitted"
-        return "" if digest_matches(parsed.envelope, event.act) else "digest_mismatch"
-
-    def _follows(self, parsed: Parsed, chain: Chain, now: Instant) -> Refused | Deferred | None:
-        """Check ``prev`` and the clock against the head; None where the event follows it."""
-        event = parsed.event
-        if event.seq > 1:
-            if event.prev != chain.id:
-                return Deferred("missing_prev", want=(event.prev,) if event.prev else ())
-            before = chain.hlc
-        else:
-            opened = self._opening(parsed)
-            if isinstance(opened, Refused | Deferred):
-                return opened
-            before = opened
-        if event.hlc[0] > now + CLOCK_AHEAD_MAX:
+    @staticmethod
+    def _timely(parsed: Parsed, before: Hlc | None, now: Instant) -> Refused | Deferred | None:
+        hlc = parsed.event.hlc
+        if hlc[0] > now + CLOCK_AHEAD_MAX:
             return Deferred("excessive_drift")
-        return None if parsed.hlc > before else Refused("hlc_not_growing")
+        return None if before is None or hlc > before else Refused("hlc_not_growing")
+
+    def _admit_bounded(self, parsed: Parsed, chain: Chain) -> Admitted | Deferred:
+        """Append unless this node holds too much of the event's node already."""
+        if chain.is_folded:
+            is_full = not self.authority.controls.has_room_for(parsed, chain.node)
+        else:
+            is_full = self.authority.waiting.is_full(chain.epoch) and self.judge_own(parsed, chain).reason == "auth"
+        return Deferred(OVER_QUOTA) if is_full else self.append(parsed, chain)
 
     def _held_place(self, parsed: Parsed, chain: Chain) -> Outcome:
         """An event at or below the head: held already, or the proof of a fork."""
-        seq = parsed.event.seq
-        if parsed.id in self._staged or (seq == chain.seq and parsed.id == chain.id):
-            return self._fill(parsed, chain)
-        rows = self.log.by_ids([parsed.id])
-        if parsed.id in rows:
-            return self._fill(parsed, chain)
-        held = self._at(chain, seq)
-        if held is None or held.id == parsed.id:
-            return Duplicate(Commit())
-        proof = make_proof(held, parsed)
+        held = self._staged.get(parsed.id)
+        if held is not None:
+            return self._fill(parsed, held, chain)
+        there = self._staged.at(chain.key, parsed.event.seq)
+        if there is None:
+            return Deferred("missing_prev")
+        proof = make_proof(_parse(there), parsed)
         return Forked(proof, self.contest(proof))
 
-    def _at(self, chain: Chain, seq: int) -> Parsed | None:
-        for entry in self._staged.values():
-            if entry.seq == seq and (entry.epoch, entry.stream) == chain.key:
-                return parse_event(entry.envelope)
-        rows = self.log.chain(chain.epoch, chain.stream, seq - 1, 1)
-        return parse_event(rows[0].envelope) if rows and rows[0].seq == seq else None
-
-    def _fill(self, parsed: Parsed, chain: Chain) -> Duplicate:
+    def _fill(self, parsed: Parsed, held: Entry | Row, chain: Chain) -> Duplicate:
         """Take the body of a held event that was missing."""
         salt, body = parsed.envelope.salt, parsed.envelope.body
-        if salt is None or body is None:
-            return Duplicate(Commit())
-        held = self._staged.get(parsed.id)
-        envelope = held.envelope if held else None
-        if envelope is None:
-            row = self.log.by_ids([parsed.id]).get(parsed.id)
-            envelope = row.envelope if row else None
-        if envelope is None or envelope.body is not None:
+        if salt is None or body is None or held.envelope.body is not None:
             return Duplicate(Commit())
         fill = BodyFill(parsed.id, salt, body)
+        if isinstance(held, Entry):
+            self._staged.add(held._replace(envelope=parsed.envelope))
         control = self.authority.controls.get(parsed.id)
-        if control is None:
+        if control is None or control.has_body:
             return Duplicate(Commit(bodies=[fill]))
         control.take_body(parsed.envelope)
-        verdicts = self._verdicts(*self.authority.relearn(chain.stream))
-        return Duplicate(Commit(bodies=[fill], verdicts=verdicts))
+        changed = self.authority.relearn(chain.stream, None if control.created_room else chain.node)
+        return Duplicate(Commit(bodies=[fill], verdicts=self._verdicts(*changed)))
 
     # --- appending ---------------------------------------------------------------------------
 
@@ -255,34 +276,50 @@ class Admission:
         """Make a checked event the head of its chain, and judge it. Own events come here directly."""
         event = parsed.event
         chain.advance(event.seq, parsed.id, parsed.hlc)
-        opened = event.seq == 1 and self._note_opening(parsed)
-        is_room = event.stream.startswith("room:")
-        verdicts: list[VerdictChange] = []
-        if is_room:
-            judged = self.authority.judge(event, chain, event.seq)
+        self._branches.drop(chain.node, parsed.id)
+        verdicts = self._open(parsed, chain) if event.seq == 1 else []
+        if chain.is_folded:
+            control = ControlEvent(parsed, chain.node)
+            verdicts += self._verdicts(*self.authority.learn(control))
+            judged = Judgement(control.verdict, control.reason)
         else:
-            judged, verdicts = self._learn(parsed, chain)
-        withheld = self.withhold(parsed, chain.node)
-        entry = _entry(parsed, judged, withheld, device=event.act.device if self._replayable(event.stream) else None)
-        self._staged[parsed.id] = entry
-        if opened:
-            verdicts += self._verdicts(*self.authority.refresh_limits(chain.node))
-        commit = Commit(entries=[entry], verdicts=verdicts)
-        return Admitted(entry, chain.position, commit)
+            judged = self.authority.judge(event, chain, event.seq)
+            if judged.reason == "auth":
+                self.authority.await_cited(event, chain, event.seq)
+        entry = Entry(
+            parsed.id,
+            event.epoch,
+            event.stream,
+            event.seq,
+            parsed.hlc,
+            event.act.kind,
+            event.act.device,
+            event.act.nonce,
+            parsed.envelope,
+            judged.verdict,
+            judged.reason,
+            self.withhold(parsed, chain.node),
+        )
+        self._staged.add(entry)
+        if self.authority.cuts.is_awaited(parsed.id):
+            self.authority.cuts.place(parsed.id, (event.epoch, event.seq))
+            verdicts += self._refresh(chain)
+        return Admitted(entry, chain.position, Commit((entry,), verdicts=verdicts))
 
-    @staticmethod
-    def _replayable(stream: str) -> bool:
-        return stream.startswith(("room:", "participant:"))
+    def _open(self, parsed: Parsed, chain: Chain) -> list[VerdictChange]:
+        """Hold a new chain, and let its first event cut what came before."""
+        self.chains.keep(chain)
+        if self._epoch_number(chain.epoch):
+            self._note_opening(parsed)
+        return self._refresh(chain)
 
-    def _learn(self, parsed: Parsed, chain: Chain) -> tuple[Judgement, list[VerdictChange]]:
-        control = ControlEvent(parsed.id, chain.node, parsed.event)
-        control.take_body(parsed.envelope)
-        changes, rechecks = self.authority.learn(control)
-        if parsed.event.act.kind == "checkpoint":
-            control.body = None  # 3.4 KB each, and nothing is folded from it
-        judged = Judgement(control.verdict, control.reason)
-        others = [change for change in changes if change.event is not control]
-        return judged, self._verdicts(others, rechecks)
+    def _note_opening(self, parsed: Parsed) -> None:
+        event = parsed.event
+        self.authority.cuts.note((event.epoch, event.stream), self._opening(event.prev))
+
+    def _opening(self, prev: bytes | None) -> Opening:
+        place = self._staged.in_place(prev) if prev is not None else None
+        return Opening(prev, (place.epoch, place.seq) if place is not None else None)
 
     def judge_own(self, parsed: Parsed, chain: Chain) -> Judgement:
         """What the authority verdict of a room event would be, before it is ordered; refuse the author early."""
@@ -290,195 +327,170 @@ class Admission:
 
     def settled(self, entries: Iterable[Entry]) -> None:
         """These entries are durable now."""
-        for entry in entries:
-            self._staged.pop(entry.id, None)
+        self._staged.settled(entries)
 
     # --- what new facts change ---------------------------------------------------------------
 
     def learn_records(self, node: bytes) -> list[VerdictChange]:
-        """Identity records of ``node`` were added to the directory: say which verdicts change."""
-        return self._verdicts(*self.authority.refresh_limits(node))
+        """Identity records of ``node`` were added to the directory: say which verdicts change. ``heal`` it next."""
+        return self._verdicts(*self.authority.follow_limits(self.authority.cuts.refresh_node(node)))
 
     def contest(self, proof: Proof) -> Commit:
-        """Keep a valid proof of a chain's fork. A chain that is contested already keeps its first."""
+        """Keep a valid proof of a chain's fork, unless one as low in the chain is known. ``heal`` its node next."""
         node = self.identities.node_of(proof.epoch)
-        if node is None:
+        if node is None or _may_write(proof.stream, node):
             return Commit()
-        chain = self.chains.ensure(proof.epoch, proof.stream, node)
-        if chain.contested:
+        chain = self.chains.get((proof.epoch, proof.stream))
+        if chain is None and self.chains.has_room_for(node):
+            chain = self.chains.ensure(proof.epoch, proof.stream, node)
+        if chain is None or 0 < chain.contested <= proof.seq:
             return Commit()
         chain.contested = proof.seq
-        return Commit(proofs=[proof], verdicts=self._verdicts(*self.authority.refresh_limits(node)))
+        return Commit(proofs=[proof], verdicts=self._refresh(chain))
 
-    def _verdicts(self, changes: list[ControlChange], rechecks: list[Recheck]) -> list[VerdictChange]:
-        found = [VerdictChange(change.event.id, change.verdict, change.reason) for change in changes]
-        for recheck in rechecks:
-            found += self._recheck(recheck)
-        return found
+    def _refresh(self, chain: Chain) -> list[VerdictChange]:
+        moved = self.authority.cuts.refresh(chain.node, chain.stream)
+        return self._verdicts(*self.authority.follow_limits(moved))
+
+    def _verdicts(self, changes: list[VerdictChange], rechecks: list[Recheck]) -> list[VerdictChange]:
+        return changes + [change for recheck in rechecks for change in self._recheck(recheck)]
 
     def _recheck(self, recheck: Recheck) -> list[VerdictChange]:
         chain = self.chains.get((recheck.epoch, recheck.stream))
         if chain is None:
             return []
-        found: list[VerdictChange] = []
-        after = recheck.from_seq - 1
-        while rows := self.log.chain(recheck.epoch, recheck.stream, after, _RECHECK_PAGE):
-            found += [change for row in rows if (change := self._rejudge(row, chain))]
-            after = rows[-1].seq
-        for entry in self._staged.values():
-            if (entry.epoch, entry.stream) == chain.key and entry.seq >= recheck.from_seq:
-                change = self._rejudge(entry, chain)
-                if change:
-                    found.append(change)
-        return found
+        to_seq = chain.seq if recheck.to_seq is None else min(chain.seq, recheck.to_seq)
+        held = list(self._staged.span(chain.key, recheck.from_seq, to_seq))
+        return [change for event in held if (change := self._rejudge(event, chain))]
 
     def _rejudge(self, held: Row | Entry, chain: Chain) -> VerdictChange | None:
         if held.reason == "replayed_nonce":
             return None
-        judged = self.authority.judge(parse_event(held.envelope).event, chain, held.seq)
-        if held.id in self._staged:
-            self._staged[held.id] = self._staged[held.id]._replace(verdict=judged.verdict, reason=judged.reason)
-        same = judged == (held.verdict, held.reason)
-        return None if same else VerdictChange(held.id, judged.verdict, judged.reason)
+        event = _parse(held).event
+        judged = self.authority.judge(event, chain, held.seq)
+        if judged.reason == "auth":
+            self.authority.await_cited(event, chain, held.seq)
+        if judged == (held.verdict, held.reason):
+            return None
+        if isinstance(held, Entry):
+            self._staged.add(held._replace(verdict=judged.verdict, reason=judged.reason))
+        return VerdictChange(held.id, judged.verdict, judged.reason)
 
-    # --- epochs and branches -----------------------------------------------------------------
+    # --- branches ----------------------------------------------------------------------------
 
-    def _opening(self, parsed: Parsed) -> Hlc | Refused | Deferred:
-        """Check the first event of a chain; return the clock that it must exceed."""
-        prev = parsed.event.prev
-        if prev is None:
-            return ZERO
-        place = self._place_of(prev)
-        if place is None:
-            return Deferred("missing_prev", want=(prev,))
-        ancestors = self.identities.ancestors(parsed.event.epoch)
-        if place.stream != parsed.event.stream or place.epoch not in ancestors:
-            return Refused("malformed_event")
-        return place.hlc
+    def heal(self, node: bytes) -> tuple[Commit, tuple[bytes, ...]]:
+        """Take up branches that the owner's openings chose before they could be told apart.
 
-    def _place_of(self, event_id: bytes) -> Entry | Row | None:
-        """Where a held event stands in its chain; None if it is not held or left its chain."""
-        staged = self._staged.get(event_id)
-        if staged is not None:
-            return staged
-        row = self.log.by_ids([event_id]).get(event_id)
-        return row if row is not None and row.local > 0 else None
-
-    def _note_opening(self, parsed: Parsed) -> bool:
-        """Remember where the first event of a later epoch's chain cuts the former; True where it does."""
-        event = parsed.event
-        view = self.identities.epoch(event.epoch)
-        if view is None or view.n == 0:
-            return False
-        place = self._place_of(event.prev) if event.prev else None
-        self.authority.openings[event.epoch, event.stream] = (place.epoch, place.seq) if place else None
-        return True
-
-    def _choose_branch(self, opener: Parsed) -> Commit | Deferred:
-        """Where ``prev`` of an opening names a branch that we do not hold, collect it by id and take it up.
-
-        An empty commit: there is nothing to choose.
+        That happens where records or proofs come after the openings. Returns what to store, and the ids of events
+        to ask for; call it again when those were admitted.
         """
-        tip = opener.event.prev
-        if tip is None or self._place_of(tip) is not None or not self.identities.ancestors(opener.event.epoch):
+        commits: list[Commit] = []
+        want: tuple[bytes, ...] = ()
+        for (owner, _), tip in list(self.authority.cuts.unsettled.items()):
+            found = self.adopt(tip, owner) if owner == node else Commit()
+            if isinstance(found, Deferred):
+                want += found.want
+            else:
+                commits.append(found)
+        return join(commits), want
+
+    def adopt(self, tip: bytes, node: bytes | None = None) -> Commit | Deferred:
+        """Make the branch that ends with the event ``tip`` the one that its chain holds, where it is forked.
+
+        An empty commit: it is so already. Deferred: events of the branch are to be asked for, or admitted first.
+        ``node``: whose event it is, where it may not be held yet; without it, every node's branches are looked through.
+        """
+        if self._staged.in_place(tip) is not None:
             return Commit()
         path: list[Parsed] = []
-        while self._place_of(tip) is None:
-            parsed = self._branch.get(tip) or self._aside(tip)
+        event_id: bytes | None = tip
+        while event_id is not None and self._staged.in_place(event_id) is None:
+            parsed = self._known(event_id, node)
             if parsed is None:
-                if len(self._wanted) < WAITING_EVENTS_MAX:
-                    self._wanted.add(tip)
-                return Deferred("missing_prev", want=(tip,))
+                return self._want(event_id, node)
+            node = self.identities.node_of(parsed.event.epoch)
+            chain = self.chains.get((parsed.event.epoch, parsed.event.stream))
+            if chain is None or not 0 < chain.contested <= parsed.event.seq:
+                return Deferred("missing_prev")
             path.append(parsed)
-            if parsed.event.seq == 1 or parsed.event.prev is None:
-                break
-            tip = parsed.event.prev
+            event_id = parsed.event.prev if parsed.event.seq > 1 else None
         path.reverse()
         return self._take_branch(path)
 
-    def _aside(self, event_id: bytes) -> Parsed | None:
-        row = self.log.by_ids([event_id]).get(event_id)
-        return parse_event(row.envelope) if row else None
+    def _known(self, event_id: bytes, node: bytes | None) -> Parsed | None:
+        """Return an event that is held, set aside, or collected for a branch."""
+        kept = self._branches.get(node, event_id)
+        if kept is not None:
+            return kept
+        held = self._staged.get(event_id)
+        return None if held is None else _parse(held)
 
-    def _keep_branch(self, parsed: Parsed) -> None:
-        self._wanted.discard(parsed.id)
-        if len(self._branch) < WAITING_EVENTS_MAX:
-            self._branch[parsed.id] = parsed
+    def _want(self, event_id: bytes, node: bytes | None) -> Deferred:
+        self._branches.want(node, event_id)
+        return Deferred("missing_prev", want=(event_id,))
 
     def _take_branch(self, path: list[Parsed]) -> Commit | Deferred:
-        """Replace the end of a chain by the branch ``path``, if it is one (each event follows the one before)."""
+        """Replace the end of a chain by ``path``, where that follows from what is in place before it."""
         first = path[0].event
-        node = self.identities.node_of(first.epoch)
         chain = self.chains.get((first.epoch, first.stream))
-        if node is None or chain is None:
-            return Deferred("missing_prev", want=(path[-1].id,))
-        base = self._at(chain, first.seq - 1) if first.seq > 1 else None
-        if not _is_path(base, path):
+        base = self._staged.in_place(first.prev) if first.seq > 1 and first.prev is not None else None
+        if chain is None or not _is_path(base, path) or self._staged.holds_from(chain.key, first.seq):
             return Deferred("missing_prev")
-        self._rewind(chain, base, first.seq)
+        truncations = [Truncate(*chain.key, first.seq)] if chain.seq >= first.seq else []
+        verdicts = self._rewind(chain, base, first.seq)
         parts = [self.append(parsed, chain).commit for parsed in path]
-        for parsed in path:
-            self._branch.pop(parsed.id, None)
-        return Commit(
-            truncations=[Truncate(chain.epoch, chain.stream, first.seq)],
-            entries=[entry for part in parts for entry in part.entries],
-            verdicts=[verdict for part in parts for verdict in part.verdicts],
-        )
+        for key in self.authority.cuts.openings_of(chain.node, chain.stream):
+            self.authority.cuts.note(key, self._opening(self.authority.cuts.openings[key].prev))
+        taken = join((Commit(truncations=truncations, verdicts=verdicts), *parts))
+        return taken._replace(verdicts=[*taken.verdicts, *self._refresh(chain)])
 
-    def _rewind(self, chain: Chain, base: Parsed | None, from_seq: int) -> None:
+    def _rewind(self, chain: Chain, base: Entry | Row | None, from_seq: int) -> list[VerdictChange]:
+        if chain.seq >= from_seq:
+            self._staged.cut(chain.key, from_seq)
         if base is None:
+            self.authority.cuts.openings.pop(chain.key, None)
             chain.advance(0, b"", ZERO)
         else:
-            chain.advance(from_seq - 1, base.id, base.hlc)
-        gone = [key for key, entry in self._staged.items() if _is_beyond(entry, chain, from_seq)]
-        for key in gone:
-            del self._staged[key]
-        if streams.parse(chain.stream).is_control:
-            self.authority.controls.truncate(chain.epoch, chain.stream, from_seq)
-            self.authority.relearn(chain.stream)
+            chain.advance(base.seq, base.id, base.hlc)
+        if not chain.is_folded:
+            return []
+        rechecks = self.authority.forget(chain.epoch, chain.stream, chain.node, from_seq)
+        changes, more = self.authority.relearn(chain.stream)
+        return self._verdicts(changes, rechecks + more)
 
 
-def _is_beyond(entry: Entry, chain: Chain, from_seq: int) -> bool:
-    return (entry.epoch, entry.stream) == chain.key and entry.seq >= from_seq
+def join(commits: Iterable[Commit]) -> Commit:
+    """Put commits into one, in this order. Only one may truncate a chain, and none before it may append there."""
+    parts = list(commits)
+    if len(parts) == 1:
+        return parts[0]
+    return Commit(*([value for part in parts for value in part[place]] for place in range(len(Commit._fields))))
 
 
-def _is_path(base: Parsed | None, path: list[Parsed]) -> bool:
-    """Whether each event names the one before as ``prev`` in one chain, with growing seq and clock."""
-    before = base
+def _may_write(stream: str, node: bytes) -> str:
+    """Return '' or why the stream's name excludes a writer."""
+    try:
+        kind, subject = streams.parse(stream)
+    except Malformed:
+        return "malformed_event"
+    return "not_permitted" if kind == "pair" and node.hex() not in subject.split(":") else ""
+
+
+def _parse(held: Row | Entry) -> Parsed:
+    return parse_event(held.envelope)
+
+
+def _is_path(base: Entry | Row | None, path: list[Parsed]) -> bool:
+    """Whether the events follow each other, and the first follows ``base`` (None: it starts the chain)."""
+    first = path[0].event
+    place: tuple[bytes, str, int] = (first.epoch, first.stream, 0)
+    before, hlc = first.prev, ZERO
+    if base is not None:
+        place, before, hlc = (base.epoch, base.stream, base.seq), base.id, base.hlc
     for parsed in path:
         event = parsed.event
-        expected = (before.event.seq + 1, before.id) if before else (1, event.prev)
-        same = before is None or (before.event.epoch, before.event.stream) == (event.epoch, event.stream)
-        if not same or (event.seq, event.prev) != expected or (before and parsed.hlc <= before.hlc):
+        place = (place[0], place[1], place[2] + 1)
+        if (event.epoch, event.stream, event.seq) != place or event.prev != before or parsed.hlc <= hlc:
             return False
-        before = parsed
+        before, hlc = parsed.id, parsed.hlc
     return True
-
-
-def _merge(first: Commit, second: Commit) -> Commit:
-    """Put two commits into one, in this order (the first may truncate, the second does not)."""
-    return Commit(
-        truncations=first.truncations,
-        entries=[*first.entries, *second.entries],
-        verdicts=[*first.verdicts, *second.verdicts],
-        bodies=second.bodies,
-        proofs=second.proofs,
-    )
-
-
-def _entry(parsed: Parsed, judged: Judgement, withheld: str, device: bytes | None) -> Entry:
-    event = parsed.event
-    return Entry(
-        id=parsed.id,
-        epoch=event.epoch,
-        stream=event.stream,
-        seq=event.seq,
-        hlc=parsed.hlc,
-        kind=event.act.kind,
-        device=device,
-        nonce=event.act.nonce,
-        envelope=parsed.envelope,
-        verdict=judged.verdict,
-        reason=judged.reason,
-        withheld=withheld,
-    )

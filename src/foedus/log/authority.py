@@ -1,47 +1,57 @@
 """The authority verdict: a function of the held events and records, never of the order in which they came.
 
-``Authority`` keeps the folds of participants and rooms current and answers ``judge`` for any event. Where a new
-fact changes what was judged before (a withdrawal, a cut, a fork, a missing event that came), it names the
-chains to judge anew as ``Recheck`` values; admission reads them back from the log. Judging everything from
-scratch with a second ``Authority`` gives the same verdicts; a property test holds that.
+``Authority`` keeps the folds of participants and rooms current and answers ``judge`` for any other event. Where a new
+fact changes what was judged before (a withdrawal, a cut, a fork, a missing event that came), it names what is to be
+judged anew as ``Recheck`` values; admission reads that back from the log. Judging everything from scratch with a second
+``Authority`` gives the same verdicts; a property test holds that, and that a slow oracle written from
+docs/protocol.md agrees.
+
+The rules stand there in section 4. Where its words leave room, this is what holds here:
+
+- An id in ``auth`` that is no held event of a ``participant:`` or ``members:`` stream is missing, whatever else it is.
+- An act stands on a cited event that is itself pending: then it is pending, too.
+- A membership that is withdrawn already keeps its first cuts.
+- What the table of kinds does not let the node, or a device, write is ``not_permitted``, before anything is cited.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple, TypeAlias
 
-from foedus.base.ids import sha256
-from foedus.base.limits import ACT_DRIFT_MAX, PENDING_MAX
+from foedus.base.limits import ACT_DRIFT_MAX
 from foedus.identity.directory import IdentityDirectory
 from foedus.log import streams
-from foedus.log.bodies import DeviceRevoke, MemberRemove, RoomCreate
-from foedus.log.chains import Chain, ChainKey, Chains
+from foedus.log.bodies import DeviceEnrol, DeviceRevoke, MemberAdd, MemberRemove, fits_place
+from foedus.log.chains import Chain, Chains, Limit
 from foedus.log.control import NEW, ControlEvent, ControlEvents
-from foedus.log.event import Event
-from foedus.log.memberships import Room
-from foedus.log.participants import ACCEPTED, Judgement, Participant, pending, rejected
-from foedus.log.port import Verdict
+from foedus.log.cuts import Cuts, Moved
+from foedus.log.event import Act, Event
+from foedus.log.memberships import Membership, Room, creates, outside
+from foedus.log.participants import ACCEPTED, Device, Judgement, Participant, pending, rejected
+from foedus.log.port import Verdict, VerdictChange
+from foedus.log.waiting import Place, Waiting
 
-_ROOM_KINDS_OF_NODES = frozenset({"epoch.open", "checkpoint"})
-_NODE_KINDS = frozenset({"epoch.open", "checkpoint", "node.profile"})
-_PAIR_KINDS = frozenset({"epoch.open", "checkpoint", "agreement.sign", "agreement.end"})
+_NODE_KINDS_IN_ROOMS = frozenset({"epoch.open", "checkpoint"})
+_BODY = "body"
+_ONE_BY_ONE = frozenset({NEW, _BODY})
+"""While a control event has one of these reasons, the events that cite it are indexed one by one in ``Waiting``."""
+PERMITS_MAX = 4_096
+"""Authors in a room whose permission is remembered: as many as talk at one time; at most 1 KB each."""
+_CITABLE = frozenset({"member.add", "device.enrol"})
+
+
+_Permit: TypeAlias = tuple[Chain, str | bytes, bytes | None, tuple[bytes, ...]]
+"""(chain, author, device, auth) → the seq from which on no cut bounds it."""
 
 
 class Recheck(NamedTuple):
-    """The events of a chain from ``from_seq`` on are to be judged anew."""
+    """The events of a chain from ``from_seq`` on, up to ``to_seq`` (None: all), are to be judged anew."""
 
     epoch: bytes
     stream: str
     from_seq: int
-
-
-class ControlChange(NamedTuple):
-    """A control event's verdict changed."""
-
-    event: ControlEvent
-    verdict: Verdict
-    reason: str
+    to_seq: int | None
 
 
 class Authority:
@@ -51,265 +61,277 @@ class Authority:
         self.identities = identities
         self.chains = chains
         self.controls = ControlEvents()
-        self.openings: dict[ChainKey, tuple[bytes, int] | None] = {}
+        self.cuts = Cuts(identities, chains)
+        self.waiting = Waiting()
         self.rooms: dict[bytes, Room] = {}
         self.participants: dict[tuple[bytes, str], Participant] = {}
-        self._waiting: dict[bytes, dict[ChainKey, int]] = {}
-        self._waiting_count = 0
+        self._hosts: dict[str, bytes] = {}
+        self._permits: dict[_Permit, int] = {}
 
     # --- judging -----------------------------------------------------------------------------
 
     def judge(self, event: Event, chain: Chain, seq: int) -> Judgement:
-        """Return the verdict of an event of ``chain`` (a control event's is in its fold instead).
-
-        A pending verdict on an absent event is remembered, so that its coming rechecks this chain.
-        """
-        limit = self._beyond_limit(chain, seq)
-        if limit is not None:
-            return limit
-        if abs(event.act.at - event.hlc[0]) > ACT_DRIFT_MAX:
+        """Return the verdict of an event of ``chain`` that no fold judges. Changes nothing but a cache."""
+        limit = chain.limit
+        if limit.seq is not None and seq > limit.seq:
+            return _beyond(limit)
+        act = event.act
+        if abs(act.at - event.hlc[0]) > ACT_DRIFT_MAX:
             return rejected("excessive_drift")
-        stream = streams.parse(chain.stream)
-        if stream.kind == "room":
-            return self._judge_room(event, chain, seq, bytes.fromhex(stream.subject))
-        kinds = _NODE_KINDS if stream.kind == "node" else _PAIR_KINDS
-        fits = event.act.device is None and event.act.kind in kinds
-        return ACCEPTED if fits else rejected("not_permitted")
-
-    def _beyond_limit(self, chain: Chain, seq: int) -> Judgement | None:
-        if chain.limit is None or seq <= chain.limit:
-            return None
-        return pending(chain.limit_reason) if chain.limit_pends else rejected(chain.limit_reason)
-
-    def _judge_room(self, event: Event, chain: Chain, seq: int, room_id: bytes) -> Judgement:
-        act = event.act
-        if act.device is None and act.kind in _ROOM_KINDS_OF_NODES:
+        if not fits_place(act.kind, chain.kind, by_device=act.device is not None):
+            return rejected("not_permitted")
+        if chain.kind != "room" or act.kind in _NODE_KINDS_IN_ROOMS:
             return ACCEPTED
+        permit = (chain, act.author, act.device, act.auth)
+        since = self._permits.get(permit)
+        return ACCEPTED if since is not None and seq >= since else self._judge_room(act, chain, seq, permit)
+
+    def _judge_room(self, act: Act, chain: Chain, seq: int, permit: _Permit) -> Judgement:
+        """Look for a device and a membership among what is cited; remember those that no cut bounds."""
         chain_id = streams.chain_id(chain.epoch, chain.stream)
+        device = None
         if act.device is not None:
-            judgement = self._judge_device(event, chain, seq, chain_id)
-            if judgement.verdict is not Verdict.ACCEPTED:
-                return judgement
-        room = self.rooms.get(room_id)
-        for cited in act.auth:
-            membership = room.memberships.get(cited) if room else None
-            if membership is None or not membership.covers(chain.node, act.author if act.device else None):
-                continue
-            return ACCEPTED if membership.counts_at(chain_id, seq) else rejected("not_permitted")
-        return self._absent(event, chain, seq, streams.members(room_id), "not_permitted")
+            device = self._device(act, chain.node)
+            if device is None:
+                return self._absent(act, streams.participant(act.author), "unknown_device")
+            if not device.speaks_at(chain_id, seq):
+                return rejected("unknown_device")
+        membership = self._membership(act, chain, chain_id, seq)
+        if membership is None:
+            return self._absent(act, "members:" + chain.stream.removeprefix("room:"), "not_permitted")
+        if membership.cuts is None and (device is None or device.cuts is None):
+            if len(self._permits) >= PERMITS_MAX:
+                self._permits.clear()
+            self._permits[permit] = seq
+        return ACCEPTED
 
-    def _judge_device(self, event: Event, chain: Chain, seq: int, chain_id: bytes) -> Judgement:
-        act = event.act
-        participant = self.participants.get((chain.node, act.author))
+    def _device(self, act: Act, node: bytes) -> Device | None:
+        """Return the signing device if its enrolment is cited."""
+        participant = self.participants.get((node, act.author))
         device = participant.devices.get(act.device) if participant and act.device else None
-        if device is not None and device.enrolment in act.auth:
-            return ACCEPTED if device.speaks_at(chain_id, seq) else rejected("unknown_device")
-        return self._absent(event, chain, seq, streams.participant(act.author), "unknown_device")
+        return device if device is not None and device.enrolment in act.auth else None
 
-    def _absent(self, event: Event, chain: Chain, seq: int, stream: str, reason: str) -> Judgement:
-        """What an act cites is absent, or does not carry it: wait for what may still change that, else reject."""
-        missing = [cited for cited in event.act.auth if self.controls.get(cited) is None]
-        undecided = [
-            cited
-            for cited in event.act.auth
-            if (held := self.controls.get(cited)) and held.stream == stream and held.verdict is Verdict.PENDING
-        ]
-        for cited in (*missing, *undecided):
-            self._wait(cited, chain.key, seq)
-        return pending("auth") if missing or undecided else rejected(reason)
+    def _membership(self, act: Act, chain: Chain, chain_id: bytes, seq: int) -> Membership | None:
+        """Return a cited membership that covers the act at its place."""
+        room = self.rooms.get(bytes.fromhex(chain.stream.removeprefix("room:")))
+        author = act.author if act.device is not None else None
+        for cited in act.auth:
+            membership = room.memberships.get(cited) if room is not None else None
+            if membership and membership.covers(chain.node, author) and membership.counts_at(chain_id, seq):
+                return membership
+        return None
 
-    def _wait(self, cited: bytes, key: ChainKey, seq: int) -> None:
-        chains = self._waiting.setdefault(cited, {})
-        if key not in chains:
-            if self._waiting_count >= PENDING_MAX:
-                return
-            self._waiting_count += 1
-        chains[key] = min(seq, chains.get(key, seq))
+    def _absent(self, act: Act, stream: str, reason: str) -> Judgement:
+        """Nothing that an act cites carries it: wait for what may still change that, else reject."""
+        for cited in act.auth:
+            held = self.controls.get(cited)
+            if held is None or (held.stream == stream and held.verdict is Verdict.PENDING):
+                return pending("auth")
+        return rejected(reason)
 
     def missing_for(self, event: Event) -> list[bytes]:
         """Return the cited ids that are not held: what to ask for."""
         return [cited for cited in event.act.auth if self.controls.get(cited) is None]
 
+    def await_cited(self, event: Event, chain: Chain, seq: int) -> None:
+        """Index an event that is pending for want of ``auth``, so that what it cites judges it anew."""
+        for cited in event.act.auth:
+            held = self.controls.get(cited)
+            if held is None or (held.verdict is Verdict.PENDING and held.reason in _ONE_BY_ONE):
+                self.waiting.add(cited, Place(chain.epoch, chain.stream, seq))
+
     # --- learning ----------------------------------------------------------------------------
 
-    def learn(self, event: ControlEvent) -> tuple[list[ControlChange], list[Recheck]]:
-        """Take in a control event at the end of its chain; return changed verdicts (its own, too) and rechecks."""
+    def learn(self, event: ControlEvent) -> tuple[list[VerdictChange], list[Recheck]]:
+        """Take in a control event at the end of its chain; its own verdict is set on it.
+
+        Returns the changed verdicts of others, and what to judge anew.
+        """
         self.controls.add(event)
-        stream = streams.parse(event.stream)
-        if stream.kind in {"participant", "members"}:
-            changes = self._refold(event.stream, newest=event)
-        else:
-            changes = [ControlChange(event, *self._judge_control(event))]
-        return changes, self._consequences(changes)
+        if event.created_room and self._hosts.get(event.stream) is None and self._note_host(event):
+            return self.relearn(event.stream)
+        return self._consequences([(event, self._next(event))], newest=event)
 
-    def relearn(self, stream: str) -> tuple[list[ControlChange], list[Recheck]]:
-        """Fold a control stream again after a body came, a limit moved or a branch was chosen."""
-        if streams.parse(stream).kind in {"participant", "members"}:
-            changes = self._refold(stream)
-        else:
-            changes = [
-                ControlChange(event, *judged)
-                for event in self.controls.of_stream(stream)
-                if (judged := self._judge_control(event)) != (event.verdict, event.reason)
-            ]
-        return changes, self._consequences(changes)
-
-    def _judge_control(self, event: ControlEvent) -> Judgement:
-        chain = self.chains.ensure(event.epoch, event.stream, event.node)
-        limit = self._beyond_limit(chain, event.seq)
-        if limit is not None:
-            return limit
-        kinds = _NODE_KINDS if event.stream == streams.NODE else _PAIR_KINDS
-        fits = event.act.device is None and event.act.kind in kinds
-        return ACCEPTED if fits else rejected("not_permitted")
-
-    def _refold(self, stream: str, newest: ControlEvent | None = None) -> list[ControlChange]:
-        kind, subject = streams.parse(stream)
-        if kind == "members":
-            return self._refold_room(stream, bytes.fromhex(subject), newest)
-        nodes = [newest.node] if newest else list({event.node for event in self.controls.of_stream(stream)})
-        return [change for node in nodes for change in self._refold_participant(stream, subject, node, newest)]
-
-    def _refold_participant(
-        self, stream: str, did: str, node: bytes, newest: ControlEvent | None
-    ) -> list[ControlChange]:
-        held = self.participants.get((node, did))
-        if held is not None and newest is not None and self._is_last(newest):
-            return self._apply(held, [newest], force=newest)
-        fresh = self.participants[node, did] = Participant(did, node)
-        return self._apply(fresh, self._path(stream, node), force=newest)
-
-    def _refold_room(self, stream: str, room_id: bytes, newest: ControlEvent | None) -> list[ControlChange]:
-        held = self.rooms.get(room_id)
-        if held is not None and newest is not None and held.host == newest.node and self._is_last(newest):
-            return self._apply(held, [newest], force=newest)
-        fresh = self.rooms[room_id] = Room(room_id)
-        host = self._host(stream, room_id)
-        of_host = self._path(stream, host) if host else []
-        others = [event for event in self.controls.of_stream(stream) if event.node != host]
-        return self._apply(fresh, [*of_host, *others], force=newest)
-
-    def _host(self, stream: str, room_id: bytes) -> bytes | None:
+    def relearn(self, stream: str, node: bytes | None = None) -> tuple[list[VerdictChange], list[Recheck]]:
+        """Fold a control stream (of one node, or of all) again: a body came, a limit moved, a branch was chosen."""
         for event in self.controls.of_stream(stream):
-            body = event.body
-            if isinstance(body, RoomCreate) and body.host == event.node and sha256(event.body_bytes or b"") == room_id:
-                return event.node
-        return None
+            if event.created_room:
+                self._note_host(event)
+        nodes = self.controls.nodes_in(stream) if node is None else [node]
+        judged = [pair for writer in nodes for pair in self._fold_again(stream, writer)]
+        changed = [(event, verdict) for event, verdict in judged if verdict != (event.verdict, event.reason)]
+        return self._consequences(changed)
 
-    def _path(self, stream: str, node: bytes) -> list[ControlEvent]:
-        """All events of a node in a stream, epochs in order; those off the honoured path come last."""
-        history = [record.id for record in self.identities.history(node)]
-        on_path = list(self.controls.in_order(stream, history))
-        known = set(history)
-        rest = [event for event in self.controls.of_stream(stream) if event.node == node and event.epoch not in known]
-        return [*on_path, *rest]
+    def forget(self, epoch: bytes, stream: str, node: bytes, from_seq: int) -> list[Recheck]:
+        """Let go of the end of a control chain, since its owner chose another branch."""
+        gone = self.controls.truncate(epoch, stream, node, from_seq)
+        if any(event.created_room for event in gone):
+            self._hosts.pop(stream, None)
+            self.rooms.pop(bytes.fromhex(streams.parse(stream).subject), None)
+        spans = _Spans()
+        for event in gone:
+            spans.add_places(self.waiting.release(event.id))
+            spans.add_chains(self._affected(event), {})
+        return spans.rechecks()
 
-    def _is_last(self, event: ControlEvent) -> bool:
-        newest = self.identities.newest(event.node)
-        return newest is not None and newest.id == event.epoch
+    def _note_host(self, event: ControlEvent) -> bool:
+        kind, subject = streams.parse(event.stream)
+        is_host = kind == "members" and creates(event, bytes.fromhex(subject))
+        if is_host:
+            self._hosts[event.stream] = event.node
+        return is_host
 
-    def _apply(
-        self, fold: Participant | Room, events: Iterable[ControlEvent], force: ControlEvent | None
-    ) -> list[ControlChange]:
-        """Apply events to a fold; return those whose verdict changed, and ``force`` in any case."""
-        changes = []
-        for event in events:
-            chain = self.chains.ensure(event.epoch, event.stream, event.node)
-            judged = (
-                self._replayed(fold, event)
-                or self._beyond_limit(chain, event.seq)
-                or self._drifted(event)
-                or fold.apply(event)
-            )
-            if event is force or judged != (event.verdict, event.reason):
-                changes.append(ControlChange(event, *judged))
-        return changes
+    def _next(self, event: ControlEvent) -> Judgement:
+        """Judge the newest event of its chain. What is honoured is always the last of its fold."""
+        if event.stream.startswith("participant:"):
+            key = (event.node, event.stream.removeprefix("participant:"))
+            participant = self.participants.get(key)
+            if participant is None:
+                participant = self.participants[key] = Participant(key[1], key[0])
+            return self._judge_control(participant, event)
+        host = self._hosts.get(event.stream)
+        room = self._room(event.stream) if host == event.node else None
+        return self._judge_control(room, event, host)
 
-    def _replayed(self, fold: Participant | Room, event: ControlEvent) -> Judgement | None:
-        is_replay = isinstance(fold, Participant) and fold.is_replay(event)
-        return rejected("replayed_nonce") if is_replay else None
+    def _room(self, stream: str) -> Room:
+        room_id = bytes.fromhex(stream.removeprefix("members:"))
+        room = self.rooms.get(room_id)
+        if room is None:
+            room = self.rooms[room_id] = Room(room_id)
+        return room
 
-    def _drifted(self, event: ControlEvent) -> Judgement | None:
-        return rejected("excessive_drift") if abs(event.act.at - event.hlc_us) > ACT_DRIFT_MAX else None
+    def _fold_again(self, stream: str, node: bytes) -> Iterator[tuple[ControlEvent, Judgement]]:
+        kind, subject = streams.parse(stream)
+        fold: Participant | Room | None = None
+        host = self._hosts.get(stream)
+        if kind == "participant":
+            fold = self.participants[node, subject] = Participant(subject, node)
+        elif host == node:
+            room_id = bytes.fromhex(subject)
+            fold = self.rooms[room_id] = Room(room_id)
+        epochs = [record.id for record in self.identities.history(node)]
+        for event in self.controls.in_order(stream, node, epochs):
+            yield event, self._judge_control(fold, event, host)
 
-    def _consequences(self, changes: list[ControlChange]) -> list[Recheck]:
-        """Set the new verdicts, and name the chains of rooms that they touch."""
-        found: dict[ChainKey, int] = {}
-        for change in changes:
-            was_new = change.event.reason == NEW
-            change.event.verdict, change.event.reason = change.verdict, change.reason
-            for key, seq in self._release(change.event.id).items():
-                found[key] = min(seq, found.get(key, seq))
-            for key, seq in self._touched(change, was_new=was_new):
-                found[key] = min(seq, found.get(key, seq))
-        return [Recheck(epoch, stream, seq) for (epoch, stream), seq in found.items()]
+    def _judge_control(
+        self, fold: Participant | Room | None, event: ControlEvent, host: bytes | None = None
+    ) -> Judgement:
+        if event.is_replay:
+            return rejected("replayed_nonce")
+        chain = self.chains.get((event.epoch, event.stream))
+        if chain is not None and not chain.limit.covers(event.seq):
+            return _beyond(chain.limit)
+        if abs(event.act.at - event.hlc_us) > ACT_DRIFT_MAX:
+            return rejected("excessive_drift")
+        if fold is not None:
+            return fold.apply(event)
+        if host is None and not event.has_body:
+            return outside(event) or pending(_BODY)
+        return rejected("not_permitted")
 
-    def _release(self, event_id: bytes) -> dict[ChainKey, int]:
-        waiting = self._waiting.pop(event_id, {})
-        self._waiting_count -= len(waiting)
-        return waiting
+    # --- consequences ------------------------------------------------------------------------
 
-    def _touched(self, change: ControlChange, *, was_new: bool) -> list[tuple[ChainKey, int]]:
-        event = change.event
-        accepted = change.verdict is Verdict.ACCEPTED
-        if was_new and not accepted:
-            return []
+    def _consequences(
+        self, changed: Iterable[tuple[ControlEvent, Judgement]], newest: ControlEvent | None = None
+    ) -> tuple[list[VerdictChange], list[Recheck]]:
+        """Set new verdicts; return those of events that were held before, and the events of rooms that they touch."""
+        changes: list[VerdictChange] = []
+        spans = _Spans()
+        self._permits.clear()
+        for event, judged in changed:
+            former = Judgement(event.verdict, event.reason)
+            event.verdict, event.reason = judged
+            if event is not newest and former.reason != NEW:
+                changes.append(VerdictChange(event.id, *judged))
+            spans.add_places(self.waiting.release(event.id))
+            self._spread(event, former, spans)
+        return changes, spans.rechecks()
+
+    def _spread(self, event: ControlEvent, former: Judgement, spans: _Spans) -> None:
+        """Name what a changed verdict touches beyond the events that waited for it one by one."""
+        accepted = event.verdict is Verdict.ACCEPTED
+        if not accepted and former.verdict is not Verdict.ACCEPTED:
+            matters = former.verdict is not event.verdict or event.reason in _ONE_BY_ONE
+            if matters and event.act.kind in _CITABLE and former.reason not in _ONE_BY_ONE:
+                spans.add_chains(self._affected(event), {})
+            return
         body = event.body
-        if isinstance(body, MemberRemove) and accepted:
-            cuts = {cut.chain: cut.seq for cut in body.cuts}
-            chains = [c for c in self._room_chains(event.stream) if c.node == body.node]
-        elif isinstance(body, DeviceRevoke) and accepted:
-            cuts = {cut.chain: cut.seq for cut in body.cuts}
-            chains = self._acting_chains(event.node)
-        elif was_new:
-            return []
-        else:
-            cuts = {}
-            is_room = event.stream.startswith("members:")
-            chains = self._room_chains(event.stream) if is_room else self._acting_chains(event.node)
-        return [(chain.key, cuts.get(streams.chain_id(*chain.key), 0) + 1) for chain in chains]
+        if isinstance(body, MemberRemove | DeviceRevoke):
+            is_last = accepted and former.reason == NEW
+            spans.add_chains(self._affected(event), {cut.chain: cut.seq for cut in body.cuts} if is_last else {})
+        elif isinstance(body, MemberAdd | DeviceEnrol) and former.reason not in _ONE_BY_ONE:
+            spans.add_chains(self._affected(event), {})
 
-    def _room_chains(self, members_stream: str) -> list[Chain]:
-        return self.chains.of_stream("room:" + members_stream.removeprefix("members:"))
+    def _affected(self, event: ControlEvent) -> list[Chain]:
+        """Return the chains of rooms that a grant or a withdrawal speaks of; all that it may, if its body is missing."""
+        body = event.body
+        if event.stream.startswith("members:"):
+            chains = self.chains.of_stream("room:" + event.stream.removeprefix("members:"))
+            named = body.node if isinstance(body, MemberAdd | MemberRemove) else None
+            return [chain for chain in chains if named in {None, chain.node}]
+        return [chain for chain in self.chains.of_node(event.node) if chain.kind == "room"]
 
-    def _acting_chains(self, node: bytes) -> list[Chain]:
-        return [chain for chain in self.chains.of_node(node) if chain.stream.startswith("room:")]
-
-    # --- limits ------------------------------------------------------------------------------
-
-    def refresh_limits(self, node: bytes) -> tuple[list[ControlChange], list[Recheck]]:
-        """Recompute how far each chain of a node is honoured, after a record, an opening or a fork came."""
-        changes: list[ControlChange] = []
+    def follow_limits(self, moved: Iterable[Moved]) -> tuple[list[VerdictChange], list[Recheck]]:
+        """Return what changes where chains are honoured less far, or farther, than before."""
+        changes: list[VerdictChange] = []
         rechecks: list[Recheck] = []
-        stale: set[str] = set()
-        for chain in self.chains.of_node(node):
-            former = (chain.limit, chain.limit_reason, chain.limit_pends)
-            chain.limit, chain.limit_reason, chain.limit_pends = self._limit(chain)
-            if former == (chain.limit, chain.limit_reason, chain.limit_pends):
-                continue
-            if streams.parse(chain.stream).is_control:
-                stale.add(chain.stream)
+        stale: dict[tuple[str, bytes], None] = {}
+        for chain, former in moved:
+            if chain.is_folded:
+                stale[chain.stream, chain.node] = None
             else:
-                bounds = [bound for bound in (former[0], chain.limit) if bound is not None]
-                rechecks.append(Recheck(chain.epoch, chain.stream, min(bounds) + 1))
-        for stream in sorted(stale):
-            more_changes, more_rechecks = self.relearn(stream)
-            changes += more_changes
-            rechecks += more_rechecks
+                rechecks.append(_between(chain, former))
+        for stream, node in stale:
+            more, spread = self.relearn(stream, node)
+            changes += more
+            rechecks += spread
         return changes, rechecks
 
-    def _limit(self, chain: Chain) -> tuple[int | None, str, bool]:
-        """(last honoured seq or None, reason, whether what lies beyond is pending rather than rejected)."""
-        epoch = chain.epoch
-        if self.identities.is_void(epoch):
-            return 0, "superseded", False
-        successors = self.identities.successors_on_branch(epoch)
-        for later in successors:
-            if (later, chain.stream) in self.openings:
-                cut = self.openings[later, chain.stream]
-                return (cut[1] if cut and cut[0] == epoch else 0), "superseded", False
-        if any(self.identities.cause(later) == "recovery" for later in successors):
-            return 0, "opening", True
-        if chain.contested:
-            return chain.contested - 1, "equivocation", False
-        return None, "", False
+
+class _Spans:
+    """Gathers places to judge anew, each chain's in as few ranges as is cheap to read."""
+
+    _GAP = 16
+    """Reading so many rows in between costs less than another query."""
+
+    def __init__(self) -> None:
+        self._from: dict[tuple[bytes, str], int] = {}
+        self._single: dict[tuple[bytes, str], set[int]] = {}
+
+    def add_places(self, places: Iterable[Place]) -> None:
+        for place in places:
+            self._single.setdefault((place.epoch, place.stream), set()).add(place.seq)
+
+    def add_chains(self, chains: Iterable[Chain], cuts: dict[bytes, int]) -> None:
+        """All of these chains beyond their cut (where none is named, from the start)."""
+        for chain in chains:
+            start = cuts.get(streams.chain_id(chain.epoch, chain.stream), 0) + 1
+            if start <= chain.seq:
+                self._from[chain.key] = min(start, self._from.get(chain.key, start))
+
+    def rechecks(self) -> list[Recheck]:
+        found = [Recheck(epoch, stream, start, None) for (epoch, stream), start in self._from.items()]
+        for (epoch, stream), seqs in self._single.items():
+            end = self._from.get((epoch, stream))
+            first = last = 0
+            for seq in sorted(seq for seq in seqs if end is None or seq < end):
+                if first and seq - last <= self._GAP:
+                    last = seq
+                    continue
+                if first:
+                    found.append(Recheck(epoch, stream, first, last))
+                first = last = seq
+            if first:
+                found.append(Recheck(epoch, stream, first, last))
+        return found
+
+
+def _beyond(limit: Limit) -> Judgement:
+    return pending(limit.reason) if limit.pends else rejected(limit.reason)
+
+
+def _between(chain: Chain, former: Limit) -> Recheck:
+    """Return the part of a chain whose verdicts follow from the change of its limit."""
+    bounds = sorted(limit.seq for limit in (former, chain.limit) if limit.seq is not None)
+    same = former[1:] == chain.limit[1:]
+    return Recheck(chain.epoch, chain.stream, bounds[0] + 1, bounds[-1] if same and len(bounds) == 2 else None)  # noqa: PLR2004

@@ -143,3 +143,49 @@ SHAPES: dict[str, type[Body]] = {
     "agreement.sign": AgreementSign,
     "agreement.end": AgreementEnd,
 }
+
+
+class Place(NamedTuple):
+    """In which kinds of streams a kind stands, and whether nodes and devices may write it."""
+
+    streams: frozenset[str]
+    by_node: bool
+    by_device: bool
+
+
+def _place(*streams: str, by_node: bool = True, by_device: bool = False) -> Place:
+    return Place(frozenset(streams), by_node, by_device)
+
+
+_ANY_STREAM = ("node", "participant", "members", "room", "pair")
+
+PLACES: dict[str, Place] = {
+    "epoch.open": _place(*_ANY_STREAM),
+    "checkpoint": _place(*_ANY_STREAM),
+    "node.profile": _place("node"),
+    "device.enrol": _place("participant", by_node=False, by_device=True),
+    "device.revoke": _place("participant", by_node=False, by_device=True),
+    "room.create": _place("members"),
+    "member.add": _place("members"),
+    "member.remove": _place("members"),
+    "message.text": _place("room", by_device=True),
+    "room.leave": _place("room"),
+    "agreement.sign": _place("pair"),
+    "agreement.end": _place("pair"),
+}
+"""The table of kinds of docs/protocol.md, section 3."""
+
+_OTHER_KINDS = {
+    "node": _place("node"),
+    "pair": _place("pair"),
+    "members": _place("members"),
+    "participant": _place("participant", by_node=False, by_device=True),
+    "room": _place("room", by_device=True),
+}
+"""Who may write kinds that are not in the table, by kind of stream."""
+
+
+def fits_place(kind: str, stream_kind: str, *, by_device: bool) -> bool:
+    """Whether the table of kinds lets a device (else: a node) write ``kind`` in such a stream."""
+    place = PLACES.get(kind) or _OTHER_KINDS[stream_kind]
+    return stream_kind in place.streams and (place.by_device if by_device else place.by_node)

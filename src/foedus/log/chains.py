@@ -1,4 +1,4 @@
-"""Chains: one node's part of a stream in one epoch, and the verdict that looks at nothing else."""
+"""Chains: one node's part of a stream in one epoch, where it ends and how far it is honoured."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from foedus.base.clock import ZERO, Hlc
 
 ChainKey: TypeAlias = tuple[bytes, str]
 """(epoch, stream)"""
+CHAINS_PER_NODE_MAX = 32_768
+"""Chains held of one node: a thousand rooms in 30 epochs. Each takes about 1 KB, and a name costs a node nothing."""
 
 
 class Position(NamedTuple):
@@ -20,26 +22,43 @@ class Position(NamedTuple):
     id: bytes
 
 
+class Limit(NamedTuple):
+    """How far a chain is honoured: ``seq`` is the last that counts (None: all).
+
+    ``reason`` says why what lies beyond does not; ``pends``: it waits, rather than being rejected.
+    """
+
+    seq: int | None
+    reason: str
+    pends: bool
+
+    def covers(self, seq: int) -> bool:
+        """Whether an event at this place is honoured."""
+        return self.seq is None or seq <= self.seq
+
+
+WHOLE = Limit(None, "", pends=False)
+
+
 class Chain:
     """The in-memory state of one chain. ``seq`` 0 is an empty chain.
 
-    ``contested`` is the seq of its fork (0 where there is none). ``limit`` is the last seq that is honoured
-    (None: all), and ``limit_reason`` why what lies beyond is not; admission keeps both current.
+    ``contested`` is the seq of its lowest known fork (0: none); admission keeps it and ``limit`` current.
+    ``kind`` is the stream's.
     """
 
-    __slots__ = ("contested", "epoch", "hlc", "id", "limit", "limit_pends", "limit_reason", "node", "seq", "stream")
+    __slots__ = ("contested", "epoch", "hlc", "id", "kind", "limit", "node", "seq", "stream")
 
     def __init__(self, epoch: bytes, stream: str, node: bytes) -> None:
         self.epoch = epoch
         self.stream = stream
         self.node = node
+        self.kind = stream.partition(":")[0]
         self.seq = 0
         self.id = b""
         self.hlc: Hlc = ZERO
         self.contested = 0
-        self.limit: int | None = None
-        self.limit_reason = ""
-        self.limit_pends = False
+        self.limit = WHOLE
 
     @property
     def key(self) -> ChainKey:
@@ -50,6 +69,11 @@ class Chain:
     def position(self) -> Position:
         """Where the chain ends."""
         return Position(self.epoch, self.stream, self.seq, self.id)
+
+    @property
+    def is_folded(self) -> bool:
+        """Whether ``authority`` folds its events (``Stream.is_folded``)."""
+        return self.kind in {"participant", "members"}
 
     def advance(self, seq: int, event_id: bytes, hlc: Hlc) -> None:
         """Move the head."""
@@ -69,14 +93,20 @@ class Chains:
         return self._all.get(key)
 
     def ensure(self, epoch: bytes, stream: str, node: bytes) -> Chain:
-        """Return the chain, made empty where it is new."""
-        key = (epoch, stream)
-        chain = self._all.get(key)
-        if chain is None:
-            chain = self._all[key] = Chain(epoch, stream, node)
-            self._by_node.setdefault(node, {})[key] = chain
-            self._by_stream.setdefault(stream, {})[key] = chain
+        """Return the chain, made empty where it is new: for chains of this node, and for what was admitted."""
+        chain = self._all.get((epoch, stream))
+        return chain if chain is not None else self.keep(Chain(epoch, stream, node))
+
+    def keep(self, chain: Chain) -> Chain:
+        """Hold a chain from now on."""
+        self._all[chain.key] = chain
+        self._by_node.setdefault(chain.node, {})[chain.key] = chain
+        self._by_stream.setdefault(chain.stream, {})[chain.key] = chain
         return chain
+
+    def has_room_for(self, node: bytes) -> bool:
+        """Whether one more chain of ``node`` stays within CHAINS_PER_NODE_MAX."""
+        return len(self._by_node.get(node, ())) < CHAINS_PER_NODE_MAX
 
     def of_node(self, node: bytes) -> list[Chain]:
         """Return the chains that a node wrote."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from foedus.base.cbor import Malformed, convert, decode, encode
 from foedus.crypto import ed25519
+from foedus.log import streams
 from foedus.log.event import Envelope, Parsed, event_signing_bytes, parse_envelope
 from foedus.log.port import Proof
 
@@ -41,6 +42,7 @@ def check_proof(one: Parsed, other: Parsed, node_key: bytes) -> None:
     if len(places) != 1 or not one.id < other.id:
         message = "a proof holds two different events of one place, the smaller id first"
         raise Malformed(message)
+    streams.parse(one.event.stream)
     for parsed in (one, other):
         envelope: Envelope = parsed.envelope
         if not ed25519.verify(node_key, event_signing_bytes(envelope.event), envelope.sig):

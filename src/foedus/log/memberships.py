@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from foedus.base.ids import sha256
-from foedus.log.bodies import MemberAdd, MemberRemove, RoomCreate
+from foedus.log.bodies import PLACES, MemberAdd, MemberRemove, RoomCreate, fits_place
 from foedus.log.control import ControlEvent
 from foedus.log.participants import ACCEPTED, Judgement, pending, rejected
 
@@ -12,13 +11,14 @@ class Membership:
     """One ``member.add``. ``participant`` None covers every participant of the node.
 
     ``heads``: chain id → seq up to which events stay out. ``cuts`` is None while it is in force, else chain id →
-    last seq that counts.
+    last seq that counts. ``number`` grows in the order of adding.
     """
 
-    __slots__ = ("cuts", "heads", "id", "node", "participant")
+    __slots__ = ("cuts", "heads", "id", "node", "number", "participant")
 
-    def __init__(self, add_id: bytes, body: MemberAdd) -> None:
+    def __init__(self, add_id: bytes, body: MemberAdd, number: int) -> None:
         self.id = add_id
+        self.number = number
         self.node = body.node
         self.participant = body.participant
         self.heads = {cut.chain: cut.seq for cut in body.heads}
@@ -34,57 +34,82 @@ class Membership:
 
 
 class Room:
-    """A room, as the held events of its host's chains say. Fold with ``apply``, in order."""
+    """A room, as the honoured events of its host say. Fold with ``apply``, in order.
+
+    ``host`` is b"" and ``name`` "" until its ``room.create`` was applied.
+    """
 
     def __init__(self, room_id: bytes) -> None:
         self.id = room_id
         self.host = b""
         self.name = ""
         self.memberships: dict[bytes, Membership] = {}
+        self._in_force: dict[bytes, dict[str | None, list[Membership]]] = {}
 
     def apply(self, event: ControlEvent) -> Judgement:
-        """Judge the next event of the stream and, if it is accepted, let it take effect."""
-        act = event.act
-        if act.device is not None or act.auth:
-            return rejected("not_permitted")
-        if event.body_bytes is None:
+        """Judge the host's next event of the stream and, if it is accepted, let it take effect."""
+        refused = outside(event)
+        if refused is not None:
+            return refused
+        if not event.has_body:
             return pending("body")
         if isinstance(event.body, RoomCreate):
-            return self._create(event, event.body, event.body_bytes)
-        if not self.host or event.node != self.host:
+            return self._create(event, event.body)
+        if not self.host:
             return rejected("not_permitted")
-        if act.kind in {"epoch.open", "checkpoint"}:
-            return ACCEPTED
         if isinstance(event.body, MemberAdd):
-            self.memberships[event.id] = Membership(event.id, event.body)
-            return ACCEPTED
+            return self._add(Membership(event.id, event.body, len(self.memberships)))
         if isinstance(event.body, MemberRemove):
             return self._remove(event.body)
-        return rejected("malformed_event")
+        is_shapeless = event.act.kind in PLACES and event.act.kind not in {"epoch.open", "checkpoint"}
+        return rejected("malformed_event") if is_shapeless else ACCEPTED
 
-    def _create(self, event: ControlEvent, body: RoomCreate, body_bytes: bytes) -> Judgement:
-        if self.host or sha256(body_bytes) != self.id or body.host != event.node:
+    def _create(self, event: ControlEvent, body: RoomCreate) -> Judgement:
+        if self.host or not creates(event, self.id):
             return rejected("not_permitted")
         self.host, self.name = body.host, body.name
         return ACCEPTED
 
+    def _add(self, membership: Membership) -> Judgement:
+        self.memberships[membership.id] = membership
+        of_node = self._in_force.setdefault(membership.node, {})
+        of_node.setdefault(membership.participant, []).append(membership)
+        return ACCEPTED
+
     def _remove(self, body: MemberRemove) -> Judgement:
+        """Withdraw the memberships in force that it names; those that are withdrawn already keep their cuts."""
         cuts = {cut.chain: cut.seq for cut in body.cuts}
-        for membership in self.memberships.values():
-            same = body.participant is None or membership.participant == body.participant
-            if membership.node == body.node and same and membership.cuts is None:
+        of_node = self._in_force.get(body.node, {})
+        for participant in list(of_node) if body.participant is None else [body.participant]:
+            for membership in of_node.pop(participant, ()):
                 membership.cuts = cuts
+        if not of_node:
+            self._in_force.pop(body.node, None)
         return ACCEPTED
 
     def present(self) -> set[bytes]:
         """Return the nodes that have a member now."""
-        return {membership.node for membership in self.memberships.values() if membership.cuts is None}
+        return set(self._in_force)
 
     def current(self) -> list[Membership]:
-        """Return the memberships in force."""
+        """Return the memberships in force, in the order in which they were added."""
         return [membership for membership in self.memberships.values() if membership.cuts is None]
 
     def of(self, node: bytes, author: str | None) -> Membership | None:
-        """Return a membership in force that covers the author at the node, the narrowest last added first."""
-        found = [entry for entry in self.current() if entry.covers(node, author)]
-        return found[-1] if found else None
+        """Return the membership in force, last added, that covers the author (None: the node itself) at the node."""
+        of_node = self._in_force.get(node, {})
+        keys = list(of_node) if author is None else [key for key in (None, author) if key in of_node]
+        found = [of_node[key][-1] for key in keys]
+        return max(found, key=lambda membership: membership.number, default=None)
+
+
+def creates(event: ControlEvent, room_id: bytes) -> bool:
+    """Whether the event is the room's creation: only its host can write a body with this hash and its own id."""
+    body = event.body
+    return isinstance(body, RoomCreate) and event.created_room == room_id and body.host == event.node
+
+
+def outside(event: ControlEvent) -> Judgement | None:
+    """Reject what nobody may write into a membership stream."""
+    fits = fits_place(event.act.kind, "members", by_device=event.act.device is not None)
+    return None if fits else rejected("not_permitted")

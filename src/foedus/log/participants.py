@@ -8,7 +8,7 @@ from foedus.base.cbor import encode
 from foedus.crypto import ed25519
 from foedus.crypto.labels import signed_bytes
 from foedus.identity.did import did_of
-from foedus.log.bodies import DeviceEnrol, DeviceRevoke
+from foedus.log.bodies import PLACES, DeviceEnrol, DeviceRevoke, fits_place
 from foedus.log.control import ControlEvent
 from foedus.log.port import Verdict
 
@@ -59,42 +59,36 @@ class Participant:
         self.custody: Literal["device", "node"] = "device"
         self.name = ""
         self.devices: dict[bytes, Device] = {}
-        self._seen: set[tuple[bytes, bytes, bytes]] = set()
 
     @property
     def is_enrolled(self) -> bool:
         """Whether a first enrolment was accepted."""
         return bool(self.devices)
 
-    def is_replay(self, event: ControlEvent) -> bool:
-        """Whether (device, nonce) stands at a lower seq of this chain; remembers it."""
-        if event.act.device is None:
-            return False
-        mark = (event.epoch, event.act.device, event.act.nonce)
-        if mark in self._seen:
-            return True
-        self._seen.add(mark)
-        return False
-
     def apply(self, event: ControlEvent) -> Judgement:
         """Judge the next event of the stream and, if it is accepted, let it take effect."""
         act = event.act
-        if event.body_bytes is None:
+        if not fits_place(act.kind, "participant", by_device=act.device is not None):
+            return rejected("not_permitted")
+        if not event.has_body:
             return pending("body")
-        if act.kind in {"epoch.open", "checkpoint"}:
-            return ACCEPTED if act.device is None else rejected("not_permitted")
-        if act.device is None or act.author != self.did:
+        if act.device is None:
+            return ACCEPTED
+        if act.author != self.did:
             return rejected("not_permitted")
         if isinstance(event.body, DeviceEnrol) and not self.devices:
             return self._first(event, event.body)
         signer = self.devices.get(act.device)
         if signer is None or signer.cuts is not None or signer.enrolment not in act.auth:
             return rejected("unknown_device")
+        return self._take(event)
+
+    def _take(self, event: ControlEvent) -> Judgement:
         if isinstance(event.body, DeviceEnrol):
             return self._enrol(event, event.body)
         if isinstance(event.body, DeviceRevoke):
             return self._revoke(event.body)
-        return rejected("malformed_event")
+        return rejected("malformed_event") if event.act.kind in PLACES else ACCEPTED
 
     def _first(self, event: ControlEvent, body: DeviceEnrol) -> Judgement:
         fits = body.device == event.act.device and body.possession is None and did_of(body.device) == self.did
@@ -105,10 +99,13 @@ class Participant:
         return ACCEPTED
 
     def _enrol(self, event: ControlEvent, body: DeviceEnrol) -> Judgement:
-        if not self._is_ours(body) or body.device in self.devices or body.possession is None:
+        hides_a_human = self.kind == "human" and body.custody == "node"
+        if not self._is_ours(body) or hides_a_human or body.device in self.devices or body.possession is None:
             return rejected("not_permitted")
-        claim = possession_bytes(body.did, body.device, body.node)
-        if not ed25519.verify(body.device, claim, body.possession):
+        if event.possession_holds is None:
+            claim = possession_bytes(body.did, body.device, body.node)
+            event.possession_holds = ed25519.verify(body.device, claim, body.possession)
+        if not event.possession_holds:
             return rejected("invalid_signature")
         self.devices[body.device] = Device(body.device, event.id, body.name)
         return ACCEPTED

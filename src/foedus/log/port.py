@@ -26,8 +26,11 @@ class Verdict(IntEnum):
 class Entry(NamedTuple):
     """An event to store at the end of its chain.
 
-    ``device`` and ``nonce`` are for the replay rule: an ACCEPTED or PENDING entry whose (device, nonce) stands
-    at a lower seq in its chain is stored as REJECTED, reason ``replayed_nonce`` (device None = exempt).
+    ``device`` and ``nonce`` are for the replay rule, which comes before all others: an entry with a device whose
+    (device, nonce) stands at a lower seq of its chain, whatever the verdict there and here, is stored as REJECTED,
+    reason ``replayed_nonce``. That verdict stays: a later VerdictChange of it does nothing. Only a Truncate that
+    takes the lower one out of the chain frees its nonce. ``device`` None is exempt. The id may be that of an
+    event which a Truncate set aside: it then stands in its chain again.
     """
 
     id: bytes
@@ -61,7 +64,7 @@ class Row(NamedTuple):
 
 
 class Head(NamedTuple):
-    """The end of a chain as stored. ``contested`` is the seq of its fork, 0 where there is none."""
+    """The end of a chain as stored. ``contested`` is the seq of its kept proof, 0 where there is none."""
 
     epoch: bytes
     stream: str
@@ -72,7 +75,7 @@ class Head(NamedTuple):
 
 
 class VerdictChange(NamedTuple):
-    """A held event is judged anew."""
+    """A held event is judged anew. Does nothing to an event that is stored as ``replayed_nonce``."""
 
     id: bytes
     verdict: Verdict
@@ -88,7 +91,11 @@ class BodyFill(NamedTuple):
 
 
 class Proof(NamedTuple):
-    """Two events of one (epoch, stream, seq), as envelopes without bodies, the smaller id first."""
+    """Two events of one (epoch, stream, seq), as envelopes without bodies, the smaller id first.
+
+    Of a chain the proof with the lowest seq is kept, so that all nodes end with the same one; of two with one seq
+    the first. The chain itself need not be held.
+    """
 
     epoch: bytes
     stream: str
@@ -98,7 +105,10 @@ class Proof(NamedTuple):
 
 
 class Truncate(NamedTuple):
-    """The owner chose another branch: events of the chain from ``from_seq`` leave it (kept aside, by id)."""
+    """The owner chose another branch: events of the chain from ``from_seq`` leave it (kept aside, by id).
+
+    They free their nonces. Where the chain ends below ``from_seq`` nothing happens.
+    """
 
     epoch: bytes
     stream: str
@@ -150,7 +160,15 @@ class EventLog(Protocol):
         ...
 
     def commit(self, commit: Commit) -> Committed:
-        """Store everything of ``commit`` or, raising Unavailable, nothing."""
+        """Store everything of ``commit`` or, raising, nothing: ``commit_many([commit])[0]``.
+
+        Raises Unavailable (the world), or UsageError ``broken_commit`` where the commit does not fit the store
+        (a gap in a chain, an event held already, an unknown id).
+        """
+        ...
+
+    def commit_many(self, commits: Sequence[Commit]) -> list[Committed]:
+        """Apply several commits in order in one transaction, all or nothing; the same errors as ``commit``."""
         ...
 
     def heads(self) -> Iterator[Head]:

@@ -31,11 +31,20 @@ class Stream(NamedTuple):
 
     @property
     def is_control(self) -> bool:
-        """Control streams carry who may do what; they are few, and held in memory by admission."""
+        """All streams but rooms: few events, that a store can read apart from the many."""
         return self.kind != "room"
 
+    @property
+    def is_folded(self) -> bool:
+        """Whether who may do what follows from it: ``authority`` holds these streams in memory."""
+        return self.kind in {"participant", "members"}
 
-@lru_cache(maxsize=65_536)
+
+NAMES_CACHED = 16_384
+"""Streams and chains in use at one time; with its name an entry takes some 500 bytes."""
+
+
+@lru_cache(maxsize=NAMES_CACHED)
 def parse(name: str) -> Stream:
     """Return the parsed name; raise Malformed where no form fits."""
     match = _FORMS.fullmatch(name) if len(name) <= STREAM_NAME_MAX else None
@@ -71,7 +80,7 @@ def pair(one: bytes, other: bytes) -> str:
     return f"pair:{low.hex()}:{high.hex()}"
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=NAMES_CACHED)
 def chain_id(epoch: bytes, stream: str) -> bytes:
     """Return the 32-byte id of the chain (epoch, stream), by which cuts name it without telling the stream."""
     return sha256(epoch, stream.encode())

@@ -13,6 +13,15 @@ from collections.abc import Mapping
 from enum import Enum
 from types import MappingProxyType
 
+from foedus.base.errors import PeerViolation
+
+
+class Unexpected(PeerViolation):
+    """A frame that its sender may not send now."""
+
+    code = "unexpected_frame"
+    remedy = "the other node must follow docs/link-states.md"
+
 
 class Step(Enum):
     """Where a handshake stands. The value is its name in the docs."""
@@ -40,6 +49,7 @@ HANDSHAKE: Mapping[tuple[Step, str], Step] = MappingProxyType(
         (Step.AWAITING_M1, "M1 / send M2"): Step.AWAITING_M3,
         (Step.AWAITING_M2, "M2 / send M3"): Step.ESTABLISHED,
         (Step.AWAITING_M3, "M3"): Step.ESTABLISHED,
+        (Step.READY_TO_DIAL, "10 s, or a bad message"): Step.CLOSED,
         (Step.AWAITING_M1, "10 s, or a bad message"): Step.CLOSED,
         (Step.AWAITING_M2, "10 s, or a bad message"): Step.CLOSED,
         (Step.AWAITING_M3, "10 s, or a bad message"): Step.CLOSED,
@@ -50,8 +60,14 @@ HANDSHAKE: Mapping[tuple[Step, str], Step] = MappingProxyType(
 KEEPALIVE = ("ping", "pong", "bye")
 PEERING = ("request", "accepted", "confirmed", "declined", "records", "want_records")
 TERMS = ("tier",)
+SELDOM = frozenset({"ready", "pending", "refused", "request", "accepted", "confirmed", "declined", "tier", "ended"})
+"""Frames that a person stands behind, so an honest peer sends a handful of them."""
 SYNC = ("cursors", "events", "ack", "want", "missing", "proof")
 """Frames that a side may send only while *both* voices are ready."""
+BY_THE_WAY = frozenset({"events", "ack", "ping", "pong", "bye"})
+"""Frames that come as often as they like: credit bounds events and thereby acks, the rest costs next to nothing."""
+BY_SESSION = frozenset({"ready", "pending", "refused", "cursors", "events", "ack", "want", "ping", "pong", "bye"})
+"""Frames that a session sends by itself; the node sends the others through it."""
 
 _GREETINGS = {
     (Voice.SILENT, "ready"): Voice.READY,

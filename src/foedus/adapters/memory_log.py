@@ -1,0 +1,257 @@
+"""The log in memory: the slow, obvious twin of ``SqliteLog``, its oracle in tests, and the store of simulations.
+
+A commit works on a copy of the state, so nothing of a failed one remains. With ``hold_back = True`` commits
+are answered but not yet durable, and ``lose_uncommitted()`` is the power failure; ``sync()`` makes them durable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
+from dataclasses import dataclass, field
+from secrets import token_bytes
+
+from foedus.adapters.log_errors import BrokenCommit, LogClosed
+from foedus.base.clock import Hlc
+from foedus.log.port import Commit, Committed, Entry, Head, Proof, Row, Truncate, Value, Verdict
+from foedus.log.streams import parse
+
+_REPLAYED = "replayed_nonce"
+_ChainName = tuple[bytes, str]
+
+
+@dataclass
+class _State:
+    """Everything that is stored. ``_copy`` must copy each container."""
+
+    last_local: int = 0
+    chains: dict[_ChainName, list[bytes]] = field(default_factory=dict)
+    """Ids in the order of seq, which starts at 1."""
+    rows: dict[bytes, Row] = field(default_factory=dict)
+    aside: dict[bytes, Row] = field(default_factory=dict)
+    nonces: dict[tuple[bytes, str, bytes, bytes], int] = field(default_factory=dict)
+    proofs: dict[_ChainName, Proof] = field(default_factory=dict)
+    records: dict[bytes, bytes] = field(default_factory=dict)
+    values: dict[tuple[str, bytes], bytes] = field(default_factory=dict)
+
+    def copy(self) -> _State:
+        """Return a state whose change leaves this one as it is."""
+        state = copy(self)
+        state.chains = {name: list(ids) for name, ids in self.chains.items()}
+        for name in ("rows", "aside", "nonces", "proofs", "records", "values"):
+            setattr(state, name, dict(getattr(self, name)))
+        return state
+
+
+class MemoryLog:
+    """``EventLog`` in dictionaries. Not for many events: every commit copies all."""
+
+    def __init__(self, store_id: bytes = b"") -> None:
+        self._store_id = store_id or token_bytes(16)
+        self._durable = _State()
+        self._state = self._durable
+        self._closed = False
+        self.hold_back = False
+        """Whether commits wait for ``sync()`` before they would survive ``lose_uncommitted()``."""
+
+    # --- for simulations ---------------------------------------------------------------------------
+
+    def sync(self) -> None:
+        """Make everything that was committed durable."""
+        self._durable = self._state
+
+    def lose_uncommitted(self) -> None:
+        """Lose power: what was held back is gone. The log is open again after."""
+        self._state = self._durable
+        self._closed = False
+
+    # --- the port ------------------------------------------------------------------------------------
+
+    @property
+    def store_id(self) -> bytes:
+        """16 random bytes given when the store was made."""
+        return self._store_id
+
+    @property
+    def last_local(self) -> int:
+        """The highest local number ever given, 0 in an empty store."""
+        return self._state.last_local
+
+    def commit(self, commit: Commit) -> Committed:
+        """Store everything of ``commit`` or, raising, nothing."""
+        return self.commit_many([commit])[0]
+
+    def commit_many(self, commits: Sequence[Commit]) -> list[Committed]:
+        """Apply the commits in order, all or nothing."""
+        state = self._open().copy()
+        results = [_apply(state, commit) for commit in commits]
+        self._state = state
+        if not self.hold_back:
+            self.sync()
+        return results
+
+    def heads(self) -> Iterator[Head]:
+        """Every chain's head."""
+        state = self._open()
+        return iter([_head(state, name) for name, ids in state.chains.items() if ids])
+
+    def control_rows(self) -> Iterator[Row]:
+        """Return the events of all control streams, by local number."""
+        return iter([row for row in self._by_local() if parse(row.stream).is_control])
+
+    def pending_rows(self) -> Iterator[Row]:
+        """Return the events whose verdict is PENDING, by local number."""
+        return iter([row for row in self._by_local() if row.verdict is Verdict.PENDING])
+
+    def chain(self, epoch: bytes, stream: str, after_seq: int, limit: int, max_bytes: int = 1 << 62) -> list[Row]:
+        """Rows of a chain with seq > ``after_seq``; the one that reaches ``max_bytes`` is the last."""
+        rows: list[Row] = []
+        size = 0
+        for row in self._chain_rows(epoch, stream):
+            if row.seq > after_seq and len(rows) < limit and size < max_bytes:
+                rows.append(row)
+                size += len(row.envelope.event) + len(row.envelope.body or b"")
+        return rows
+
+    def chain_backwards(self, epoch: bytes, stream: str, before_seq: int, limit: int) -> list[Row]:
+        """Rows of a chain with seq < ``before_seq``, newest first."""
+        rows = [row for row in self._chain_rows(epoch, stream) if row.seq < before_seq]
+        return rows[::-1][:limit]
+
+    def by_ids(self, ids: Iterable[bytes]) -> dict[bytes, Row]:
+        """Rows by id, also of events that left their chain (their local number is 0)."""
+        state = self._open()
+        held = state.aside | state.rows
+        return {id_: held[id_] for id_ in ids if id_ in held}
+
+    def since(self, local: int, limit: int, stream: str = "") -> list[Row]:
+        """Rows with a local number > ``local`` in that order, of one stream where it is named."""
+        return [row for row in self._by_local() if row.local > local and stream in {"", row.stream}][:limit]
+
+    def proofs(self) -> Iterator[Proof]:
+        """Return the kept equivocation proofs: of each chain that of its lowest fork."""
+        return iter(list(self._open().proofs.values()))
+
+    def records(self) -> Iterator[tuple[bytes, bytes]]:
+        """(epoch id, signed record bytes), in the order they were stored; the first of an epoch is kept."""
+        return iter(list(self._open().records.items()))
+
+    def values(self, space: str) -> dict[bytes, bytes]:
+        """All values of a space."""
+        return {key: value for (held, key), value in self._open().values.items() if held == space}
+
+    def check(self) -> list[str]:
+        """Memory is whole."""
+        self._open()
+        return []
+
+    def close(self) -> None:
+        """Later calls raise LogClosed; what is durable stays for ``lose_uncommitted``."""
+        self._closed = True
+
+    def _open(self) -> _State:
+        if self._closed:
+            raise LogClosed("the log is closed")
+        return self._state
+
+    def _by_local(self) -> list[Row]:
+        return sorted(self._open().rows.values())
+
+    def _chain_rows(self, epoch: bytes, stream: str) -> list[Row]:
+        state = self._open()
+        return [state.rows[id_] for id_ in state.chains.get((epoch, stream), [])]
+
+
+def _apply(state: _State, commit: Commit) -> Committed:
+    """Apply one commit to ``state``; raise BrokenCommit with the state half changed."""
+    for truncation in commit.truncations:
+        _truncate(state, truncation)
+    first = state.last_local + 1
+    replayed = [index for index, entry in enumerate(commit.entries) if _append(state, entry)]
+    for fill in commit.bodies:
+        row = _held(state, fill.id)
+        _replace(state, row._replace(envelope=row.envelope._replace(salt=fill.salt, body=fill.body)))
+    for change in commit.verdicts:
+        row = _held(state, change.id)
+        _replace(state, row._replace(verdict=Verdict(change.verdict), reason=change.reason))
+    for proof in commit.proofs:
+        kept = state.proofs.get((proof.epoch, proof.stream))
+        if kept is None or proof.seq < kept.seq:
+            state.proofs[(proof.epoch, proof.stream)] = _stubs(proof)
+    for epoch, record in commit.records:
+        state.records.setdefault(epoch, record)
+    for value in commit.values:
+        _set(state, value)
+    return Committed(first, tuple(replayed))
+
+
+def _append(state: _State, entry: Entry) -> bool:
+    """Append one event; return whether its nonce was taken."""
+    ids = state.chains.setdefault((entry.epoch, entry.stream), [])
+    if entry.seq != len(ids) + 1 or entry.id in state.rows:
+        raise BrokenCommit(f"event {entry.seq} of {entry.stream} does not follow {len(ids)}, or is held already")
+    replayed = _claim(state, entry)
+    state.last_local += 1
+    ids.append(entry.id)
+    state.rows[entry.id] = Row(
+        local=state.last_local,
+        id=entry.id,
+        epoch=entry.epoch,
+        stream=entry.stream,
+        seq=entry.seq,
+        hlc=Hlc(*entry.hlc),
+        kind=entry.kind,
+        envelope=entry.envelope,
+        verdict=Verdict.REJECTED if replayed else Verdict(entry.verdict),
+        reason=_REPLAYED if replayed else entry.reason,
+        withheld=entry.withheld,
+    )
+    return replayed
+
+
+def _claim(state: _State, entry: Entry) -> bool:
+    """Take the entry's nonce; return whether an event before it has it."""
+    if entry.device is None or entry.verdict == Verdict.REJECTED:
+        return False
+    key = (entry.epoch, entry.stream, entry.device, entry.nonce)
+    return state.nonces.setdefault(key, entry.seq) != entry.seq
+
+
+def _truncate(state: _State, truncation: Truncate) -> None:
+    name = (truncation.epoch, truncation.stream)
+    ids = state.chains.get(name, [])
+    if truncation.from_seq < 1:
+        raise BrokenCommit(f"a chain cannot be cut at {truncation.from_seq}")
+    for id_ in ids[truncation.from_seq - 1 :]:
+        state.aside[id_] = state.rows.pop(id_)._replace(local=0)
+    del ids[truncation.from_seq - 1 :]
+    state.nonces = {key: seq for key, seq in state.nonces.items() if key[:2] != name or seq < truncation.from_seq}
+
+
+def _held(state: _State, id_: bytes) -> Row:
+    row = state.rows.get(id_) or state.aside.get(id_)
+    if row is None:
+        raise BrokenCommit(f"event {id_.hex()} is not held")
+    return row
+
+
+def _replace(state: _State, row: Row) -> None:
+    where = state.rows if row.id in state.rows else state.aside
+    where[row.id] = row
+
+
+def _set(state: _State, value: Value) -> None:
+    if value.value is None:
+        state.values.pop((value.space, value.key), None)
+    else:
+        state.values[(value.space, value.key)] = value.value
+
+
+def _stubs(proof: Proof) -> Proof:
+    return proof._replace(one=proof.one.without_body(), other=proof.other.without_body())
+
+
+def _head(state: _State, name: _ChainName) -> Head:
+    last = state.rows[state.chains[name][-1]]
+    proof = state.proofs.get(name)
+    return Head(*name, last.seq, last.id, last.hlc, proof.seq if proof else 0)

@@ -1,0 +1,48 @@
+"""Whether a SQLite log is whole: SQLite's own checks, and what must hold between our tables."""
+
+from __future__ import annotations
+
+import apsw
+
+from foedus.adapters.sqlite_bulk import fetch
+
+_FAULTS_SHOWN = 20
+"""Of each kind: enough to see a pattern."""
+
+_INVARIANTS = {
+    "chain {0} has {1} events up to seq {2}, but its head is {3}": """
+        SELECT number, count(local), coalesce(max(events.seq), 0), chains.seq
+        FROM chains LEFT JOIN events ON events.chain = number GROUP BY number
+        HAVING count(local) != chains.seq OR coalesce(max(events.seq), 0) != chains.seq
+            OR coalesce(min(events.seq), 1) != 1
+    """,
+    "the head of chain {0} names another event than the last": """
+        SELECT number FROM chains JOIN events ON events.chain = number AND events.seq = chains.seq
+        WHERE events.id != chains.id
+    """,
+    "event {0} belongs to chain {1}, which is not there": """
+        SELECT local, chain FROM events WHERE chain NOT IN (SELECT number FROM chains)
+    """,
+    "chain {0} belongs to an epoch or a stream that is not there": """
+        SELECT number FROM chains
+        WHERE epoch NOT IN (SELECT number FROM epochs) OR stream NOT IN (SELECT number FROM streams)
+    """,
+    "in chain {0} local numbers do not grow with seq, at {1}": """
+        SELECT one.chain, one.seq FROM events one JOIN events next
+        ON next.chain = one.chain AND next.seq = one.seq + 1 WHERE next.local <= one.local
+    """,
+}
+
+
+def faults(connection: apsw.Connection) -> list[str]:
+    """Return what is wrong, in words; reads the whole database. Damage that stops the reading is a fault, too."""
+    found: list[str] = []
+    try:
+        rows = fetch(connection, f"PRAGMA integrity_check({_FAULTS_SHOWN})")
+        found += [str(text) for (text,) in rows if text != "ok"]
+        for words, query in _INVARIANTS.items():
+            bad = fetch(connection, f"{query} LIMIT {_FAULTS_SHOWN}")
+            found += [words.format(*row) for row in bad]
+    except (apsw.CorruptError, apsw.NotADBError) as error:
+        found.append(f"the database cannot be read to its end: {error}")
+    return found

@@ -1,0 +1,182 @@
+"""Group commit: one thread that writes, and many callers that share its transactions.
+
+A transaction costs one fsync whatever it holds. So the thread takes all commits that wait, up to a bound, writes them
+as one, and answers each caller. While it writes the next ones gather: the busier, the larger the groups.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from threading import Condition, Thread
+from typing import NamedTuple
+
+from foedus.adapters.log_errors import LogClosed
+from foedus.base.errors import Unavailable
+from foedus.log.port import Commit, Committed, EventLog
+
+GROUP_EVENTS_MAX = 1_024
+GROUP_BYTES_MAX = 4 * 1_048_576
+"""One transaction: four full frames, some 20 ms of writing, which is what the next caller may wait at most."""
+QUEUE_EVENTS_MAX = 4_096
+QUEUE_BYTES_MAX = 16 * 1_048_576
+"""What waits for the thread: four groups keep it busy; beyond, callers wait, and so do the links that feed them."""
+
+_Outcome = Committed | BaseException
+_Answer = Callable[[_Outcome], None]
+
+
+class _Weight(NamedTuple):
+    events: int
+    size: int
+
+
+class _Waiting(NamedTuple):
+    commit: Commit
+    weight: _Weight
+    answer: _Answer
+    """Called by the writer thread with the outcome."""
+    on_loop: bool
+    """Whether ``answer`` must run on the loop instead; a group's answers go there in one call."""
+
+
+class GroupWriter:
+    """The only writer of ``log``. Commits are applied in the order in which they were queued.
+
+    ``commit`` belongs to the loop, ``submit`` to other threads. ``close`` drains; it does not close the log.
+    """
+
+    def __init__(self, log: EventLog, loop: asyncio.AbstractEventLoop) -> None:
+        self._log = log
+        self._loop = loop
+        self._changed = Condition()
+        self._queue: deque[_Waiting] = deque()
+        self._queued = _Weight(0, 0)
+        self._closing = False
+        self._turn = asyncio.Lock()
+        self._room = asyncio.Event()
+        self._thread = Thread(target=self._run, name="foedus-log-writer", daemon=True)
+        self._thread.start()
+
+    async def commit(self, commit: Commit) -> Committed:
+        """Queue a commit, wait until it is durable, and return what the log answered.
+
+        Waits where the queue is full. Raises what the log raised for this commit (Unavailable: nothing of it
+        happened), or LogClosed. A caller that is cancelled does not know: the commit may still be written.
+        """
+        outcome: asyncio.Future[Committed] = self._loop.create_future()
+        waiting = _Waiting(commit, _weigh(commit), lambda result: _settle(outcome, result), on_loop=True)
+        async with self._turn:  # first come, first queued, also for those that wait for room
+            while not self._try_queue(waiting):
+                self._room.clear()
+                if self._try_queue(waiting):
+                    break
+                await self._room.wait()
+        return await outcome
+
+    def submit(self, commit: Commit) -> Future[Committed]:
+        """Queue a commit from another thread than the loop's; blocks where the queue is full. Raises LogClosed."""
+        outcome: Future[Committed] = Future()
+        waiting = _Waiting(commit, _weigh(commit), lambda result: _settle(outcome, result), on_loop=False)
+        with self._changed:
+            while not self._try_queue(waiting):
+                self._changed.wait()
+        return outcome
+
+    async def close(self) -> None:
+        """Write what is queued, then end the thread. Later commits raise LogClosed."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        self._room.set()
+        await self._loop.run_in_executor(None, self._thread.join)
+
+    # --- the queue -----------------------------------------------------------------------------------
+
+    def _try_queue(self, waiting: _Waiting) -> bool:
+        """Queue where there is room (always for one, however large); return whether there was."""
+        with self._changed:
+            if self._closing:
+                raise LogClosed("the log's writer has ended")
+            total = _sum(self._queued, waiting.weight)
+            if self._queue and (total.events > QUEUE_EVENTS_MAX or total.size > QUEUE_BYTES_MAX):
+                return False
+            self._queue.append(waiting)
+            self._queued = total
+            self._changed.notify_all()
+            return True
+
+    def _take(self) -> list[_Waiting]:
+        """Wait for work; return the next group, empty at the end."""
+        with self._changed:
+            while not self._queue and not self._closing:
+                self._changed.wait()
+            group: list[_Waiting] = []
+            total = _Weight(0, 0)
+            while self._queue:
+                total = _sum(total, self._queue[0].weight)
+                if group and (total.events > GROUP_EVENTS_MAX or total.size > GROUP_BYTES_MAX):
+                    break
+                waiting = self._queue.popleft()
+                self._queued = _Weight(
+                    self._queued.events - waiting.weight.events, self._queued.size - waiting.weight.size
+                )
+                group.append(waiting)
+            self._changed.notify_all()
+            return group
+
+    # --- the thread -----------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while group := self._take():
+            self._answer(list(zip(group, self._write([waiting.commit for waiting in group]), strict=True)))
+
+    def _write(self, commits: list[Commit]) -> list[_Outcome]:
+        """Write the commits as one transaction; where one of them is at fault, each on its own."""
+        try:
+            return list(self._log.commit_many(commits))
+        except Unavailable as error:
+            return [error] * len(commits)
+        except BaseException as error:  # noqa: BLE001  # whatever it is belongs to the callers; the thread lives on
+            if len(commits) == 1:
+                return [error]
+        return [outcome for commit in commits for outcome in self._write([commit])]
+
+    def _answer(self, outcomes: list[tuple[_Waiting, _Outcome]]) -> None:
+        for waiting, outcome in outcomes:
+            if not waiting.on_loop:
+                waiting.answer(outcome)
+        with suppress(RuntimeError):  # the loop is closed, and with it all who waited there
+            self._loop.call_soon_threadsafe(self._answer_on_loop, outcomes)
+
+    def _answer_on_loop(self, outcomes: list[tuple[_Waiting, _Outcome]]) -> None:
+        self._room.set()
+        for waiting, outcome in outcomes:
+            if waiting.on_loop:
+                waiting.answer(outcome)
+
+
+def _settle(future: asyncio.Future[Committed] | Future[Committed], outcome: _Outcome) -> None:
+    """Give a future its outcome, unless its caller has gone."""
+    if future.done():
+        return
+    if isinstance(outcome, BaseException):
+        future.set_exception(outcome)
+    else:
+        future.set_result(outcome)
+
+
+def _weigh(commit: Commit) -> _Weight:
+    """Return what a commit costs in the queue: events (at least one) and bytes, roughly."""
+    size = sum(len(entry.envelope.event) + len(entry.envelope.body or b"") for entry in commit.entries)
+    size += sum(len(fill.body) for fill in commit.bodies)
+    size += sum(len(record) for _, record in commit.records)
+    size += sum(len(value.value or b"") for value in commit.values)
+    return _Weight(len(commit.entries) + 1, size)
+
+
+def _sum(one: _Weight, other: _Weight) -> _Weight:
+    return _Weight(one.events + other.events, one.size + other.size)

@@ -1,0 +1,81 @@
+"""Branches that an owner chose and that we do not hold: collected by id, from their tip back to the fork."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from foedus.base.limits import WAITING_BYTES_MAX, WAITING_EVENTS_MAX
+from foedus.log.event import Parsed
+
+
+class _OfNode:
+    """What is wanted and what has come of one node's branches, oldest first."""
+
+    def __init__(self) -> None:
+        self.wanted: OrderedDict[bytes, None] = OrderedDict()
+        self.kept: OrderedDict[bytes, Parsed] = OrderedDict()
+        self.bytes = 0
+
+    def keep(self, parsed: Parsed) -> None:
+        self.kept[parsed.id] = parsed
+        self.bytes += _size(parsed)
+        while len(self.kept) > WAITING_EVENTS_MAX or self.bytes > WAITING_BYTES_MAX:
+            _, oldest = self.kept.popitem(last=False)
+            self.bytes -= _size(oldest)
+
+    def drop(self, event_id: bytes) -> bool:
+        """Let go of an event; return whether nothing is left."""
+        self.wanted.pop(event_id, None)
+        parsed = self.kept.pop(event_id, None)
+        if parsed is not None:
+            self.bytes -= _size(parsed)
+        return not self.wanted and not self.kept
+
+
+class Branches:
+    """The events of branches until they can be taken up. Bounded for each node, so that none crowds out another.
+
+    At the bound the oldest are dropped, and asked for again when their branch is next looked at: a branch of more
+    than WAITING_EVENTS_MAX events beyond its fork is never taken up.
+    """
+
+    def __init__(self) -> None:
+        self._nodes: dict[bytes | None, _OfNode] = {}
+
+    def want(self, node: bytes | None, event_id: bytes) -> None:
+        """Remember to keep this event of ``node`` (None: of whichever) when it comes, though it does not fit its chain."""
+        wanted = self._nodes.setdefault(node, _OfNode()).wanted
+        wanted[event_id] = None
+        if len(wanted) > WAITING_EVENTS_MAX:
+            wanted.popitem(last=False)
+
+    def offer(self, node: bytes, parsed: Parsed) -> None:
+        """Keep an event if it is wanted."""
+        if not self._nodes:
+            return
+        for key in (node, None):
+            held = self._nodes.get(key)
+            if held is not None and parsed.id in held.wanted:
+                del held.wanted[parsed.id]
+                held.keep(parsed)
+
+    def get(self, node: bytes | None, event_id: bytes) -> Parsed | None:
+        """Return a kept event."""
+        for key in (node, None):
+            held = self._nodes.get(key)
+            if held is not None and event_id in held.kept:
+                return held.kept[event_id]
+        return None
+
+    def drop(self, node: bytes, event_id: bytes) -> None:
+        """Let go of an event that has found its place."""
+        if not self._nodes:
+            return
+        for key in (node, None):
+            held = self._nodes.get(key)
+            if held is not None and held.drop(event_id):
+                del self._nodes[key]
+
+
+def _size(parsed: Parsed) -> int:
+    return len(parsed.envelope.event) + len(parsed.envelope.body or b"")

@@ -1,0 +1,83 @@
+"""Who may see which stream: the facts that ``trust.door`` asks for, from the rooms and peers held here."""
+
+from __future__ import annotations
+
+from foedus.log import streams
+from foedus.log.chains import Chain, Position
+from foedus.node.store import Store
+from foedus.trust.door import may_carry, may_see
+from foedus.trust.peer import Peer, State
+from foedus.trust.peering import Peering
+from foedus.trust.tiers import Tier
+
+
+class Audience:
+    """Answers of the two doors about streams. Membership is indexed anew after it changed (``refresh``)."""
+
+    def __init__(self, store: Store, book: Peering) -> None:
+        self._store = store
+        self._book = book
+        self._present: dict[str, set[bytes]] | None = None
+        self._rooms: dict[bytes, set[str]] = {}
+
+    @property
+    def own(self) -> bytes:
+        """Id of this node."""
+        return self._store.node
+
+    def refresh(self) -> None:
+        """Forget the index: a membership changed."""
+        self._present = None
+
+    def _index(self) -> dict[str, set[bytes]]:
+        if self._present is None:
+            rooms = self._store.admission.authority.rooms
+            self._present = {room_id.hex(): room.present() for room_id, room in rooms.items()}
+            self._rooms = {}
+            for room, nodes in self._present.items():
+                for node in nodes:
+                    self._rooms.setdefault(node, set()).add(room)
+        return self._present
+
+    def is_member(self, node: bytes, room: str) -> bool:
+        """Whether the node has a member in the room."""
+        return node in self._index().get(room, ())
+
+    def share_room(self, one: bytes, other: bytes) -> bool:
+        """Whether both nodes have a member in one of the rooms held here."""
+        self._index()
+        return not self._rooms.get(one, set()).isdisjoint(self._rooms.get(other, ()))
+
+    def tier(self, node: bytes) -> Tier | None:
+        """Return the tier that a connected peer was given; None for all others."""
+        peer = self._book.peers.get(node)
+        return peer.tier if peer is not None and peer.state is State.CONNECTED else None
+
+    def rooms_of(self, node: bytes) -> set[str]:
+        """Return the rooms in which the node has a member."""
+        self._index()
+        return self._rooms.get(node, set())
+
+    def may_see(self, viewer: bytes, chain: Chain) -> bool:
+        """Whether a peer may see a chain."""
+        return may_see(self._book.peer(viewer), chain.node, streams.parse(chain.stream), self)
+
+    def visible(self, viewer: bytes) -> list[Position]:
+        """Return the heads of all chains that a peer may see."""
+        return [chain.position for chain in self._store.admission.chains if chain.seq and self.may_see(viewer, chain)]
+
+    def may_carry(self, carrier: bytes, stream_name: str) -> str:
+        """Return '' where a peer may push this stream here, else ``not_permitted`` or ``missing_prev`` (not yet)."""
+        peer: Peer = self._book.peer(carrier)
+        stream = streams.parse(stream_name)
+        if peer.state is not State.CONNECTED or peer.is_paused:
+            return "not_permitted"
+        is_held = stream.subject in self._index()
+        member = self.is_member(carrier, stream.subject) or (stream.kind == "members" and not is_held)
+        if may_carry(peer.tier, stream.kind, carrier_is_member=member):
+            return ""
+        return (
+            "missing_prev"
+            if stream.kind == "room" and not is_held and peer.tier.value != "EXTERNAL"
+            else "not_permitted"
+        )

@@ -1,0 +1,41 @@
+"""What comes over the local API as text, turned into bytes."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+from foedus.base.cbor import Malformed, NotCanonical, decode_as
+from foedus.base.errors import UsageError
+from foedus.base.limits import SALT_BYTES
+from foedus.crypto.ed25519 import SIGNATURE_BYTES
+from foedus.log.event import Act, digest_of
+from foedus.node.api import SignedAct
+from foedus.node.author import Draft
+
+
+def from_base64url(text: str, what: str) -> bytes:
+    """Return the bytes of unpadded base64url; raise UsageError naming ``what``."""
+    try:
+        if "=" in text:
+            raise ValueError
+        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except (ValueError, binascii.Error):
+        raise UsageError(f"{what} is not unpadded base64url", code="malformed_request") from None
+
+
+def draft_of(stream: str, signed: SignedAct) -> Draft:
+    """Return the draft of an act that a device signed; raise UsageError where its parts do not fit."""
+    act_bytes = from_base64url(signed.act, "act")
+    asig, salt, body = (from_base64url(getattr(signed, name), name) for name in ("asig", "salt", "body"))
+    try:
+        act = decode_as(act_bytes, Act)
+    except (NotCanonical, Malformed) as error:
+        raise UsageError(
+            f"the act: {error}", code="malformed_event", remedy="see docs/protocol.md, section 3"
+        ) from None
+    if act.device is None or not isinstance(act.author, str) or len(asig) != SIGNATURE_BYTES or len(salt) != SALT_BYTES:
+        raise UsageError("the act, its signature or its salt has the wrong shape", code="malformed_event")
+    if digest_of(salt, body) != act.digest:
+        raise UsageError("the body is not the one that the act names", code="digest_mismatch")
+    return Draft(stream, act, asig, salt, body)

@@ -1,0 +1,214 @@
+"""The composition root: every part of a node is built and joined here, and its tasks are owned here."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Callable
+from typing import Literal
+
+from foedus.adapters.home_lock import HomeLock
+from foedus.adapters.sqlite_log import SqliteLog
+from foedus.adapters.websocket_client import WebSocketDialler
+from foedus.adapters.writer import GroupWriter
+from foedus.base.clock import Instant
+from foedus.base.errors import FoedusError
+from foedus.log.chains import Position
+from foedus.log.port import Value, Verdict
+from foedus.node import membership
+from foedus.node.agents import Agents
+from foedus.node.audience import Audience
+from foedus.node.author import Author
+from foedus.node.checkpointer import Checkpointer
+from foedus.node.epochs import Epochs
+from foedus.node.home import SETTINGS, Home, check_name
+from foedus.node.ingest import Ingest, Report
+from foedus.node.link import Link
+from foedus.node.links import Links
+from foedus.node.outbox import Outbox
+from foedus.node.peers import Peers
+from foedus.node.publisher import Published, Publisher
+from foedus.node.records import RecordBook
+from foedus.node.store import Store, wall_clock
+from foedus.trust.peer import Peer, State
+
+log = logging.getLogger("foedus.node")
+
+_SWITCH_INTERVAL_S = 0.0005
+"""Threads check signatures outside the GIL for 60 µs at a time and then wait for it: at Python's default of 5 ms they
+would mostly wait (docs/performance.md)."""
+
+
+class Node:
+    """A node of one home folder. ``start`` and ``close`` run on one event loop."""
+
+    def __init__(self, home: Home, clock: Callable[[], Instant] = wall_clock) -> None:
+        home.require()
+        self.home = home
+        self.lock = HomeLock(home.path)
+        try:
+            self.log = SqliteLog(home.database)
+            self.publisher = Publisher()
+            self.store = Store(home, self.log, self.publisher, clock)
+        except BaseException:
+            self.lock.release()
+            raise
+        self.ingest = Ingest(self.store)
+        self.author = Author(self.store)
+        self.records = RecordBook(self.store)
+        self.dialler = WebSocketDialler()
+        self.links = Links(self.store, self.ingest, self.records, self.dialler.connect)
+        self.peers = Peers(self.store, self.links)
+        self.audience = Audience(self.store, self.peers.book)
+        self.outbox = Outbox(self.store, self.publisher, self.audience, self.links.open)
+        self.epochs = Epochs(self.store, self.author)
+        self.agents = Agents(self.store, self.author)
+        self.checkpointer = Checkpointer(self.store, self.author, self.publisher)
+        self.started_at = self.store.now()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._writer: GroupWriter | None = None
+        self._join()
+
+    def _join(self) -> None:
+        """Connect the parts that call each other."""
+        self.links.standing = self.peers
+        self.links.outbox = self.outbox
+        self.links.on_report = self._reported
+        self.ingest.door = self._door
+        self.ingest.may_carry = self.audience.may_carry
+        self.peers.on_connected = self._connected
+        self.peers.on_changed = self._peer_changed
+        self.records.on_learned = self._learned
+        self.epochs.claims = self._claims
+        self.epochs.ask = self._ask
+        self.epochs.on_opened = self._epoch_opened
+        self.store.on_reload.append(self._reloaded)
+        self.publisher.listeners.append(self._published)
+
+    def _door(self, origin: bytes) -> str:
+        """Withhold what a node wrote that a human wants to hear nothing of."""
+        return "ignored" if self.peers.book.peer(origin).state is State.IGNORED else ""
+
+    def _reported(self, _link: Link, report: Report) -> None:
+        if report.own:
+            self.epochs.saw_own()
+
+    def _connected(self, peer: Peer) -> None:
+        self._spawn(self._sign_agreement(peer))
+
+    async def _sign_agreement(self, peer: Peer) -> None:
+        """Keep the agreement in the stream of the two, as evidence for both."""
+        if peer.agreement is None or peer.own_signature is None or peer.peer_signature is None:
+            return
+        ours_first = self.store.node < peer.node
+        signatures = [peer.own_signature, peer.peer_signature]
+        body = {"agreement": peer.agreement, "signatures": signatures if ours_first else signatures[::-1]}
+        try:
+            await self.author.order([self.author.node_act(self.peers.pair_stream(peer.node), "agreement.sign", body)])
+        except FoedusError as error:
+            log.warning("the agreement with %s was not logged: %s", peer.node.hex(), error)
+
+    def _peer_changed(self, node: bytes) -> None:
+        link = self.links.get(node)
+        if link is not None and link.session.is_open:
+            self.outbox.reoffer(link)
+
+    def _learned(self, node: bytes) -> None:
+        if node == self.store.node:
+            self.epochs.check_superseded()
+
+    def _claims(self) -> list[Position]:
+        """Return what connected peers said they hold of this node's chains."""
+        return [
+            Position(*claim)
+            for link in self.links.open()
+            for claim in link.session.claims()
+            if self.store.identities.node_of(claim.epoch) == self.store.node
+        ]
+
+    def _ask(self, ids: list[bytes]) -> None:
+        for link in self.links.open():
+            link.run_effects(link.session.want(ids))
+
+    def _epoch_opened(self) -> None:
+        """Tell every peer the new record; where keys changed, links shake hands again."""
+        for link in self.links.all():
+            link.close("rekey", "a new epoch was opened")
+
+    def _reloaded(self) -> None:
+        """A commit failed and memory was taken from the log again: links resume from what is durable."""
+        self.audience.refresh()
+        for link in self.links.all():
+            link.close("unavailable", "the log could not be written")
+
+    # --- life --------------------------------------------------------------------------------
+
+    async def start(self, *, network: bool = True) -> None:
+        """Begin to write, complete what a crash cut short, and dial."""
+        sys.setswitchinterval(_SWITCH_INTERVAL_S)
+        self._writer = GroupWriter(self.log, asyncio.get_running_loop())
+        self.store.start(self._writer)
+        self.epochs.check_superseded()
+        if not self.author.stopped:
+            await self.epochs.finish_opening()
+            self._finish_leaving()
+        if network:
+            self._spawn(self.checkpointer.run())
+            self.peers.start()
+
+    async def rename(self, name: str) -> None:
+        """Store another name of this node."""
+        await self.store.put(Value(SETTINGS, b"name", check_name(name).encode()))
+
+    async def claimed_name(self, _url: str, node: bytes) -> str:
+        """Return what a node calls itself, as far as it was told here: a claim."""
+        return self.peers.book.peer(node).name
+
+    def fallback_kind(self, node: bytes) -> Literal["sse", "pull", "none"]:
+        """Return how events of a peer come while there is no link."""
+        return "none"
+
+    def _published(self, published: Published) -> None:
+        """A node asked to leave a room of ours: take it out."""
+        for row in published.rows:
+            if row.kind == "room.leave" and row.verdict is Verdict.ACCEPTED:
+                self._spawn(self._let_go(row.stream, row.epoch))
+
+    async def _let_go(self, stream: str, epoch: bytes) -> None:
+        room = self.store.admission.authority.rooms.get(bytes.fromhex(stream.removeprefix("room:")))
+        node = self.store.identities.node_of(epoch)
+        if room is None or node is None or room.host != self.store.node or node not in room.present():
+            return
+        try:
+            await membership.remove(self.store, self.author, room, node)
+        except FoedusError as error:
+            log.warning("%s could not be taken out of a room: %s", node.hex(), error)
+
+    def _finish_leaving(self) -> None:
+        """Take out who asked to leave while this node was down or just before a crash."""
+        for chain in self.store.admission.chains:
+            if chain.stream.startswith("room:") and chain.seq and chain.node != self.store.node:
+                last = self.log.chain_backwards(chain.epoch, chain.stream, chain.seq + 1, 1)
+                if last and last[0].kind == "room.leave" and last[0].verdict is Verdict.ACCEPTED:
+                    self._spawn(self._let_go(chain.stream, chain.epoch))
+
+    def _spawn(self, work: object) -> None:
+        task = asyncio.ensure_future(work)  # type: ignore[call-overload]  # a coroutine
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """End links, write what is queued, and release the home folder."""
+        await self.links.close()
+        await self.peers.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.dialler.close()
+        if self._writer is not None:
+            await self._writer.close()
+        self.ingest.close()
+        self.author.close()
+        self.log.close()
+        self.lock.release()

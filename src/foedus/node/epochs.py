@@ -1,0 +1,159 @@
+"""Epochs of this node: rotation, restore from a backup, recovery after a theft."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable
+
+from foedus.adapters.key_files import (
+    NodeKeys,
+    keys_from_seeds,
+    promote_staged_keys,
+    stage_node_keys,
+)
+from foedus.base.errors import Unavailable
+from foedus.crypto.words import from_words
+from foedus.identity.record import SignedRecord, recovery_successor, successor
+from foedus.identity.recovery import RecoverySecrets
+from foedus.log.admission import Deferred
+from foedus.log.chains import Chain, Position
+from foedus.node.author import Author
+from foedus.node.store import Store
+
+log = logging.getLogger("foedus.epochs")
+
+_RESTORING = "a peer showed events of this node that it lacks: it was restored from a backup, and fetches them"
+_SUPERSEDED = "this node's identity was superseded by a record whose keys are not here"
+
+
+class Epochs:
+    """Opens epochs. ``on_opened`` tells the links, ``claims`` what peers say they hold of this node's chains."""
+
+    def __init__(self, store: Store, author: Author) -> None:
+        self.on_opened: Callable[[], None] = lambda: None
+        self.claims: Callable[[], list[Position]] = list
+        self.ask: Callable[[list[bytes]], None] = lambda _ids: None
+        self._store = store
+        self._author = author
+        self._restore: asyncio.Task[None] | None = None
+        self._progress = asyncio.Event()
+
+    # --- opening -----------------------------------------------------------------------------
+
+    async def rotate(self) -> SignedRecord:
+        """Make new keys and open an epoch with them."""
+        keys = _fresh_keys()
+        record = successor(self._store.record, self._store.keys, keys, "rotation", secrets.token_bytes(32))
+        return await self._open(record, keys)
+
+    async def recover(self, words: str) -> SignedRecord:
+        """Void whatever a thief opened, and cut the stolen epoch where this node's log ends."""
+        recovery = RecoverySecrets(from_words(words))
+        keys = _fresh_keys()
+        record = recovery_successor(self._stolen(), recovery, keys, secrets.token_bytes(32))
+        return await self._open(record, keys)
+
+    def _stolen(self) -> SignedRecord:
+        """Return the last record that this node's own keys stand behind: what follows it is the thief's."""
+        public = self._store.keys.ed25519.public
+        history = self._store.identities.history(self._store.node)
+        mine = [record for record in history if record.record.keys.ed25519 == public]
+        return mine[-1] if mine else history[-1]
+
+    async def _open(self, record: SignedRecord, keys: NodeKeys | None) -> SignedRecord:
+        """Stage the keys, store the record, promote the keys, and take every stream up in the new epoch."""
+        async with self._author.ordering():
+            if keys is not None:
+                stage_node_keys(self._store.home.keys, keys)
+            _, commit = self._store.learn_records([record])
+            if self._store.epoch != record.id:
+                raise Unavailable("the new identity record is not in force", code="identity_contested")
+            await self._store.commit(commit)
+            if keys is not None:
+                self._store.keys = promote_staged_keys(self._store.home.keys)
+            await self._take_up()
+        self._author.stopped = ""
+        self.on_opened()
+        return record
+
+    async def _take_up(self) -> None:
+        """Write ``epoch.open`` first in every stream that this node wrote in a former epoch: it names the cut."""
+        names = dict.fromkeys(
+            chain.stream
+            for chain in self._store.admission.chains.of_node(self._store.node)
+            if chain.seq and chain.epoch != self._store.epoch and not self._store.identities.is_void(chain.epoch)
+        )
+        drafts = [self._author.node_act(name, "epoch.open", {}) for name in names if not self._is_open(name)]
+        if drafts:
+            await self._author.order_locked(drafts)
+
+    def _is_open(self, stream: str) -> bool:
+        chain = self._store.admission.chains.get((self._store.epoch, stream))
+        return chain is not None and chain.seq > 0
+
+    async def finish_opening(self) -> None:
+        """Complete an opening that a crash cut short."""
+        if self._store.record.record.n > 0:
+            async with self._author.ordering():
+                await self._take_up()
+
+    # --- restore -----------------------------------------------------------------------------
+
+    def check_superseded(self) -> None:
+        """Stop authoring where the identity moved on to keys that are not here."""
+        if self._store.record.record.keys.ed25519 != self._store.keys.ed25519.public:
+            self._author.stopped = _SUPERSEDED
+            self._author.remedy = "if you did this on another copy of the node, use that one; else `foedus key recover`"
+
+    def saw_own(self) -> None:
+        """A peer showed a valid event of this node that it lacks."""
+        self._progress.set()
+        if self._restore is None or self._restore.done():
+            self._author.stopped = _RESTORING
+            self._author.remedy = "wait until the peers that are online have sent what they hold (seconds)"
+            self._restore = asyncio.create_task(self._heal(), name="restore")
+
+    async def _heal(self) -> None:
+        """Fetch until peers claim nothing more of ours, choose branches, open an epoch marked ``restored``."""
+        quiet_s = 0.5
+        while True:
+            self._progress.clear()
+            await self._adopt_branches()
+            try:
+                await asyncio.wait_for(self._progress.wait(), quiet_s)
+            except TimeoutError:
+                if not self._behind():
+                    break
+        record = successor(self._store.record, self._store.keys, self._store.keys, "restored", secrets.token_bytes(32))
+        await self._open(record, None)
+        log.warning("this node was restored from a backup: epoch %s opened", record.id.hex())
+
+    def _own(self, claim: Position) -> Chain | None:
+        chain = self._store.admission.chains.get((claim.epoch, claim.stream))
+        return chain if chain is not None and chain.node == self._store.node else None
+
+    def _behind(self) -> bool:
+        """Whether a peer claims to hold more of an uncontested chain of ours than we do."""
+        return any(
+            chain is not None and not chain.contested and claim.seq > chain.seq
+            for claim in self.claims()
+            if (chain := self._own(claim))
+        )
+
+    async def _adopt_branches(self) -> None:
+        """Where peers hold a longer branch of a forked chain, take that one up: others have seen it."""
+        for claim in self.claims():
+            chain = self._own(claim)
+            if chain is None or not chain.contested or (claim.seq, chain.id) <= (chain.seq, claim.id):
+                continue
+            outcome = self._store.admission.adopt(claim.id)
+            if isinstance(outcome, Deferred):
+                self.ask(list(outcome.want))
+            elif outcome.entries:
+                await self._store.commit(outcome)
+
+
+def _fresh_keys() -> NodeKeys:
+    return keys_from_seeds(*(secrets.token_bytes(32) for _ in range(3)))

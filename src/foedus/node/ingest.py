@@ -1,0 +1,328 @@
+"""The one door in for foreign events, whatever carried them: link, HTTP, SSE, a file.
+
+decode → limits → id → held? → signatures (worker threads) → verdicts → one transaction → publish. The steps are
+apart so that a carrier can keep several batches in flight: ``prepare`` (parse, start the checks), ``admit``
+(verdicts, in order, and the commit is queued), ``finish`` (durable, visible).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from foedus.base.errors import FoedusError
+from foedus.base.ids import sha256
+from foedus.crypto import ed25519
+from foedus.log.admission import Admitted, Deferred, Duplicate, Forked, Refused, SignatureCheck, signature_checks
+from foedus.log.chains import ChainKey, Position
+from foedus.log.checkpoints import is_valid
+from foedus.log.event import Parsed, digest_matches, parse_envelope
+from foedus.log.port import Commit, Proof, Row, Verdict
+from foedus.node.store import Store
+
+BODILESS_MAX = 10_000
+"""Ids of events that came without a body and may still get it from another carrier; others are found by want."""
+_INLINE_CHECKS = 4
+"""So few signatures are checked at once: handing them to a thread costs as much (about 60 µs each)."""
+_THREAD_CHECKS = 32
+"""A thread gets at least so many: less does not pay for the hand-over."""
+
+
+@dataclass
+class Rejection:
+    """An envelope that was not admitted as it is: its place in the batch, its id if it has one, and why."""
+
+    index: int
+    id: bytes
+    reason: str
+
+
+@dataclass
+class Report:
+    """What became of a batch. ``accepted`` counts new events, whatever their authority verdict."""
+
+    accepted: int = 0
+    duplicates: int = 0
+    refused: list[Rejection] = field(default_factory=list)
+    deferred: list[Rejection] = field(default_factory=list)
+    again: set[ChainKey] = field(default_factory=set)
+    """Chains of which events were put off: ask for them again from our head."""
+    want: list[bytes] = field(default_factory=list)
+    want_records: list[bytes] = field(default_factory=list)
+    proofs: list[Proof] = field(default_factory=list)
+    own: bool = False
+    """The batch held an event of this node that it lacked: it was restored from a backup."""
+    reached: dict[ChainKey, Position] = field(default_factory=dict)
+    """Chain → its highest event in the batch that is held here: so far the carrier evidently holds it, too."""
+
+
+@dataclass
+class Prepared:
+    """A batch whose signatures are being checked."""
+
+    parsed: list[tuple[int, Parsed, bytes]]
+    report: Report
+    counts: list[int]
+    checks: list[Future[list[bool]]]
+    inline: list[bool]
+    carrier: bytes | None
+    bad_checkpoints: Future[set[bytes]] | None
+
+
+@dataclass
+class Pending:
+    """A batch whose commits are on their way to the disk."""
+
+    report: Report
+    commits: list[asyncio.Future[list[Row]]]
+    encoded: dict[bytes, bytes]
+    carrier: bytes | None
+
+
+class Ingest:
+    """Admits foreign events. One per node; every carrier calls it from the event loop's thread."""
+
+    def __init__(self, store: Store) -> None:
+        self.refusals: Counter[str] = Counter()
+        self.door: Callable[[bytes], str] = lambda _node: ""
+        """The door of ``trust``: origin node → the clause by which its events are withheld here, or ''."""
+        self.may_carry: Callable[[bytes, str], str] = lambda _carrier, _stream: ""
+        """(carrier, stream) → '' or why it may not push that: ``not_permitted``, or ``missing_prev`` (not yet)."""
+        self.checked = 0
+        self._store = store
+        self._workers = max(1, min(4, os.cpu_count() or 1))
+        self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="verify")
+        self._busy = 0
+        self._clause = ""
+        self._bodiless: set[bytes] = set()
+        store.admission.withhold = self._withheld
+
+    def _withheld(self, _parsed: Parsed, node: bytes) -> str:
+        """The door verdict of the event that is being admitted."""
+        return self._clause or self.door(node)
+
+    def close(self) -> None:
+        """Stop the worker threads."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    # --- prepare -----------------------------------------------------------------------------
+
+    def prepare(self, envelopes: Sequence[bytes], carrier: bytes | None = None) -> Prepared:
+        """Parse a batch, drop what is held, and start checking the signatures of the rest.
+
+        ``carrier``: the peer that brought it, None where this node reads a file of its own.
+        """
+        report = Report()
+        parsed: list[tuple[int, Parsed, bytes]] = []
+        checks: list[SignatureCheck] = []
+        counts: list[int] = []
+        for index, data in enumerate(envelopes):
+            found = self._parse(index, data, report)
+            if found is None or not self._is_carried(index, found, report, carrier):
+                continue
+            view = self._store.identities.epoch(found.event.epoch)
+            if view is None:
+                self._defer(report, index, found, Deferred("unknown_peer", epoch=found.event.epoch))
+                continue
+            mine = signature_checks(found, view.ed25519)
+            checks += mine
+            counts.append(len(mine))
+            parsed.append((index, found, data))
+        self.checked += len(checks)
+        futures, inline = self._check(checks)
+        return Prepared(parsed, report, counts, futures, inline, carrier, self._check_checkpoints(parsed))
+
+    def _parse(self, index: int, data: bytes, report: Report) -> Parsed | None:
+        try:
+            parsed = parse_envelope(data)
+        except FoedusError as error:
+            self._refuse(report, index, sha256(data), error.code)
+            return None
+        if not digest_matches(parsed.envelope, parsed.event.act):
+            self._refuse(report, index, parsed.id, "digest_mismatch")
+            return None
+        if not self._store.admission.is_held(parsed):
+            return parsed
+        if parsed.id in self._bodiless:
+            return parsed
+        report.duplicates += 1
+        self._reach(report, parsed)
+        return None
+
+    def _is_carried(self, index: int, parsed: Parsed, report: Report, carrier: bytes | None) -> bool:
+        code = "" if carrier is None else self.may_carry(carrier, parsed.event.stream)
+        if code == "not_permitted":
+            self._refuse(report, index, parsed.id, code)
+        elif code:
+            self._defer(report, index, parsed, Deferred(code))
+        return not code
+
+    def _check(self, checks: list[SignatureCheck]) -> tuple[list[Future[list[bool]]], list[bool]]:
+        if len(checks) <= _INLINE_CHECKS and self._busy == 0:
+            return [], ed25519.verify_many(checks)
+        size = max(_THREAD_CHECKS, -(-len(checks) // self._workers))
+        futures = [
+            self._pool.submit(ed25519.verify_many, checks[start : start + size])
+            for start in range(0, len(checks), size)
+        ]
+        self._busy += len(futures)
+        return futures, []
+
+    def _check_checkpoints(self, parsed: list[tuple[int, Parsed, bytes]]) -> Future[set[bytes]] | None:
+        found = [
+            (item.id, item.envelope.body, item.event.epoch, view.record.record.keys)
+            for _, item, _ in parsed
+            if item.event.act.kind == "checkpoint"
+            and item.envelope.body is not None
+            and (view := self._store.identities.epoch(item.event.epoch))
+        ]
+        if not found:
+            return None
+        return self._pool.submit(
+            lambda: {
+                event_id
+                for event_id, body, epoch, keys in found
+                if not is_valid(body, epoch, keys.ed25519, keys.mldsa65)
+            },
+        )
+
+    # --- admit -------------------------------------------------------------------------------
+
+    async def admit(self, prepared: Prepared) -> Pending:
+        """Wait for the signature checks, give the verdicts in order, and queue the commits."""
+        valid = list(prepared.inline)
+        for future in prepared.checks:
+            try:
+                checked: list[bool] = await asyncio.wrap_future(future)
+                valid += checked
+            finally:
+                self._busy -= 1
+        bad = await asyncio.wrap_future(prepared.bad_checkpoints) if prepared.bad_checkpoints else set()
+        return self._admit_all(prepared, valid, bad)
+
+    def _admit_all(self, prepared: Prepared, valid: list[bool], bad: set[bytes]) -> Pending:
+        """No await in here: memory and the order of the commits move together."""
+        report = prepared.report
+        pending = Pending(report, [], {}, prepared.carrier)
+        parts = _Parts()
+        position = 0
+        now = self._store.now()
+        latest = None
+        for (index, parsed, data), count in zip(prepared.parsed, prepared.counts, strict=True):
+            ok = all(valid[position : position + count])
+            position += count
+            if not ok:
+                self._refuse(report, index, parsed.id, "invalid_signature")
+                continue
+            self._clause = "bad_checkpoint" if parsed.id in bad else ""
+            commit = self._admit_one(report, index, parsed, now)
+            if commit is None:
+                continue
+            if commit.entries:
+                pending.encoded[parsed.id] = data
+                latest = max(latest, parsed.hlc) if latest else parsed.hlc
+            if commit.truncations:
+                self._flush(parts, pending)
+            parts.add(commit)
+        if latest:
+            self._store.clock.merge(latest, now)
+        self._flush(parts, pending)
+        return pending
+
+    def _flush(self, parts: _Parts, pending: Pending) -> None:
+        commit = parts.take()
+        if commit is not None:
+            pending.commits.append(self._store.begin_commit(commit, pending.encoded, pending.carrier))
+
+    def _admit_one(self, report: Report, index: int, parsed: Parsed, now: int) -> Commit | None:
+        outcome = self._store.admission.admit(parsed, now)
+        match outcome:
+            case Admitted(entry=entry, commit=commit):
+                report.accepted += 1
+                self._reach(report, parsed)
+                if parsed.envelope.body is None and len(self._bodiless) < BODILESS_MAX:
+                    self._bodiless.add(parsed.id)
+                self._note_own(report, parsed)
+                if entry.verdict is not Verdict.ACCEPTED:
+                    self.refusals[entry.reason] += 1
+                    report.want += self._store.admission.authority.missing_for(parsed.event)
+                if entry.withheld:
+                    self.refusals[entry.withheld] += 1
+                return commit
+            case Duplicate(commit=commit):
+                report.duplicates += 1
+                self._reach(report, parsed)
+                if commit.bodies:
+                    self._bodiless.discard(parsed.id)
+                return commit
+            case Forked(proof=proof, commit=commit):
+                self._refuse(report, index, parsed.id, "equivocation")
+                self._note_own(report, parsed)
+                if commit.proofs:
+                    report.proofs.append(proof)
+                return commit
+            case Refused(code=code):
+                self._refuse(report, index, parsed.id, code)
+            case Deferred():
+                self._defer(report, index, parsed, outcome)
+        return None
+
+    def _note_own(self, report: Report, parsed: Parsed) -> None:
+        if self._store.identities.node_of(parsed.event.epoch) == self._store.node:
+            report.own = True
+
+    def _reach(self, report: Report, parsed: Parsed) -> None:
+        event = parsed.event
+        key = (event.epoch, event.stream)
+        before = report.reached.get(key)
+        if before is None or before.seq < event.seq:
+            report.reached[key] = Position(event.epoch, event.stream, event.seq, parsed.id)
+
+    def _refuse(self, report: Report, index: int, event_id: bytes, reason: str) -> None:
+        self.refusals[reason] += 1
+        report.refused.append(Rejection(index, event_id, reason))
+
+    def _defer(self, report: Report, index: int, parsed: Parsed, deferred: Deferred) -> None:
+        self.refusals[deferred.code] += 1
+        report.deferred.append(Rejection(index, parsed.id, deferred.code))
+        report.again.add((parsed.event.epoch, parsed.event.stream))
+        report.want += deferred.want
+        if deferred.epoch is not None and deferred.epoch not in report.want_records:
+            report.want_records.append(deferred.epoch)
+
+    # --- finish ------------------------------------------------------------------------------
+
+    async def finish(self, pending: Pending) -> Report:
+        """Wait until everything is durable, and make it visible. Raises Unavailable where it is not."""
+        for future in pending.commits:
+            await future
+        return pending.report
+
+    async def take(self, envelopes: Sequence[bytes], carrier: bytes | None = None) -> Report:
+        """Do all steps for one batch."""
+        return await self.finish(await self.admit(self.prepare(envelopes, carrier)))
+
+
+class _Parts:
+    """Commits of several events, gathered into one."""
+
+    def __init__(self) -> None:
+        self._commits: list[Commit] = []
+
+    def add(self, commit: Commit) -> None:
+        self._commits.append(commit)
+
+    def take(self) -> Commit | None:
+        commits, self._commits = self._commits, []
+        merged = Commit(
+            entries=[entry for commit in commits for entry in commit.entries],
+            truncations=[part for commit in commits for part in commit.truncations],
+            bodies=[part for commit in commits for part in commit.bodies],
+            verdicts=[part for commit in commits for part in commit.verdicts],
+            proofs=[part for commit in commits for part in commit.proofs],
+        )
+        return merged if any(merged) else None

@@ -1,0 +1,326 @@
+"""One link: runs the effects of its session, and carries its batches through ingest.
+
+Three tasks, so that reading never waits on writing: the reader opens frames and hands batches over, the writer
+sends what is queued, the admitter takes batches through the door in order, several in flight.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import Counter
+from collections.abc import Coroutine, Sequence
+from typing import TYPE_CHECKING, Any
+
+from foedus.base.cbor import split_frames
+from foedus.base.errors import FoedusError, PeerViolation
+from foedus.base.limits import BATCH_EVENTS_MAX, CONTROL_QUEUE_MAX, SECOND, WANTS_PER_FRAME
+from foedus.crypto.errors import NotAuthentic
+from foedus.log.chains import ChainKey, Position
+from foedus.node.ingest import Pending, Prepared, Report
+from foedus.node.ports import ByteStream
+from foedus.sync.duplicates import DialledBy
+from foedus.sync.effects import (
+    Acked,
+    Close,
+    ComparePosition,
+    Control,
+    Deliver,
+    Established,
+    ForkSeen,
+    Opened,
+    ReadChain,
+    SendFrame,
+    SessionEffect,
+)
+from foedus.sync.frames import NO_EVENT, ChainPosition, Frame
+from foedus.sync.session import Session
+
+if TYPE_CHECKING:
+    from foedus.node.links import Links
+
+log = logging.getLogger("foedus.link")
+
+_IN_FLIGHT = 4
+"""Batches of one link between arrival and disk: enough to keep signature checks and the disk busy together."""
+_AGAIN_FIRST_S = 0.05
+_AGAIN_MAX_S = 5.0
+"""How long to wait before asking again for what was put off; doubles while it stays missing."""
+
+
+class Link:
+    """An established link with a peer."""
+
+    def __init__(self, links: Links, stream: ByteStream, established: Established, dialled_by: DialledBy) -> None:
+        self.peer = established.peer
+        self.node = established.peer.node
+        self.dialled_by = dialled_by
+        self.session = Session(initiator=dialled_by is DialledBy.US, now=links.now())
+        self.is_greeted = False
+        self.address = ""
+        """Where the peer dialled from; '' where we dialled."""
+        self.opened_at: int | None = None
+        self.last_seen = links.now()
+        self.sent = 0
+        self.received = 0
+        self.refused: Counter[str] = Counter()
+        self.closing: Close | None = None
+        self.offered: set[ChainKey] = set()
+        self.grown: dict[ChainKey, Position] = {}
+        """Chains that grew by what this peer delivered: pushed on only after it is acknowledged, else sent back."""
+        self.told: dict[bytes, bytes] = {}
+        """Node → newest epoch of it that the peer was told."""
+        self._links = links
+        self._stream = stream
+        self._sending = established.sending
+        self._receiving = established.receiving
+        self._outgoing: asyncio.Queue[bytes | None] = asyncio.Queue(CONTROL_QUEUE_MAX)
+        self._batches: asyncio.Queue[tuple[Prepared, int] | None] = asyncio.Queue(_IN_FLIGHT)
+        self._durable: asyncio.Queue[tuple[Pending, int] | None] = asyncio.Queue(_IN_FLIGHT)
+        self._backlog: asyncio.Queue[Deliver] = asyncio.Queue()
+        self._again: dict[ChainKey, float] = {}
+        self._timers: set[asyncio.TimerHandle] = set()
+        self._timer_changed = asyncio.Event()
+        self._done = asyncio.Event()
+
+    # --- life --------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Serve the link until it ends. Never raises for what the peer or the network does."""
+        tasks = [
+            asyncio.create_task(self._guarded(task), name=f"link-{self.node.hex()[:8]}-{name}")
+            for name, task in (
+                ("read", self._read()),
+                ("write", self._write()),
+                ("prepare", self._prepare()),
+                ("admit", self._admit()),
+                ("finish", self._finish()),
+                ("time", self._keep_time()),
+            )
+        ]
+        try:
+            await self._done.wait()
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._outgoing.join(), 1.0)
+        finally:
+            for timer in self._timers:
+                timer.cancel()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            with contextlib.suppress(Exception):  # the socket may be gone in any way; nothing is left to do
+                await self._stream.close()
+
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a task of the link; a mistake of ours ends this link, is logged, and harms no other."""
+        try:
+            await work
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            log.exception("link with %s failed", self.node.hex())
+            self._end(Close("internal", "a mistake in this node; see its log"))
+
+    async def stop(self) -> None:
+        """Close a link that was never served."""
+        with contextlib.suppress(Exception):  # as above
+            await self._stream.close()
+
+    def close(self, code: str, message: str = "") -> None:
+        """End the link, telling the peer why."""
+        self.run_effects(self.session.close(code, message))
+
+    def _end(self, close: Close) -> None:
+        if self.closing is None:
+            self.closing = close
+        self._done.set()
+
+    # --- effects -----------------------------------------------------------------------------
+
+    def run_effects(self, effects: Sequence[SessionEffect]) -> None:
+        """Run what the session asks for, in order."""
+        for effect in effects:
+            self._run(effect)
+        self._timer_changed.set()
+
+    def _run(self, effect: SessionEffect) -> None:
+        match effect:
+            case SendFrame(data=data):
+                self._send(data)
+            case Deliver():
+                self._backlog.put_nowait(effect)
+            case ReadChain():
+                self._read_chain(effect)
+            case ComparePosition(epoch=epoch, stream=stream, seq=seq, id=event_id):
+                self._compare(epoch, stream, seq, event_id)
+            case ForkSeen(epoch=epoch, stream=stream, seq=seq, peer_id=peer_id):
+                self._exchange_fork(epoch, stream, seq, peer_id)
+            case Control(frame=frame):
+                self._links.received(self, frame)
+            case Opened():
+                self.opened_at = self._links.now()
+                self._links.opened(self)
+            case Acked():
+                pass
+            case Close():
+                self._end(effect)
+
+    def _send(self, data: bytes) -> None:
+        try:
+            self._outgoing.put_nowait(data)
+        except asyncio.QueueFull:
+            self._end(Close("slow_reader", "the peer does not read"))
+
+    def _read_chain(self, effect: ReadChain) -> None:
+        entries = self._links.outbox.read(effect)
+        self.sent += len(entries)
+        self.run_effects(self.session.chain_read(effect.epoch, effect.stream, entries))
+
+    def _compare(self, epoch: bytes, stream: str, seq: int, event_id: bytes) -> None:
+        held = self._links.outbox.id_at(epoch, stream, seq)
+        if held is not None and held != event_id:
+            self.run_effects(self.session.hold_chain(epoch, stream, event_id))
+            self._exchange_fork(epoch, stream, seq, event_id)
+
+    def _exchange_fork(self, epoch: bytes, stream: str, seq: int, peer_id: bytes) -> None:
+        """Ask for the other event of the place and show ours: each side then holds the proof."""
+        ours = self._links.outbox.read(ReadChain(epoch, stream, seq - 1, 1, 1 << 30))
+        self.run_effects(self.session.want([peer_id]))
+        self.run_effects(self.session.send_events([data for _, data in ours]))
+
+    # --- tasks -------------------------------------------------------------------------------
+
+    async def _read(self) -> None:
+        try:
+            while (data := await self._stream.receive()) is not None:
+                now = self._links.now()
+                self.last_seen = now
+                self.run_effects(self.session.handle(self._receiving.open(data), now))
+                if self.session.is_closed:
+                    return
+        except NotAuthentic as error:
+            self.close(error.code, str(error))
+        except (OSError, FoedusError) as error:
+            self._end(Close("lost", str(error)))
+        finally:
+            self._end(Close("lost", "the connection was lost"))
+
+    async def _write(self) -> None:
+        try:
+            while (data := await self._outgoing.get()) is not None:
+                await self._stream.send(self._sending.seal(data))
+                self._outgoing.task_done()
+        except (OSError, FoedusError, RuntimeError) as error:
+            self._end(Close("lost", str(error)))
+
+    async def _keep_time(self) -> None:
+        while True:
+            deadline = self.session.next_deadline()
+            if deadline is None:
+                return
+            self._timer_changed.clear()
+            wait_s = max(0.0, (deadline - self._links.now()) / SECOND)
+            try:
+                await asyncio.wait_for(self._timer_changed.wait(), wait_s)
+            except TimeoutError:
+                self.run_effects(self.session.on_deadline(self._links.now()))
+
+    async def _prepare(self) -> None:
+        """Parse batches and start their signature checks while those before are being admitted."""
+        while True:
+            deliver = await self._backlog.get()
+            try:
+                envelopes = split_frames(deliver.batch, BATCH_EVENTS_MAX)
+            except PeerViolation as error:
+                self.close(error.code, str(error))
+                return
+            self.received += len(envelopes)
+            await self._batches.put((self._links.ingest.prepare(envelopes, self.node), deliver.cost))
+
+    async def _admit(self) -> None:
+        while True:
+            item = await self._batches.get()
+            if item is not None:
+                await self._durable.put((await self._links.ingest.admit(item[0]), item[1]))
+
+    async def _finish(self) -> None:
+        while True:
+            item = await self._durable.get()
+            if item is None:
+                continue
+            try:
+                report = await self._links.ingest.finish(item[0])
+            except FoedusError as error:
+                self.close("unavailable", str(error))
+                return
+            self._settle(report, item[1])
+
+    def _settle(self, report: Report, cost: int) -> None:
+        """A batch is durable: acknowledge, and ask for what it showed to be missing."""
+        reached = [_chain_position(position) for position in report.reached.values()]
+        self.run_effects(self.session.durable(reached, cost))
+        grown, self.grown = self.grown, {}
+        for position in grown.values():
+            self.advanced(position)
+        for rejection in report.refused:
+            self.refused[rejection.reason] += 1
+        self._ask(report)
+        self._links.reported(self, report)
+
+    def _ask(self, report: Report) -> None:
+        wants = list(dict.fromkeys(report.want))[:WANTS_PER_FRAME]
+        if wants:
+            self.run_effects(self.session.want(wants))
+        if report.want_records:
+            self._links.want_records(self, report.want_records)
+        for key in report.reached:
+            self._again.pop(key, None)
+        for key in report.again:
+            self._ask_again(key)
+
+    def _ask_again(self, key: ChainKey) -> None:
+        """Ask for a chain from our head again, after a pause that doubles while events of it are put off."""
+        if self.session.is_closed:
+            return
+        wait_s = self._again.get(key, _AGAIN_FIRST_S)
+        self._again[key] = min(2 * wait_s, _AGAIN_MAX_S)
+        loop = asyncio.get_running_loop()
+        timer: asyncio.TimerHandle
+
+        def ask() -> None:
+            self._timers.discard(timer)
+            position = self._links.outbox.head(key) or Position(*key, 0, NO_EVENT)
+            self.run_effects(self.session.resend(_chain_position(position)))
+
+        timer = loop.call_later(wait_s, ask)
+        self._timers.add(timer)
+
+    # --- for the manager ---------------------------------------------------------------------
+
+    def control(self, frame: Frame) -> None:
+        """Send a frame of the node's own."""
+        self.run_effects(self.session.send_control(frame))
+
+    def offer(self, positions: Sequence[Position]) -> None:
+        """Let the peer have these chains, after the records of who wrote them."""
+        self.tell_writers(positions)
+        self.offered |= {(position.epoch, position.stream) for position in positions}
+        self.run_effects(self.session.offer([_chain_position(position) for position in positions]))
+
+    def tell_writers(self, positions: Sequence[Position]) -> None:
+        """Send the identity records of who wrote these chains first."""
+        self._links.outbox.tell_writers(self, positions)
+
+    def advanced(self, position: Position) -> None:
+        """A chain that was offered grew."""
+        self.run_effects(self.session.advanced(_chain_position(position)))
+
+    def withdraw(self, stream: str) -> None:
+        """The peer may no longer see a stream."""
+        self.offered = {key for key in self.offered if key[1] != stream}
+        self.run_effects(self.session.withdraw(stream))
+
+
+def _chain_position(position: Position) -> ChainPosition:
+    return ChainPosition(position.epoch, position.stream, position.seq, position.id or NO_EVENT)

@@ -1,0 +1,369 @@
+"""All links of the node: dialling, accepting, the handshake, and the frames that are for the node itself."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import secrets
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from foedus.base.clock import Instant
+from foedus.base.errors import FoedusError, Unavailable
+from foedus.base.limits import FRAME_EVENTS, FRAME_MAX, HANDSHAKE_TIMEOUT, LINKS_MAX, SECOND
+from foedus.identity.record import parse_signed_record
+from foedus.log.evidence import check_proof
+from foedus.node.ingest import Ingest, Report
+from foedus.node.link import Link
+from foedus.node.outbox import Outbox
+from foedus.node.ports import ByteStream
+from foedus.node.records import RecordBook
+from foedus.node.store import Store
+from foedus.sync.backoff import Backoff
+from foedus.sync.capabilities import Capabilities
+from foedus.sync.duplicates import DialledBy, Stays, keep
+from foedus.sync.effects import Close, Established, Send
+from foedus.sync.frames import (
+    Frame,
+    Introduction,
+    Missing,
+    Pending,
+    Proof,
+    Ready,
+    Records,
+    Refused,
+    Want,
+    WantRecords,
+)
+from foedus.sync.handshake import Initiator, Local, Responder
+from foedus.sync.strangers import Refusal, StrangerGate
+
+log = logging.getLogger("foedus.links")
+
+CAPABILITIES: Capabilities = {
+    "events": {"major": 1, "batch": FRAME_EVENTS, "frame": FRAME_MAX},
+    "rooms": {"major": 1},
+    "participants": {"major": 1},
+    "checkpoints": {"major": 1},
+}
+"""What this version can do on a link."""
+
+
+class Standing(Protocol):
+    """What the links ask of peering."""
+
+    def welcome(self, node: bytes) -> Ready | Pending | None:
+        """Return how a node is greeted; None where it hears nothing at all."""
+        ...
+
+    def greeted(self, link: Link) -> None:
+        """Both sides have spoken: what was lost may be said again."""
+        ...
+
+    def frame(self, link: Link, frame: Frame) -> None:
+        """Take a frame of peering."""
+        ...
+
+    def lost(self, link: Link) -> None:
+        """A link ended."""
+        ...
+
+
+Dial = Callable[[str], "asyncio.Future[ByteStream]"]
+
+
+class LinkFailed(Unavailable):
+    """No link came about."""
+
+    code = "no_link"
+    remedy = "check the address, and that the other node runs"
+
+
+class Links:
+    """Every link of the node. ``standing``, ``outbox`` and the callbacks are joined by the composition root."""
+
+    def __init__(self, store: Store, ingest: Ingest, records: RecordBook, connect: Callable[[str], object]) -> None:
+        self.ingest = ingest
+        self.now: Callable[[], Instant] = store.now
+        self.outbox: Outbox
+        self.standing: Standing
+        self.on_report: Callable[[Link, Report], None] = lambda _link, _report: None
+        self.errors: dict[bytes, str] = {}
+        self.gate = StrangerGate()
+        self._store = store
+        self._records = records
+        self._connect = connect
+        self._links: dict[bytes, Link] = {}
+        self._running: set[asyncio.Task[None]] = set()
+        self._dialling: dict[bytes, asyncio.Task[None]] = {}
+        self._kicks: dict[bytes, asyncio.Event] = {}
+        self._closed = False
+
+    # --- registry ----------------------------------------------------------------------------
+
+    def get(self, node: bytes) -> Link | None:
+        """Return the link with a node, whatever its standing."""
+        return self._links.get(node)
+
+    def all(self) -> list[Link]:
+        """Return every established link."""
+        return list(self._links.values())
+
+    def open(self) -> list[Link]:
+        """Return the links on which events flow and that were offered the log."""
+        return [link for link in self._links.values() if link.opened_at is not None and not link.session.is_closed]
+
+    async def close(self) -> None:
+        """End all links, telling the peers."""
+        self._closed = True
+        for task in self._dialling.values():
+            task.cancel()
+        for link in self.all():
+            link.close("shutdown", "the node stops")
+        await asyncio.gather(*self._dialling.values(), *self._running, return_exceptions=True)
+
+    # --- dialling ----------------------------------------------------------------------------
+
+    def keep_dialled(self, node: bytes, urls: Callable[[], Sequence[str]]) -> None:
+        """Dial a node whenever there is no link with it, with growing pauses; ``urls`` is asked each time."""
+        if node in self._dialling or self._closed:
+            return
+        self._kicks[node] = asyncio.Event()
+        task = asyncio.create_task(self._dial_loop(node, urls), name=f"dial-{node.hex()[:8]}")
+        self._dialling[node] = task
+        task.add_done_callback(lambda _done: self._dialling.pop(node, None))
+
+    def stop_dialling(self, node: bytes) -> None:
+        """No link with this node is wanted any more."""
+        task = self._dialling.pop(node, None)
+        if task is not None:
+            task.cancel()
+
+    def kick(self, node: bytes) -> None:
+        """Dial now, not after the pause."""
+        kick = self._kicks.get(node)
+        if kick is not None:
+            kick.set()
+
+    async def _dial_loop(self, node: bytes, urls: Callable[[], Sequence[str]]) -> None:
+        backoff = Backoff()
+        while not self._closed:
+            if node in self._links:
+                await self._pause(node, 5.0)
+                continue
+            for url in urls():
+                try:
+                    link = await self.dial(url, node)
+                except (FoedusError, OSError) as error:
+                    self.errors[node] = str(error)
+                    continue
+                await self.serve(link)
+                self.errors[node] = link.closing.message or link.closing.code if link.closing else ""
+                if link.opened_at is not None:
+                    backoff.reset()
+                break
+            await self._pause(node, backoff.next(random.random()) / SECOND)  # noqa: S311  # jitter, not a secret
+
+    async def _pause(self, node: bytes, wait_s: float) -> None:
+        kick = self._kicks[node]
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(kick.wait(), wait_s)
+        kick.clear()
+
+    async def dial(self, url: str, expected: bytes | None) -> Link:
+        """Connect to an address and shake hands; raise LinkFailed, or what the handshake found."""
+        stream = await self._connect(url)  # type: ignore[misc]  # the adapter's connect is a coroutine function
+        initiator = Initiator(
+            local=self._local(),
+            expected=expected,
+            ephemeral_seed=secrets.token_bytes(32),
+            random=secrets.token_bytes(32),
+            known=self._store.holds,
+            now=self.now(),
+        )
+        try:
+            established = await self._shake(stream, initiator, initiator.start())
+        except BaseException:
+            await stream.close()
+            raise
+        return Link(self, stream, established, DialledBy.US)
+
+    def _local(self) -> Local:
+        return Local(self._store.keys, self._store.identities.history(self._store.node), CAPABILITIES)
+
+    async def _shake(self, stream: ByteStream, core: Initiator | Responder, effects: Sequence[object]) -> Established:
+        """Run a handshake core over a stream until it is established."""
+        while True:
+            for effect in effects:
+                match effect:
+                    case Send(message=message):
+                        await stream.send(message)
+                    case Established():
+                        return effect
+                    case Close(code=code, message=message):
+                        raise LinkFailed(message, code=code)
+            deadline = core.next_deadline() or self.now() + HANDSHAKE_TIMEOUT
+            try:
+                data = await asyncio.wait_for(stream.receive(), max(0.0, (deadline - self.now()) / SECOND))
+            except TimeoutError:
+                effects = core.on_deadline(self.now()) or [Close("handshake_timeout", "no answer to the handshake")]
+                continue
+            if data is None:
+                raise LinkFailed("the other side closed the connection during the handshake", code="closed")
+            if isinstance(core, Responder) and core.next_deadline() and not self._may_answer(core):
+                raise LinkFailed("too many strangers at once", code="busy")
+            effects = core.handle(data, self.now())
+
+    def _may_answer(self, core: Responder) -> bool:
+        """The responder's answer to M1 costs an ML-DSA signing."""
+        return core.step.name != "AWAITING_M1" or self.gate.may_sign(self.now())
+
+    # --- accepting ---------------------------------------------------------------------------
+
+    async def accept(self, stream: ByteStream, address: str) -> None:
+        """Serve a socket that someone opened to us, until it ends. Never raises for what comes over it."""
+        ticket = self.gate.admit(address)
+        if isinstance(ticket, Refusal) or len(self._links) >= LINKS_MAX or self._closed:
+            self.ingest.refusals["busy"] += 1
+            await stream.close(1013)
+            return
+        try:
+            responder = Responder(
+                local=self._local(),
+                ephemeral_seed=secrets.token_bytes(32),
+                random=secrets.token_bytes(32),
+                known=self._store.holds,
+                now=self.now(),
+            )
+            established = await self._shake(stream, responder, [])
+        except (FoedusError, OSError) as error:
+            code = error.code if isinstance(error, FoedusError) else "lost"
+            self.ingest.refusals[code] += 1
+            log.info("handshake from %s ended: %s", address, code)
+            await stream.close()
+            return
+        finally:
+            self.gate.release(ticket)
+        link = Link(self, stream, established, DialledBy.PEER)
+        link.address = address
+        await self.serve(link)
+
+    # --- serving -----------------------------------------------------------------------------
+
+    async def serve(self, link: Link) -> None:
+        """Greet a peer whose keys are proved, and run its link until it ends."""
+        task = asyncio.current_task()
+        if task is not None:
+            self._running.add(task)
+        try:
+            welcome = await self._welcome(link)
+            if welcome is None or not self._register(link):
+                link.closing = link.closing or Close("not_welcome", "")
+                await link.stop()
+                return
+            link.run_effects(link.session.open(welcome))
+            log.info("link with %s: dialled by %s, %s", link.node.hex(), link.dialled_by.value, type(welcome).__name__)
+            await link.run()
+        finally:
+            log.info("link with %s ended: %s", link.node.hex(), link.closing)
+            if task is not None:
+                self._running.discard(task)
+            if self._links.get(link.node) is link:
+                del self._links[link.node]
+                self.standing.lost(link)
+
+    async def _welcome(self, link: Link) -> Ready | Pending | Refused | None:
+        refusal = await self._records.meet(link.peer)
+        return refusal or self.standing.welcome(link.node)
+
+    def _register(self, link: Link) -> bool:
+        """Make this the link with its node, or close it where the one that exists stays."""
+        existing = self._links.get(link.node)
+        if existing is not None:
+            stays = keep(existing.dialled_by, link.dialled_by, self._store.node, link.node)
+            loser = link if stays is Stays.EXISTING and not existing.session.is_closed else existing
+            if loser is link:
+                link.closing = Close("duplicate", "another link to this peer stays")
+                return False
+            existing.close("duplicate", "a newer link replaces this one")
+        self._links[link.node] = link
+        return True
+
+    # --- frames for the node -----------------------------------------------------------------
+
+    def received(self, link: Link, frame: Frame) -> None:
+        """Take a frame that is not the session's own business."""
+        match frame:
+            case Want(ids=ids):
+                self.outbox.answer(link, ids)
+            case Missing():
+                pass
+            case WantRecords(epochs=epochs):
+                for node in {self._store.identities.node_of(epoch) for epoch in epochs} - {None}:
+                    self.outbox.send_records(link, node)  # type: ignore[arg-type]  # None was taken out
+            case Records(records=records):
+                self._spawn(self._take_records(link, records))
+            case Proof(one=one, other=other):
+                self._spawn(self._take_proof(link, one, other))
+            case Refused(code="superseded", records=records):
+                self._spawn(self._take_records(link, records))
+            case _:
+                self.standing.frame(link, frame)
+        if isinstance(frame, Ready | Pending) and not link.is_greeted:
+            link.is_greeted = True
+            self.standing.greeted(link)
+
+    def _spawn(self, work: object) -> None:
+        task = asyncio.ensure_future(work)  # type: ignore[call-overload]  # a coroutine
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _take_records(self, link: Link, records: Sequence[list[Any]]) -> None:
+        try:
+            parsed = [parse_signed_record(record) for record in records]
+            added = await self._records.learn(parsed, carrier=link.node)
+        except FoedusError as error:
+            link.close(error.code, str(error))
+            return
+        for other in self.open():
+            if other is not link:
+                for node in {record.node for record in added}:
+                    other.told.pop(node, None)
+
+    async def _take_proof(self, link: Link, one: bytes, other: bytes) -> None:
+        try:
+            proof = await self._records.take_proof(one, other, check_proof)
+        except FoedusError as error:
+            self.ingest.refusals[error.code] += 1
+            link.close("bad_proof", str(error))
+            return
+        if proof is not None:
+            for each in self.open():
+                if each is not link:
+                    self.outbox.show_proof(each, proof)
+
+    def opened(self, link: Link) -> None:
+        """Both sides are ready: offer the log."""
+        self.errors.pop(link.node, None)
+        self.outbox.opened(link)
+
+    def reported(self, link: Link, report: Report) -> None:
+        """A batch of a link was taken in."""
+        self.on_report(link, report)
+
+    def want_records(self, link: Link, epochs: Sequence[bytes]) -> None:
+        """Ask for identity records by epoch."""
+        link.control(WantRecords(tuple(dict.fromkeys(epochs))))
+
+    def become_ready(self, node: bytes, name: str, tier: str) -> None:
+        """Tell a pending peer that it is connected here."""
+        link = self._links.get(node)
+        if link is not None and link.session.ours.value == "pending":
+            link.run_effects(link.session.become_ready(name, tier))
+
+
+def ready(name: str, tier: str) -> Ready:
+    """Return the greeting of a connected peer."""
+    return Ready(Introduction(name, tier))

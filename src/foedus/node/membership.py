@@ -1,0 +1,36 @@
+"""Writing the membership of a room that this node hosts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from foedus.log import streams
+from foedus.log.memberships import Room
+from foedus.node.author import Author
+from foedus.node.store import Store
+
+
+async def add(store: Store, author: Author, room: Room, node: bytes, participant: str | None) -> None:
+    """Add a member; one that was removed before takes up at the present heads of its chains."""
+    was_member = any(entry.node == node for entry in room.memberships.values())
+    heads = ends_of(store, room, node) if was_member else []
+    await _order(author, room, "member.add", {"node": node, "participant": participant, "heads": heads})
+
+
+async def remove(store: Store, author: Author, room: Room, node: bytes) -> None:
+    """Remove a node and all its participants: beyond the present heads of its chains events are rejected."""
+    body = {"node": node, "participant": None, "cuts": ends_of(store, room, node)}
+    await _order(author, room, "member.remove", body)
+
+
+def ends_of(store: Store, room: Room, node: bytes) -> list[list[Any]]:
+    """Return [chain id, seq, event id] of each chain of a node in the room: what cuts and heads name."""
+    return [
+        [streams.chain_id(chain.epoch, chain.stream), chain.seq, chain.id]
+        for chain in store.admission.chains.of_stream(streams.room(room.id))
+        if chain.node == node and chain.seq
+    ]
+
+
+async def _order(author: Author, room: Room, kind: str, body: Any) -> None:
+    await author.order([author.node_act(streams.members(room.id), kind, body)])

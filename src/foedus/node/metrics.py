@@ -1,0 +1,52 @@
+"""The counters of a node in Prometheus' text format, read when they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from foedus.node.composition import Node
+
+
+def render(node: Node) -> bytes:
+    """Return all counters. Labels are reason codes and peers' node ids, never text that a peer chose."""
+    lines = [line for family in _families(node) for line in family]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _families(node: Node) -> Iterator[list[str]]:
+    chains = list(node.store.admission.chains)
+    yield _gauge("foedus_events", "Events held.", sum(chain.seq for chain in chains))
+    yield _gauge("foedus_chains", "Chains held.", len(chains))
+    yield _gauge("foedus_contested_chains", "Chains with a fork.", sum(1 for chain in chains if chain.contested))
+    yield _gauge("foedus_last_local", "Highest local number.", node.log.last_local)
+    yield _gauge("foedus_pending_requests", "Connection requests that wait.", len(node.peers.book.pending()))
+    yield _gauge("foedus_authoring", "1 while the node writes.", int(not node.author.stopped))
+    yield _gauge(
+        "foedus_checkpoint_age_seconds", "Longest wait for a checkpoint.", node.checkpointer.age_us() // 1_000_000
+    )
+    yield _counter("foedus_signature_checks_total", "Ed25519 checks of foreign events.", node.ingest.checked)
+    yield [
+        *_head("foedus_refused_total", "Events not admitted, rejected, put off or withheld.", "counter"),
+        *(f'foedus_refused_total{{reason="{code}"}} {count}' for code, count in sorted(node.ingest.refusals.items())),
+    ]
+    for name, text, value in (
+        ("foedus_link_lag", "Events that the peer may see and has not acknowledged.", lambda link: link.session.lag),
+        ("foedus_link_sent", "Events sent on this link.", lambda link: link.sent),
+        ("foedus_link_received", "Events received on this link.", lambda link: link.received),
+    ):
+        yield [
+            *_head(name, text, "gauge"),
+            *(f'{name}{{peer="{link.node.hex()}"}} {value(link)}' for link in node.links.all()),
+        ]
+
+
+def _head(name: str, text: str, kind: str) -> list[str]:
+    return [f"# HELP {name} {text}", f"# TYPE {name} {kind}"]
+
+
+def _gauge(name: str, text: str, value: int) -> list[str]:
+    return [*_head(name, text, "gauge"), f"{name} {value}"]
+
+
+def _counter(name: str, text: str, value: int) -> list[str]:
+    return [*_head(name, text, "counter"), f"{name} {value}"]

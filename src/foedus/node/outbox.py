@@ -1,0 +1,191 @@
+"""The one door out: what of the log goes to which peer, through the audience of ``trust``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from foedus.base.limits import BATCH_BYTES_MAX, RECORDS_MAX
+from foedus.log import streams
+from foedus.log.bodies import MemberRemove
+from foedus.log.chains import ChainKey, Position
+from foedus.log.event import parse_envelope
+from foedus.log.evidence import make_proof
+from foedus.log.port import Proof as StoredProof
+from foedus.log.port import Row
+from foedus.node.audience import Audience
+from foedus.node.link import Link
+from foedus.node.publisher import Published, Publisher
+from foedus.node.store import Store
+from foedus.sync.effects import ReadChain
+from foedus.sync.frames import Missing, Proof, Records
+
+
+class Outbox:
+    """Offers chains to links, pushes what is new, answers wants. ``links``: the links that are open now."""
+
+    def __init__(
+        self, store: Store, publisher: Publisher, audience: Audience, links: Callable[[], Iterable[Link]]
+    ) -> None:
+        self._store = store
+        self._publisher = publisher
+        self._audience = audience
+        self._links = links
+        publisher.listeners.append(self._published)
+
+    # --- reading -----------------------------------------------------------------------------
+
+    def head(self, key: ChainKey) -> Position | None:
+        """Return the end of a chain as it is held, or None where nothing of it is."""
+        chain = self._store.admission.chains.get(key)
+        return chain.position if chain is not None and chain.seq else None
+
+    def read(self, wanted: ReadChain) -> list[tuple[int, bytes]]:
+        """Return envelopes of a chain, from memory where they are recent, else from the log."""
+        key = (wanted.epoch, wanted.stream)
+        recent = self._publisher.recent.after(key, wanted.after_seq, wanted.max_events, wanted.max_bytes)
+        if recent is not None:
+            return recent
+        rows = self._store.log.chain(*key, wanted.after_seq, wanted.max_events, wanted.max_bytes)
+        return [(row.seq, row.envelope.encode()) for row in rows]
+
+    def id_at(self, epoch: bytes, stream: str, seq: int) -> bytes | None:
+        """Return the id of the held event at a place."""
+        rows = self._store.log.chain(epoch, stream, seq - 1, 1)
+        return rows[0].id if rows and rows[0].seq == seq else None
+
+    # --- a link opens ------------------------------------------------------------------------
+
+    def opened(self, link: Link) -> None:
+        """Offer everything that the peer may see, and show it the proofs of forks."""
+        link.offer(self._audience.visible(link.node))
+        for proof in self._store.log.proofs():
+            self.show_proof(link, proof)
+        for room_id, room in self._store.admission.authority.rooms.items():
+            gone = any(entry.node == link.node for entry in room.memberships.values())
+            if gone and not self._audience.is_member(link.node, room_id.hex()):
+                self._show_removal(link, streams.members(room_id))
+
+    def show_proof(self, link: Link, proof: StoredProof) -> None:
+        """Send an equivocation proof of a chain that the peer may see."""
+        chain = self._store.admission.chains.get((proof.epoch, proof.stream))
+        if chain is not None and (chain.node == link.node or self._audience.may_see(link.node, chain)):
+            self._tell_node(link, chain.node)
+            link.control(Proof(proof.one.encode(), proof.other.encode()))
+
+    def tell_writers(self, link: Link, positions: Sequence[Position]) -> None:
+        """Send the identity records of who wrote these chains, where the peer was not told them."""
+        nodes = {self._store.identities.node_of(position.epoch) for position in positions}
+        for node in nodes - {None}:
+            self._tell_node(link, node)  # type: ignore[arg-type]  # None was taken out
+
+    def _tell_node(self, link: Link, node: bytes) -> None:
+        newest = self._store.identities.newest(node)
+        if newest is None or node == link.node or link.told.get(node) == newest.id:
+            return
+        link.told[node] = newest.id
+        self.send_records(link, node)
+
+    def send_records(self, link: Link, node: bytes) -> None:
+        """Send all that is held of a node's identity, branches too."""
+        records = [record.plain() for record in self._store.identities.held(node)]
+        for start in range(0, len(records), RECORDS_MAX // 2):
+            link.control(Records(tuple(records[start : start + RECORDS_MAX // 2])))
+
+    # --- the log grows -----------------------------------------------------------------------
+
+    def _published(self, published: Published) -> None:
+        heads = {(row.epoch, row.stream): Position(row.epoch, row.stream, row.seq, row.id) for row in published.rows}
+        members = any(streams.parse(stream).kind == "members" for _, stream in heads) or bool(
+            published.commit.verdicts or published.commit.truncations
+        )
+        if members:
+            self._audience.refresh()
+        truncated = {(part.epoch, part.stream) for part in published.commit.truncations}
+        for link in self._links():
+            self._push(link, heads, truncated, published.carrier)
+            if members:
+                self.reoffer(link, published.rows)
+            for proof in published.commit.proofs:
+                self.show_proof(link, proof)
+
+    def _push(
+        self, link: Link, heads: dict[ChainKey, Position], truncated: set[ChainKey], carrier: bytes | None
+    ) -> None:
+        fresh = []
+        for key, position in heads.items():
+            chain = self._store.admission.chains.get(key)
+            if chain is None or not self._audience.may_see(link.node, chain):
+                continue
+            if key in link.offered and key not in truncated:
+                if link.node == carrier:
+                    link.grown[key] = position
+                else:
+                    link.advanced(position)
+            else:
+                fresh.append(position)
+        if fresh:
+            link.offer(fresh)
+
+    def reoffer(self, link: Link, rows: Sequence[Row] = ()) -> None:
+        """After memberships, tiers or states changed: offer what became visible, withdraw what no longer is."""
+        visible = self._audience.visible(link.node)
+        seen = {position.stream for position in visible}
+        fresh = [position for position in visible if (position.epoch, position.stream) not in link.offered]
+        if fresh:
+            link.offer(fresh)
+        for stream in {stream for _, stream in link.offered} - seen:
+            for row in rows:
+                if row.stream == stream and row.kind == "member.remove":
+                    self._show_removal(link, stream)
+            link.withdraw(stream)
+
+    def _show_removal(self, link: Link, stream: str) -> None:
+        """Show a node that is no longer a member how that came: the membership stream up to its removal."""
+        room = self._store.admission.authority.rooms.get(bytes.fromhex(stream.removeprefix("members:")))
+        if room is None or not link.session.is_open:
+            return
+        events = [
+            event for event in self._store.admission.authority.controls.of_stream(stream) if event.node == room.host
+        ]
+        removals = [
+            index
+            for index, event in enumerate(events)
+            if isinstance(event.body, MemberRemove) and event.body.node == link.node
+        ]
+        shown = events[: removals[-1] + 1] if removals else []
+        rows = self._store.log.by_ids([event.id for event in shown])
+        link.tell_writers([Position(event.epoch, stream, event.seq, event.id) for event in shown])
+        link.run_effects(link.session.send_events([row.envelope.encode() for row in rows.values()]))
+
+    # --- wants -------------------------------------------------------------------------------
+
+    def answer(self, link: Link, ids: Sequence[bytes]) -> None:
+        """Send wanted events that the peer may see; name the others missing, whether absent or forbidden."""
+        rows = self._store.log.by_ids(ids)
+        found: list[bytes] = []
+        missing: list[bytes] = []
+        size = 0
+        for event_id in ids:
+            row = rows.get(event_id)
+            chain = self._store.admission.chains.get((row.epoch, row.stream)) if row else None
+            if row is None or chain is None or not self._may_have(link, chain.node, row):
+                missing.append(event_id)
+                continue
+            data = row.envelope.encode()
+            size += len(data)
+            if size > BATCH_BYTES_MAX:
+                break
+            found.append(data)
+        if found:
+            link.run_effects(link.session.send_events(found))
+        if missing:
+            link.control(Missing(tuple(missing)))
+
+    def _may_have(self, link: Link, origin: bytes, row: Row) -> bool:
+        chain = self._store.admission.chains.get((row.epoch, row.stream))
+        return chain is not None and (origin == link.node or self._audience.may_see(link.node, chain))
+
+
+def proof_of(one: bytes, other: bytes) -> StoredProof:
+    """Return the proof that two envelopes make; raises Malformed, TooLarge or NotCanonical."""
+    return make_proof(parse_envelope(one), parse_envelope(other))

@@ -1,0 +1,146 @@
+"""What became durable goes out from here: to local subscribers, and to links through the recent envelopes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from foedus.base.limits import RECENT_BYTES_MAX, SSE_QUEUE_MAX
+from foedus.log.chains import ChainKey
+from foedus.log.port import Commit, Committed, Row, Verdict
+
+
+class Published(NamedTuple):
+    """The rows of one commit, in local order, the commit, and the peer that brought it (None: this node)."""
+
+    rows: Sequence[Row]
+    commit: Commit
+    carrier: bytes | None
+
+
+class Recent:
+    """Envelopes just admitted, by chain: what live push sends without reading the disk. Bounded by bytes."""
+
+    def __init__(self, limit: int = RECENT_BYTES_MAX) -> None:
+        self._limit = limit
+        self._bytes = 0
+        self._chains: dict[ChainKey, deque[tuple[int, bytes]]] = {}
+        self._order: deque[ChainKey] = deque()
+
+    def add(self, row: Row, data: bytes) -> None:
+        """Keep an envelope's bytes at the end of its chain."""
+        key = (row.epoch, row.stream)
+        chain = self._chains.setdefault(key, deque())
+        if chain and chain[-1][0] + 1 != row.seq:
+            self.forget(key)
+            chain = self._chains.setdefault(key, deque())
+        chain.append((row.seq, data))
+        self._order.append(key)
+        self._bytes += len(data)
+        while self._bytes > self._limit:
+            self._evict()
+
+    def _evict(self) -> None:
+        key = self._order.popleft()
+        chain = self._chains.get(key)
+        if chain:
+            self._bytes -= len(chain.popleft()[1])
+            if not chain:
+                del self._chains[key]
+
+    def forget(self, key: ChainKey) -> None:
+        """Drop a chain: its end was replaced."""
+        for _, data in self._chains.pop(key, ()):
+            self._bytes -= len(data)
+
+    def after(self, key: ChainKey, seq: int, limit: int, max_bytes: int) -> list[tuple[int, bytes]] | None:
+        """Return up to ``limit`` entries after ``seq``, or None where they must be read from the log."""
+        chain = self._chains.get(key)
+        if not chain or chain[0][0] > seq + 1 or chain[-1][0] <= seq:
+            return None
+        start = seq + 1 - chain[0][0]
+        found: list[tuple[int, bytes]] = []
+        size = 0
+        for index in range(start, min(len(chain), start + limit)):
+            size += len(chain[index][1])
+            found.append(chain[index])
+            if size >= max_bytes:
+                break
+        return found
+
+
+class Subscription:
+    """One local reader's bounded queue. A reader that falls behind is told so and resumes from its cursor."""
+
+    def __init__(self) -> None:
+        self._queue: asyncio.Queue[Row] = asyncio.Queue(SSE_QUEUE_MAX)
+        self.lost = False
+
+    def offer(self, row: Row) -> None:
+        """Hand over a row; note the loss where the reader does not keep up."""
+        if self.lost:
+            return
+        try:
+            self._queue.put_nowait(row)
+        except asyncio.QueueFull:
+            self.lost = True
+
+    async def rows(self) -> AsyncIterator[Row]:
+        """Yield rows until the reader fell behind and has read what was queued before."""
+        while not (self.lost and self._queue.empty()):
+            yield await self._queue.get()
+
+
+class Publisher:
+    """Fans out what became durable, in the order of the local numbers."""
+
+    def __init__(self) -> None:
+        self.recent = Recent()
+        self.listeners: list[Callable[[Published], None]] = []
+        self._subscriptions: set[Subscription] = set()
+
+    def subscribe(self) -> Subscription:
+        """Start to queue rows for a local reader; ``unsubscribe`` when it leaves."""
+        subscription = Subscription()
+        self._subscriptions.add(subscription)
+        return subscription
+
+    def unsubscribe(self, subscription: Subscription) -> None:
+        """Forget a reader."""
+        self._subscriptions.discard(subscription)
+
+    def publish(
+        self, commit: Commit, committed: Committed, encoded: Mapping[bytes, bytes], carrier: bytes | None
+    ) -> list[Row]:
+        """Make a durable commit visible. ``encoded``: event id → envelope bytes, where they are at hand."""
+        replayed = set(committed.replayed)
+        rows = [_row(commit, committed, index, replayed=index in replayed) for index in range(len(commit.entries))]
+        for truncation in commit.truncations:
+            self.recent.forget((truncation.epoch, truncation.stream))
+        for row in rows:
+            self.recent.add(row, encoded.get(row.id) or row.envelope.encode())
+            for subscription in self._subscriptions:
+                subscription.offer(row)
+        published = Published(rows, commit, carrier)
+        for listener in self.listeners:
+            listener(published)
+        return rows
+
+
+def _row(commit: Commit, committed: Committed, index: int, *, replayed: bool) -> Row:
+    entry = commit.entries[index]
+    return Row(
+        local=committed.first_local + index,
+        id=entry.id,
+        epoch=entry.epoch,
+        stream=entry.stream,
+        seq=entry.seq,
+        hlc=entry.hlc,
+        kind=entry.kind,
+        envelope=entry.envelope,
+        verdict=Verdict.REJECTED if replayed else entry.verdict,
+        reason="replayed_nonce" if replayed else entry.reason,
+        withheld=entry.withheld,
+    )

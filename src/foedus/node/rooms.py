@@ -1,0 +1,264 @@
+"""Rooms, as the node offers them: creating, sharing, leaving, speaking, reading."""
+
+from __future__ import annotations
+
+import heapq
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+from foedus.base.cbor import Malformed, NotCanonical, decode_as, encode
+from foedus.base.clock import Hlc
+from foedus.base.errors import UsageError
+from foedus.base.ids import parse_id, sha256
+from foedus.base.limits import HTTP_PAGE_MAX, TEXT_MAX
+from foedus.log import streams
+from foedus.log.bodies import MessageText
+from foedus.log.chains import Chain
+from foedus.log.event import parse_event
+from foedus.log.memberships import Membership, Room
+from foedus.log.port import Row
+from foedus.node.api import MessagesPage, Placed, RoomView, Said, SignedAct
+from foedus.node.author import Draft
+from foedus.node.codec import draft_of
+from foedus.node.composition import Node
+from foedus.node.home import check_name
+from foedus.node.lookup import find
+from foedus.node.views import Views
+from foedus.trust.peer import State
+from foedus.trust.tiers import sends_sync
+
+_REMEDY = "see `foedus room list`"
+
+
+class NotHost(UsageError):
+    """Only a room's host writes its membership."""
+
+    code = "not_host"
+    http_status = 403
+    remedy = "ask the room's host, or make a room of your own with `foedus room create`"
+
+
+class Rooms:
+    """What the node does with rooms."""
+
+    def __init__(self, node: Node, views: Views) -> None:
+        self._node = node
+        self._views = views
+
+    def _held(self) -> dict[bytes, Room]:
+        rooms: dict[bytes, Room] = self._node.store.admission.authority.rooms
+        return {room_id: room for room_id, room in rooms.items() if room.host}
+
+    def find(self, wanted: str) -> Room:
+        """Return a room by id, name or beginning of its id."""
+        held = self._held()
+        return held[find(wanted, ((room_id, room.name) for room_id, room in held.items()), "room", _REMEDY)]
+
+    def all(self) -> list[RoomView]:
+        """Return the rooms held here, by name."""
+        return sorted(
+            (self._views.room(room) for room in self._held().values()), key=lambda view: (view.name, view.room)
+        )
+
+    # --- membership --------------------------------------------------------------------------
+
+    async def create(self, name: str) -> Room:
+        """Make a room of which this node is the host, open to all its participants."""
+        room = await self._create(check_name(name), [(self._node.store.node, None)])
+        return room
+
+    async def _create(self, name: str, members: Sequence[tuple[bytes, str | None]]) -> Room:
+        body = encode({"host": self._node.store.node, "name": name, "random": secrets.token_bytes(32)})
+        room_id = sha256(body)
+        stream = streams.members(room_id)
+        author = self._node.author
+        adds = [
+            author.node_act(stream, "member.add", {"node": node, "participant": who, "heads": []})
+            for node, who in members
+        ]
+        await author.order([author.node_act(stream, "room.create", body), *adds])
+        return self._held()[room_id]
+
+    def _hosted(self, wanted: str) -> Room:
+        room = self.find(wanted)
+        if room.host != self._node.store.node:
+            raise NotHost(f"{room.name!r} is hosted by {self._views.node_name(room.host)}")
+        return room
+
+    async def share(self, wanted: str, peer_id: bytes) -> Room:
+        """Let all participants of a connected peer into a room of ours; they get its whole history."""
+        room = self._hosted(wanted)
+        peer = self._node.peers.book.peer(peer_id)
+        if peer.state is not State.CONNECTED:
+            raise UsageError(
+                f"{peer.name or peer_id.hex()} is not connected: {peer.state.value}",
+                code="not_connected",
+                remedy="connect first: `foedus peer request URL`",
+            )
+        if not sends_sync(peer.tier):
+            raise UsageError(
+                f"a peer of tier {peer.tier.value} gets no rooms",
+                code="tier",
+                remedy=f"give it another tier: `foedus peer tier {peer_id.hex()} CORE`",
+            )
+        if not any(entry.node == peer_id and entry.participant is None for entry in room.current()):
+            await self._add(room, peer_id, None)
+        return self.find(room.id.hex())
+
+    async def _add(self, room: Room, node: bytes, participant: str | None) -> None:
+        """Add a member; one that was removed before takes up at the present heads of its chains."""
+        await membership.add(self._node.store, self._node.author, room, node, participant)
+
+    async def unshare(self, wanted: str, peer_id: bytes) -> Room:
+        """Remove a peer and all its participants; what they say later is rejected everywhere."""
+        room = self._hosted(wanted)
+        if not any(entry.node == peer_id for entry in room.current()):
+            raise UsageError("that peer is not in the room", code="not_a_member", remedy=_REMEDY)
+        await membership.remove(self._node.store, self._node.author, room, peer_id)
+        return self.find(room.id.hex())
+
+    async def leave(self, wanted: str) -> Room:
+        """Ask the host to remove this node; a host removes its own members."""
+        room = self.find(wanted)
+        own = self._node.store.node
+        if own not in room.present():
+            raise UsageError("this node is not in the room", code="not_a_member", remedy=_REMEDY)
+        if room.host == own:
+            await membership.remove(self._node.store, self._node.author, room, own)
+        else:
+            membership = self._membership(room, None)
+            author = self._node.author
+            await author.order([author.node_act(streams.room(room.id), "room.leave", {}, [membership.id])])
+        return self.find(room.id.hex())
+
+    async def direct(self, author: str, did: str) -> Room:
+        """Return the two-party room of a local participant and another, made where there is none."""
+        mine = self._node.agents.find(author)
+        found = self._node.store.admission.authority.participants
+        theirs = [who for (_, other), who in found.items() if other == did and who.is_enrolled]
+        if not theirs:
+            raise UsageError(
+                f"no participant {did[:80]!r} is known",
+                code="unknown_participant",
+                remedy="see `foedus participant find`",
+            )
+        other = theirs[0]
+        if other.did == mine.did:
+            raise UsageError("nobody has a room with themselves alone", code="same_participant", remedy=_REMEDY)
+        parties = {(mine.node, mine.did), (other.node, other.did)}
+        for room in self._held().values():
+            if {(entry.node, entry.participant) for entry in room.current()} == parties:
+                return room
+        return await self._create(f"{mine.name} and {other.name}"[:128], sorted(parties))
+
+    # --- speaking ----------------------------------------------------------------------------
+
+    def _membership(self, room: Room, author: str | None) -> Membership:
+        membership = room.of(self._node.store.node, author)
+        if membership is None:
+            raise UsageError("you are not a member of this room", code="not_permitted", http_status=403, remedy=_REMEDY)
+        return membership
+
+    def _draft(self, room: Room, message: Said) -> Draft:
+        if len(message.text) > TEXT_MAX:
+            raise UsageError(f"a message has at most {TEXT_MAX} characters", code="too_large", http_status=413)
+        body = {"text": message.text}
+        stream = streams.room(room.id)
+        author = self._node.author
+        if not message.as_:
+            return author.node_act(stream, "message.text", body, [self._membership(room, None).id])
+        who = self._node.agents.find(message.as_)
+        auth = [self._node.agents.enrolment(who), self._membership(room, who.did).id]
+        return author.custodial_act(stream, "message.text", body, auth, who.did, self._node.agents.key(who))
+
+    def _signed(self, room: Room, act: SignedAct) -> Draft:
+        draft = draft_of(streams.room(room.id), act)
+        if draft.act.kind == "message.text":
+            try:
+                decode_as(draft.body, MessageText)
+            except (NotCanonical, Malformed) as error:
+                raise UsageError(f"the body of the message: {error}", code="malformed_event") from None
+        return draft
+
+    async def say(self, wanted: str, messages: Sequence[Said | SignedAct]) -> list[Placed]:
+        """Order messages in a room, in this order, all or none."""
+        room = self.find(wanted)
+        drafts = [
+            self._draft(room, message) if isinstance(message, Said) else self._signed(room, message)
+            for message in messages
+        ]
+        return [placed(row) for row in await self._node.author.order(drafts)]
+
+    # --- reading -----------------------------------------------------------------------------
+
+    def read(self, wanted: str, after: str, limit: int) -> MessagesPage:
+        """Return a page of messages in the order of their clocks: after a cursor, or the newest."""
+        room = self.find(wanted)
+        limit = max(1, min(limit, HTTP_PAGE_MAX))
+        chains = [chain for chain in self._node.store.admission.chains.of_stream(streams.room(room.id)) if chain.seq]
+        rows = self._after(chains, _parse(after), limit) if after else self._newest(chains, limit)
+        views = [self._views.message(row, parse_event(row.envelope).event) for row in rows]
+        cursor = f"{rows[-1].hlc.us}.{rows[-1].hlc.counter}.{rows[-1].id.hex()}" if rows else after
+        return MessagesPage(messages=views, cursor=cursor)
+
+    def _newest(self, chains: Sequence[Chain], limit: int) -> list[Row]:
+        """Merge the ends of the chains: the clock grows along each, so no index over all is needed."""
+        found: list[Row] = []
+        for chain in chains:
+            before = chain.seq + 1
+            mine: list[Row] = []
+            while len(mine) < limit and before > 1:
+                page = self._node.log.chain_backwards(chain.epoch, chain.stream, before, limit)
+                if not page:
+                    break
+                mine += [row for row in page if row.kind == "message.text"]
+                before = page[-1].seq
+            found += mine[:limit]
+        return sorted(found, key=_order)[-limit:]
+
+    def _after(self, chains: Sequence[Chain], after: tuple[Hlc, bytes], limit: int) -> list[Row]:
+        pages = [self._chain_after(chain, after, limit) for chain in chains]
+        return list(heapq.merge(*pages, key=_order))[:limit]
+
+    def _chain_after(self, chain: Chain, after: tuple[Hlc, bytes], limit: int) -> list[Row]:
+        seq = self._seek(chain, after)
+        found: list[Row] = []
+        while len(found) < limit:
+            page = self._node.log.chain(chain.epoch, chain.stream, seq, limit)
+            if not page:
+                break
+            found += [row for row in page if row.kind == "message.text"]
+            seq = page[-1].seq
+        return found[:limit]
+
+    def _seek(self, chain: Chain, after: tuple[Hlc, bytes]) -> int:
+        """Return the last seq of the chain that is not after the cursor, by bisection."""
+        low, high = 0, chain.seq
+        while low < high:
+            middle = (low + high + 1) // 2
+            row = self._node.log.chain(chain.epoch, chain.stream, middle - 1, 1)[0]
+            if _order(row) <= after:
+                low = middle
+            else:
+                high = middle - 1
+        return low
+
+
+def _order(row: Row) -> tuple[Hlc, bytes]:
+    return row.hlc, row.id
+
+
+def _parse(cursor: str) -> tuple[Hlc, bytes]:
+    try:
+        us, counter, event_id = cursor.split(".")
+        return Hlc(int(us), int(counter)), parse_id(event_id)
+    except ValueError:
+        raise UsageError(
+            "that is not a cursor of messages", code="bad_cursor", remedy="take it from an earlier page"
+        ) from None
+
+
+def placed(row: Row) -> Placed:
+    """Return where an act was ordered."""
+    return Placed(id=row.id.hex(), stream=row.stream, seq=row.seq, hlc=list(row.hlc))

@@ -1,0 +1,430 @@
+"""The node as surfaces see it: ``api.NodeService``, over the parts that ``composition`` joins."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from foedus.base.errors import FoedusError, UsageError
+from foedus.base.ids import parse_id
+from foedus.base.limits import HTTP_PAGE_MAX, NOTE_MAX
+from foedus.identity.did import did_of, key_of
+from foedus.identity.record import SignedRecord
+from foedus.log import streams
+from foedus.log.port import Row, Verdict
+from foedus.node.api import (
+    EventsPage,
+    EventView,
+    IdentityView,
+    MessagesPage,
+    ParticipantView,
+    PeerView,
+    Placed,
+    ProbeView,
+    RoomView,
+    RotationView,
+    Said,
+    SignedAct,
+    SigningContext,
+    StatusView,
+    TierName,
+    Trouble,
+    VerifyReport,
+)
+from foedus.node.codec import draft_of
+from foedus.node.composition import Node
+from foedus.node.home import identity_view
+from foedus.node.lookup import find
+from foedus.node.metrics import render
+from foedus.node.peers import new_salt
+from foedus.node.rooms import Rooms, placed
+from foedus.node.verify import verify_log
+from foedus.node.views import Views
+from foedus.sync.effects import Close
+from foedus.trust.inputs import (
+    HumanAccept,
+    HumanDecline,
+    HumanDisconnect,
+    HumanIgnore,
+    HumanPause,
+    HumanRequest,
+    HumanResume,
+    HumanTier,
+    Input,
+)
+from foedus.trust.peer import Peer
+from foedus.trust.tiers import parse_tier
+
+_PEER_REMEDY = "see `foedus peer list`"
+_FOLLOW_PAGE = 256
+
+
+class Service:
+    """Answers the surfaces. One per running node."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._views = Views(node)
+        self._rooms = Rooms(node, self._views)
+        self._token = node.home.token()
+
+    @property
+    def token(self) -> str:
+        """The operator's bearer token."""
+        return self._token
+
+    # --- this node ---------------------------------------------------------------------------
+
+    def identity(self) -> IdentityView:
+        """Return what may be told to anyone."""
+        store = self._node.store
+        return identity_view(store.record, store.name, list(self._node.peers.advertised))
+
+    def signing_context(self) -> SigningContext:
+        """Return what a device binds its acts to."""
+        store = self._node.store
+        return SigningContext(node=store.node.hex(), epoch=store.epoch.hex(), now=store.now())
+
+    def status(self) -> StatusView:
+        """Return how the node does: what is wrong first."""
+        node = self._node
+        chains = list(node.store.admission.chains)
+        return StatusView(
+            troubles=self._troubles(),
+            identity=self.identity(),
+            started_at=node.started_at,
+            uptime_us=node.store.now() - node.started_at,
+            home=str(node.home.path),
+            events=sum(chain.seq for chain in chains),
+            chains=sum(1 for chain in chains if chain.seq),
+            contested_chains=sum(1 for chain in chains if chain.contested),
+            authoring=not node.author.stopped,
+            pending_requests=len(node.peers.book.pending()),
+            peers=self.peers(),
+            memory_bytes=_memory_bytes(),
+            refused=dict(node.ingest.refusals),
+            last_local=node.log.last_local,
+            store_id=node.log.store_id.hex(),
+        )
+
+    def _troubles(self) -> list[Trouble]:
+        node = self._node
+        found: list[Trouble] = []
+        if node.author.stopped:
+            found.append(Trouble(code="not_authoring", message=node.author.stopped, remedy=node.author.remedy))
+        for pending in node.peers.book.pending():
+            peer = pending.peer
+            found.append(
+                Trouble(
+                    code="request",
+                    message=f"{peer.name!r} ({peer.node.hex()}) asks for a connection",
+                    remedy=f"foedus peer accept {peer.node.hex()}",
+                ),
+            )
+        for peer_node in node.records.held:
+            found.append(
+                Trouble(
+                    code="epoch_held",
+                    message=f"{self._views.node_name(peer_node)} opened more than one epoch today",
+                    remedy=f"ask its people, then `foedus peer follow {peer_node.hex()}`",
+                ),
+            )
+        for chain in node.store.admission.chains:
+            if chain.contested and chain.limit_reason == "equivocation":
+                found.append(
+                    Trouble(
+                        code="equivocation",
+                        message=f"{self._views.node_name(chain.node)} wrote two histories in {chain.stream}",
+                        remedy="its owner opens a new epoch; until then what follows the fork is not shown",
+                    ),
+                )
+        return found
+
+    # --- peers -------------------------------------------------------------------------------
+
+    def _peer_id(self, wanted: str) -> bytes:
+        peers = self._node.peers.book.peers
+        return find(wanted, ((node, peer.name) for node, peer in peers.items()), "peer", _PEER_REMEDY)
+
+    def peers(self) -> list[PeerView]:
+        """Return every node in the book."""
+        return [self._views.peer(peer) for peer in self._node.peers.book.peers.values()]
+
+    def peers_pending(self) -> list[PeerView]:
+        """Return the requests that wait for this node's human."""
+        return [self._views.peer(pending.peer) for pending in self._node.peers.book.pending()]
+
+    def peer(self, peer: str) -> PeerView:
+        """Return one peer."""
+        return self._views.peer(self._node.peers.book.peer(self._peer_id(peer)))
+
+    async def probe(self, url: str) -> ProbeView:
+        """Shake hands with the node at an address: its keys are proved, nothing else is said."""
+        from foedus.adapters.websocket_client import normalise  # noqa: PLC0415  # aiohttp loads on the first dial
+
+        base = normalise(url)
+        link = await self._node.links.dial(base, None)
+        link.closing = Close("probe", "")
+        await link.stop()
+        return ProbeView(
+            url=base,
+            node=link.node.hex(),
+            did=did_of(link.peer.newest.record.keys.ed25519),
+            name=await self._node.claimed_name(base, link.node),
+            endpoints=[],
+        )
+
+    async def peer_request(self, url: str, *, expect: str = "", note: str = "", tier: TierName = "CORE") -> PeerView:
+        """Ask the node at ``url`` for a connection."""
+        given = parse_tier(tier)
+        if len(note) > NOTE_MAX:
+            raise UsageError(f"a note has at most {NOTE_MAX} characters", code="bad_note")
+        probe = await self.probe(url)
+        if expect and expect != probe.node:
+            raise UsageError(
+                f"another node answers at {probe.url}: {probe.node}",
+                code="wrong_node",
+                http_status=409,
+                remedy="do not go on unless its people confirm that id to you",
+            )
+        request = HumanRequest(given, new_salt(), note=note, name=probe.name, url=probe.url)
+        return await self._human(bytes.fromhex(probe.node), request)
+
+    async def _human(self, node: bytes, wish: Input) -> PeerView:
+        peer: Peer = await self._node.peers.handle(node, wish)
+        return self._views.peer(peer)
+
+    async def peer_accept(self, peer: str, tier: TierName) -> PeerView:
+        """Accept a waiting request."""
+        return await self._human(self._peer_id(peer), HumanAccept(parse_tier(tier)))
+
+    async def peer_decline(self, peer: str) -> PeerView:
+        """Say no; the other is told."""
+        return await self._human(self._peer_id(peer), HumanDecline())
+
+    async def peer_ignore(self, peer: str) -> PeerView:
+        """Hear nothing of it any more; it is not told."""
+        return await self._human(self._peer_id(peer), HumanIgnore())
+
+    async def peer_tier(self, peer: str, tier: TierName) -> PeerView:
+        """Give a peer another tier."""
+        return await self._human(self._peer_id(peer), HumanTier(parse_tier(tier)))
+
+    async def peer_pause(self, peer: str) -> PeerView:
+        """Let nothing flow for a while."""
+        return await self._human(self._peer_id(peer), HumanPause())
+
+    async def peer_resume(self, peer: str) -> PeerView:
+        """Let it flow again."""
+        node = self._peer_id(peer)
+        view = await self._human(node, HumanResume())
+        self._node.links.kick(node)
+        return view
+
+    async def peer_disconnect(self, peer: str, reason: str = "") -> PeerView:
+        """End the connection: nothing more goes to that peer."""
+        return await self._human(self._peer_id(peer), HumanDisconnect(reason[:NOTE_MAX] or "disconnected"))
+
+    async def peer_trust(self, key: str, tier: TierName) -> None:
+        """Accept this key or node id without asking."""
+        await self._node.peers.trust(_key(key), parse_tier(tier))
+
+    async def peer_untrust(self, key: str) -> None:
+        """Ask again."""
+        await self._node.peers.untrust(_key(key))
+
+    def trusted(self) -> dict[str, str]:
+        """Return pre-trusted keys with their tiers."""
+        return {key.hex(): tier.value for key, tier in self._node.peers.book.trusted.items()}
+
+    async def peer_follow(self, peer: str) -> PeerView:
+        """Follow the newer epoch of a peer that waits for a human."""
+        node = self._peer_id(peer)
+        if not await self._node.records.follow(node):
+            raise UsageError("no newer epoch of this peer waits", code="nothing_held", remedy=_PEER_REMEDY)
+        self._node.links.kick(node)
+        return self.peer(node.hex())
+
+    # --- participants ------------------------------------------------------------------------
+
+    def participants(self, query: str = "") -> list[ParticipantView]:
+        """Return local participants and those of peers, by name."""
+        wanted = query.casefold()
+        found = self._node.store.admission.authority.participants.values()
+        views = [
+            self._views.participant(who)
+            for who in found
+            if who.is_enrolled and (wanted in who.name.casefold() or wanted in who.did.casefold())
+        ]
+        return sorted(views, key=lambda view: (not view.is_local, view.name, view.did))
+
+    async def participant_add_custodial(self, name: str) -> ParticipantView:
+        """Make an agent whose key this node keeps."""
+        return self._views.participant(await self._node.agents.add(name))
+
+    async def participant_act(self, did: str, act: SignedAct) -> Placed:
+        """Order a signed enrolment or revocation."""
+        draft = draft_of(streams.participant(did), act)
+        streams.parse(draft.stream)
+        if draft.act.kind not in {"device.enrol", "device.revoke"} or draft.act.author != did:
+            raise UsageError("only the participant's own enrolments and revocations go here", code="not_permitted")
+        self._node.agents.check_enrolment(did, draft.body, draft.act.kind)
+        (row,) = await self._node.author.order([draft])
+        if row.verdict is not Verdict.ACCEPTED:
+            raise UsageError(f"the act was ordered, but is {row.reason}", code=row.reason, http_status=403)
+        return placed(row)
+
+    def device_cuts(self, did: str, device: str) -> list[list[Any]]:
+        """Return where the chains of this node end in which the device may have acted."""
+        self._node.agents.find(did)
+        parse_id(device)
+        return [
+            [streams.chain_id(chain.epoch, chain.stream).hex(), chain.seq, chain.id.hex()]
+            for chain in self._node.store.admission.chains.of_node(self._node.store.node)
+            if chain.seq and chain.stream.startswith("room:")
+        ]
+
+    # --- rooms -------------------------------------------------------------------------------
+
+    def rooms(self) -> list[RoomView]:
+        """Return the rooms held here."""
+        return self._rooms.all()
+
+    def room(self, room: str) -> RoomView:
+        """Return one room."""
+        return self._views.room(self._rooms.find(room))
+
+    async def room_create(self, name: str) -> RoomView:
+        """Make a room."""
+        return self._views.room(await self._rooms.create(name))
+
+    async def room_share(self, room: str, peer: str) -> RoomView:
+        """Let a peer in."""
+        return self._views.room(await self._rooms.share(room, self._peer_id(peer)))
+
+    async def room_unshare(self, room: str, peer: str) -> RoomView:
+        """Take a peer out."""
+        return self._views.room(await self._rooms.unshare(room, self._peer_id(peer)))
+
+    async def room_leave(self, room: str) -> RoomView:
+        """Leave a room."""
+        return self._views.room(await self._rooms.leave(room))
+
+    async def room_direct(self, participant: str, author: str) -> RoomView:
+        """Return the two-party room of two participants."""
+        return self._views.room(await self._rooms.direct(author, participant))
+
+    async def say(self, room: str, message: Said) -> Placed:
+        """Order one message."""
+        return (await self._rooms.say(room, [message]))[0]
+
+    async def say_batch(self, room: str, messages: Sequence[Said]) -> list[Placed]:
+        """Order messages, all or none."""
+        return await self._rooms.say(room, messages)
+
+    async def say_signed(self, room: str, act: SignedAct) -> Placed:
+        """Order one message that a device signed."""
+        return (await self._rooms.say(room, [act]))[0]
+
+    async def say_signed_batch(self, room: str, acts: Sequence[SignedAct]) -> list[Placed]:
+        """Order signed messages, all or none."""
+        return await self._rooms.say(room, acts)
+
+    def messages(self, room: str, *, after: str = "", limit: int = 50) -> MessagesPage:
+        """Return a page of messages."""
+        return self._rooms.read(room, after, limit)
+
+    # --- events ------------------------------------------------------------------------------
+
+    def _local(self, cursor: str) -> int:
+        """Return the local number of a cursor; 410 where it is another store's."""
+        store_id, _, local = cursor.partition(".")
+        if not local.isdecimal() or len(local) > 18:
+            raise UsageError("that is not a cursor", code="bad_cursor", remedy="take it from an earlier answer")
+        if store_id != self._node.log.store_id.hex():
+            raise UsageError(
+                "the cursor is of another store",
+                code="foreign_cursor",
+                http_status=410,
+                remedy="begin again without a cursor",
+            )
+        return int(local)
+
+    def events(self, *, after: str = "", limit: int = 100, stream: str = "") -> EventsPage:
+        """Return a page of events in admission order."""
+        if stream:
+            streams.parse(stream)
+        start = self._local(after) if after else 0
+        rows = self._node.log.since(start, max(1, min(limit, HTTP_PAGE_MAX)), stream)
+        end = rows[-1].local if rows else start
+        return EventsPage(events=[self._views.event(row) for row in rows], cursor=self._views.cursor(end))
+
+    async def follow(self, *, after: str | None = None, stream: str = "") -> AsyncIterator[EventView]:
+        """Yield events as they become durable, after a cursor, without a gap."""
+        if stream:
+            streams.parse(stream)
+        reached = self._node.log.last_local if after is None else self._local(after) if after else 0
+        async for row in self._rows(reached, stream):
+            yield self._views.event(row)
+
+    async def _rows(self, reached: int, stream: str) -> AsyncIterator[Row]:
+        """Yield the stored rows, then the live ones; a subscriber that fell behind reads from the log again."""
+        while True:
+            subscription = self._node.publisher.subscribe()
+            try:
+                while page := self._node.log.since(reached, _FOLLOW_PAGE, stream):
+                    for row in page:
+                        reached = row.local
+                        yield row
+                    await asyncio.sleep(0)
+                async for row in subscription.rows():
+                    if row.local > reached and stream in {"", row.stream}:
+                        reached = row.local
+                        yield row
+            finally:
+                self._node.publisher.unsubscribe(subscription)
+
+    async def verify(self) -> VerifyReport:
+        """Check the whole log from disk again, in a worker thread."""
+        return await asyncio.to_thread(verify_log, self._node.home.database)
+
+    # --- keys --------------------------------------------------------------------------------
+
+    async def key_rotate(self) -> RotationView:
+        """Open an epoch with new keys."""
+        return rotation_view(await self._node.epochs.rotate())
+
+    async def key_recover(self, words: str) -> RotationView:
+        """Take the identity back with the recovery words."""
+        return rotation_view(await self._node.epochs.recover(words))
+
+    def metrics(self) -> bytes:
+        """Return the counters in Prometheus' text format."""
+        return render(self._node)
+
+
+def rotation_view(record: SignedRecord) -> RotationView:
+    """Return what is told of a new epoch."""
+    return RotationView(
+        node=record.node.hex(), epoch=record.id.hex(), epoch_number=record.record.n, cause=record.record.cause
+    )
+
+
+def _key(text: str) -> bytes:
+    """Return the key or node id that a person gave as hex or did:key."""
+    try:
+        return key_of(text) if text.startswith("did:key:") else parse_id(text.lower())
+    except FoedusError as error:
+        raise UsageError(str(error), code="bad_key", remedy="give 64 hex digits or a did:key") from None
+
+
+def _memory_bytes() -> int:
+    """Return the resident memory of this process now (Linux), else its peak."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except (OSError, IndexError, ValueError):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return pages * resource.getpagesize()

@@ -1,0 +1,170 @@
+"""What the node holds: the log and its writer, the identity directory, admission, the clock, the keys in use.
+
+``Store`` is where memory and disk move together. Admission is changed first, on the event loop's thread; the
+commit follows on the writer's thread; what was admitted becomes visible only after that. A commit that fails
+leaves memory ahead of the disk, so the store then loads admission anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from types import MappingProxyType
+from typing import Protocol
+
+from foedus.adapters.key_files import NodeKeys
+from foedus.base.clock import Hlc, HybridClock, Instant
+from foedus.base.errors import Unavailable
+from foedus.identity.directory import Added, IdentityDirectory
+from foedus.identity.record import SignedRecord, parse_signed_record
+from foedus.log.admission import Admission
+from foedus.log.port import Commit, Committed, EventLog, Row, Value
+from foedus.node.home import SETTINGS, Home
+from foedus.node.publisher import Publisher
+
+
+def wall_clock() -> Instant:
+    """Return microseconds since 1970 UTC: the node's one source of time."""
+    return time.time_ns() // 1_000
+
+
+class Writer(Protocol):
+    """What makes commits durable, in the order of the calls."""
+
+    def submit(self, commit: Commit) -> Future[Committed]:
+        """Queue a commit; the result comes when it is durable, Unavailable when it is not."""
+        ...
+
+
+class NotReady(Unavailable):
+    """The node does not write now."""
+
+    code = "not_authoring"
+
+
+class Store:
+    """The log, and all that is derived from it in memory."""
+
+    def __init__(
+        self, home: Home, log: EventLog, publisher: Publisher, clock: Callable[[], Instant] = wall_clock
+    ) -> None:
+        self.home = home
+        self.log = log
+        self.publisher = publisher
+        self.now = clock
+        self.identities = IdentityDirectory()
+        self.settings = log.values(SETTINGS)
+        for _, data in log.records():
+            self.identities.add(parse_signed_record(data))
+        self.node = self.settings[b"node"]
+        self.keys: NodeKeys = home.settle_keys(self.record)
+        self.clock = HybridClock()
+        self.admission = self._load()
+        self.generation = 0
+        self.on_reload: list[Callable[[], None]] = []
+        self._writer: Writer | None = None
+
+    def start(self, writer: Writer) -> None:
+        """Give the store the writer of the running event loop."""
+        self._writer = writer
+
+    @property
+    def name(self) -> str:
+        """What this node calls itself."""
+        return self.settings.get(b"name", b"node").decode()
+
+    @property
+    def record(self) -> SignedRecord:
+        """The identity record in force."""
+        record = self.identities.newest(self.node)
+        if record is None:
+            raise Unavailable("the log does not hold this node's identity record", code="damaged_database")
+        return record
+
+    @property
+    def epoch(self) -> bytes:
+        """The epoch in force."""
+        return self.record.id
+
+    def _load(self) -> Admission:
+        admission = Admission(self.log, self.identities)
+        admission.load()
+        latest = max((chain.hlc for chain in admission.chains if chain.node == self.node), default=Hlc(0, 0))
+        self.clock = HybridClock(latest)
+        return admission
+
+    def reload(self) -> None:
+        """Drop what is in memory and take it from the log again, after a commit failed."""
+        self.generation += 1
+        withhold = self.admission.withhold
+        self.admission = self._load()
+        self.admission.withhold = withhold
+        for listener in self.on_reload:
+            listener()
+
+    def begin_commit(
+        self, commit: Commit, encoded: Mapping[bytes, bytes] = MappingProxyType({}), carrier: bytes | None = None
+    ) -> asyncio.Future[list[Row]]:
+        """Queue a commit now, in the order of the calls. Once it is durable it is published, in that same order.
+
+        The future holds the rows; or the error, after which memory is loaded again from the log. ``encoded``: event
+        id → envelope bytes at hand; ``carrier``: the peer that brought the events.
+        """
+        if self._writer is None:
+            raise NotReady("the node is not started")
+        visible: asyncio.Future[list[Row]] = asyncio.get_running_loop().create_future()
+        visible.add_done_callback(_retrieved)
+        generation = self.generation
+
+        def durable(done: asyncio.Future[Committed]) -> None:
+            error = done.exception() if not done.cancelled() else NotReady("the node stops")
+            if error is not None:
+                if generation == self.generation:
+                    self.reload()
+                _fail(visible, error)
+                return
+            if generation == self.generation:
+                self.admission.settled(commit.entries)
+            rows = self.publisher.publish(commit, done.result(), encoded, carrier)
+            if not visible.done():
+                visible.set_result(rows)
+
+        asyncio.wrap_future(self._writer.submit(commit)).add_done_callback(durable)
+        return visible
+
+    async def commit(self, commit: Commit) -> list[Row]:
+        """Make a commit durable and visible; return its rows."""
+        return await self.begin_commit(commit)
+
+    async def put(self, *values: Value) -> None:
+        """Store small values durably."""
+        await self.commit(Commit(values=values))
+        for value in values:
+            if value.space == SETTINGS and value.value is not None:
+                self.settings[value.key] = value.value
+
+    def learn_records(self, records: Sequence[SignedRecord]) -> tuple[list[SignedRecord], Commit]:
+        """Add identity records; return those that were new, and what is to be stored for them."""
+        added = [record for record in records if isinstance(self.identities.add(record), Added)]
+        verdicts = [
+            change for node in {record.node for record in added} for change in self.admission.learn_records(node)
+        ]
+        stored = [(record.id, record.encode()) for record in added]
+        return added, Commit(records=stored, verdicts=verdicts)
+
+    def holds(self, epoch: bytes) -> bool:
+        """Whether the identity record of an epoch is held."""
+        return self.identities.epoch(epoch) is not None
+
+
+def _retrieved(future: asyncio.Future[list[Row]]) -> None:
+    """Take note of an error that nobody waits for any more: the node was loaded anew because of it."""
+    if not future.cancelled():
+        future.exception()
+
+
+def _fail(future: asyncio.Future[list[Row]], error: BaseException) -> None:
+    if not future.done():
+        future.set_exception(error)

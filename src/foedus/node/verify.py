@@ -1,0 +1,131 @@
+"""Checks the whole log again from disk: every id, digest, signature, chain and checkpoint."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from foedus.adapters.sqlite_log import SqliteLog
+from foedus.base.errors import FoedusError
+from foedus.crypto import ed25519
+from foedus.identity.directory import Added, IdentityDirectory, Known
+from foedus.identity.record import parse_signed_record
+from foedus.log import checkpoints
+from foedus.log.admission import signature_checks
+from foedus.log.event import digest_matches, parse_event
+from foedus.log.port import EventLog, Head, Row
+from foedus.node.api import VerifyReport
+
+_PAGE = 1_000
+PROBLEMS_SHOWN = 100
+
+
+class _Verifier:
+    """One pass over the log. Counts everything, keeps the first problems in words."""
+
+    def __init__(self, log: EventLog) -> None:
+        self.log = log
+        self.identities = IdentityDirectory()
+        self.events = self.signatures = self.bodies = self.chains = self.checkpoints = self.records = 0
+        self.found = 0
+        self.problems: list[str] = []
+
+    def problem(self, text: str) -> None:
+        self.found += 1
+        if len(self.problems) < PROBLEMS_SHOWN:
+            self.problems.append(text)
+
+    def run(self) -> None:
+        for damage in self.log.check():
+            self.problem(damage)
+        for epoch, data in self.log.records():
+            self._record(epoch, data)
+        for head in self.log.heads():
+            self.chains += 1
+            self._chain(head)
+
+    def _record(self, epoch: bytes, data: bytes) -> None:
+        self.records += 1
+        try:
+            record = parse_signed_record(data)
+            result = self.identities.add(record)
+        except FoedusError as error:
+            self.problem(f"identity record {epoch.hex()}: {error}")
+            return
+        if record.id != epoch or not isinstance(result, Added | Known):
+            self.problem(f"identity record {epoch.hex()} does not hold: {result}")
+
+    def _chain(self, head: Head) -> None:
+        seq, before = 0, b""
+        while rows := self.log.chain(head.epoch, head.stream, seq, _PAGE):
+            for row in rows:
+                self._row(row, seq + 1, before)
+                seq, before = row.seq, row.id
+        if (seq, before) != (head.seq, head.id):
+            self.problem(
+                f"chain {head.stream} of epoch {head.epoch.hex()[:12]} ends at {seq}, its head says {head.seq}"
+            )
+
+    def _row(self, row: Row, seq: int, before: bytes) -> None:
+        self.events += 1
+        name = f"event {row.id.hex()[:16]} ({row.stream}, {row.seq})"
+        try:
+            parsed = parse_event(row.envelope)
+        except FoedusError as error:
+            self.problem(f"{name}: {error.code}: {error}")
+            return
+        event = parsed.event
+        if parsed.id != row.id:
+            self.problem(f"{name}: its bytes have another id")
+        if (event.epoch, event.stream, event.seq) != (row.epoch, row.stream, row.seq) or row.seq != seq:
+            self.problem(f"{name}: it is stored in another place than it names")
+        if seq > 1 and event.prev != before:
+            self.problem(f"{name}: its prev is not the event before it")
+        if row.envelope.body is not None:
+            self.bodies += 1
+            if not digest_matches(row.envelope, event.act):
+                self.problem(f"{name}: digest_mismatch")
+        view = self.identities.epoch(row.epoch)
+        if view is None:
+            self.problem(f"{name}: the identity record of its epoch is missing")
+            return
+        checks = signature_checks(parsed, view.ed25519)
+        self.signatures += len(checks)
+        if not all(ed25519.verify_many(checks)):
+            self.problem(f"{name}: invalid_signature")
+        if row.kind == "checkpoint" and row.envelope.body is not None:
+            self._checkpoint(row, row.envelope.body, view.record.record.keys.mldsa65, view.ed25519)
+
+    def _checkpoint(self, row: Row, body: bytes, mldsa65: bytes, ed25519_public: bytes) -> None:
+        self.checkpoints += 1
+        name = f"checkpoint {row.id.hex()[:16]}"
+        try:
+            statement = checkpoints.read_checkpoint(body, ed25519_public, mldsa65)
+        except FoedusError as error:
+            self.problem(f"{name}: {error}")
+            return
+        held = self.log.by_ids([statement.id]).get(statement.id)
+        if held is not None and (held.epoch, held.seq) != (statement.epoch, statement.seq):
+            self.problem(f"{name}: the event that it names stands elsewhere")
+
+
+def verify_log(database: Path) -> VerifyReport:
+    """Check a log file. Blocks; call it from a worker thread. The node may run meanwhile."""
+    started = time.monotonic()
+    log = SqliteLog(database)
+    try:
+        verifier = _Verifier(log)
+        verifier.run()
+    finally:
+        log.close()
+    return VerifyReport(
+        ok=not verifier.found,
+        events=verifier.events,
+        signatures=verifier.signatures,
+        bodies=verifier.bodies,
+        chains=verifier.chains,
+        checkpoints=verifier.checkpoints,
+        records=verifier.records,
+        problems=verifier.problems,
+        seconds=round(time.monotonic() - started, 3),
+    )

@@ -1,0 +1,77 @@
+"""The person's own device folder, and what its keys sign for this node."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from foedus.adapters.device_folder import HUMAN, DeviceEntry, DeviceFolder
+from foedus.base.errors import NotFound, Unavailable, UsageError
+from foedus.base.ids import parse_id
+from foedus.base.limits import ACT_DRIFT_MAX, NONCE_BYTES, SALT_BYTES
+from foedus.crypto.ed25519 import SEED_BYTES, Ed25519Key
+from foedus.identity.did import did_of
+from foedus.node.api import DeviceView, ParticipantView, SignedAct, SigningContext
+from foedus.surfaces.cli.prompts import given_passphrase, passphrase
+from foedus.surfaces.cli.signing import Draft, Moment, signed_act
+from foedus.surfaces.cli.text import lasting
+
+if TYPE_CHECKING:
+    from foedus.surfaces.cli.client import Client
+
+
+def device_folder() -> DeviceFolder:
+    """Return FOEDUS_DEVICE, or ~/.foedus-device."""
+    return DeviceFolder(Path(os.environ.get("FOEDUS_DEVICE") or Path.home() / ".foedus-device"))
+
+
+def new_key(folder: DeviceFolder, name: str, kind: str, node: bytes, file: Path | None) -> DeviceEntry:
+    """Make a device key and keep it: a human's always sealed, an agent's where a passphrase is given."""
+    phrase = passphrase(name, file, fresh=True) if kind == HUMAN else given_passphrase(file)
+    seed = os.urandom(SEED_BYTES)
+    return folder.add(name, did_of(Ed25519Key(seed).public), node, kind, seed, phrase)
+
+
+def unlock(folder: DeviceFolder, entry: DeviceEntry, file: Path | None) -> Ed25519Key:
+    """Return the signing key of an entry, asking for its passphrase where it is sealed."""
+    return folder.open(entry.name, passphrase(entry.name, file) if entry.sealed else None)
+
+
+def enrolled(folder: DeviceFolder, who: ParticipantView) -> tuple[DeviceEntry, DeviceView]:
+    """Return a key of this folder that speaks for the participant, and its enrolment; raise NotFound."""
+    valid = {device.key: device for device in who.devices if not device.revoked}
+    for entry in folder.list():
+        device = valid.get(entry.public.hex())
+        if device is not None and entry.did == who.did and entry.node.hex() == who.node:
+            return entry, device
+    raise NotFound(
+        f"no key in {folder.path} speaks for {who.name}",
+        code="no_device_key",
+        remedy="set FOEDUS_DEVICE to the folder that holds it; `foedus key list` shows what is where",
+    )
+
+
+def sign(node: Client, key: Ed25519Key, draft: Draft) -> SignedAct:
+    """Sign an act for the running node, in its epoch and at this device's time."""
+    context = node.get("/signing", SigningContext)
+    now = time.time_ns() // 1000
+    if abs(now - context.now) > ACT_DRIFT_MAX:
+        raise Unavailable(
+            f"the clocks of this device and of the node are {lasting(abs(now - context.now))} apart",
+            code="excessive_drift",
+            remedy="set the clock that is wrong: an act so far off would be rejected everywhere",
+        )
+    moment = Moment(parse_id(context.epoch), now, os.urandom(NONCE_BYTES), os.urandom(SALT_BYTES))
+    return signed_act(key, draft, moment)
+
+
+def refuse_foreign(who: ParticipantView) -> None:
+    """Raise UsageError where the participant is at another node: only its own node orders its acts."""
+    if not who.is_local:
+        raise UsageError(
+            f"{who.name} is at the node {who.node_name}",
+            code="not_local",
+            remedy="run the command at that node",
+        )

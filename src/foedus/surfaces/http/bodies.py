@@ -1,0 +1,151 @@
+"""What requests bring. Unknown fields are refused: a misspelt option must not be ignored."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType, field
+
+from foedus.base.limits import BATCH_EVENTS_MAX, BODY_MAX, EVENT_MAX, NAME_MAX, NOTE_MAX, TEXT_MAX
+from foedus.node.api import Said, SignedAct, TierName
+from foedus.surfaces.http.limits import REASON_MAX, TARGET_MAX, URL_MAX, WORDS_MAX
+from foedus.surfaces.http.problems import MalformedRequest
+
+
+def _base64_length(size: int) -> int:
+    return -(-size * 4 // 3)
+
+
+_ALPHABET: dict[str, Any] = {"pattern": "^[A-Za-z0-9_-]*$"}
+Target = Annotated[str, Meta(min_length=1, max_length=TARGET_MAX)]
+Name = Annotated[str, Meta(min_length=1, max_length=NAME_MAX)]
+Url = Annotated[str, Meta(min_length=1, max_length=URL_MAX)]
+Spoken = Annotated[str, Meta(max_length=TEXT_MAX)]
+ActBytes = Annotated[str, Meta(max_length=_base64_length(EVENT_MAX), extra_json_schema=_ALPHABET)]
+BodyBytes = Annotated[str, Meta(max_length=_base64_length(BODY_MAX), extra_json_schema=_ALPHABET)]
+SmallBytes = Annotated[str, Meta(max_length=128, extra_json_schema=_ALPHABET)]
+
+
+class Input(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of a request."""
+
+
+class ProbeInput(Input, frozen=True):
+    """An address to look at."""
+
+    url: Url
+
+
+class RequestInput(Input, frozen=True):
+    """A connection request. ``expect``: the whole id of the node that must be there."""
+
+    url: Url
+    expect: Annotated[str, Meta(max_length=TARGET_MAX)] = ""
+    note: Annotated[str, Meta(max_length=NOTE_MAX)] = ""
+    tier: TierName = "CORE"
+
+
+class TierInput(Input, frozen=True):
+    """A tier to give."""
+
+    tier: TierName
+
+
+class ReasonInput(Input, frozen=True):
+    """Why a peer is disconnected; it is told."""
+
+    reason: Annotated[str, Meta(max_length=REASON_MAX)] = ""
+
+
+class TrustInput(Input, frozen=True):
+    """A key (node id, Ed25519 public key in hex, or did:key) and the tier for it."""
+
+    key: Target
+    tier: TierName
+
+
+class KeyInput(Input, frozen=True):
+    """A key that was trusted."""
+
+    key: Target
+
+
+class ParticipantInput(Input, frozen=True):
+    """An agent whose key the node keeps. Humans and device-held keys enrol by a signed act."""
+
+    name: Name
+    kind: Literal["agent"] = "agent"
+    custodial: Annotated[bool, Meta(extra_json_schema={"const": True})] = True
+
+
+class RoomInput(Input, frozen=True):
+    """A room to create."""
+
+    name: Name
+
+
+class PeerInput(Input, frozen=True):
+    """The peer that is meant: its id, name or id prefix."""
+
+    peer: Target
+
+
+class DirectInput(Input, frozen=True):
+    """The two sides of a two-party room: a DID, and a local participant's name or DID."""
+
+    participant: Target
+    as_: Target = field(name="as")
+
+
+class WordsInput(Input, frozen=True):
+    """The 24 recovery words."""
+
+    words: Annotated[str, Meta(min_length=1, max_length=WORDS_MAX)]
+
+    def __repr__(self) -> str:
+        """Never show the words."""
+        return "WordsInput(…)"
+
+
+class ActInput(Input, frozen=True):
+    """An act signed on a device: unpadded base64url of its parts."""
+
+    act: ActBytes
+    asig: SmallBytes
+    salt: SmallBytes
+    body: BodyBytes
+
+    def value(self) -> SignedAct:
+        """Return what the node takes."""
+        return SignedAct(act=self.act, asig=self.asig, salt=self.salt, body=self.body)
+
+
+class MessageInput(Input, frozen=True):
+    """Either ``text`` and ``as`` for a custodial agent, or the four parts of a signed act."""
+
+    text: Spoken | UnsetType = UNSET
+    as_: Annotated[str, Meta(max_length=TARGET_MAX)] | UnsetType = field(default=UNSET, name="as")
+    act: ActBytes | UnsetType = UNSET
+    asig: SmallBytes | UnsetType = UNSET
+    salt: SmallBytes | UnsetType = UNSET
+    body: BodyBytes | UnsetType = UNSET
+
+    def value(self) -> Said | SignedAct:
+        """Return what the node takes; raise MalformedRequest where it is neither or both."""
+        signed = (self.act, self.asig, self.salt, self.body)
+        if self.text is not UNSET and signed == _NOTHING:
+            return Said(text=self.text, as_=self.as_ or "")
+        if self.text is UNSET and self.as_ is UNSET and UNSET not in signed:
+            return SignedAct(act=str(self.act), asig=str(self.asig), salt=str(self.salt), body=str(self.body))
+        raise MalformedRequest("a message is either text and as, or act, asig, salt and body")
+
+
+_NOTHING = (UNSET, UNSET, UNSET, UNSET)
+_EITHER: dict[str, Any] = {
+    "oneOf": [
+        {"required": ["text"], "not": {"anyOf": [{"required": [name]} for name in ("act", "asig", "salt", "body")]}},
+        {"required": ["act", "asig", "salt", "body"], "not": {"anyOf": [{"required": ["text"]}, {"required": ["as"]}]}},
+    ]
+}
+Message = Annotated[MessageInput, Meta(extra_json_schema=_EITHER)]
+Messages = Annotated[list[Message], Meta(max_length=BATCH_EVENTS_MAX)]

@@ -1,0 +1,170 @@
+"""Connections that keep deadlines: uvicorn waits for ever for a head that never ends and a reader that never reads."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from foedus.base.errors import UsageError
+from foedus.surfaces.http.limits import CONNECTIONS_MAX, HEAD_BYTES_MAX, HEAD_TIMEOUT_S, WRITE_STALL_S
+from foedus.surfaces.http.problems import MalformedRequest, problem_bytes
+
+if TYPE_CHECKING:
+    from asyncio import TimerHandle
+
+_REASONS = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header Fields Too Large"}
+
+
+class HeadTooLarge(UsageError):
+    """The request line and headers are longer than any request needs."""
+
+    code = "head_too_large"
+    http_status = 431
+    remedy = "send fewer or shorter headers"
+
+
+class HeadTooSlow(UsageError):
+    """The head did not arrive in time."""
+
+    code = "too_slow"
+    http_status = 408
+    remedy = "try again on a better connection"
+
+
+class HttpConnection(HttpToolsProtocol):
+    """An HTTP connection with a deadline and a bound for each head, and one for a reader that stands still."""
+
+    _head_timer: TimerHandle | None = None
+    _head_bytes = 0
+    _in_body = False
+    _stall_timer: TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin; close at once where there are too many connections."""
+        super().connection_made(transport)
+        if len(self.connections) > CONNECTIONS_MAX:
+            transport.abort()
+            return
+        self._expect_head()
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser; count what belongs to an unfinished head."""
+        if self.transport.is_closing():
+            return
+        if self.cycle is None or self.cycle.response_complete:
+            self._expect_head()
+        super().data_received(data)
+        if self._head_timer is None or self._in_body:
+            return  # what is left of a body that was answered early is read and dropped, so that the answer arrives
+        self._head_bytes += len(data)
+        if self._head_bytes > HEAD_BYTES_MAX:
+            self._refuse(HeadTooLarge(f"the head has more than {HEAD_BYTES_MAX} bytes"))
+
+    def on_message_begin(self) -> None:
+        """Note that a request begins: its head must end in time."""
+        super().on_message_begin()
+        self._expect_head()
+
+    def on_headers_complete(self) -> None:
+        """Note that the head is complete."""
+        self._cancel_timers()
+        self._in_body = True
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Note that the request is complete."""
+        self._cancel_timers()
+        self._in_body = False
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse bytes that are not HTTP, in the form of every other error."""
+        self._refuse(MalformedRequest(msg))
+
+    def pause_writing(self) -> None:
+        """Note that the client does not read."""
+        super().pause_writing()
+        self._stall_timer = self.loop.call_later(WRITE_STALL_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Note that the client reads again."""
+        super().resume_writing()
+        if self._stall_timer is not None:
+            self._stall_timer.cancel()
+            self._stall_timer = None
+
+    def handle_websocket_upgrade(self) -> None:
+        """Hand the connection over to the WebSocket protocol, which has deadlines of its own."""
+        self._cancel_timers()
+        super().handle_websocket_upgrade()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the timers."""
+        self._cancel_timers()
+        super().connection_lost(exc)
+        if self._stall_timer is not None:
+            self._stall_timer.cancel()
+
+    def _expect_head(self) -> None:
+        if self._head_timer is None:
+            self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self._head_is_late)
+
+    def _head_is_late(self) -> None:
+        if self._head_bytes:
+            self._refuse(HeadTooSlow(f"the head did not arrive within {HEAD_TIMEOUT_S:.0f} seconds"))
+        else:
+            self.transport.close()
+
+    def _cancel_timers(self) -> None:
+        self._head_bytes = 0
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _refuse(self, error: UsageError) -> None:
+        """Answer below ASGI, since there is no request yet, and close."""
+        self._cancel_timers()
+        if self.transport.is_closing():
+            return
+        body = problem_bytes(error)
+        head = b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
+        self.transport.write(head % (error.http_status, _REASONS[error.http_status], len(body)) + body)
+        self.transport.close()
+
+
+class WebSocketConnection(WebSocketsSansIOProtocol):
+    """A WebSocket whose reader must not stand still, and whose broken handshakes end quietly."""
+
+    _stall_timer: TimerHandle | None = None
+
+    def pause_writing(self) -> None:
+        """Note that the client does not read."""
+        super().pause_writing()
+        self._stall_timer = self.loop.call_later(WRITE_STALL_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Note that the client reads again."""
+        super().resume_writing()
+        self._cancel_stall()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the timer."""
+        self._cancel_stall()
+        super().connection_lost(exc)
+
+    def handle_parser_exception(self) -> None:
+        """Close; a handshake that broke has no close code to read."""
+        if self.conn.close_sent is None:
+            self.queue.put_nowait({"type": "websocket.disconnect", "code": 1006})
+            self.close_sent = True
+            self.transport.close()
+        else:
+            super().handle_parser_exception()
+
+    def _cancel_stall(self) -> None:
+        if self._stall_timer is not None:
+            self._stall_timer.cancel()
+            self._stall_timer = None

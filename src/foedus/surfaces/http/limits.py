@@ -1,0 +1,40 @@
+"""Bounds of this server, each with its reason. None crosses the network: those are in ``base.limits``."""
+
+from __future__ import annotations
+
+from foedus.base.limits import FRAME_MAX, LINKS_MAX
+
+CONNECTIONS_MAX = LINKS_MAX + 1_024
+"""Open connections: every link, and as many again for people, agents and strangers."""
+HEAD_BYTES_MAX = 32_768
+"""Bytes of a request's head: an RFC 9421 signature has under 1 KB, a proxy's cookies some more."""
+HEAD_TIMEOUT_S = 10.0
+"""To send a whole head: slower is a stalled network or a slow-loris attack."""
+BODY_TIMEOUT_S = 30.0
+"""To send a whole body: 4 MiB at 1.2 Mbit/s."""
+IDLE_TIMEOUT_S = 30
+"""A kept-alive connection without a request: longer than a poll interval, so pollers need no new handshake."""
+WRITE_STALL_S = 60.0
+"""A client that takes nothing from us for this long is cut off: its buffers are ours."""
+STREAMS_MAX = 256
+"""Open event streams: each holds up to SSE_QUEUE_MAX events."""
+SSE_HEARTBEAT_S = 15.0
+"""Comment on a silent stream: proxies cut a connection that is silent for 30 to 60 s."""
+SSE_STALL_S = 10.0
+"""A full queue that does not drain for this long: the reader is told to resume from its cursor."""
+SSE_CHUNK_BYTES = 65_536
+"""Bytes sent at once on a stream: what the transport takes before it applies back-pressure."""
+STOP_TIMEOUT_S = 3.0
+"""For requests in flight to finish when the server stops."""
+WEBSOCKET_MESSAGE_MAX = FRAME_MAX + 1_024
+"""Bytes of a WebSocket message: a sealed frame, its tag and its counter."""
+TARGET_MAX = 256
+"""Characters of a path parameter: the longest is a did:key or an id with a scheme."""
+CURSOR_MAX = 512
+"""Characters of a cursor: store id and admission number, encoded."""
+URL_MAX = 2_048
+"""Characters of a URL: what other software stops at."""
+WORDS_MAX = 512
+"""Characters of 24 recovery words: at most 8 each, and spaces."""
+REASON_MAX = 256
+"""Characters of a reason for disconnecting: it is shown in one line."""

@@ -1,0 +1,80 @@
+"""Answers without end: sent until the client leaves, the source ends or the server stops."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from foedus.base.errors import Unavailable
+from foedus.surfaces.http.limits import STREAMS_MAX
+from foedus.surfaces.http.problems import error_of
+from foedus.surfaces.http.wire import Receive, Send, send_body
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+
+class TooManyStreams(Unavailable):
+    """Every place for an event stream is taken."""
+
+    code = "too_many_streams"
+    remedy = "close a stream that is not needed, or poll"
+
+
+class Streams:
+    """The open streams of one server."""
+
+    def __init__(self) -> None:
+        self._open = 0
+        self._closing = asyncio.Event()
+
+    def close(self) -> None:
+        """End every stream, also those to come: the server stops."""
+        self._closing.set()
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """Take a place for the time of one stream; raise TooManyStreams where there is none."""
+        if self._open >= STREAMS_MAX:
+            raise TooManyStreams(f"there are {STREAMS_MAX} open streams already")
+        self._open += 1
+        try:
+            yield
+        finally:
+            self._open -= 1
+
+    async def pour(self, chunks: AsyncIterator[bytes], receive: Receive, send: Send) -> None:
+        """Send ``chunks`` as the body of an answer whose head is sent. A failing source ends the answer."""
+        pump = asyncio.create_task(_pump(chunks, send))
+        gone = asyncio.create_task(_until_gone(receive))
+        closing = asyncio.create_task(self._closing.wait())
+        try:
+            await asyncio.wait({pump, gone, closing}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await _cancel(pump, gone, closing)
+        if not pump.cancelled() and (error := pump.exception()):
+            error_of(error)  # for the log: the head is gone, so the client sees only the end
+        await send_body(send, b"")
+
+
+async def _pump(chunks: AsyncIterator[bytes], send: Send) -> None:
+    try:
+        async for chunk in chunks:
+            await send_body(send, chunk, more=True)
+    finally:
+        if close := getattr(chunks, "aclose", None):
+            await close()
+
+
+async def _until_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _cancel(*tasks: asyncio.Task[object]) -> None:
+    for task in tasks:
+        task.cancel()
+    for task in tasks:
+        with suppress(asyncio.CancelledError, Exception):  # each task's end is judged by the caller
+            await task

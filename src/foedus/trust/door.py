@@ -1,0 +1,141 @@
+"""The two doors: what comes in is judged, what goes out is chosen. Local, pure, and binding nobody else.
+
+In the simple form of the starter agreement: tiers, states and membership. An event that is withheld still moves
+the head of its chain and is passed over by projections; the node judges withheld events anew when a peer's tier,
+pause or state changes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+
+from msgspec import Struct
+
+from foedus.log.streams import Stream, StreamKind
+from foedus.trust.peer import Peer, State
+from foedus.trust.tiers import JUDGED_BY, Tier, flows_to, passes_on, taken_from
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Clause: TypeAlias = Literal["ignored", "paused", "not_connected", "tier", "not_a_member"]
+
+
+class Allow(Struct, frozen=True):
+    """The door lets the event in."""
+
+
+class Withhold(Struct, frozen=True):
+    """The door holds the event back from what is shown here, by this clause."""
+
+    clause: Clause
+
+
+Decision: TypeAlias = Allow | Withhold
+
+
+class Arrival(Struct, frozen=True):
+    """An event at the door in.
+
+    ``origin``: the node that wrote it, None where this node knows nothing of it (a third node, through a room).
+    ``carrier``: the peer that brought it, None where it was read from a file. ``carrier_is_member``: that peer has a
+    member in the room. For a room that is not held yet, the carrier of its ``members:`` stream counts as one: the
+    stream itself then proves or disproves it.
+    """
+
+    origin: Peer | None
+    carrier: Peer | None
+    kind: StreamKind
+    carrier_is_member: bool
+
+
+def decide(arrival: Arrival) -> Decision:
+    """Give the door verdict of an event. The first rule that has a clause withholds it."""
+    for rule in _RULES:
+        clause = rule(arrival)
+        if clause is not None:
+            return Withhold(clause)
+    return Allow()
+
+
+def may_carry(carrier_tier: Tier, kind: StreamKind, *, carrier_is_member: bool) -> bool:
+    """Tell whether a peer may push streams of ``kind`` here at all; where not, the push is ``not_permitted``."""
+    return taken_from(carrier_tier, kind) and (kind in JUDGED_BY or carrier_is_member)
+
+
+def _by_origin(arrival: Arrival) -> Clause | None:
+    """Judge a node that we know by what we gave it; authority follows the origin, not the carrier."""
+    origin = arrival.origin
+    if origin is None:
+        return None
+    if origin.state is State.IGNORED:
+        return "ignored"
+    if origin.state is State.CONNECTED and origin.is_paused:
+        return "paused"
+    if origin.state is State.CONNECTED and not taken_from(origin.tier, arrival.kind):
+        return "tier"
+    return None
+
+
+def _by_pair(arrival: Arrival) -> Clause | None:
+    """Take agreements from the other of the two only while we are connected."""
+    is_connected = arrival.origin is not None and arrival.origin.state is State.CONNECTED
+    return "not_connected" if arrival.kind == "pair" and not is_connected else None
+
+
+def _by_carrier(arrival: Arrival) -> Clause | None:
+    """Take from a carrier what its tier lets it bring, and rooms only from members."""
+    carrier = arrival.carrier
+    if carrier is None:
+        return None
+    if carrier.state is not State.CONNECTED:
+        return "not_connected"
+    if not taken_from(carrier.tier, arrival.kind):
+        return "tier"
+    return None if arrival.kind in JUDGED_BY or arrival.carrier_is_member else "not_a_member"
+
+
+_RULES: tuple[Callable[[Arrival], Clause | None], ...] = (_by_origin, _by_pair, _by_carrier)
+
+
+class AudienceFacts(Protocol):
+    """What the node knows about who is where. Node ids are 32 bytes, rooms as in stream names (64 hex digits)."""
+
+    @property
+    def own(self) -> bytes:
+        """Id of this node."""
+
+    def is_member(self, node: bytes, room: str) -> bool:
+        """Whether the node has a member in the room."""
+
+    def share_room(self, one: bytes, other: bytes) -> bool:
+        """Whether both nodes have a member in one of the rooms that this node holds."""
+
+    def tier(self, node: bytes) -> Tier | None:
+        """Return the tier that a connected peer was given; None for this node and all others."""
+
+
+def may_see(viewer: Peer, origin: bytes, stream: Stream, facts: AudienceFacts) -> bool:
+    """Tell whether the chain that ``origin`` writes in ``stream`` may be sent to ``viewer``, or named to it at all.
+
+    The one way out: cursors, pushes, wants, and the HTTP doors ask here. A forbidden chain and an absent one look
+    the same from outside.
+    """
+    if viewer.state is not State.CONNECTED or viewer.is_paused or not flows_to(viewer.tier, stream.kind):
+        return False
+    if stream.kind == "pair":
+        return stream.subject == _pair(facts.own, viewer.node)
+    if stream.kind in JUDGED_BY:
+        return origin in {facts.own, viewer.node} or facts.share_room(origin, viewer.node)
+    return facts.is_member(viewer.node, stream.subject) and _is_passed_on(viewer, origin, facts)
+
+
+def _is_passed_on(viewer: Peer, origin: bytes, facts: AudienceFacts) -> bool:
+    """Tell whether what ``origin`` wrote goes further: to itself always, from a peer as its tier says."""
+    tier = facts.tier(origin)
+    return tier is None or origin == viewer.node or passes_on(tier)
+
+
+def _pair(one: bytes, other: bytes) -> str:
+    low, high = sorted((one.hex(), other.hex()))
+    return f"{low}:{high}"
