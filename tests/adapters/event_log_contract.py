@@ -248,11 +248,24 @@ class EventLogContract:
         assert {row.reason for row in rejected} == {"replayed_nonce"}
         assert rejected[-1].withheld == "tier"
 
-    def test_a_rejected_event_takes_no_nonce(self, log: EventLog) -> None:
+    def test_a_rejected_event_takes_its_nonce_too_so_the_order_of_arrival_does_not_matter(self, log: EventLog) -> None:
         nonce = b"n" * 16
-        first = entry(1, nonce=nonce, verdict=Verdict.REJECTED, reason="excessive_drift")
-        assert log.commit(Commit(entries=[first, entry(2, nonce=nonce), entry(3, nonce=nonce)])).replayed == (2,)
-        assert log.by_ids([first.id])[first.id].reason == "excessive_drift"
+        entries = [
+            entry(1, nonce=nonce, verdict=Verdict.REJECTED, reason="excessive_drift"),
+            entry(2, nonce=nonce),
+            entry(3, nonce=nonce, verdict=Verdict.REJECTED, reason="excessive_drift"),
+        ]
+        assert log.commit(Commit(entries=entries)).replayed == (1, 2)
+        assert [row.reason for row in log.since(0, 10)] == ["excessive_drift", "replayed_nonce", "replayed_nonce"]
+
+    def test_a_replay_stays_rejected(self, log: EventLog) -> None:
+        log.commit(Commit(entries=[entry(1), entry(2, nonce=entry(1).nonce)]))
+        log.commit(Commit(verdicts=[VerdictChange(entry(seq).id, Verdict.PENDING, "waits") for seq in (1, 2)]))
+        log.commit(Commit(truncations=[Truncate(EPOCH, ROOM, 2)]))
+        log.commit(Commit(verdicts=[VerdictChange(entry(2).id, Verdict.ACCEPTED, "")]))
+        held = log.by_ids([entry(1).id, entry(2).id])
+        assert (held[entry(1).id].verdict, held[entry(1).id].reason) == (Verdict.PENDING, "waits")
+        assert (held[entry(2).id].verdict, held[entry(2).id].reason) == (Verdict.REJECTED, "replayed_nonce")
 
     # --- branches -----------------------------------------------------------------------------------------
 

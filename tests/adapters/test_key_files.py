@@ -97,7 +97,7 @@ def test_a_node_without_keys_is_told_to_init(folder):
     with pytest.raises(KeyFileMissing) as caught:
         read_node_keys(folder)
     assert caught.value.code == "key_file_missing"
-    assert "foedus init" in caught.value.remedy
+    assert "24 words" in caught.value.remedy
 
 
 # --- rights ---------------------------------------------------------------------------------------

@@ -50,6 +50,7 @@ class HomeLock:
         if self._file is not None:
             with suppress(OSError):
                 os.ftruncate(self._file, 0)
+                fcntl.flock(self._file, fcntl.LOCK_UN)  # a child that is just being started shares the open file
             os.close(self._file)
             self._file = None
 

@@ -59,7 +59,7 @@ class KeyFileMissing(NotFound):
     """There is no such key file."""
 
     code = "key_file_missing"
-    remedy = "run `foedus init`, or bring the file back from a backup"
+    remedy = "bring the file back from a backup; if there is none, recover the node with its 24 words"
 
 
 @dataclass(frozen=True, slots=True)

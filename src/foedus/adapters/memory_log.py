@@ -173,7 +173,8 @@ def _apply(state: _State, commit: Commit) -> Committed:
         _replace(state, row._replace(envelope=row.envelope._replace(salt=fill.salt, body=fill.body)))
     for change in commit.verdicts:
         row = _held(state, change.id)
-        _replace(state, row._replace(verdict=Verdict(change.verdict), reason=change.reason))
+        if row.reason != _REPLAYED:
+            _replace(state, row._replace(verdict=Verdict(change.verdict), reason=change.reason))
     for proof in commit.proofs:
         kept = state.proofs.get((proof.epoch, proof.stream))
         if kept is None or proof.seq < kept.seq:
@@ -211,7 +212,7 @@ def _append(state: _State, entry: Entry) -> bool:
 
 def _claim(state: _State, entry: Entry) -> bool:
     """Take the entry's nonce; return whether an event before it has it."""
-    if entry.device is None or entry.verdict == Verdict.REJECTED:
+    if entry.device is None:
         return False
     key = (entry.epoch, entry.stream, entry.device, entry.nonce)
     return state.nonces.setdefault(key, entry.seq) != entry.seq

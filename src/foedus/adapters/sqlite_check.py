@@ -5,6 +5,7 @@ from __future__ import annotations
 import apsw
 
 from foedus.adapters.sqlite_bulk import fetch
+from foedus.adapters.sqlite_schema import APPLICATION_ID
 
 _FAULTS_SHOWN = 20
 """Of each kind: enough to see a pattern."""
@@ -46,3 +47,13 @@ def faults(connection: apsw.Connection) -> list[str]:
     except (apsw.CorruptError, apsw.NotADBError) as error:
         found.append(f"the database cannot be read to its end: {error}")
     return found
+
+
+def quick_faults(connection: apsw.Connection) -> list[str]:
+    """Return what is wrong with the pages and records, in words; skips the indexes and what holds between tables."""
+    try:
+        if fetch(connection, "PRAGMA application_id") != [(APPLICATION_ID,)]:
+            return ["it is empty, or no database of foedus"]
+        return [str(text) for (text,) in fetch(connection, f"PRAGMA quick_check({_FAULTS_SHOWN})") if text != "ok"]
+    except (apsw.CorruptError, apsw.NotADBError) as error:
+        return [f"the database cannot be read to its end: {error}"]

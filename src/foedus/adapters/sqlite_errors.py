@@ -25,6 +25,7 @@ _FAMILIES: tuple[tuple[type[apsw.Error], type[FoedusError]], ...] = (
     (apsw.CorruptError, DamagedDatabase),
     (apsw.NotADBError, DamagedDatabase),
     (apsw.FormatError, DamagedDatabase),
+    (apsw.SQLError, DamagedDatabase),  # a table is not there: our statements fit the tables of this version
     (apsw.ConstraintError, BrokenCommit),
     (apsw.MismatchError, BrokenCommit),
     (apsw.TooBigError, BrokenCommit),

@@ -27,6 +27,8 @@ _CHAINS = BulkInsert(
     "ON CONFLICT (number) DO UPDATE SET seq = excluded.seq, id = excluded.id, hlc_us = excluded.hlc_us,"
     " hlc_counter = excluded.hlc_counter, contested = excluded.contested",
 )
+_NEW_VERDICT = f"verdict = iif(reason = '{REPLAYED}', verdict, ?), reason = iif(reason = '{REPLAYED}', reason, ?)"
+"""A replay is found here, and stays: judging anew does not know of it."""
 _BRANCH_COLUMNS = "id, chain, seq, hlc_us, hlc_counter, kind, event, sig, salt, body, verdict, reason, withheld"
 
 _Row: TypeAlias = tuple[SqlValue, ...]
@@ -186,7 +188,7 @@ class CommitWriter:
             self._touched[chain.number] = chain
             chain.seq, chain.id, chain.hlc = seq, id_, hlc
             local += 1
-            if device is not None and verdict != Verdict.REJECTED:
+            if device is not None:
                 nonces.append((chain.number, nonce, self._devices.number(device), seq))
             rows.append((local, chain.number, seq, id_, *hlc, kind, *envelope, int(verdict), reason, withheld))
         self.last_local = local
@@ -266,7 +268,7 @@ class CommitWriter:
         self._update("salt = ?, body = ?", (fill.salt, fill.body), fill.id)
 
     def _judge(self, change: VerdictChange) -> None:
-        self._update("verdict = ?, reason = ?", (int(change.verdict), change.reason), change.id)
+        self._update(_NEW_VERDICT, (int(change.verdict), change.reason), change.id)
 
     def _update(self, assignment: str, values: tuple[SqlValue, ...], id_: bytes) -> None:
         for table in ("events", "branches"):

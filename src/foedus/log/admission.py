@@ -218,16 +218,7 @@ class Admission:
             return self._want(prev, chain.node)
         if before.event.stream != chain.stream or before.event.epoch not in self.identities.ancestors(chain.epoch):
             return Refused("malformed_event")
-        late = self._timely(parsed, before.hlc, now)
-        if late is not None:
-            return late
-        branch: Commit | Deferred = Commit()
-        if self.authority.cuts.would_stand(chain.node, chain.epoch, chain.stream):
-            branch = self.adopt(prev, chain.node)
-        if isinstance(branch, Deferred):
-            return branch
-        outcome = self._admit_bounded(parsed, chain)
-        return outcome._replace(commit=join((branch, outcome.commit))) if isinstance(outcome, Admitted) else outcome
+        return self._timely(parsed, before.hlc, now) or self._admit_bounded(parsed, chain, prev)
 
     @staticmethod
     def _timely(parsed: Parsed, before: Hlc | None, now: Instant) -> Refused | Deferred | None:
@@ -236,13 +227,21 @@ class Admission:
             return Deferred("excessive_drift")
         return None if before is None or hlc > before else Refused("hlc_not_growing")
 
-    def _admit_bounded(self, parsed: Parsed, chain: Chain) -> Admitted | Deferred:
-        """Append unless this node holds too much of the event's node already."""
+    def _admit_bounded(self, parsed: Parsed, chain: Chain, cut: bytes | None = None) -> Admitted | Deferred:
+        """Append, after taking up the branch that ends with ``cut``, unless we hold too much of that node already."""
         if chain.is_folded:
             is_full = not self.authority.controls.has_room_for(parsed, chain.node)
         else:
             is_full = self.authority.waiting.is_full(chain.epoch) and self.judge_own(parsed, chain).reason == "auth"
-        return Deferred(OVER_QUOTA) if is_full else self.append(parsed, chain)
+        if is_full:
+            return Deferred(OVER_QUOTA)
+        if cut is None or not self.authority.cuts.would_stand(chain.node, chain.epoch, chain.stream):
+            return self.append(parsed, chain)
+        branch = self.adopt(cut, chain.node)
+        if isinstance(branch, Deferred):
+            return branch
+        admitted = self.append(parsed, chain)
+        return admitted._replace(commit=join((branch, admitted.commit)))
 
     def _held_place(self, parsed: Parsed, chain: Chain) -> Outcome:
         """An event at or below the head: held already, or the proof of a fork."""
@@ -262,7 +261,7 @@ class Admission:
             return Duplicate(Commit())
         fill = BodyFill(parsed.id, salt, body)
         if isinstance(held, Entry):
-            self._staged.add(held._replace(envelope=parsed.envelope))
+            self._staged.fill(held, parsed.envelope)
         control = self.authority.controls.get(parsed.id)
         if control is None or control.has_body:
             return Duplicate(Commit(bodies=[fill]))
@@ -372,8 +371,7 @@ class Admission:
             self.authority.await_cited(event, chain, held.seq)
         if judged == (held.verdict, held.reason):
             return None
-        if isinstance(held, Entry):
-            self._staged.add(held._replace(verdict=judged.verdict, reason=judged.reason))
+        self._staged.judge(held, *judged)
         return VerdictChange(held.id, judged.verdict, judged.reason)
 
     # --- branches ----------------------------------------------------------------------------

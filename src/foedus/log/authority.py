@@ -9,7 +9,7 @@ docs/protocol.md agrees.
 The rules stand there in section 4. Where its words leave room, this is what holds here:
 
 - An id in ``auth`` that is no held event of a ``participant:`` or ``members:`` stream is missing, whatever else it is.
-- An act stands on a cited event that is itself pending: then it is pending, too.
+- An act is pending while it cites a pending enrolment of its author at its node, or a pending membership in its room.
 - A membership that is withdrawn already keeps its first cuts.
 - What the table of kinds does not let the node, or a device, write is ``not_permitted``, before anything is cited.
 """
@@ -93,12 +93,12 @@ class Authority:
         if act.device is not None:
             device = self._device(act, chain.node)
             if device is None:
-                return self._absent(act, streams.participant(act.author), "unknown_device")
+                return self._absent(act, chain, "unknown_device")
             if not device.speaks_at(chain_id, seq):
                 return rejected("unknown_device")
         membership = self._membership(act, chain, chain_id, seq)
         if membership is None:
-            return self._absent(act, "members:" + chain.stream.removeprefix("room:"), "not_permitted")
+            return self._absent(act, chain, "not_permitted")
         if membership.cuts is None and (device is None or device.cuts is None):
             if len(self._permits) >= PERMITS_MAX:
                 self._permits.clear()
@@ -121,13 +121,17 @@ class Authority:
                 return membership
         return None
 
-    def _absent(self, act: Act, stream: str, reason: str) -> Judgement:
-        """Nothing that an act cites carries it: wait for what may still change that, else reject."""
+    def _absent(self, act: Act, chain: Chain, reason: str) -> Judgement:
+        """Nothing that an act cites carries it: wait for what may still do so, else reject."""
+        undecided = any(True for _ in self._undecided(act, chain))
+        return pending("auth") if undecided else rejected(reason)
+
+    def _undecided(self, act: Act, chain: Chain) -> Iterator[tuple[bytes, ControlEvent | None]]:
+        """Yield what is cited and not held, or pending and of a kind that could carry the act."""
         for cited in act.auth:
             held = self.controls.get(cited)
-            if held is None or (held.stream == stream and held.verdict is Verdict.PENDING):
-                return pending("auth")
-        return rejected(reason)
+            if held is None or (held.verdict is Verdict.PENDING and _may_carry(held, act, chain)):
+                yield cited, held
 
     def missing_for(self, event: Event) -> list[bytes]:
         """Return the cited ids that are not held: what to ask for."""
@@ -135,9 +139,8 @@ class Authority:
 
     def await_cited(self, event: Event, chain: Chain, seq: int) -> None:
         """Index an event that is pending for want of ``auth``, so that what it cites judges it anew."""
-        for cited in event.act.auth:
-            held = self.controls.get(cited)
-            if held is None or (held.verdict is Verdict.PENDING and held.reason in _ONE_BY_ONE):
+        for cited, held in self._undecided(event.act, chain):
+            if held is None or held.reason in _ONE_BY_ONE:
                 self.waiting.add(cited, Place(chain.epoch, chain.stream, seq))
 
     # --- learning ----------------------------------------------------------------------------
@@ -267,7 +270,7 @@ class Authority:
         body = event.body
         if event.stream.startswith("members:"):
             chains = self.chains.of_stream("room:" + event.stream.removeprefix("members:"))
-            named = body.node if isinstance(body, MemberAdd | MemberRemove) else None
+            named = body.node if isinstance(body, MemberRemove) else None
             return [chain for chain in chains if named in {None, chain.node}]
         return [chain for chain in self.chains.of_node(event.node) if chain.kind == "room"]
 
@@ -324,6 +327,14 @@ class _Spans:
             if first:
                 found.append(Recheck(epoch, stream, first, last))
         return found
+
+
+def _may_carry(held: ControlEvent, act: Act, chain: Chain) -> bool:
+    """Whether a pending control event, once accepted, could be the enrolment or membership on which an act stands."""
+    kind, _, subject = held.stream.partition(":")
+    if kind == "participant":
+        return held.act.kind == "device.enrol" and held.node == chain.node and subject == act.author
+    return held.act.kind == "member.add" and subject == chain.stream.removeprefix("room:")
 
 
 def _beyond(limit: Limit) -> Judgement:

@@ -23,6 +23,10 @@ class _OfNode:
             _, oldest = self.kept.popitem(last=False)
             self.bytes -= _size(oldest)
 
+    def lacks_body(self, parsed: Parsed) -> bool:
+        kept = self.kept.get(parsed.id)
+        return kept is not None and kept.envelope.body is None and parsed.envelope.body is not None
+
     def drop(self, event_id: bytes) -> bool:
         """Let go of an event; return whether nothing is left."""
         self.wanted.pop(event_id, None)
@@ -55,8 +59,8 @@ class Branches:
             return
         for key in (node, None):
             held = self._nodes.get(key)
-            if held is not None and parsed.id in held.wanted:
-                del held.wanted[parsed.id]
+            if held is not None and (parsed.id in held.wanted or held.lacks_body(parsed)):
+                held.drop(parsed.id)
                 held.keep(parsed)
 
     def get(self, node: bytes | None, event_id: bytes) -> Parsed | None:

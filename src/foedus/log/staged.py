@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 
 from foedus.log.chains import ChainKey
-from foedus.log.port import Entry, EventLog, Row
+from foedus.log.event import Envelope
+from foedus.log.port import Entry, EventLog, Row, Verdict
 
 _PAGE = 500
 """Rows read at a time: they are held in memory together."""
@@ -20,21 +22,43 @@ class Staged:
         self._entries: dict[bytes, Entry] = {}
         self._chains: dict[ChainKey, dict[int, bytes]] = {}
         self._cut: dict[ChainKey, int] = {}
+        self._judged: OrderedDict[bytes, tuple[int, Verdict, str]] = OrderedDict()
+        self._numbers: dict[bytes, int] = {}
+        self._last = 0
 
     def add(self, entry: Entry) -> None:
-        """An event was admitted, or a staged one was judged anew."""
+        """Stage an event that was admitted."""
+        self._last += 1
         self._entries[entry.id] = entry
+        self._numbers[entry.id] = self._last
         self._chains.setdefault((entry.epoch, entry.stream), {})[entry.seq] = entry.id
 
+    def judge(self, held: Entry | Row, verdict: Verdict, reason: str) -> None:
+        """Give a held event another verdict. That is remembered until it must be durable, too.
+
+        A staged event becomes durable with its first verdict, before this one does.
+        """
+        if isinstance(held, Entry):
+            self._entries[held.id] = held._replace(verdict=verdict, reason=reason)
+        self._last += 1
+        self._judged[held.id] = (self._last, verdict, reason)
+        self._judged.move_to_end(held.id)
+
+    def fill(self, held: Entry, envelope: Envelope) -> None:
+        """Give a staged event the body that came later."""
+        self._entries[held.id] = held._replace(envelope=envelope)
+
     def cut(self, key: ChainKey, from_seq: int) -> None:
-        """What is durable of a chain from ``from_seq`` on leaves it. An event at that seq must be staged next."""
+        """Let what is durable of a chain from ``from_seq`` on leave it. An event at that seq must be staged next."""
         self._cut[key] = from_seq
 
     def settled(self, entries: Iterable[Entry]) -> None:
-        """These are durable, and with them the cut that was committed with them."""
+        """These are durable, and with them all that was returned for storing before them."""
         for entry in entries:
-            if self._entries.pop(entry.id, None) is None:
+            number = self._numbers.pop(entry.id, None)
+            if number is None:
                 continue
+            del self._entries[entry.id]
             key = (entry.epoch, entry.stream)
             places = self._chains[key]
             del places[entry.seq]
@@ -42,6 +66,8 @@ class Staged:
                 del self._chains[key]
             if self._cut.get(key) == entry.seq:
                 del self._cut[key]
+            while self._judged and next(iter(self._judged.values()))[0] < number:
+                self._judged.popitem(last=False)
 
     def holds_from(self, key: ChainKey, seq: int) -> bool:
         """Whether events of a chain from ``seq`` on are staged."""
@@ -49,7 +75,15 @@ class Staged:
 
     def get(self, event_id: bytes) -> Entry | Row | None:
         """Return a held event, also one that left its chain."""
-        return self._entries.get(event_id) or self._log.by_ids([event_id]).get(event_id)
+        entry = self._entries.get(event_id)
+        if entry is not None:
+            return entry
+        row = self._log.by_ids([event_id]).get(event_id)
+        return None if row is None else self._current(row)
+
+    def _current(self, row: Row) -> Row:
+        judged = self._judged.get(row.id)
+        return row if judged is None else row._replace(verdict=judged[1], reason=judged[2])
 
     def in_place(self, event_id: bytes) -> Entry | Row | None:
         """Return a held event that stands in its chain."""
@@ -69,6 +103,6 @@ class Staged:
         staged = [self._entries[places[seq]] for seq in sorted(places) if from_seq <= seq <= to_seq]
         after, last = from_seq - 1, min(to_seq, self._cut.get(key, _NO_CUT) - 1)
         while after < last and (rows := self._log.chain(*key, after, min(_PAGE, last - after))):
-            yield from (row for row in rows if row.id not in self._entries)
+            yield from (self._current(row) for row in rows if row.id not in self._entries)
             after = rows[-1].seq
         yield from staged

@@ -32,7 +32,7 @@ class Audience:
     def _index(self) -> dict[str, set[bytes]]:
         if self._present is None:
             rooms = self._store.admission.authority.rooms
-            self._present = {room_id.hex(): room.present() for room_id, room in rooms.items()}
+            self._present = {room_id.hex(): room.present() for room_id, room in rooms.items() if room.host}
             self._rooms = {}
             for room, nodes in self._present.items():
                 for node in nodes:

@@ -128,7 +128,7 @@ class Epochs:
                     break
         record = successor(self._store.record, self._store.keys, self._store.keys, "restored", secrets.token_bytes(32))
         await self._open(record, None)
-        log.warning("this node was restored from a backup: epoch %s opened", record.id.hex())
+        log.warning("%s was restored from a backup: epoch %s opened", self._store.name, record.id.hex())
 
     def _own(self, claim: Position) -> Chain | None:
         chain = self._store.admission.chains.get((claim.epoch, claim.stream))

@@ -83,7 +83,7 @@ class Home:
 
     def exists(self) -> bool:
         """Whether a node was made here."""
-        return self.database.exists() and self.keys.exists()
+        return self.database.exists()
 
     def require(self) -> None:
         """Raise NotFound where no node was made here."""
@@ -97,6 +97,12 @@ class Home:
     def token(self) -> str:
         """Return the operator's token."""
         return read_private(self.token_path).decode("ascii", "replace").strip()
+
+    def ensure_token(self) -> str:
+        """Return the operator's token; make one where it was lost: it opens nothing but this node's own API."""
+        if not self.token_path.exists():
+            write_private(self.token_path, secrets.token_urlsafe(32).encode() + b"\n")
+        return self.token()
 
     def node_keys(self) -> NodeKeys:
         """Return the keys in use."""
@@ -156,7 +162,7 @@ def create_home(home: Home, name: str) -> tuple[IdentityView, list[str]]:
         keys = keys_from_seeds(*(secrets.token_bytes(32) for _ in range(3)))
         record = first_record(keys, RecoverySecrets(seed).hash, secrets.token_bytes(32))
         write_node_keys(home.keys, keys)
-        write_private(home.token_path, secrets.token_urlsafe(32).encode() + b"\n")
+        home.ensure_token()
         log = SqliteLog(home.database)
         try:
             settings = [Value(SETTINGS, b"name", name.encode()), Value(SETTINGS, b"node", record.node)]

@@ -261,8 +261,8 @@ class Ingest:
                 return commit
             case Forked(proof=proof, commit=commit):
                 self._refuse(report, index, parsed.id, "equivocation")
-                self._note_own(report, parsed)
                 if commit.proofs:
+                    self._note_own(report, parsed)
                     report.proofs.append(proof)
                 return commit
             case Refused(code=code):
@@ -272,7 +272,13 @@ class Ingest:
         return None
 
     def _note_own(self, report: Report, parsed: Parsed) -> None:
-        if self._store.identities.node_of(parsed.event.epoch) == self._store.node:
+        """Notice an event of this node that it lacked; one that a later epoch of it has cut off says nothing."""
+        event = parsed.event
+        identities = self._store.identities
+        if identities.node_of(event.epoch) != self._store.node or not identities.is_honoured(event.epoch):
+            return
+        chain = self._store.admission.chains.get((event.epoch, event.stream))
+        if chain is None or event.epoch == self._store.epoch or chain.limit.covers(event.seq):
             report.own = True
 
     def _reach(self, report: Report, parsed: Parsed) -> None:

@@ -29,15 +29,15 @@ def _families(node: Node) -> Iterator[list[str]]:
         *_head("foedus_refused_total", "Events not admitted, rejected, put off or withheld.", "counter"),
         *(f'foedus_refused_total{{reason="{code}"}} {count}' for code, count in sorted(node.ingest.refusals.items())),
     ]
-    for name, text, value in (
-        ("foedus_link_lag", "Events that the peer may see and has not acknowledged.", lambda link: link.session.lag),
-        ("foedus_link_sent", "Events sent on this link.", lambda link: link.sent),
-        ("foedus_link_received", "Events received on this link.", lambda link: link.received),
-    ):
-        yield [
-            *_head(name, text, "gauge"),
-            *(f'{name}{{peer="{link.node.hex()}"}} {value(link)}' for link in node.links.all()),
-        ]
+    links = node.links.all()
+    yield _per_peer("foedus_link_lag", "Events not acknowledged by a peer.", {link.node: link.session.lag for link in links})
+    yield _per_peer("foedus_link_sent", "Events sent on this link.", {link.node: link.sent for link in links})
+    yield _per_peer("foedus_link_received", "Events received on this link.", {link.node: link.received for link in links})
+
+
+def _per_peer(name: str, text: str, values: dict[bytes, int]) -> list[str]:
+    rows = (f'{name}{{peer="{node.hex()}"}} {value}' for node, value in values.items())
+    return [*_head(name, text, "gauge"), *rows]
 
 
 def _head(name: str, text: str, kind: str) -> list[str]:

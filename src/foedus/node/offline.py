@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import secrets
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
+from foedus.adapters.key_files import NODE_KEYS, DamagedKeyFile, KeyFileMissing, keys_from_seeds, write_node_keys
 from foedus.node.api import EventView, IdentityView, RotationView, VerifyReport
 from foedus.node.composition import Node
 from foedus.node.home import Home, identity_view
@@ -45,8 +48,34 @@ def rotate(home: Home) -> RotationView:
 
 
 def recover(home: Home, words: str) -> RotationView:
-    """Open an epoch by the 24 recovery words; raises UsageError where they are not this node's, else as ``identity``."""
-    return _with_node(home, lambda node: Service(node).key_recover(words), start=True)
+    """Open an epoch by the 24 recovery words, also where the keys are lost or damaged.
+
+    Raises UsageError where the words are not this node's, else as ``identity``.
+    """
+    home.require()
+    with _some_keys(home):
+        return _with_node(home, lambda node: Service(node).key_recover(words), start=True)
+
+
+@contextmanager
+def _some_keys(home: Home) -> Iterator[None]:
+    """Put fresh keys where the node's cannot be read: a node opens with any, and writes only with its own."""
+    file, aside = home.keys / NODE_KEYS, home.keys / f"{NODE_KEYS}.damaged"
+    try:
+        home.node_keys()
+    except (DamagedKeyFile, KeyFileMissing):
+        if file.exists():
+            file.replace(aside)
+        write_node_keys(home.keys, keys_from_seeds(*(secrets.token_bytes(32) for _ in range(3))))
+        try:
+            yield
+        except BaseException:
+            file.unlink()
+            if aside.exists():
+                aside.replace(file)
+            raise
+    else:
+        yield
 
 
 def _with_node(home: Home, use: Callable[[Node], Awaitable[T]], *, start: bool = False) -> T:

@@ -35,6 +35,7 @@ class RecordBook:
         self.on_learned: Callable[[bytes], None] = lambda _node: None
         self._store = store
         self._followed = {node: list(decode(data)) for node, data in store.log.values(_FOLLOWED).items()}
+        self._let_through: set[bytes] = set()
         self.held = {node: parse_signed_record(data) for node, data in store.log.values(_HELD).items()}
 
     async def meet(self, peer: PeerIdentity) -> Refused | None:
@@ -44,6 +45,7 @@ class RecordBook:
         if newest is None:
             return Refused("unknown_identity", ())
         if newest.id == peer.newest.id:
+            self._let_through.discard(peer.node)
             return None
         if peer.node in self.held:
             return Refused("epoch_held", ())
@@ -73,7 +75,7 @@ class RecordBook:
             if len(self._store.identities.nodes()) >= NODES_MAX and record.node != carrier:
                 raise TooManyNodes(f"this node remembers at most {NODES_MAX} others")
             return True
-        if record.node == self._store.node or may_follow(self._followed.get(record.node, ()), self._store.now()):
+        if record.node in self._let_through or record.node == self._store.node or may_follow(self._followed.get(record.node, ()), self._store.now()):
             return True
         self.held[record.node] = record
         return False
@@ -88,7 +90,7 @@ class RecordBook:
 
     async def follow(self, node: bytes) -> bool:
         """A human lets a node's waiting epoch through; False where none waits."""
-        self._followed.pop(node, None)
+        self._let_through.add(node)
         return self.held.pop(node, None) is not None
 
     async def take_proof(

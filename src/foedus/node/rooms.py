@@ -18,6 +18,7 @@ from foedus.log.chains import Chain
 from foedus.log.event import parse_event
 from foedus.log.memberships import Membership, Room
 from foedus.log.port import Row
+from foedus.node import membership
 from foedus.node.api import MessagesPage, Placed, RoomView, Said, SignedAct
 from foedus.node.author import Draft
 from foedus.node.codec import draft_of
@@ -127,9 +128,9 @@ class Rooms:
         if room.host == own:
             await membership.remove(self._node.store, self._node.author, room, own)
         else:
-            membership = self._membership(room, None)
+            mine = self._membership(room, None)
             author = self._node.author
-            await author.order([author.node_act(streams.room(room.id), "room.leave", {}, [membership.id])])
+            await author.order([author.node_act(streams.room(room.id), "room.leave", {}, [mine.id])])
         return self.find(room.id.hex())
 
     async def direct(self, author: str, did: str) -> Room:
@@ -155,10 +156,10 @@ class Rooms:
     # --- speaking ----------------------------------------------------------------------------
 
     def _membership(self, room: Room, author: str | None) -> Membership:
-        membership = room.of(self._node.store.node, author)
-        if membership is None:
+        found = room.of(self._node.store.node, author)
+        if found is None:
             raise UsageError("you are not a member of this room", code="not_permitted", http_status=403, remedy=_REMEDY)
-        return membership
+        return found
 
     def _draft(self, room: Room, message: Said) -> Draft:
         if len(message.text) > TEXT_MAX:

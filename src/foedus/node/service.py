@@ -69,7 +69,7 @@ class Service:
         self._node = node
         self._views = Views(node)
         self._rooms = Rooms(node, self._views)
-        self._token = node.home.token()
+        self._token = node.home.ensure_token()
 
     @property
     def token(self) -> str:
@@ -133,7 +133,7 @@ class Service:
                 ),
             )
         for chain in node.store.admission.chains:
-            if chain.contested and chain.limit_reason == "equivocation":
+            if chain.contested and chain.limit.reason == "equivocation":
                 found.append(
                     Trouble(
                         code="equivocation",

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from foedus.adapters.key_files import NodeKeys
+from foedus.adapters.log_errors import DamagedDatabase
 from foedus.base.clock import Hlc, HybridClock, Instant
 from foedus.base.errors import Unavailable
 from foedus.identity.directory import Added, IdentityDirectory
@@ -58,13 +59,19 @@ class Store:
         self.settings = log.values(SETTINGS)
         for _, data in log.records():
             self.identities.add(parse_signed_record(data))
-        self.node = self.settings[b"node"]
+        self.node = self._own_node()
         self.keys: NodeKeys = home.settle_keys(self.record)
         self.clock = HybridClock()
         self.admission = self._load()
         self.generation = 0
         self.on_reload: list[Callable[[], None]] = []
         self._writer: Writer | None = None
+
+    def _own_node(self) -> bytes:
+        node = self.settings.get(b"node")
+        if node is None:
+            raise DamagedDatabase("the log does not say whose it is")
+        return node
 
     def start(self, writer: Writer) -> None:
         """Give the store the writer of the running event loop."""
@@ -80,7 +87,7 @@ class Store:
         """The identity record in force."""
         record = self.identities.newest(self.node)
         if record is None:
-            raise Unavailable("the log does not hold this node's identity record", code="damaged_database")
+            raise DamagedDatabase("the log does not hold this node's identity record")
         return record
 
     @property

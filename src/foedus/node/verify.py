@@ -40,6 +40,8 @@ class _Verifier:
             self.problem(damage)
         for epoch, data in self.log.records():
             self._record(epoch, data)
+        if not self.records:
+            self.problem("the log does not hold the identity record of its own node")
         for head in self.log.heads():
             self.chains += 1
             self._chain(head)

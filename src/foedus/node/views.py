@@ -70,7 +70,7 @@ class Views:
             node=peer.node.hex(),
             name=peer.name,
             name_clash=[other.hex() for other in name_clash(peer, node.peers.book.peers.values())],
-            state="known" if peer.state is State.UNKNOWN else peer.state.value,
+            state="known" if peer.state is State.UNKNOWN else peer.state.value,  # type: ignore[arg-type]  # the literals
             tier=peer.tier.value,
             their_tier=peer.their_tier.value if peer.state is State.CONNECTED else None,
             note=peer.note,

@@ -39,7 +39,7 @@ def test_every_command_has_help_and_the_two_common_options(foedus, command):
     assert "--home" in ran.out
 
 
-def test_there_are_no_other_commands(foedus):
+def test_there_are_no_other_commands():
     headings = [
         line.removeprefix("## foedus ").split() for line in reference().split("\n") if line.startswith("## foedus ")
     ]

@@ -113,7 +113,7 @@ def test_demo_passes_the_exit_code_on(foedus, stand_in):
         out.write(json.dumps({"json": as_json}))
         return 1
 
-    stand_in("foedus.node.demo", run_demo=run_demo)
+    stand_in("foedus.surfaces.demo", run_demo=run_demo)
     ran = foedus("demo", "--json")
     assert ran.code == 1
     assert ran.json == {"json": True}

@@ -63,7 +63,7 @@ def test_a_person_gets_a_sealed_key_in_their_own_folder_and_enrols_it(foedus, en
 @pytest.mark.usefixtures("enrolling")
 def test_the_passphrase_is_asked_for_twice(foedus, folder, answers_typed, monkeypatch):
     answers_typed()
-    typed = iter(["one", "two", "same", "same", "same"])
+    typed = iter(["one", "two", "same", "same"])
     monkeypatch.setattr("getpass.getpass", lambda *_, **__: next(typed))
     assert "the two passphrases differ" in foedus("participant", "add", "ada", "--kind", "human").err
     assert folder.list() == []

@@ -128,3 +128,8 @@ def test_follow_of_an_unknown_cursor_or_room_is_an_error(foedus, general, monkey
     general.on("STREAM", "/events", (410, {"code": "gone", "message": "m", "remedy": "r"}))
     assert follow(foedus, monkeypatch).error["code"] == "gone"
     assert foedus("room", "follow", "nowhere", "--json").error["code"] == "not_found"
+
+
+def test_the_next_command_may_be_pasted_whatever_the_name(foedus, node):
+    node.on("GET", "/rooms/our; rm -rf ~", GENERAL)
+    assert foedus("room", "show", "our; rm -rf ~").err.endswith("foedus room read 'our; rm -rf ~'\n")

@@ -27,11 +27,13 @@ def device_folder() -> DeviceFolder:
     return DeviceFolder(Path(os.environ.get("FOEDUS_DEVICE") or Path.home() / ".foedus-device"))
 
 
-def new_key(folder: DeviceFolder, name: str, kind: str, node: bytes, file: Path | None) -> DeviceEntry:
+def new_key(
+    folder: DeviceFolder, name: str, kind: str, node: bytes, file: Path | None
+) -> tuple[DeviceEntry, Ed25519Key]:
     """Make a device key and keep it: a human's always sealed, an agent's where a passphrase is given."""
     phrase = passphrase(name, file, fresh=True) if kind == HUMAN else given_passphrase(file)
-    seed = os.urandom(SEED_BYTES)
-    return folder.add(name, did_of(Ed25519Key(seed).public), node, kind, seed, phrase)
+    key = Ed25519Key(os.urandom(SEED_BYTES))
+    return folder.add(name, did_of(key.public), node, kind, key.seed, phrase), key
 
 
 def unlock(folder: DeviceFolder, entry: DeviceEntry, file: Path | None) -> Ed25519Key:

@@ -49,9 +49,9 @@ def generate(
 
     out = common.output()
     own = parse_id(common.identity().node)
-    entry = new_key(device_folder(), name, kind, own, passphrase_file)
+    entry, _ = new_key(device_folder(), name, kind, own, passphrase_file)
     out.show(device_value(entry), lambda _: _device_lines(entry))
-    out.next(f"foedus participant add {name} --kind {kind}")
+    out.next("foedus participant add {} --kind {}", name, kind)
 
 
 def device_value(entry: DeviceEntry) -> dict[str, Any]:

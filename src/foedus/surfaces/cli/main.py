@@ -34,7 +34,7 @@ app.command(nodes.version)
 app.command(peers.app)
 app.command(participants.app)
 app.command(rooms.app)
-app.command(speaking.say)
+app.command(speaking.say, usage=speaking.USAGE)
 app.command(logs.app)
 app.command(keys.app)
 

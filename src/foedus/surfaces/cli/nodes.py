@@ -143,7 +143,7 @@ def _check_lines(checks: list[Check]) -> Iterable[Line]:
 
 def demo(*, common: Common = COMMON) -> int:
     """Run three real nodes in a temporary folder through a short story; exit 1 where a step fails."""
-    from foedus.node.demo import run_demo
+    from foedus.surfaces.demo import run_demo
 
     code = run_demo(common.json, sys.stdout)
     common.output().next("foedus init")

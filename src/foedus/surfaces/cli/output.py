@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
@@ -57,10 +58,10 @@ class Output:
         """Print one line for the person to stderr."""
         self._stderr.print(_text(parts), soft_wrap=True)
 
-    def next(self, command: str) -> None:
-        """Name the command that one would run next."""
+    def next(self, command: str, *names: str) -> None:
+        """Name the command that one would run next; ``names`` fill its places, quoted for the shell."""
         if not self.as_json:
-            self.words((f"{ARROW} next: ", "dim"), command)
+            self.words((f"{ARROW} next: ", "dim"), command.format(*map(shlex.quote, names)))
 
     @property
     def width(self) -> int:

@@ -56,7 +56,7 @@ def add(
     else:
         added = _enrol(node, name, kind, passphrase_file)
     out.show(added, participant_lines)
-    out.next(f"foedus say ROOM TEXT --as {name}")
+    out.next("foedus say ROOM TEXT --as {}", name)
 
 
 def _enrol(node: Client, name: str, kind: str, file: PassphraseFile) -> ParticipantView:
@@ -70,10 +70,11 @@ def _enrol(node: Client, name: str, kind: str, file: PassphraseFile) -> Particip
     own = parse_id(node.get("/signing", SigningContext).node)
     entry = _unused_entry(node, folder, name, own)
     if entry is None:
-        entry = new_key(folder, _free_name(folder, name, own), kind, own, file)
-    elif entry.kind != kind:
+        entry, key = new_key(folder, _free_name(folder, name, own), kind, own, file)
+    elif entry.kind == kind:
+        key = unlock(folder, entry, file)
+    else:
         raise UsageError(f"the key {name} was made for a {entry.kind}", code="other_kind", remedy="say so by --kind")
-    key = unlock(folder, entry, file)
     act = sign(node, key, enrolment_draft(key, own, kind, name))
     node.post(path_of("participants", entry.did, "acts"), Placed, act)
     return find_one(node.get("/participants", list[ParticipantView], {"q": entry.did}), entry.did)
@@ -189,7 +190,7 @@ def revoke(
     draft = Draft(who.did, participant(who.did), "device.revoke", body, auth=(parse_id(signer.enrolment),))
     placed = node.post(path_of("participants", who.did, "acts"), Placed, sign(node, key, draft))
     out.show(placed, lambda _: [[f"revoked by event {placed.id}"]])
-    out.next(f"foedus participant find {who.name}")
+    out.next("foedus participant find {}", who.name)
 
 
 def find_one(found: list[ParticipantView], name: str) -> ParticipantView:

@@ -59,7 +59,7 @@ def show(room: Room, /, *, common: Common = COMMON) -> None:
 
     out = common.output()
     out.show(common.client().get(path_of("rooms", room), RoomView), room_lines)
-    out.next(f"foedus room read {room}")
+    out.next("foedus room read {}", room)
 
 
 @app.command
@@ -87,7 +87,7 @@ def _act(common: Common, room: str, verb: str, body: dict[str, str]) -> None:
 
     out = common.output()
     out.show(common.client().post(path_of("rooms", room, verb), RoomView, body), room_lines)
-    out.next("foedus room list" if verb == "leave" else f"foedus room show {room}")
+    out.next("foedus room list" if verb == "leave" else "foedus room show {}", room)
 
 
 @app.command
@@ -103,7 +103,7 @@ def read(
     out = common.output()
     page = _page(common.client(), room, limit, after)
     out.show(page, lambda _: _messages(page.messages, out))
-    out.next(f"foedus room follow {room}")
+    out.next("foedus room follow {}", room)
 
 
 def _messages(messages: list[MessageView], out: Output) -> Iterable[Line]:

@@ -21,14 +21,15 @@ if TYPE_CHECKING:
     from foedus.node.api import SignedAct
     from foedus.surfaces.cli.client import Client
 
+USAGE = """\
+Usage: foedus say [OPTIONS] ROOM TEXT
+       foedus say [OPTIONS] --to PARTICIPANT TEXT
+"""
+
 
 def say(
     *words: Annotated[
-        str,
-        Parameter(
-            metavar="[ROOM] TEXT",
-            help="The room, then the text; with --to the text alone.",
-        ),
+        str, Parameter(help="The room (its id, first digits, or name), then the text; with --to the text alone.")
     ],
     to: Annotated[str, Parameter(help="The name or DID of a person or agent: speak in a room of the two.")] = "",
     as_: Annotated[

@@ -1,0 +1,254 @@
+"""The story: amber and cedar never connect; birch is between them and hosts the room in which they talk."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from foedus.base.errors import PeerViolation
+from foedus.node.api import (
+    IdentityView,
+    MessagesPage,
+    MessageView,
+    ParticipantView,
+    PeerView,
+    Placed,
+    RoomView,
+    StatusView,
+    VerifyReport,
+)
+from foedus.node.home import Home, create_home
+from foedus.surfaces.cli.client import path_of
+from foedus.surfaces.demo.people import Person
+from foedus.surfaces.demo.processes import NodeProcess, eventually
+
+_ROOM = "harbour"
+_WHILE_AWAY = 200
+_PAGE = 1_000
+
+
+class Broken(PeerViolation):
+    """What the nodes show is not what they promise."""
+
+    code = "demo_broken"
+    remedy = "this is a fault in foedus; report it with this output"
+
+
+class Story:
+    """Three nodes in ``folder``, the people and agents at them, and what they did so far."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.amber, self.birch, self.cedar = (self._node(name) for name in ("amber", "birch", "cedar"))
+        self.nodes = (self.amber, self.birch, self.cedar)
+        self.ada = Person("ada", self.amber, folder / "device-of-ada", secrets.token_urlsafe(12))
+        self.cleo = Person("cleo", self.cedar, folder / "device-of-cleo", secrets.token_urlsafe(12))
+        self.room = ""
+        self.backup = folder / "backup-of-amber"
+
+    def _node(self, name: str) -> NodeProcess:
+        home = Home(self.folder / name)
+        create_home(home, name)
+        return NodeProcess(name, home)
+
+    def end(self) -> None:
+        """Kill what still runs."""
+        for node in self.nodes:
+            node.end()
+
+    def complaints(self) -> list[str]:
+        """Return what the nodes said on stderr."""
+        return [f"--- {node.name}: {node.complaint()}" for node in self.nodes if node.complaint()]
+
+    # --- what the steps use ------------------------------------------------------------------
+
+    def say(self, node: NodeProcess, agent: str, *texts: str) -> list[Placed]:
+        """Let an agent whose key the node keeps say something, in one batch."""
+        said = [{"text": text, "as": agent} for text in texts]
+        return node.client.post(path_of("rooms", self.room, "messages:batch"), list[Placed], said)
+
+    def heard(self, node: NodeProcess) -> dict[str, MessageView]:
+        """Return all messages that a node shows, by id."""
+        found: dict[str, MessageView] = {}
+        cursor = "0.0." + "0" * 64
+        while True:
+            query: dict[str, str | int] = {"after": cursor, "limit": _PAGE}
+            page = node.client.get(path_of("rooms", self.room, "messages"), MessagesPage, query)
+            found |= {message.id: message for message in page.messages}
+            if len(page.messages) < _PAGE:
+                return found
+            cursor = page.cursor
+
+    def all_hear(self, wanted: Sequence[str], nodes: Sequence[NodeProcess]) -> None:
+        """Wait until each node shows these messages; raise Broken where one is not verified there."""
+        for node in nodes:
+            eventually(f"{node.name} shows {len(wanted)} messages", partial(self._shows, node, wanted))
+
+    def _shows(self, node: NodeProcess, wanted: Sequence[str]) -> bool:
+        heard = self.heard(node)
+        if not heard.keys() >= set(wanted):
+            return False
+        for message in (heard[each] for each in wanted):
+            if not message.verified or not message.text:
+                raise Broken(f"{node.name} does not verify {message.id}: {message.why_not}")
+        return True
+
+    def connect(self, one: NodeProcess, other: NodeProcess, note: str) -> None:
+        """Let ``one`` ask, and the human of ``other`` accept, having seen the whole id."""
+        own = one.client.get("/identity", IdentityView)
+        one.client.post("/peers/request", PeerView, {"url": other.url, "note": note})
+        asked = eventually(f"{other.name} sees the request", lambda: _pending(other, own.node))
+        if asked.note != note or asked.name != own.name:
+            raise Broken(f"{other.name} sees another request than {one.name} made")
+        other.client.post(path_of("peers", own.node, "accept"), PeerView, {"tier": "CORE"})
+        for node, name in ((one, other.name), (other, one.name)):
+            eventually(f"{node.name} is connected to {name}", partial(_is_linked, node, name))
+
+
+def _pending(node: NodeProcess, wanted: str) -> PeerView | None:
+    return next((peer for peer in node.client.get("/peers/pending", list[PeerView]) if peer.node == wanted), None)
+
+
+def _is_linked(node: NodeProcess, name: str) -> bool:
+    peers = node.client.get("/peers", list[PeerView])
+    return any(peer.name == name and peer.state == "connected" and peer.link == "link" for peer in peers)
+
+
+# --- the steps -----------------------------------------------------------------------------------
+
+
+def start(story: Story) -> str:
+    """Start all three at once."""
+    for node in story.nodes:
+        node.launch()
+    for node in story.nodes:
+        node.wait_ready()
+    return ", ".join(f"{node.name} at {node.url}" for node in story.nodes)
+
+
+def connect(story: Story) -> str:
+    """Ask, look, accept; twice."""
+    story.connect(story.amber, story.birch, "amber would like to work with you")
+    story.connect(story.cedar, story.birch, "so would cedar")
+    if any(peer.name == "cedar" for peer in story.amber.client.get("/peers", list[PeerView])):
+        raise Broken("amber and cedar were not to know each other")
+    return "amber asked birch, cedar asked birch, birch's human accepted both; amber and cedar never met"
+
+
+def participants(story: Story) -> str:
+    """People's keys are on their devices, sealed; the agents' are with their nodes."""
+    for node, name in ((story.amber, "scout"), (story.birch, "scribe"), (story.cedar, "pilot")):
+        node.client.post("/participants", ParticipantView, {"name": name})
+    for person in (story.ada, story.cleo):
+        person.enrol()
+    return "agents scout, scribe and pilot; humans ada and cleo, whose keys are sealed on their own devices"
+
+
+def share(story: Story) -> str:
+    """Make a room and let both in."""
+    room = story.birch.client.post("/rooms", RoomView, {"name": _ROOM})
+    story.room = room.room
+    for name in ("amber", "cedar"):
+        story.birch.client.post(path_of("rooms", room.room, "share"), RoomView, {"peer": name})
+    for node in (story.amber, story.cedar):
+        eventually(f"{node.name} is in the room", partial(_is_in, node, room.room))
+    return f"birch hosts {_ROOM!r} and shared it with amber and with cedar"
+
+
+def _is_in(node: NodeProcess, room: str) -> bool:
+    rooms = node.client.get("/rooms", list[RoomView])
+    own = node.client.get("/identity", IdentityView).node
+    return any(held.room == room and own in {member.node for member in held.members} for held in rooms)
+
+
+def talk(story: Story) -> str:
+    """Everybody speaks; everybody hears and verifies everybody."""
+    said = [
+        story.ada.say(story.room, "ada here, at amber: who is at the harbour?"),
+        story.cleo.say(story.room, "cleo, at cedar; we never met, birch carries this"),
+        *story.say(story.cedar, "pilot", "the tide turns at six"),
+        *story.say(story.amber, "scout", "noted: six"),
+        *story.say(story.birch, "scribe", "all of it is in the log"),
+    ]
+    story.all_hear([placed.id for placed in said], story.nodes)
+    cleo = story.heard(story.amber)[said[1].id]
+    if (cleo.author_name, cleo.author_kind) != ("cleo", "human"):
+        raise Broken(f"amber shows cleo as {cleo.author_name!r}, {cleo.author_kind}")
+    return f"{len(said)} messages of two humans and three agents, each verified at all three nodes"
+
+
+def back_up(story: Story) -> str:
+    """Copy amber's folder while it is stopped; then its people go on."""
+    story.amber.stop()
+    shutil.copytree(story.amber.home.path, story.backup)
+    story.amber.start()
+    said = [
+        story.ada.say(story.room, "the backup is made; this is not in it"),
+        *story.say(story.amber, "scout", "nor this"),
+    ]
+    story.all_hear([placed.id for placed in said], story.nodes)
+    return "amber was copied while stopped, came back, and said two things that the copy lacks"
+
+
+def kill(story: Story) -> str:
+    """Kill cedar in the middle of its work; nothing that it acknowledged is lost, nothing doubled."""
+    promised = story.say(story.cedar, "pilot", *(f"promise {number}" for number in range(50)))
+    story.cedar.kill()
+    meanwhile = story.say(story.birch, "scribe", *(f"without cedar {number}" for number in range(_WHILE_AWAY)))
+    meanwhile.append(story.ada.say(story.room, "cedar is gone; we go on"))
+    story.all_hear([placed.id for placed in meanwhile], (story.amber, story.birch))
+    story.cedar.start()
+    story.all_hear([placed.id for placed in (*promised, *meanwhile)], story.nodes)
+    return f"cedar was killed after 50 messages, missed {len(meanwhile)}, came back and lacks none"
+
+
+def restore(story: Story) -> str:
+    """Put the old copy over amber: it meets its own future at birch, fetches it, and opens an epoch."""
+    before = {message.id for message in story.heard(story.amber).values()}
+    story.amber.stop()
+    shutil.rmtree(story.amber.home.path)
+    shutil.copytree(story.backup, story.amber.home.path)
+    story.amber.start()
+    epoch = eventually("amber opens an epoch and writes again", lambda: _healed(story.amber))
+    said = story.ada.say(story.room, "back from last week's backup, with nothing lost")
+    story.all_hear([*before, said.id], story.nodes)
+    for node in story.nodes:
+        status = node.client.get("/status", StatusView)
+        if status.contested_chains:
+            raise Broken(f"{node.name} convicts somebody: {status.troubles}")
+    return f"amber noticed, fetched what it had lost, opened epoch {epoch}; nobody is convicted"
+
+
+def _healed(node: NodeProcess) -> int:
+    status = node.client.get("/status", StatusView)
+    return status.identity.epoch_number if status.authoring else 0
+
+
+def verify(story: Story) -> str:
+    """Every id, digest, signature and chain, from disk; and the same messages everywhere."""
+    counted = []
+    for node in story.nodes:
+        report = node.client.post("/verify", VerifyReport)
+        if not report.ok:
+            raise Broken(f"{node.name}: {report.problems}")
+        counted.append(f"{node.name} {report.events} events, {report.signatures} signatures")
+    heard = [story.heard(node).keys() for node in story.nodes]
+    if not heard[0] == heard[1] == heard[2]:
+        raise Broken(f"the nodes hold {[len(each) for each in heard]} messages")
+    return f"{'; '.join(counted)}; all three show the same {len(heard[0])} messages"
+
+
+STEPS: Mapping[str, Callable[[Story], str]] = {
+    "three nodes start": start,
+    "they connect": connect,
+    "people and agents join": participants,
+    "a shared room": share,
+    "they talk": talk,
+    "a backup": back_up,
+    "kill -9": kill,
+    "restore": restore,
+    "log verify": verify,
+}

@@ -1,0 +1,276 @@
+"""The authority verdict again, slowly: docs/protocol.md section 4 read aloud, a function of sets.
+
+Shares with ``foedus.log`` only the identity directory, the shapes of bodies and the parser. Nothing is kept between
+calls, nothing is updated: every verdict is looked up from all that is held.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from foedus.base.cbor import Malformed, NotCanonical, decode_as
+from foedus.base.ids import sha256
+from foedus.base.limits import MINUTE
+from foedus.crypto import ed25519
+from foedus.identity.did import did_of
+from foedus.identity.directory import IdentityDirectory
+from foedus.log.bodies import SHAPES
+from foedus.log.event import Parsed
+from foedus.log.participants import possession_bytes
+from foedus.log.streams import chain_id
+
+OK = ("accepted", "")
+BY_NODE = {  # kind → streams, where the node itself acts
+    "epoch.open": {"node", "participant", "members", "room", "pair"},
+    "checkpoint": {"node", "participant", "members", "room", "pair"},
+    "node.profile": {"node"},
+    "room.create": {"members"},
+    "member.add": {"members"},
+    "member.remove": {"members"},
+    "message.text": {"room"},
+    "room.leave": {"room"},
+    "agreement.sign": {"pair"},
+    "agreement.end": {"pair"},
+}
+BY_DEVICE = {"device.enrol": {"participant"}, "device.revoke": {"participant"}, "message.text": {"room"}}
+OTHER_BY_NODE = {"node", "members", "room", "pair"}
+OTHER_BY_DEVICE = {"participant", "room"}
+
+
+@dataclass
+class Oracle:
+    """``held``: the events that stand in their chains, with the bodies that came; ``forks``: chain → lowest fork."""
+
+    held: list[Parsed]
+    forks: dict[tuple[bytes, str], int]
+    identities: IdentityDirectory
+
+    def __post_init__(self):
+        self.by_id = {parsed.id: parsed for parsed in self.held}
+        self.at = {(p.event.epoch, p.event.stream, p.event.seq): p for p in self.held}
+        self._folds = {}
+
+    def node(self, parsed):
+        return self.identities.node_of(parsed.event.epoch)
+
+    def body(self, parsed):
+        shape = SHAPES.get(parsed.event.act.kind)
+        if parsed.envelope.body is None or shape is None:
+            return None
+        try:
+            return decode_as(parsed.envelope.body, shape)
+        except (Malformed, NotCanonical):
+            return None
+
+    def verdicts(self) -> dict[bytes, tuple[str, str]]:
+        return {parsed.id: self.verdict(parsed) for parsed in self.held}
+
+    def verdict(self, parsed: Parsed) -> tuple[str, str]:
+        kind, _, subject = parsed.event.stream.partition(":")
+        if kind == "participant":
+            return self.participant(self.node(parsed), subject)[0][parsed.id]
+        if kind == "members":
+            return self.room(subject)[0][parsed.id]
+        first = self.before_authority(parsed)
+        if first is not None:
+            return first
+        return OK if kind in {"node", "pair"} else self.in_room(parsed, subject)
+
+    # rules 1 to 4
+
+    def before_authority(self, parsed):
+        event, act = parsed.event, parsed.event.act
+        chain = (event.epoch, event.stream)
+        earlier = [self.at[*chain, seq].event.act for seq in range(1, event.seq)]
+        if act.device is not None and any((a.device, a.nonce) == (act.device, act.nonce) for a in earlier):
+            return ("rejected", "replayed_nonce")
+        honoured = self.honoured(*chain, event.seq)
+        if honoured is not None:
+            return honoured
+        if abs(act.at - event.hlc[0]) > 10 * MINUTE:
+            return ("rejected", "excessive_drift")
+        kind = event.stream.partition(":")[0]
+        table, others = (BY_NODE, OTHER_BY_NODE) if act.device is None else (BY_DEVICE, OTHER_BY_DEVICE)
+        allowed = table.get(act.kind, () if act.kind in SHAPES else others)
+        return None if kind in allowed else ("rejected", "not_permitted")
+
+    def honoured(self, epoch, stream, seq):
+        if self.identities.is_void(epoch):
+            return ("rejected", "superseded")
+        path = [record.id for record in self.identities.history(self.identities.node_of(epoch))]
+        if epoch not in path:
+            return ("pending", "contested")
+        later = path[path.index(epoch) + 1 :]
+        for successor in later:
+            opening = self.at.get((successor, stream, 1))
+            if opening is None or (self.honoured(successor, stream, 1) or OK)[0] == "rejected":
+                continue
+            prev = opening.event.prev
+            if prev is not None and prev not in self.by_id:
+                return ("pending", "opening")
+            place = self.by_id[prev].event if prev is not None else None
+            cut = place.seq if place is not None and place.epoch == epoch else 0
+            return None if seq <= cut else ("rejected", "superseded")
+        if any(self.identities.cause(successor) == "recovery" for successor in later):
+            return ("pending", "opening")
+        fork = self.forks.get((epoch, stream))
+        return ("rejected", "equivocation") if fork and seq >= fork else None
+
+    # rules 5 and 6, rooms
+
+    def in_room(self, parsed, subject):
+        event, act = parsed.event, parsed.event.act
+        if act.kind in {"epoch.open", "checkpoint"}:
+            return OK
+        node, chain = self.node(parsed), chain_id(event.epoch, event.stream)
+        if act.device is not None:
+            _, devices = self.participant(node, act.author)
+            enrolment, revoked = devices.get(act.device, (None, None))
+            if enrolment not in act.auth:
+                return self.unfounded(parsed, "unknown_device")
+            if revoked is not None and event.seq > revoked.get(chain, 0):
+                return ("rejected", "unknown_device")
+        verdicts, withdrawn = self.room(subject)
+        for cited in act.auth:
+            add = self.by_id.get(cited)
+            if add is None or cited not in withdrawn or verdicts.get(cited) != OK:
+                continue
+            body = self.body(add)
+            covers = body.node == node and (act.device is None or body.participant in {None, act.author})
+            after_heads = event.seq > {cut.chain: cut.seq for cut in body.heads}.get(chain, 0)
+            cuts = withdrawn[cited]
+            if covers and after_heads and (cuts is None or event.seq <= cuts.get(chain, 0)):
+                return OK
+        return self.unfounded(parsed, "not_permitted")
+
+    def unfounded(self, parsed, reason):
+        act, node = parsed.event.act, self.node(parsed)
+        for cited in act.auth:
+            held = self.by_id.get(cited)
+            if held is None or not held.event.stream.startswith(("participant:", "members:")):
+                return ("pending", "auth")
+            kind, stream = held.event.act.kind, held.event.stream
+            enrols = kind == "device.enrol" and stream == f"participant:{act.author}" and self.node(held) == node
+            adds = kind == "member.add" and stream == parsed.event.stream.replace("room:", "members:")
+            if (enrols or adds) and self.verdict(held)[0] == "pending":
+                return ("pending", "auth")
+        return ("rejected", reason)
+
+    # rules 5 and 6, participants
+
+    def participant(self, node, did):
+        """Return verdicts by id, and device → (enrolment, cuts of its revocation or None)."""
+        if (node, did) not in self._folds:
+            self._folds[node, did] = self._participant(node, did)
+        return self._folds[node, did]
+
+    def _participant(self, node, did):
+        verdicts, devices, first = {}, {}, None
+        for parsed in self.in_order(node, f"participant:{did}"):
+            found = self.before_authority(parsed)
+            if found is None and parsed.envelope.body is None:
+                found = ("pending", "body")
+            if found is None and parsed.event.act.device is None:
+                found = OK
+            if found is None:
+                found = self._on_device(parsed, node, did, devices, first)
+                first = first or (self.body(parsed) if found == OK else None)
+            verdicts[parsed.id] = found
+        return verdicts, devices
+
+    def _on_device(self, parsed, node, did, devices, first):
+        act, body = parsed.event.act, self.body(parsed)
+        if act.author != did:
+            return ("rejected", "not_permitted")
+        if act.kind == "device.enrol" and body is not None and not devices:
+            own = body.device == act.device and did_of(body.device) == did and body.possession is None
+            ours = (body.node, body.did) == (node, did) and (body.custody, body.kind) != ("node", "human")
+            if not own or not ours:
+                return ("rejected", "unknown_device")
+            devices[body.device] = (parsed.id, None)
+            return OK
+        enrolment, revoked = devices.get(act.device, (None, {}))
+        if revoked is not None or enrolment not in act.auth:
+            return ("rejected", "unknown_device")
+        if act.kind in SHAPES and body is None:
+            return ("rejected", "malformed_event")
+        if act.kind == "device.enrol":
+            ours = (body.node, body.did) == (node, did) and not (
+                body.custody == "node" and "human" in {body.kind, first.kind}
+            )
+            if not ours or body.device in devices or body.possession is None:
+                return ("rejected", "not_permitted")
+            if not ed25519.verify(body.device, possession_bytes(did, body.device, node), body.possession):
+                return ("rejected", "invalid_signature")
+            devices[body.device] = (parsed.id, None)
+        if act.kind == "device.revoke":
+            enrolment, revoked = devices.get(body.device, (None, {}))
+            if revoked is not None:
+                return ("rejected", "unknown_device")
+            devices[body.device] = (enrolment, {cut.chain: cut.seq for cut in body.cuts})
+        return OK
+
+    # rules 5 and 6, memberships
+
+    def room(self, subject):
+        """Return verdicts by id, and accepted ``member.add`` → the cuts that withdraw it, or None."""
+        if subject not in self._folds:
+            self._folds[subject] = self._room(subject)
+        return self._folds[subject]
+
+    def _room(self, subject):
+        stream = f"members:{subject}"
+        events = [parsed for parsed in self.held if parsed.event.stream == stream]
+        host = next((self.node(parsed) for parsed in events if self.creates(parsed, subject)), None)
+        verdicts, withdrawn, is_created = {}, {}, False
+        for parsed in self.in_order(host, stream) if host else []:
+            found = self.before_authority(parsed)
+            if found is None and parsed.envelope.body is None:
+                found = ("pending", "body")
+            if found is None:
+                found = self._on_members(parsed, subject, withdrawn, is_created)
+                is_created = is_created or (found == OK)
+            verdicts[parsed.id] = found
+        for parsed in events:
+            if self.node(parsed) != host:
+                waits = host is None and parsed.envelope.body is None
+                found = ("pending", "body") if waits else ("rejected", "not_permitted")
+                verdicts[parsed.id] = self.before_authority(parsed) or found
+        return verdicts, withdrawn
+
+    def creates(self, parsed, subject):
+        body = self.body(parsed) if parsed.event.act.kind == "room.create" else None
+        return body is not None and sha256(parsed.envelope.body).hex() == subject and body.host == self.node(parsed)
+
+    def _on_members(self, parsed, subject, withdrawn, is_created):
+        kind, body = parsed.event.act.kind, self.body(parsed)
+        if kind == "room.create" and body is not None:
+            fits = not is_created and self.creates(parsed, subject)
+            return OK if fits else ("rejected", "not_permitted")
+        if not is_created:
+            return ("rejected", "not_permitted")
+        if kind in {"room.create", "member.add", "member.remove"} and body is None:
+            return ("rejected", "malformed_event")
+        if kind == "member.add":
+            withdrawn[parsed.id] = None
+        if kind == "member.remove":
+            for added, cuts in withdrawn.items():
+                other = self.body(self.by_id[added])
+                same = other.node == body.node and body.participant in {None, other.participant}
+                if cuts is None and same:
+                    withdrawn[added] = {cut.chain: cut.seq for cut in body.cuts}
+        return OK
+
+    def in_order(self, node, stream):
+        path = [record.id for record in self.identities.history(node)]
+
+        def place(parsed):
+            epoch = parsed.event.epoch
+            return (path.index(epoch) if epoch in path else len(path), epoch, parsed.event.seq)
+
+        return sorted((p for p in self.held if p.event.stream == stream and self.node(p) == node), key=place)
+
+    @cached_property
+    def summary(self):
+        return self.verdicts()
