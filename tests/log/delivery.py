@@ -99,6 +99,9 @@ class Receiver:
     def held(self) -> list[Parsed]:
         return [parse_event(row.envelope) for row in self.log.since(0, 1 << 30)]
 
+    def known(self) -> set[bytes]:
+        return set(self.log._rows)
+
     def forks(self):
         return {(proof.epoch, proof.stream): proof.seq for proof in self.log.proofs()}
 

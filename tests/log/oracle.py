@@ -7,7 +7,6 @@ calls, nothing is updated: every verdict is looked up from all that is held.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 from foedus.base.cbor import Malformed, NotCanonical, decode_as
 from foedus.base.ids import sha256
@@ -45,6 +44,7 @@ class Oracle:
     held: list[Parsed]
     forks: dict[tuple[bytes, str], int]
     identities: IdentityDirectory
+    known: set[bytes]  # also those that were set aside
 
     def __post_init__(self):
         self.by_id = {parsed.id: parsed for parsed in self.held}
@@ -148,8 +148,10 @@ class Oracle:
         act, node = parsed.event.act, self.node(parsed)
         for cited in act.auth:
             held = self.by_id.get(cited)
-            if held is None or not held.event.stream.startswith(("participant:", "members:")):
+            if held is None and cited not in self.known:
                 return ("pending", "auth")
+            if held is None:
+                continue
             kind, stream = held.event.act.kind, held.event.stream
             enrols = kind == "device.enrol" and stream == f"participant:{act.author}" and self.node(held) == node
             adds = kind == "member.add" and stream == parsed.event.stream.replace("room:", "members:")
@@ -270,7 +272,3 @@ class Oracle:
             return (path.index(epoch) if epoch in path else len(path), epoch, parsed.event.seq)
 
         return sorted((p for p in self.held if p.event.stream == stream and self.node(p) == node), key=place)
-
-    @cached_property
-    def summary(self):
-        return self.verdicts()

@@ -49,7 +49,7 @@ EXAMPLES = [
     (frames.Missing((ID,)), ["missing", [ID]]),
     (frames.Proof(b"one", b"other"), ["proof", b"one", b"other"]),
     (frames.Ping(1), ["ping", 1]),
-    (frames.Pong(1), ["pong", 1]),
+    (frames.Pong(1, 1_700_000_000_000_000), ["pong", 1, 1_700_000_000_000_000]),
     (frames.Bye("rekey"), ["bye", "rekey"]),
 ]
 

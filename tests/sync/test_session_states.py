@@ -248,7 +248,7 @@ def test_a_peer_that_floods_requests_is_closed_and_an_honest_one_is_not():
 def test_a_ping_is_answered_in_every_state():
     for ours in VOICES:
         session = session_in(ours, Voice.SILENT)
-        assert sent(session.handle(encode_frame(frames.Ping(7)), NOW)) == [frames.Pong(7)]
+        assert sent(session.handle(encode_frame(frames.Ping(7)), NOW)) == [frames.Pong(7, NOW)]
 
 
 def test_we_ping_each_interval_of_our_silence():
@@ -261,7 +261,7 @@ def test_we_ping_each_interval_of_our_silence():
     for _ in range(4):
         now = session.next_deadline()
         pings += sum(isinstance(frame, frames.Ping) for frame in sent(session.on_deadline(now)))
-        session.handle(encode_frame(frames.Pong(1)), now)
+        session.handle(encode_frame(frames.Pong(1, 1_700_000_000_000_000)), now)
     assert pings == 4
     assert now == NOW + 5 * KEEPALIVE_INTERVAL
 
@@ -272,12 +272,12 @@ def test_we_do_not_ping_while_we_talk():
         session.send_control(FRAMES["tier"])
         now = session.next_deadline()
         assert session.on_deadline(now) == []
-        session.handle(encode_frame(frames.Pong(1)), now)
+        session.handle(encode_frame(frames.Pong(1, 1_700_000_000_000_000)), now)
 
 
 def test_silence_of_theirs_closes():
     session = session_in(Voice.READY, Voice.READY)
-    session.handle(encode_frame(frames.Pong(1)), NOW + SECOND)
+    session.handle(encode_frame(frames.Pong(1, 1_700_000_000_000_000)), NOW + SECOND)
     deadlines = []
     while not session.is_closed:
         deadlines.append(session.next_deadline())
@@ -296,7 +296,7 @@ def test_a_peer_that_only_pings_and_never_greets_is_closed():
 def test_keys_live_a_day():
     session = session_in(Voice.READY, Voice.READY)
     for now in range(NOW, NOW + REHANDSHAKE_INTERVAL + 1, KEEPALIVE_INTERVAL):
-        session.handle(encode_frame(frames.Pong(1)), now)
+        session.handle(encode_frame(frames.Pong(1, 1_700_000_000_000_000)), now)
         effects = session.on_deadline(now)
     assert closed_with(effects) == "rekey"
     assert sent(effects) == [frames.Bye("rekey")]
@@ -305,8 +305,8 @@ def test_keys_live_a_day():
 def test_keys_end_before_their_nonces():
     session = session_in(Voice.READY, Voice.READY)
     session._times.frames_received = FRAMES_BEFORE_REKEY - 2
-    assert not session.handle(encode_frame(frames.Pong(1)), NOW)
-    assert closed_with(session.handle(encode_frame(frames.Pong(1)), NOW)) == "rekey"
+    assert not session.handle(encode_frame(frames.Pong(1, 1_700_000_000_000_000)), NOW)
+    assert closed_with(session.handle(encode_frame(frames.Pong(1, 1_700_000_000_000_000)), NOW)) == "rekey"
 
 
 def test_a_refused_call_leaves_the_session_as_it_was():

@@ -11,6 +11,7 @@ from foedus.sync.backoff import Backoff
 from foedus.sync.diagram import render
 from foedus.sync.duplicates import DialledBy, Stays, keep
 from foedus.sync.frames import TYPES
+from foedus.sync.keepalive import PeerClock
 from foedus.sync.pace import TokenBucket
 from foedus.sync.strangers import LOOPBACK, UNKNOWN, Refusal, StrangerGate, Ticket, network_of
 from foedus.sync.transitions import BY_SESSION, SELDOM, SYNC, VOICE
@@ -139,3 +140,13 @@ def test_a_bucket_never_gives_more_than_its_rate(steps):
         now, forward = now + step, forward + max(0, step)
         taken += count if bucket.take(now, count) else 0
     assert taken * SECOND <= 9 * SECOND + 5 * forward
+
+
+def test_the_peers_clock_is_taken_at_the_middle_of_the_round_trip():
+    clock = PeerClock()
+    assert clock.offset_us is None
+    number = clock.asked(1_000)
+    clock.answered(number + 1, 9_999, 1_100)
+    assert clock.offset_us is None
+    clock.answered(number, 6_050, 1_100)
+    assert clock.offset_us == 5_000

@@ -109,9 +109,9 @@ class Admission:
         self.log = log
         self.identities = identities
         self.chains = Chains()
-        self.authority = Authority(identities, self.chains)
-        self.withhold: Withhold = lambda _parsed, _node: ""
         self._staged = Staged(log)
+        self.authority = Authority(identities, self.chains, self._staged.unheld)
+        self.withhold: Withhold = lambda _parsed, _node: ""
         self._branches = Branches()
 
     # --- loading -----------------------------------------------------------------------------
@@ -300,6 +300,8 @@ class Admission:
             self.withhold(parsed, chain.node),
         )
         self._staged.add(entry)
+        if not chain.is_folded:
+            verdicts += self._verdicts([], self.authority.arrived(parsed.id))
         if self.authority.cuts.is_awaited(parsed.id):
             self.authority.cuts.place(parsed.id, (event.epoch, event.seq))
             verdicts += self._refresh(chain)

@@ -8,7 +8,7 @@ docs/protocol.md agrees.
 
 The rules stand there in section 4. Where its words leave room, this is what holds here:
 
-- An id in ``auth`` that is no held event of a ``participant:`` or ``members:`` stream is missing, whatever else it is.
+- An event that a choice of branch set aside is held: who cites it need not wait for it.
 - An act is pending while it cites a pending enrolment of its author at its node, or a pending membership in its room.
 - A membership that is withdrawn already keeps its first cuts.
 - What the table of kinds does not let the node, or a device, write is ``not_permitted``, before anything is cited.
@@ -16,7 +16,7 @@ The rules stand there in section 4. Where its words leave room, this is what hol
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple, TypeAlias
 
 from foedus.base.limits import ACT_DRIFT_MAX
@@ -45,6 +45,10 @@ _Permit: TypeAlias = tuple[Chain, str | bytes, bytes | None, tuple[bytes, ...]]
 """(chain, author, device, auth) → the seq from which on no cut bounds it."""
 
 
+Unheld: TypeAlias = Callable[[list[bytes]], list[bytes]]
+"""Which of these ids are of no event that is held, be it aside."""
+
+
 class Recheck(NamedTuple):
     """The events of a chain from ``from_seq`` on, up to ``to_seq`` (None: all), are to be judged anew."""
 
@@ -57,7 +61,8 @@ class Recheck(NamedTuple):
 class Authority:
     """Who may do what, from all held control events. Mutated only by admission, in its order."""
 
-    def __init__(self, identities: IdentityDirectory, chains: Chains) -> None:
+    def __init__(self, identities: IdentityDirectory, chains: Chains, unheld: Unheld) -> None:
+        self._unheld = unheld
         self.identities = identities
         self.chains = chains
         self.controls = ControlEvents()
@@ -128,20 +133,31 @@ class Authority:
 
     def _undecided(self, act: Act, chain: Chain) -> Iterator[tuple[bytes, ControlEvent | None]]:
         """Yield what is cited and not held, or pending and of a kind that could carry the act."""
+        yield from ((cited, None) for cited in self._missing(act))
         for cited in act.auth:
             held = self.controls.get(cited)
-            if held is None or (held.verdict is Verdict.PENDING and _may_carry(held, act, chain)):
+            if held is not None and held.verdict is Verdict.PENDING and _may_carry(held, act, chain):
                 yield cited, held
+
+    def _missing(self, act: Act) -> list[bytes]:
+        unknown = [cited for cited in act.auth if self.controls.get(cited) is None]
+        return self._unheld(unknown) if unknown else []
 
     def missing_for(self, event: Event) -> list[bytes]:
         """Return the cited ids that are not held: what to ask for."""
-        return [cited for cited in event.act.auth if self.controls.get(cited) is None]
+        return self._missing(event.act)
 
     def await_cited(self, event: Event, chain: Chain, seq: int) -> None:
         """Index an event that is pending for want of ``auth``, so that what it cites judges it anew."""
         for cited, held in self._undecided(event.act, chain):
             if held is None or held.reason in _ONE_BY_ONE:
                 self.waiting.add(cited, Place(chain.epoch, chain.stream, seq))
+
+    def arrived(self, event_id: bytes) -> list[Recheck]:
+        """Return what waited for an event that no fold judges, and that is held now."""
+        spans = _Spans()
+        spans.add_places(self.waiting.release(event_id))
+        return spans.rechecks()
 
     # --- learning ----------------------------------------------------------------------------
 

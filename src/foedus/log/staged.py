@@ -81,6 +81,12 @@ class Staged:
         row = self._log.by_ids([event_id]).get(event_id)
         return None if row is None else self._current(row)
 
+    def unheld(self, ids: list[bytes]) -> list[bytes]:
+        """Return those of ``ids`` that are of no held event."""
+        unstaged = [event_id for event_id in ids if event_id not in self._entries]
+        durable = self._log.by_ids(unstaged) if unstaged else {}
+        return [event_id for event_id in unstaged if event_id not in durable]
+
     def _current(self, row: Row) -> Row:
         judged = self._judged.get(row.id)
         return row if judged is None else row._replace(verdict=judged[1], reason=judged[2])

@@ -31,6 +31,7 @@ from foedus.node.peers import Peers
 from foedus.node.publisher import Published, Publisher
 from foedus.node.records import RecordBook
 from foedus.node.store import Store, wall_clock
+from foedus.node.visible import VisibleLog
 from foedus.trust.peer import Peer, State
 
 log = logging.getLogger("foedus.node")
@@ -61,6 +62,7 @@ class Node:
         self.links = Links(self.store, self.ingest, self.records, self.dialler.connect)
         self.peers = Peers(self.store, self.links)
         self.audience = Audience(self.store, self.peers.book)
+        self.visible = VisibleLog(self.store, self.audience, self.peers.book)
         self.outbox = Outbox(self.store, self.publisher, self.audience, self.links.open)
         self.epochs = Epochs(self.store, self.author)
         self.agents = Agents(self.store, self.author)

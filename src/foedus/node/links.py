@@ -259,7 +259,7 @@ class Links:
             self._running.add(task)
         try:
             welcome = await self._welcome(link)
-            if welcome is None or not self._register(link):
+            if welcome is None or not (isinstance(welcome, Refused) or self._register(link)):
                 link.closing = link.closing or Close("not_welcome", "")
                 await link.stop()
                 return

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from foedus.base.cbor import Malformed
 from foedus.base.errors import FoedusError, UsageError
 from foedus.base.ids import parse_id
 from foedus.base.limits import HTTP_PAGE_MAX, NOTE_MAX
@@ -356,7 +357,7 @@ class Service:
     def events(self, *, after: str = "", limit: int = 100, stream: str = "") -> EventsPage:
         """Return a page of events in admission order."""
         if stream:
-            streams.parse(stream)
+            _check_stream(stream)
         start = self._local(after) if after else 0
         rows = self._node.log.since(start, max(1, min(limit, HTTP_PAGE_MAX)), stream)
         end = rows[-1].local if rows else start
@@ -365,7 +366,7 @@ class Service:
     async def follow(self, *, after: str | None = None, stream: str = "") -> AsyncIterator[EventView]:
         """Yield events as they become durable, after a cursor, without a gap."""
         if stream:
-            streams.parse(stream)
+            _check_stream(stream)
         reached = self._node.log.last_local if after is None else self._local(after) if after else 0
         async for row in self._rows(reached, stream):
             yield self._views.event(row)
@@ -404,6 +405,14 @@ class Service:
     def metrics(self) -> bytes:
         """Return the counters in Prometheus' text format."""
         return render(self._node)
+
+
+def _check_stream(name: str) -> None:
+    """Raise UsageError where a person or program asks for what cannot be a stream."""
+    try:
+        streams.parse(name)
+    except Malformed as error:
+        raise UsageError(str(error), code="bad_stream", remedy="see the streams in `foedus log list`") from None
 
 
 def rotation_view(record: SignedRecord) -> RotationView:

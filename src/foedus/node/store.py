@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from types import MappingProxyType
-from typing import Protocol
+from typing import Any, Protocol
 
 from foedus.adapters.key_files import NodeKeys
 from foedus.adapters.log_errors import DamagedDatabase
@@ -34,8 +33,8 @@ def wall_clock() -> Instant:
 class Writer(Protocol):
     """What makes commits durable, in the order of the calls."""
 
-    def submit(self, commit: Commit) -> Future[Committed]:
-        """Queue a commit; the result comes when it is durable, Unavailable when it is not."""
+    def commit(self, commit: Commit) -> Coroutine[Any, Any, Committed]:
+        """Queue a commit, first come, first queued; return when it is durable, raise Unavailable when it is not."""
         ...
 
 
@@ -138,7 +137,7 @@ class Store:
             if not visible.done():
                 visible.set_result(rows)
 
-        asyncio.wrap_future(self._writer.submit(commit)).add_done_callback(durable)
+        asyncio.ensure_future(self._writer.commit(commit)).add_done_callback(durable)
         return visible
 
     async def commit(self, commit: Commit) -> list[Row]:

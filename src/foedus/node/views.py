@@ -87,7 +87,7 @@ class Views:
             sent=link.sent if link else 0,
             received=link.received if link else 0,
             refused=dict(link.refused) if link else {},
-            clock_offset_us=None,
+            clock_offset_us=link.session.clock_offset_us if link else None,
             epoch=newest.id.hex() if newest else "",
             epoch_number=newest.record.n if newest else 0,
             held_epoch=held.id.hex() if held else None,

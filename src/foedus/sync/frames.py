@@ -210,9 +210,10 @@ class Ping(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag
 
 
 class Pong(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="pong"):
-    """Answers a ping."""
+    """Answers a ping; ``clock`` is its sender's wall clock, so that each side can tell how far the clocks differ."""
 
     number: Seq
+    clock: Annotated[int, Meta(ge=0, lt=1 << 62)]
 
 
 class Bye(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="bye"):

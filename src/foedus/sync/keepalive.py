@@ -61,3 +61,23 @@ class KeepAlive:
         silent = self.frames_sent == self._sent_before
         self._sent_before = self.frames_sent + silent  # the ping that follows is no sign of life next time
         return silent
+
+
+class PeerClock:
+    """How far the peer's wall clock is from ours, by pings: taken at the middle of the round trip (RFC 5905, 8)."""
+
+    def __init__(self) -> None:
+        self.offset_us: int | None = None
+        self._number = 0
+        self._asked_at: Instant = 0
+
+    def asked(self, now: Instant) -> int:
+        """Return the number of the ping that is sent now."""
+        self._number += 1
+        self._asked_at = now
+        return self._number
+
+    def answered(self, number: int, clock: Instant, now: Instant) -> None:
+        """Take a pong; one that answers no open ping says nothing."""
+        if number == self._number:
+            self.offset_us = clock - (self._asked_at + now) // 2

@@ -37,7 +37,7 @@ from foedus.sync.frames import (
     encode_frame,
     frame_type,
 )
-from foedus.sync.keepalive import KeepAlive
+from foedus.sync.keepalive import KeepAlive, PeerClock
 from foedus.sync.pace import PeerPace
 from foedus.sync.transitions import BY_SESSION, SYNC, VOICE, Unexpected, Voice
 
@@ -60,6 +60,7 @@ class Session:
         self._receiving = ReceiveCredit()
         self._pace = PeerPace()
         self._times = KeepAlive(now)
+        self._clock = PeerClock()
 
     @property
     def is_open(self) -> bool:
@@ -80,6 +81,11 @@ class Session:
     def answers_dropped(self) -> int:
         """Wanted events that were not sent because too many waited already."""
         return self._exchange.sender.answers_dropped
+
+    @property
+    def clock_offset_us(self) -> int | None:
+        """How far the peer's wall clock is ahead of ours, µs; None before the first answered ping."""
+        return self._clock.offset_us
 
     def claims(self) -> list[ChainPosition]:
         """Return the positions that the peer named last: what it says it holds, unproved."""
@@ -218,7 +224,7 @@ class Session:
         end = self._times.must_close(now, greeted=self._greeted)
         if end is not None:
             return self.close(*end)
-        return [self._say(Ping(self._times.frames_sent))] if self._times.wants_ping(now) else []
+        return [self._say(Ping(self._clock.asked(now)))] if self._times.wants_ping(now) else []
 
     # --- inside ---------------------------------------------------------------------------------
 
@@ -239,20 +245,23 @@ class Session:
             raise Unexpected(f"{name} before the responder has spoken")
         self._pace.check(name, frame, now)
         self.theirs = following
-        return self._react(frame)
+        return self._react(frame, now)
 
-    def _react(self, frame: Frame) -> list[SessionEffect]:
+    def _react(self, frame: Frame, now: Instant) -> list[SessionEffect]:
         match frame:
             case Events() | Ack() | Cursors():
                 return self._react_to_chains(frame)
             case Ping(number=number):
-                return [self._say(Pong(number))]
+                return [self._say(Pong(number, now))]
+            case Pong(number=number, clock=clock):
+                self._clock.answered(number, clock, now)
+                return []
             case Ready() | Pending():
                 return [Control(frame), *self._greet(), *self._opened()]
             case Refused() | Ended() | Bye():
                 return self._ended_by(frame)
             case _:
-                return [] if isinstance(frame, Pong) else [Control(frame)]
+                return [Control(frame)]
 
     def _react_to_chains(self, frame: Events | Ack | Cursors) -> list[SessionEffect]:
         match frame:

@@ -1,0 +1,58 @@
+"""Nonces of signed HTTP requests, remembered over restarts: a request serves once."""
+
+from __future__ import annotations
+
+from foedus.base.clock import Instant
+from foedus.base.errors import Unavailable
+from foedus.base.limits import HTTP_NONCE_KEPT
+from foedus.log.port import Value
+from foedus.node.store import Store
+from foedus.sync.http_signature import NONCES_MAX, BadHttpSignature, VerifiedRequest
+
+SPACE = "http_nonces"
+_INSTANT_BYTES = 8
+_FORGOTTEN_AT_ONCE = 256
+"""Deleted with one new nonce: faster than they come, and a commit stays small."""
+
+
+class TooManyRequests(Unavailable):
+    """More signed requests in two minutes than nonces are remembered."""
+
+    code = "too_many_requests"
+    http_status = 429
+    remedy = "ask less often"
+
+
+class NonceBook:
+    """What ``sync.http_signature.NonceWindow`` says, durable. Key: epoch ‖ nonce; value: when it came, µs."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        stored = {key: int.from_bytes(value, "big") for key, value in store.log.values(SPACE).items()}
+        self._seen: dict[bytes, Instant] = dict(sorted(stored.items(), key=lambda item: item[1]))
+
+    async def spend(self, verified: VerifiedRequest) -> None:
+        """Remember the nonce of a verified request, durably, before anything is done for it.
+
+        Raises BadHttpSignature where it is known, TooManyRequests or Unavailable.
+        """
+        now = self._store.now()
+        key = verified.epoch + verified.nonce
+        if key in self._seen:
+            raise BadHttpSignature("the request came before", code="replayed_nonce", remedy="sign each request anew")
+        if len(self._seen) >= NONCES_MAX:
+            raise TooManyRequests(f"over {NONCES_MAX} signed requests in two minutes")
+        self._seen[key] = now
+        forgotten = [Value(SPACE, old, None) for old in self._forget(now)]
+        await self._store.put(Value(SPACE, key, now.to_bytes(_INSTANT_BYTES, "big")), *forgotten)
+
+    def _forget(self, now: Instant) -> list[bytes]:
+        """Take out what is old, oldest first. After a clock that stepped back some are kept longer, none shorter."""
+        old: list[bytes] = []
+        for key, at in self._seen.items():
+            if now - at <= HTTP_NONCE_KEPT or len(old) == _FORGOTTEN_AT_ONCE:
+                break
+            old.append(key)
+        for key in old:
+            del self._seen[key]
+        return old
