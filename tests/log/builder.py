@@ -222,7 +222,7 @@ class Participant:
         self._enrol(device, possession, signer, auth=(signer.enrolment,), **write)
         return device
 
-    def body(self, device: Device, possession: bytes | None, **fields: object) -> dict:
+    def body(self, device: Device, possession: bytes | None) -> dict:
         return {
             "did": self.did,
             "node": self.node.id,
@@ -232,10 +232,10 @@ class Participant:
             "device": device.public,
             "possession": possession,
             "recovery": None,
-        } | fields
+        }
 
     def _enrol(self, device: Device, possession: bytes | None, signer: Device, **write: object) -> Parsed:
-        body = self.body(device, possession, **write.pop("fields", {}))
+        body = self.body(device, possession) | write.pop("fields", {})
         parsed = self.node.write(self.stream, "device.enrol", body, device=signer, **write)
         device.enrolment = parsed.id
         return parsed

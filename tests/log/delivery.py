@@ -112,7 +112,11 @@ class Receiver:
         """Return rooms and participants as plain values."""
         authority = self.admission.authority
         rooms = {
-            room.id: (room.host, room.name, {m.id: (m.node, m.participant, m.heads, m.cuts) for m in room.memberships.values()})
+            room.id: (
+                room.host,
+                room.name,
+                {m.id: (m.node, m.participant, m.heads, m.cuts) for m in room.memberships.values()},
+            )
             for room in authority.rooms.values()
             if room.host
         }

@@ -228,6 +228,8 @@ class Oracle:
         verdicts, withdrawn, is_created = {}, {}, False
         for parsed in self.in_order(host, stream) if host else []:
             found = self.before_authority(parsed)
+            if found is None and not is_created and parsed.event.act.kind != "room.create":
+                found = ("rejected", "not_permitted")
             if found is None and parsed.envelope.body is None:
                 found = ("pending", "body")
             if found is None:
@@ -236,7 +238,7 @@ class Oracle:
             verdicts[parsed.id] = found
         for parsed in events:
             if self.node(parsed) != host:
-                waits = host is None and parsed.envelope.body is None
+                waits = host is None and parsed.envelope.body is None and parsed.event.act.kind == "room.create"
                 found = ("pending", "body") if waits else ("rejected", "not_permitted")
                 verdicts[parsed.id] = self.before_authority(parsed) or found
         return verdicts, withdrawn
@@ -250,8 +252,6 @@ class Oracle:
         if kind == "room.create" and body is not None:
             fits = not is_created and self.creates(parsed, subject)
             return OK if fits else ("rejected", "not_permitted")
-        if not is_created:
-            return ("rejected", "not_permitted")
         if kind in {"room.create", "member.add", "member.remove"} and body is None:
             return ("rejected", "malformed_event")
         if kind == "member.add":

@@ -49,7 +49,10 @@ class Story:
         self.nodes = [self.world.node(name) for name in ("host", "anna", "bert")]
         self.people = [self.nodes[i].participant(f"p{i}") for i in (1, 2)]
         self.room = self.nodes[0].room()
-        self.adds = [(self.room.add(self.nodes[1]), self.nodes[1]), (self.room.add(self.nodes[2], self.people[1]), self.nodes[2])]
+        self.adds = [
+            (self.room.add(self.nodes[1]), self.nodes[1]),
+            (self.room.add(self.nodes[2], self.people[1]), self.nodes[2]),
+        ]
         self.past: dict = {}
         self.genuine: set = set()
 
@@ -202,7 +205,9 @@ class Story:
     def unknown(self):
         device = self.device()
         stream = self.pick([self.room.stream, device.participant.stream])
-        device.participant.node.write(stream, "x.unknown", {"x": 1}, device=device, auth=(device.enrolment, self.adds[0][0].id))
+        device.participant.node.write(
+            stream, "x.unknown", {"x": 1}, device=device, auth=(device.enrolment, self.adds[0][0].id)
+        )
 
 
 setattr(Story, "continue", Story.continues)

@@ -8,10 +8,8 @@ from foedus.adapters.home_lock import HomeLock, HomeLocked
 from foedus.adapters.key_files import NODE_KEYS, DamagedKeyFile, read_node_keys
 from foedus.base.errors import FoedusError, NotFound, UsageError
 from foedus.node import offline
-from foedus.node.api import Said
-from foedus.node.composition import Node
 from foedus.node.home import Home, create_home
-from foedus.node.service import Service
+from tests.node.homes import run, spoken
 
 FOREIGN_WORDS = " ".join(["abandon"] * 23 + ["art"])
 
@@ -26,24 +24,6 @@ def made(tmp_path):
 @pytest.fixture
 def home(made):
     return made[0]
-
-
-async def spoken(home, *texts):
-    """Let an agent of the node say something; return the room's stream."""
-    node = Node(home)
-    await node.start(network=False)
-    service = Service(node)
-    await service.participant_add_custodial("scout")
-    room = (await service.room_create("harbour")).room
-    await service.say_batch(room, [Said(text=text, as_="scout") for text in texts])
-    await node.close()
-    return f"room:{room}"
-
-
-def run(coroutine):
-    import asyncio  # noqa: PLC0415  # offline runs a loop of its own, so these tests are not async
-
-    return asyncio.run(coroutine)
 
 
 def test_who_the_node_is(made):

@@ -131,7 +131,7 @@ class DeviceFolder:
             raise NotFound(
                 f"there is no key {name_or_did[:NAME_MAX]!r} in {self.path}",
                 code="device_not_found",
-                remedy="see `foedus device list` for the keys that are there",
+                remedy="see `foedus key list` for the keys that are there",
             )
         if len(found) > 1:
             names = ", ".join(sorted(entry.name for entry, _ in found))

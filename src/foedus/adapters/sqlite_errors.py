@@ -52,3 +52,13 @@ def translated(path: str) -> Iterator[None]:
         yield
     except apsw.Error as error:
         raise translate(error, path) from error
+
+
+@contextmanager
+def read_from(path: str) -> Iterator[None]:
+    """As ``translated``, for reading: SQLite keeps types loosely, so a damaged page may hold values of any."""
+    try:
+        with translated(path):
+            yield
+    except (UnicodeDecodeError, LookupError, TypeError) as error:
+        raise DamagedDatabase(f"{path}: a row does not fit its table: {error}") from error

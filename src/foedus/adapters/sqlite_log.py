@@ -16,7 +16,7 @@ from foedus.adapters.log_errors import DiskFailed, DiskFull, LogClosed
 from foedus.adapters.sqlite_bulk import fetch
 from foedus.adapters.sqlite_check import faults
 from foedus.adapters.sqlite_checkpoint import Checkpointer, passive
-from foedus.adapters.sqlite_errors import translate, translated
+from foedus.adapters.sqlite_errors import read_from, translate, translated
 from foedus.adapters.sqlite_read import LogReader
 from foedus.adapters.sqlite_schema import open_writer
 from foedus.adapters.sqlite_write import CommitWriter
@@ -38,7 +38,7 @@ class SqliteLog:
         self._closed = False
         self._failure = ""
         self._wal_pages = 0
-        with translated(str(path)):
+        with read_from(str(path)):
             self._connection = open_writer(path)
             self._connection.set_wal_hook(self._on_wal)
             self._store_id = bytes(self._meta("store_id"))

@@ -14,7 +14,7 @@ import apsw
 
 from foedus.adapters.log_errors import LogClosed
 from foedus.adapters.sqlite_bulk import KEY_SIZES, SqlValue, fetch, key_pages
-from foedus.adapters.sqlite_errors import translated
+from foedus.adapters.sqlite_errors import read_from
 from foedus.adapters.sqlite_schema import open_reader
 from foedus.base.clock import Hlc
 from foedus.log.event import Envelope
@@ -48,7 +48,7 @@ class ReadPool:
     @contextmanager
     def connection(self) -> Iterator[apsw.Connection]:
         """Lend a connection; errors of SQLite leave as ours. Raises LogClosed after ``close``."""
-        with self._free, translated(str(self._path)):
+        with self._free, read_from(str(self._path)):
             connection = self._take()
             try:
                 yield connection

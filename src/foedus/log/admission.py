@@ -13,7 +13,7 @@ Signatures are checked before (``signature_checks``), in worker threads.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from foedus.base.cbor import Malformed
 from foedus.base.clock import ZERO, Hlc, Instant
@@ -22,11 +22,23 @@ from foedus.identity.directory import IdentityDirectory
 from foedus.log import streams
 from foedus.log.authority import Authority, Recheck
 from foedus.log.branches import Branches
-from foedus.log.chains import Chain, Chains, Position
+from foedus.log.chains import Chain, Chains
 from foedus.log.control import ControlEvent
 from foedus.log.cuts import Opening
-from foedus.log.event import Parsed, digest_matches, event_signing_bytes, parse_event
+from foedus.log.event import Parsed, digest_matches, parse_event
 from foedus.log.evidence import make_proof
+from foedus.log.outcomes import (
+    OVER_QUOTA,
+    Admitted,
+    Deferred,
+    Duplicate,
+    Forked,
+    Outcome,
+    Refused,
+    SignatureCheck,
+    join,
+    signature_checks,
+)
 from foedus.log.participants import Judgement
 from foedus.log.port import (
     BodyFill,
@@ -36,70 +48,26 @@ from foedus.log.port import (
     Proof,
     Row,
     Truncate,
-    Verdict,
     VerdictChange,
 )
 from foedus.log.staged import Staged
 
-SignatureCheck: TypeAlias = tuple[bytes, bytes, bytes]
-"""(public key, message, signature)"""
+__all__ = [
+    "OVER_QUOTA",
+    "Admission",
+    "Admitted",
+    "Deferred",
+    "Duplicate",
+    "Forked",
+    "Outcome",
+    "Refused",
+    "SignatureCheck",
+    "join",
+    "signature_checks",
+]
 
-
-class Admitted(NamedTuple):
-    """The event is the new head of its chain. ``position`` is where it stands.
-
-    ``entry`` has the verdict as of now; the log may still find a replayed nonce (``Committed.replayed``).
-    """
-
-    entry: Entry
-    position: Position
-    commit: Commit
-
-
-class Duplicate(NamedTuple):
-    """The event is held; ``commit`` is not empty where it brought a missing body."""
-
-    commit: Commit
-
-
-class Refused(NamedTuple):
-    """Nothing is kept."""
-
-    code: str
-
-
-class Deferred(NamedTuple):
-    """Not stored: something is missing. ``want`` are ids of events, ``epoch`` an identity record, to ask for.
-
-    With the code OVER_QUOTA it is room that is missing: this node holds as much of the event's node as it will. The
-    next attempt will fare no better unless records or memberships come, so it is not to be asked for at once.
-    """
-
-    code: str
-    want: tuple[bytes, ...] = ()
-    epoch: bytes | None = None
-
-
-class Forked(NamedTuple):
-    """The event and a held one prove that their node equivocated. ``commit`` keeps the proof."""
-
-    proof: Proof
-    commit: Commit
-
-
-Outcome: TypeAlias = Admitted | Duplicate | Refused | Deferred | Forked
 Withhold: TypeAlias = Callable[[Parsed, bytes], str]
 """The door: (event, its node) → the clause by which it is withheld here, or ''."""
-OVER_QUOTA = "over_quota"
-
-
-def signature_checks(parsed: Parsed, node_key: bytes) -> list[SignatureCheck]:
-    """Return the checks of an event's one or two Ed25519 signatures."""
-    envelope, event = parsed.envelope, parsed.event
-    checks = [(node_key, event_signing_bytes(envelope.event), envelope.sig)]
-    if parsed.act_bytes is not None and event.act.device is not None and event.asig is not None:
-        checks.append((event.act.device, parsed.act_bytes, event.asig))
-    return checks
 
 
 class Admission:
@@ -119,19 +87,15 @@ class Admission:
     def load(self) -> None:
         """Rebuild everything from the log. The identity directory holds all records already."""
         for head in self.log.heads():
-            node = self.identities.node_of(head.epoch)
-            if node is not None:
-                self.chains.ensure(head.epoch, head.stream, node).advance(head.seq, head.id, head.hlc)
+            chain = self._chain_of(head.epoch, head.stream)
+            if chain is not None:
+                chain.advance(head.seq, head.id, head.hlc)
         for proof in self.log.proofs():
-            node = self.identities.node_of(proof.epoch)
-            if node is not None:
-                self.chains.ensure(proof.epoch, proof.stream, node).contested = proof.seq
+            chain = self._chain_of(proof.epoch, proof.stream)
+            if chain is not None:
+                chain.contested = proof.seq
         for row in self.log.control_rows():
-            chain = self.chains.get((row.epoch, row.stream))
-            if chain is not None and chain.is_folded:
-                control = ControlEvent(_parse(row), chain.node)
-                control.verdict, control.reason = row.verdict, row.reason
-                self.authority.controls.add(control)
+            self._load_control(row)
         for chain in self.chains:
             self._find_opening(chain)
         for node in {chain.node for chain in self.chains}:
@@ -139,9 +103,23 @@ class Admission:
         for stream in self.authority.controls.streams():
             self.authority.relearn(stream)
         for row in self.log.pending_rows():
-            chain = self.chains.get((row.epoch, row.stream))
-            if chain is not None and row.reason == "auth":
-                self.authority.await_cited(_parse(row).event, chain, row.seq)
+            self._load_pending(row)
+
+    def _chain_of(self, epoch: bytes, stream: str) -> Chain | None:
+        node = self.identities.node_of(epoch)
+        return None if node is None else self.chains.ensure(epoch, stream, node)
+
+    def _load_control(self, row: Row) -> None:
+        chain = self.chains.get((row.epoch, row.stream))
+        if chain is not None and chain.is_folded:
+            control = ControlEvent(_parse(row), chain.node)
+            control.verdict, control.reason = row.verdict, row.reason
+            self.authority.controls.add(control)
+
+    def _load_pending(self, row: Row) -> None:
+        chain = self.chains.get((row.epoch, row.stream))
+        if chain is not None and row.reason == "auth":
+            self.authority.await_cited(_parse(row).event, chain, row.seq)
 
     def _find_opening(self, chain: Chain) -> None:
         if chain.seq and self._epoch_number(chain.epoch):
@@ -170,24 +148,25 @@ class Admission:
     def admit(self, parsed: Parsed, now: Instant) -> Outcome:
         """Give a foreign event with valid signatures its verdicts; see the classes of Outcome."""
         event = parsed.event
-        chain = self.chains.get((event.epoch, event.stream))
-        if chain is None:
-            found = self._new_chain(parsed)
-            if not isinstance(found, Chain):
-                return found
-            chain = found
-        if event.act.device is None and event.act.author != chain.node:
+        found = self.chains.get((event.epoch, event.stream)) or self._new_chain(parsed)
+        if not isinstance(found, Chain):
+            return found
+        if event.act.device is None and event.act.author != found.node:
             return Refused("malformed_event")
         if not digest_matches(parsed.envelope, event.act):
             return Refused("digest_mismatch")
-        self._branches.offer(chain.node, parsed)
-        if event.seq <= chain.seq:
-            return self._held_place(parsed, chain)
-        if chain.contested and event.seq >= chain.contested:
+        self._branches.offer(found.node, parsed)
+        if event.seq <= found.seq:
+            return self._held_place(parsed, found)
+        return self._beyond_head(parsed, found, now)
+
+    def _beyond_head(self, parsed: Parsed, chain: Chain, now: Instant) -> Outcome:
+        seq = parsed.event.seq
+        if 0 < chain.contested <= seq:
             return Refused("equivocation")
-        if event.seq != chain.seq + 1:
+        if seq != chain.seq + 1:
             return Deferred("missing_prev")
-        return self._admit_next(parsed, chain, now) if event.seq > 1 else self._admit_first(parsed, chain, now)
+        return self._admit_next(parsed, chain, now) if seq > 1 else self._admit_first(parsed, chain, now)
 
     def _new_chain(self, parsed: Parsed) -> Chain | Refused | Deferred:
         """Return an empty chain for an event of a chain that is not held; it is held once an event of it is."""
@@ -207,16 +186,15 @@ class Admission:
         return self._timely(parsed, chain.hlc, now) or self._admit_bounded(parsed, chain)
 
     def _admit_first(self, parsed: Parsed, chain: Chain, now: Instant) -> Outcome:
-        """The first event of a chain: ``prev`` is the cut, and names a branch where there are two."""
+        """Admit the first event of a chain: ``prev`` is the cut, and names a branch where there are two."""
         prev = parsed.event.prev
         if prev is None or self.identities.is_void(chain.epoch):
             return self._timely(parsed, None, now) or self._admit_bounded(parsed, chain)
-        if self._epoch_number(chain.epoch) == 0:
-            return Refused("malformed_event")
         before = self._known(prev, chain.node)
-        if before is None:
+        ancestors = self.identities.ancestors(chain.epoch)
+        if before is None and ancestors:
             return self._want(prev, chain.node)
-        if before.event.stream != chain.stream or before.event.epoch not in self.identities.ancestors(chain.epoch):
+        if before is None or before.event.stream != chain.stream or before.event.epoch not in ancestors:
             return Refused("malformed_event")
         return self._timely(parsed, before.hlc, now) or self._admit_bounded(parsed, chain, prev)
 
@@ -244,7 +222,7 @@ class Admission:
         return admitted._replace(commit=join((branch, admitted.commit)))
 
     def _held_place(self, parsed: Parsed, chain: Chain) -> Outcome:
-        """An event at or below the head: held already, or the proof of a fork."""
+        """Answer for an event at or below the head: it is held already, or proves a fork."""
         held = self._staged.get(parsed.id)
         if held is not None:
             return self._fill(parsed, held, chain)
@@ -323,11 +301,11 @@ class Admission:
         return Opening(prev, (place.epoch, place.seq) if place is not None else None)
 
     def judge_own(self, parsed: Parsed, chain: Chain) -> Judgement:
-        """What the authority verdict of a room event would be, before it is ordered; refuse the author early."""
+        """Return what the verdict of a room event would be, before it is ordered: to refuse its author early."""
         return self.authority.judge(parsed.event, chain, parsed.event.seq)
 
     def settled(self, entries: Iterable[Entry]) -> None:
-        """These entries are durable now."""
+        """Let go of entries that are durable now."""
         self._staged.settled(entries)
 
     # --- what new facts change ---------------------------------------------------------------
@@ -457,14 +435,6 @@ class Admission:
         rechecks = self.authority.forget(chain.epoch, chain.stream, chain.node, from_seq)
         changes, more = self.authority.relearn(chain.stream)
         return self._verdicts(changes, rechecks + more)
-
-
-def join(commits: Iterable[Commit]) -> Commit:
-    """Put commits into one, in this order. Only one may truncate a chain, and none before it may append there."""
-    parts = list(commits)
-    if len(parts) == 1:
-        return parts[0]
-    return Commit(*([value for part in parts for value in part[place]] for place in range(len(Commit._fields))))
 
 
 def _may_write(stream: str, node: bytes) -> str:

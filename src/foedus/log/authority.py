@@ -244,9 +244,8 @@ class Authority:
             return rejected("excessive_drift")
         if fold is not None:
             return fold.apply(event)
-        if host is None and not event.has_body:
-            return outside(event) or pending(_BODY)
-        return rejected("not_permitted")
+        may_create = host is None and event.act.kind == "room.create" and not event.has_body
+        return outside(event) or (pending(_BODY) if may_create else rejected("not_permitted"))
 
     # --- consequences ------------------------------------------------------------------------
 
@@ -282,7 +281,7 @@ class Authority:
             spans.add_chains(self._affected(event), {})
 
     def _affected(self, event: ControlEvent) -> list[Chain]:
-        """Return the chains of rooms that a grant or a withdrawal speaks of; all that it may, if its body is missing."""
+        """Return the chains of rooms that a grant or a withdrawal may speak of."""
         body = event.body
         if event.stream.startswith("members:"):
             chains = self.chains.of_stream("room:" + event.stream.removeprefix("members:"))

@@ -47,7 +47,7 @@ class Branches:
         self._nodes: dict[bytes | None, _OfNode] = {}
 
     def want(self, node: bytes | None, event_id: bytes) -> None:
-        """Remember to keep this event of ``node`` (None: of whichever) when it comes, though it does not fit its chain."""
+        """Keep this event of ``node`` (None: of whichever) when it comes, though it does not fit its chain."""
         wanted = self._nodes.setdefault(node, _OfNode()).wanted
         wanted[event_id] = None
         if len(wanted) > WAITING_EVENTS_MAX:

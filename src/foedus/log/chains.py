@@ -62,7 +62,7 @@ class Chain:
 
     @property
     def key(self) -> ChainKey:
-        """(epoch, stream)"""
+        """By what it is found: (epoch, stream)."""
         return (self.epoch, self.stream)
 
     @property

@@ -49,14 +49,15 @@ class Room:
     def apply(self, event: ControlEvent) -> Judgement:
         """Judge the host's next event of the stream and, if it is accepted, let it take effect."""
         refused = outside(event)
+        if refused is None and not self.host and event.act.kind != "room.create":
+            refused = rejected("not_permitted")
         if refused is not None:
             return refused
         if not event.has_body:
             return pending("body")
-        if isinstance(event.body, RoomCreate):
-            return self._create(event, event.body)
-        if not self.host:
-            return rejected("not_permitted")
+        return self._create(event, event.body) if isinstance(event.body, RoomCreate) else self._change(event)
+
+    def _change(self, event: ControlEvent) -> Judgement:
         if isinstance(event.body, MemberAdd):
             return self._add(Membership(event.id, event.body, len(self.memberships)))
         if isinstance(event.body, MemberRemove):

@@ -72,14 +72,15 @@ class Participant:
             return rejected("not_permitted")
         if not event.has_body:
             return pending("body")
-        if act.device is None:
-            return ACCEPTED
-        if act.author != self.did:
+        return ACCEPTED if act.device is None else self._by_device(event, act.device)
+
+    def _by_device(self, event: ControlEvent, device: bytes) -> Judgement:
+        if event.act.author != self.did:
             return rejected("not_permitted")
         if isinstance(event.body, DeviceEnrol) and not self.devices:
             return self._first(event, event.body)
-        signer = self.devices.get(act.device)
-        if signer is None or signer.cuts is not None or signer.enrolment not in act.auth:
+        signer = self.devices.get(device)
+        if signer is None or signer.cuts is not None or signer.enrolment not in event.act.auth:
             return rejected("unknown_device")
         return self._take(event)
 
@@ -118,7 +119,7 @@ class Participant:
         return ACCEPTED
 
     def _is_ours(self, body: DeviceEnrol) -> bool:
-        """A human's key is never in the node's custody; node and did are those of the stream."""
+        """Whether node and did are those of the stream. A human's key is never in the node's custody."""
         honest_custody = body.custody == "device" or body.kind == "agent"
         return honest_custody and body.node == self.node and body.did == self.did
 

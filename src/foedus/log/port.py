@@ -176,11 +176,11 @@ class EventLog(Protocol):
         ...
 
     def control_rows(self) -> Iterator[Row]:
-        """The events of all control streams (all but ``room:``), by local number."""
+        """Yield the events of all control streams (all but ``room:``), by local number."""
         ...
 
     def pending_rows(self) -> Iterator[Row]:
-        """The events whose verdict is PENDING, by local number."""
+        """Yield the events whose verdict is PENDING, by local number."""
         ...
 
     def chain(self, epoch: bytes, stream: str, after_seq: int, limit: int, max_bytes: int = 1 << 62) -> list[Row]:
@@ -200,7 +200,7 @@ class EventLog(Protocol):
         ...
 
     def proofs(self) -> Iterator[Proof]:
-        """The kept equivocation proofs."""
+        """Yield the kept equivocation proofs."""
         ...
 
     def records(self) -> Iterator[tuple[bytes, bytes]]:
@@ -212,7 +212,7 @@ class EventLog(Protocol):
         ...
 
     def check(self) -> list[str]:
-        """What is damaged, in words; empty where the store is whole."""
+        """Say what is damaged, in words; empty where the store is whole."""
         ...
 
     def close(self) -> None:

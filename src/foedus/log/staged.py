@@ -53,7 +53,7 @@ class Staged:
         self._cut[key] = from_seq
 
     def settled(self, entries: Iterable[Entry]) -> None:
-        """These are durable, and with them all that was returned for storing before them."""
+        """Let go of what is durable now, and of the verdicts and cuts that were to be stored before it."""
         for entry in entries:
             number = self._numbers.pop(entry.id, None)
             if number is None:

@@ -8,12 +8,14 @@ import sys
 from collections.abc import Callable
 from typing import Literal
 
+from foedus.adapters.federation_client import FederationClient
 from foedus.adapters.home_lock import HomeLock
+from foedus.adapters.log_errors import DamagedDatabase
 from foedus.adapters.sqlite_log import SqliteLog
 from foedus.adapters.websocket_client import WebSocketDialler
 from foedus.adapters.writer import GroupWriter
 from foedus.base.clock import Instant
-from foedus.base.errors import FoedusError
+from foedus.base.errors import FoedusError, PeerViolation
 from foedus.log.chains import Position
 from foedus.log.port import Value, Verdict
 from foedus.node import membership
@@ -22,16 +24,19 @@ from foedus.node.audience import Audience
 from foedus.node.author import Author
 from foedus.node.checkpointer import Checkpointer
 from foedus.node.epochs import Epochs
+from foedus.node.fallback import Fallback
 from foedus.node.home import SETTINGS, Home, check_name
 from foedus.node.ingest import Ingest, Report
 from foedus.node.link import Link
 from foedus.node.links import Links
+from foedus.node.manifests import ManifestReader
 from foedus.node.outbox import Outbox
 from foedus.node.peers import Peers
 from foedus.node.publisher import Published, Publisher
 from foedus.node.records import RecordBook
 from foedus.node.store import Store, wall_clock
 from foedus.node.visible import VisibleLog
+from foedus.sync.http_signature import KeyOf, Signer
 from foedus.trust.peer import Peer, State
 
 log = logging.getLogger("foedus.node")
@@ -50,11 +55,25 @@ class Node:
         self.lock = HomeLock(home.path)
         try:
             self.log = SqliteLog(home.database)
-            self.publisher = Publisher()
-            self.store = Store(home, self.log, self.publisher, clock)
+            try:
+                self._build(clock)
+            except BaseException:
+                self.log.close()
+                raise
         except BaseException:
             self.lock.release()
             raise
+
+    def _build(self, clock: Callable[[], Instant]) -> None:
+        self.publisher = Publisher()
+        try:
+            self.store = Store(self.home, self.log, self.publisher, clock)
+            self._make_parts()
+        except (PeerViolation, ValueError, TypeError, LookupError) as error:  # nobody else wrote what they read
+            raise DamagedDatabase(f"{self.home.database}: {error}") from error
+        self._join()
+
+    def _make_parts(self) -> None:
         self.ingest = Ingest(self.store)
         self.author = Author(self.store)
         self.records = RecordBook(self.store)
@@ -64,13 +83,15 @@ class Node:
         self.audience = Audience(self.store, self.peers.book)
         self.visible = VisibleLog(self.store, self.audience, self.peers.book)
         self.outbox = Outbox(self.store, self.publisher, self.audience, self.links.open)
+        self.client = FederationClient(self._http_signer, self._key_of, self.store.now)
+        self.manifests = ManifestReader(self.client)
+        self.fallback = Fallback(self)
         self.epochs = Epochs(self.store, self.author)
         self.agents = Agents(self.store, self.author)
         self.checkpointer = Checkpointer(self.store, self.author, self.publisher)
         self.started_at = self.store.now()
         self._tasks: set[asyncio.Task[None]] = set()
         self._writer: GroupWriter | None = None
-        self._join()
 
     def _join(self) -> None:
         """Connect the parts that call each other."""
@@ -158,18 +179,31 @@ class Node:
         if network:
             self._spawn(self.checkpointer.run())
             self.peers.start()
+            self.fallback.start()
 
     async def rename(self, name: str) -> None:
         """Store another name of this node."""
         await self.store.put(Value(SETTINGS, b"name", check_name(name).encode()))
 
-    async def claimed_name(self, _url: str, node: bytes) -> str:
-        """Return what a node calls itself, as far as it was told here: a claim."""
-        return self.peers.book.peer(node).name
+    async def claimed_name(self, url: str, node: bytes) -> str:
+        """Return what a node calls itself: what its manifest says, else what was told here. A claim."""
+        return await self.manifests.name(url, node) or self.peers.book.peer(node).name
 
     def fallback_kind(self, node: bytes) -> Literal["sse", "pull", "none"]:
         """Return how events of a peer come while there is no link."""
-        return "none"
+        return self.fallback.kind(node)
+
+    def _http_signer(self) -> Signer:
+        return Signer(self.store.epoch, self.store.keys.ed25519)
+
+    def _key_of(self, node: bytes) -> KeyOf:
+        """Return what tells the key of a node's epoch in force."""
+
+        def key_of(epoch: bytes) -> bytes | None:
+            newest = self.store.identities.newest(node)
+            return newest.record.keys.ed25519 if newest is not None and newest.id == epoch else None
+
+        return key_of
 
     def _published(self, published: Published) -> None:
         """A node asked to leave a room of ours: take it out."""
@@ -202,12 +236,14 @@ class Node:
 
     async def close(self) -> None:
         """End links, write what is queued, and release the home folder."""
+        await self.fallback.close()
         await self.links.close()
         await self.peers.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.dialler.close()
+        await self.client.close()
         if self._writer is not None:
             await self._writer.close()
         self.ingest.close()

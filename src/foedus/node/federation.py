@@ -142,7 +142,7 @@ class Federation:
         return json_reply(200, {"node": peer.hex(), "state": "disconnected"})
 
     def _itself(self, asking: Asking) -> bytes:
-        """A peer finds itself here, and nobody else: others look as if they did not exist."""
+        """Return the peer that the path names: itself. Others look as if they did not exist."""
         if asking.request.path != f"{_PEERS}/{asking.peer.hex()}":
             raise NotFound("there is no such peer", remedy="a peer may ask for itself, by its whole id")
         return asking.peer
@@ -160,4 +160,4 @@ class Federation:
 
 
 async def _enters_by_itself(_: Asking) -> None:
-    """The door verifies the request: the keys are in its body."""
+    """Let the door itself verify the request: the keys are in its body."""

@@ -140,6 +140,4 @@ class Access:
         store = self._node.store
         signer = Signer(store.epoch, store.keys.ed25519)
         headers = sign_response(response.status, response.body, signature, signer, store.now())
-        return FederationResponse(
-            status=response.status, headers={**response.headers, **headers}, body=response.body
-        )
+        return FederationResponse(status=response.status, headers={**response.headers, **headers}, body=response.body)

@@ -15,7 +15,9 @@ from foedus.log.port import Row
 from foedus.node.composition import Node
 from foedus.node.federation_access import Asking
 from foedus.node.federation_values import (
+    CURSOR_HEADER,
     EVENTS_TYPE,
+    MORE_HEADER,
     SSE_TYPE,
     BadBody,
     check_media_type,
@@ -28,8 +30,6 @@ from foedus.node.ports import FederationResponse
 from foedus.node.visible import Viewer
 from foedus.trust.peer import State
 
-CURSOR_HEADER = "foedus-cursor"
-MORE_HEADER = "foedus-more"
 OPENING = b"retry: 1000\n\n"
 HEARTBEAT_S = 10.0
 """Silence on a stream: proxies cut a connection that is silent for 30 to 60 s."""

@@ -18,6 +18,8 @@ EVENTS_TYPE = "application/vnd.foedus.events"
 RECORDS_TYPE = "application/vnd.foedus.records"
 JSON_TYPE = "application/json"
 SSE_TYPE = "text/event-stream"
+CURSOR_HEADER = "foedus-cursor"
+MORE_HEADER = "foedus-more"
 
 T = TypeVar("T", bound=Struct)
 

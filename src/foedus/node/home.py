@@ -159,7 +159,7 @@ def create_home(home: Home, name: str) -> tuple[IdentityView, list[str]]:
                 remedy="start it with `foedus up`, or name another folder with --home",
             )
         seed = secrets.token_bytes(32)
-        keys = keys_from_seeds(*(secrets.token_bytes(32) for _ in range(3)))
+        keys = _imported(home) or keys_from_seeds(*(secrets.token_bytes(32) for _ in range(3)))
         record = first_record(keys, RecoverySecrets(seed).hash, secrets.token_bytes(32))
         write_node_keys(home.keys, keys)
         home.ensure_token()
@@ -170,6 +170,14 @@ def create_home(home: Home, name: str) -> tuple[IdentityView, list[str]]:
         finally:
             log.close()
     return identity_view(record, name, []), to_words(seed)
+
+
+def _imported(home: Home) -> NodeKeys | None:
+    """Return the keys that `foedus key import` put into a home without a log; a crash in `init` leaves such, too."""
+    try:
+        return home.node_keys()
+    except NotFound:
+        return None
 
 
 def identity_view(record: SignedRecord, name: str, endpoints: list[str]) -> IdentityView:

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import random
 import secrets
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -91,6 +92,8 @@ class Links:
         self.standing: Standing
         self.on_report: Callable[[Link, Report], None] = lambda _link, _report: None
         self.errors: dict[bytes, str] = {}
+        self.failures: Counter[bytes] = Counter()
+        """Dials of a node that failed since its last open link."""
         self.gate = StrangerGate()
         self._store = store
         self._records = records
@@ -158,6 +161,7 @@ class Links:
                     link = await self.dial(url, node)
                 except (FoedusError, OSError) as error:
                     self.errors[node] = str(error)
+                    self.failures[node] += 1
                     continue
                 await self.serve(link)
                 self.errors[node] = link.closing.message or link.closing.code if link.closing else ""
@@ -347,6 +351,7 @@ class Links:
     def opened(self, link: Link) -> None:
         """Both sides are ready: offer the log."""
         self.errors.pop(link.node, None)
+        self.failures.pop(link.node, None)
         self.outbox.opened(link)
 
     def reported(self, link: Link, report: Report) -> None:

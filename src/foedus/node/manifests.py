@@ -6,10 +6,11 @@ import asyncio
 from typing import Any, NamedTuple
 
 from foedus import __version__
+from foedus.adapters.federation_client import FederationClient
 from foedus.base.clock import Instant
-from foedus.base.errors import Unavailable
+from foedus.base.errors import FoedusError, Unavailable
 from foedus.identity.did import did_of
-from foedus.identity.manifest import Agent, Manifest, build_manifest, to_json
+from foedus.identity.manifest import Agent, Manifest, build_manifest, is_newer, read_manifest, to_json
 from foedus.log.port import Value
 from foedus.node.links import CAPABILITIES
 from foedus.node.store import Store
@@ -22,6 +23,10 @@ _AGENTS_MAX = 256
 _AGENTS_BYTES = 49_152
 """Of the 65,536 that a manifest may have: names of 128 characters in other scripts are long."""
 _AGENT_OVERHEAD = 80
+_FETCH_S = 5.0
+"""For another node's manifest: a person waits for the answer."""
+_HELD_MAX = 1_024
+"""Manifests of others in memory: one of each node that a person looked at."""
 FEDERATION: dict[str, bool | int | str] = {
     "protocol": 1,
     "link": "/api/federation/link",
@@ -108,6 +113,39 @@ class Manifests:
         self._serial = max(self._serial + 1, now)
         await self._store.put(Value(SPACE, _SERIAL, self._serial.to_bytes(_SERIAL_BYTES, "big")))
         return self._serial
+
+
+class ManifestReader:
+    """Reads the manifests of others: what they call themselves."""
+
+    def __init__(self, client: FederationClient) -> None:
+        self._client = client
+        self._held: dict[bytes, Manifest] = {}
+
+    async def name(self, url: str, node: bytes) -> str:
+        """Return the name in the newest manifest of ``node`` seen, '' where it has none that holds. A claim."""
+        try:
+            async with asyncio.timeout(_FETCH_S):
+                data = await self._client.manifest(url)
+            manifest = (await asyncio.to_thread(read_manifest, data)).manifest
+        except (FoedusError, TimeoutError):
+            return ""
+        if manifest.node != node:
+            return ""
+        held = self._held.get(node)
+        if held is None or is_newer(held.serial, manifest.serial):
+            self._keep(manifest)
+        return _readable(self._held[node].name)
+
+    def _keep(self, manifest: Manifest) -> None:
+        while len(self._held) >= _HELD_MAX:
+            del self._held[next(iter(self._held))]
+        self._held[manifest.node] = manifest
+
+
+def _readable(name: str) -> str:
+    """Return a name that can be shown on a line, '' where it cannot."""
+    return name if name.isprintable() else ""
 
 
 def _capabilities() -> dict[str, Any]:

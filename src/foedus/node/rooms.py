@@ -15,7 +15,6 @@ from foedus.base.limits import HTTP_PAGE_MAX, TEXT_MAX
 from foedus.log import streams
 from foedus.log.bodies import MessageText
 from foedus.log.chains import Chain
-from foedus.log.event import parse_event
 from foedus.log.memberships import Membership, Room
 from foedus.log.port import Row
 from foedus.node import membership
@@ -25,7 +24,7 @@ from foedus.node.codec import draft_of
 from foedus.node.composition import Node
 from foedus.node.home import check_name
 from foedus.node.lookup import find
-from foedus.node.views import Views
+from foedus.node.views import Views, stored_event
 from foedus.trust.peer import State
 from foedus.trust.tiers import sends_sync
 
@@ -199,7 +198,7 @@ class Rooms:
         limit = max(1, min(limit, HTTP_PAGE_MAX))
         chains = [chain for chain in self._node.store.admission.chains.of_stream(streams.room(room.id)) if chain.seq]
         rows = self._after(chains, _parse(after), limit) if after else self._newest(chains, limit)
-        views = [self._views.message(row, parse_event(row.envelope).event) for row in rows]
+        views = [self._views.message(row, stored_event(row)) for row in rows]
         cursor = f"{rows[-1].hlc.us}.{rows[-1].hlc.counter}.{rows[-1].id.hex()}" if rows else after
         return MessagesPage(messages=views, cursor=cursor)
 

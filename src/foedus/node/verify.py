@@ -81,6 +81,8 @@ class _Verifier:
             self.problem(f"{name}: its bytes have another id")
         if (event.epoch, event.stream, event.seq) != (row.epoch, row.stream, row.seq) or row.seq != seq:
             self.problem(f"{name}: it is stored in another place than it names")
+        if (event.hlc, event.act.kind) != (tuple(row.hlc), row.kind):
+            self.problem(f"{name}: it is stored with another time or kind than it has")
         if seq > 1 and event.prev != before:
             self.problem(f"{name}: its prev is not the event before it")
         if row.envelope.body is not None:
@@ -117,7 +119,10 @@ def verify_log(database: Path) -> VerifyReport:
     log = SqliteLog(database)
     try:
         verifier = _Verifier(log)
-        verifier.run()
+        try:
+            verifier.run()
+        except (FoedusError, AttributeError, TypeError, ValueError) as error:  # whatever is in the file is a finding
+            verifier.problem(f"the log cannot be read to its end: {error}")
     finally:
         log.close()
     return VerifyReport(

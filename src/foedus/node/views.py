@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from foedus.adapters.log_errors import DamagedDatabase
 from foedus.base.cbor import Malformed, NotCanonical, decode_as, to_plain
+from foedus.base.errors import PeerViolation
 from foedus.base.ids import short
 from foedus.log import streams
 from foedus.log.bodies import SHAPES, MessageText
@@ -167,7 +169,7 @@ class Views:
 
     def event(self, row: Row) -> EventView:
         """Return any held event."""
-        event = parse_event(row.envelope).event
+        event = stored_event(row)
         author = event.act.author
         node = self._node.store.identities.node_of(row.epoch) or b""
         return EventView(
@@ -188,6 +190,14 @@ class Views:
             message=self.message(row, event) if row.kind == "message.text" else None,
             cursor=self.cursor(row.local),
         )
+
+
+def stored_event(row: Row) -> Event:
+    """Return the event of a row; raise DamagedDatabase: it was sound when it was stored."""
+    try:
+        return parse_event(row.envelope).event
+    except PeerViolation as error:
+        raise DamagedDatabase(f"the event {row.id.hex()} is damaged: {error}") from error
 
 
 def _text(row: Row) -> str | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.protocol import State
 
 from foedus.base.errors import UsageError
 from foedus.surfaces.http.limits import CONNECTIONS_MAX, HEAD_BYTES_MAX, HEAD_TIMEOUT_S, WRITE_STALL_S
@@ -154,6 +155,19 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         """Forget the timer."""
         self._cancel_stall()
         super().connection_lost(exc)
+
+    def handle_ping(self) -> None:
+        """Answer, unless the client does not read: pongs would fill our memory while it goes on asking."""
+        if self._stall_timer is None:
+            super().handle_ping()
+        else:
+            self.conn.data_to_send()
+
+    def shutdown(self) -> None:
+        """Close as the server stops; a socket that is closing already has nothing more to say."""
+        if self.handshake_complete and self.conn.state is not State.OPEN:
+            self.close_sent = True
+        super().shutdown()
 
     def handle_parser_exception(self) -> None:
         """Close; a handshake that broke has no close code to read."""

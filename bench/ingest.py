@@ -1,0 +1,123 @@
+"""Ingest of participants' events beside raw signature checks, and how the cost grows with the log."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+
+from nacl.bindings import crypto_sign_open
+
+from bench.nodes import feed, make_home, run, running
+from bench.options import Figures, Options
+from bench.world import World
+from foedus.base.cbor import split_frames
+from foedus.base.limits import BATCH_EVENTS_MAX, FRAME_EVENTS
+from foedus.node.composition import Node
+
+_SEGMENT = 16
+"""Batches between two slices of raw checks."""
+_ROUND = 16
+"""Batches timed in the small and in the large log, by turns."""
+_CHECKS_PER_EVENT = 2
+
+
+class Raw:
+    """Checks of signatures by PyNaCl alone, in one thread: those of real events."""
+
+    def __init__(self, world: World, batch: bytes) -> None:
+        checks = world.checks(split_frames(batch, BATCH_EVENTS_MAX))
+        self._signed = [(signature + message, public) for public, message, signature in checks]
+        self.rates: list[float] = []
+
+    def slice(self) -> None:
+        """Measure once more."""
+        begun = time.perf_counter()
+        for _ in range(2):
+            for signed, public in self._signed:
+                crypto_sign_open(signed, public)
+        self.rates.append(2 * len(self._signed) / (time.perf_counter() - begun))
+
+
+async def _timed(node: Node, batches: Sequence[bytes], carrier: bytes) -> float:
+    begun = time.perf_counter()
+    accepted = await feed(node, batches, carrier)
+    spent = time.perf_counter() - begun
+    assert accepted == len(batches) * FRAME_EVENTS, accepted
+    return spent
+
+
+class _Ingest:
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.world = World()
+        self.first = self.world.batches(_ROUND + 4)
+        self.raw = Raw(self.world, self.first[0])
+        self.friends = [node.record for node in self.world.nodes]
+        self.carrier = self.world.host.id
+        self.sizes: Figures = {}
+        self.events = 0
+        self.seconds = 0.0
+
+    async def prepare(self, node: Node) -> None:
+        await feed(node, self.world.prelude, self.carrier)
+
+    async def run(self) -> Figures:
+        await self._small_round(self.options.folder, -1)  # every path warm
+        self.raw.rates.clear()
+        async with running(make_home(self.options.folder, "large", self.friends)) as node:
+            await self.prepare(node)
+            await self._grow(node)
+            figures = self._figures()
+            figures["growth_ratio"] = await self._growth(node)
+        return figures
+
+    async def _grow(self, node: Node) -> None:
+        """Fill the log to each size in turn, raw slices between the segments."""
+        sizes = [1_000, 10_000] if self.options.quick else [1_000, 10_000, 100_000]
+        queue = list(self.first)
+        done = 0
+        for size in [*sizes, 1_000_000] if self.options.soak else sizes:
+            events, seconds = 0, 0.0
+            while done < size:
+                count = min(_SEGMENT, -(-(size - done) // FRAME_EVENTS))
+                queue += self.world.batches(max(0, count - len(queue)))
+                part, queue = queue[:count], queue[count:]
+                self.raw.slice()
+                seconds += await _timed(node, part, self.carrier)
+                events += count * FRAME_EVENTS
+                done += count * FRAME_EVENTS
+            self.sizes[f"ingest_checks_per_s_to_{size}"] = _CHECKS_PER_EVENT * events / seconds
+            if size <= 100_000:
+                self.events, self.seconds = self.events + events, self.seconds + seconds
+        self.raw.slice()
+        self.rest = queue
+
+    def _figures(self) -> Figures:
+        raw = median(self.raw.rates)
+        rate = _CHECKS_PER_EVENT * self.events / self.seconds
+        return {"ingest_checks_per_s": rate, "raw_verify_per_s": raw, "ingest_ratio": rate / raw, **self.sizes}
+
+    async def _growth(self, large: Node) -> float:
+        """Compare the cost per event in the grown log with that in fresh logs of 10³ events.
+
+        All rounds of the large log count together, since moving its write-ahead log falls on some of them only.
+        """
+        small, grown = [], []
+        for number in range(2 if self.options.quick else 6):
+            batches = self.rest + self.world.batches(_ROUND - len(self.rest))
+            self.rest = []
+            small.append(await self._small_round(self.options.folder, number))
+            grown.append(await _timed(large, batches, self.carrier))
+        return sum(grown) / sum(small)
+
+    async def _small_round(self, folder: Path, number: int) -> float:
+        async with running(make_home(folder, f"small{number}", self.friends)) as node:
+            await self.prepare(node)
+            await feed(node, self.first[:4], self.carrier)
+            return await _timed(node, self.first[4:], self.carrier)
+
+
+def ingest(options: Options) -> Figures:
+    return run(_Ingest(options).run())

@@ -1,0 +1,87 @@
+"""Nodes in this process, and the connected peers that they are given without a network."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import uvloop
+
+from foedus.adapters.sqlite_log import SqliteLog
+from foedus.base.cbor import split_frames
+from foedus.base.limits import BATCH_EVENTS_MAX
+from foedus.identity.record import SignedRecord
+from foedus.log.port import Commit, Value
+from foedus.node.composition import Node
+from foedus.node.home import Home, create_home
+from foedus.node.ingest import Pending, Prepared
+from foedus.node.peers import PEERS
+from foedus.trust.peer import Peer, State, encode_peer
+from foedus.trust.tiers import Tier
+
+T = TypeVar("T")
+IN_FLIGHT = 4
+"""Batches between arrival and disk, as ``node.link`` keeps them."""
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run on the event loop that ``foedus up`` uses."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
+
+
+def make_home(folder: Path, name: str, friends: Sequence[SignedRecord] = ()) -> Home:
+    """Make a node that holds these identities and is connected with their nodes."""
+    home = Home(folder / name)
+    create_home(home, name)
+    log = SqliteLog(home.database)
+    peers = [Value(PEERS, record.node, encode_peer(_connected(record))) for record in friends]
+    log.commit(Commit(records=[(record.id, record.encode()) for record in friends], values=peers))
+    log.close()
+    return home
+
+
+def _connected(record: SignedRecord) -> Peer:
+    key = record.record.keys.ed25519
+    return Peer(node=record.node, state=State.CONNECTED, tier=Tier.CORE, their_tier=Tier.CORE, name="peer", key=key)
+
+
+@asynccontextmanager
+async def running(home: Home) -> AsyncIterator[Node]:
+    """Run a node without a server."""
+    node = Node(home)
+    try:
+        await node.start()
+        yield node
+    finally:
+        await node.close()
+
+
+async def feed(node: Node, batches: Sequence[bytes], carrier: bytes) -> int:
+    """Take batches in as a link does: parse, check and commit overlap. Return how many events were admitted."""
+    prepared: asyncio.Queue[Prepared | None] = asyncio.Queue(IN_FLIGHT)
+    pending: asyncio.Queue[Pending | None] = asyncio.Queue(IN_FLIGHT)
+
+    async def prepare() -> None:
+        for batch in batches:
+            await prepared.put(node.ingest.prepare(split_frames(batch, BATCH_EVENTS_MAX), carrier))
+        await prepared.put(None)
+
+    async def admit() -> None:
+        while (item := await prepared.get()) is not None:
+            await pending.put(await node.ingest.admit(item))
+        await pending.put(None)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(prepare())
+        group.create_task(admit())
+        accepted = 0
+        while (item := await pending.get()) is not None:
+            report = await node.ingest.finish(item)
+            assert not report.refused, report.refused[0]
+            assert not report.deferred, report.deferred[0]
+            accepted += report.accepted
+    return accepted

@@ -1,0 +1,144 @@
+"""Real nodes (`foedus up`), and a client lean enough not to be what is measured."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from foedus.node.api import IdentityView, PeerView, RoomView
+from foedus.node.home import Home, create_home
+from foedus.surfaces.cli.client import API, path_of
+from foedus.surfaces.demo.processes import NodeProcess, eventually
+
+_LINE_MAX = 4 * 1_048_576
+_CREATED = b"201"
+
+
+class BenchNode(NodeProcess):
+    """A node's process, with what benchmarks read of it."""
+
+    @property
+    def pid(self) -> int:
+        """The process."""
+        return self._running().pid
+
+    @property
+    def id(self) -> str:
+        """The node's id."""
+        return self.client.get("/identity", IdentityView).node
+
+    def is_ready(self) -> bool:
+        """Whether it serves."""
+        return self._is_ready()
+
+    def resident_mb(self) -> float:
+        """Return the resident memory now."""
+        pages = int(Path(f"/proc/{self.pid}/statm").read_text(encoding="ascii").split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+    def peer_lag(self) -> int | None:
+        """Return how many events its one peer has not acknowledged; None while there is no link."""
+        (peer,) = self.client.get("/peers", list[PeerView])
+        return peer.lag if peer.link == "link" else None
+
+
+class Cluster:
+    """Real nodes in one folder; ended together."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.nodes: list[BenchNode] = []
+
+    def __enter__(self) -> Cluster:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        for node in self.nodes:
+            if kind is not None and node.complaint():
+                print(f"{node.name}: {node.complaint()}", file=sys.stderr)
+            node.end()
+
+    def home(self, name: str) -> BenchNode:
+        """Make a node that does not run yet."""
+        home = Home(self._folder / name)
+        create_home(home, name)
+        node = BenchNode(name, home)
+        self.nodes.append(node)
+        return node
+
+    def add(self, name: str) -> BenchNode:
+        """Make a node and start it."""
+        node = self.home(name)
+        node.start()
+        return node
+
+    def pair(self) -> tuple[BenchNode, BenchNode, str]:
+        """Return two connected nodes and the id of a room of the first that both are in."""
+        one, other = self.add("a"), self.add("b")
+        other.client.post("/peers/request", PeerView, {"url": one.url})
+        eventually("the request arrives", lambda: one.client.get("/peers/pending", list[PeerView]))
+        one.client.post(path_of("peers", other.id, "accept"), PeerView, {"tier": "CORE"})
+        for node in (one, other):
+            eventually("both are connected", lambda node=node: node.peer_lag() is not None)
+        room = one.client.post("/rooms", RoomView, {"name": "harbour"}).room
+        one.client.post(path_of("rooms", room, "share"), RoomView, {"peer": other.id})
+        eventually("the room is there", lambda: room in {view.room for view in other.client.get("/rooms", list[RoomView])})
+        return one, other, room
+
+
+class Connection:
+    """One HTTP connection to a node's API, kept open."""
+
+    def __init__(self, node: BenchNode, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._head = f"Host: {urlsplit(node.url).netloc}\r\nAuthorization: Bearer {node.home.token()}\r\n"
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def to(cls, node: BenchNode) -> AsyncIterator[Connection]:
+        """Connect."""
+        parts = urlsplit(node.url)
+        reader, writer = await asyncio.open_connection(parts.hostname, parts.port, limit=_LINE_MAX)
+        try:
+            yield cls(node, reader, writer)
+        finally:
+            writer.close()
+
+    def _request(self, path: str, body: bytes) -> bytes:
+        head = f"POST {API}{path} HTTP/1.1\r\n{self._head}Content-Type: application/json\r\n"
+        return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+    async def post(self, path: str, body: Any) -> bytes:
+        """Create something; return the answer's body."""
+        return await self.send(path, msgspec.json.encode(body))
+
+    async def send(self, path: str, body: bytes) -> bytes:
+        """Create something from a body that is encoded already."""
+        self._writer.write(self._request(path, body))
+        return await self._answer()
+
+    async def _answer(self) -> bytes:
+        head = await self._reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n", 1)[0])
+        body = await self._reader.readexactly(length)
+        assert head.split(b" ", 2)[1] == _CREATED, body
+        return body
+
+    async def events(self) -> AsyncIterator[bytes]:
+        """Follow the node's events from now on; the first item is empty and comes once the stream is open."""
+        self._writer.write(f"GET {API}/events HTTP/1.1\r\n{self._head}Accept: text/event-stream\r\n\r\n".encode())
+        await self._reader.readuntil(b"retry: 1000\n\n")
+        yield b""
+        while line := await self._reader.readline():
+            if line.startswith(b"data: "):
+                yield line[6:]
