@@ -229,8 +229,8 @@ def test_only_who_holds_the_former_keys_writes_a_successor():
         successor(first(), keys("b"), keys("c"), "rotation", salt("c"))
 
 
-def test_a_node_has_at_most_48_records(monkeypatch):
-    assert RECORDS_PER_NODE == 48
+def test_a_node_has_at_most_40_records(monkeypatch):
+    assert RECORDS_PER_NODE == 40
     monkeypatch.setattr(module, "RECORDS_PER_NODE", 2)
     one = rotate(first(), "a", "b")
     with pytest.raises(UsageError, match="at most 2"):

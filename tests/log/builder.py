@@ -270,4 +270,5 @@ class Room:
         return node.write(self.stream, "message.text", {"text": text}, device=device, **write)
 
     def say_as_node(self, node: Node, membership: Parsed, text: str = "hello", **write: object) -> Parsed:
-        return node.write(self.stream, "message.text", {"text": text}, auth=(membership.id,), **write)
+        write.setdefault("auth", (membership.id,))
+        return node.write(self.stream, "message.text", {"text": text}, **write)

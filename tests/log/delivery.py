@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from random import Random
 
+from foedus.adapters.memory_log import MemoryLog
 from foedus.identity.directory import Added, IdentityDirectory, Missing
 from foedus.log.admission import Admission, Deferred, Refused
 from foedus.log.event import Parsed, parse_event
 from foedus.log.port import Commit, Verdict
-from tests.log.memory import MemoryLog
 
 
 class Receiver:
@@ -100,7 +100,7 @@ class Receiver:
         return [parse_event(row.envelope) for row in self.log.since(0, 1 << 30)]
 
     def known(self) -> set[bytes]:
-        return set(self.log._rows)
+        return set(self.log._state.rows) | set(self.log._state.aside)
 
     def forks(self):
         return {(proof.epoch, proof.stream): proof.seq for proof in self.log.proofs()}

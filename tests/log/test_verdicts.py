@@ -107,7 +107,9 @@ def test_a_clock_too_far_ahead_waits_until_it_is_not(scene, receiver):
     assert isinstance(receiver.take(said, now), Admitted)
 
 
-@pytest.mark.parametrize("stream", ["", "nodes", "room:xyz", "participant:did:key:z6Mk", "council:" + "0" * 64, "x" * 500])
+@pytest.mark.parametrize(
+    "stream", ["", "nodes", "room:xyz", "participant:did:key:z6Mk", "council:" + "0" * 64, "x" * 500]
+)
 def test_a_stream_of_unknown_form_is_refused(scene, receiver, stream):
     assert receiver.take(scene.anna.write(stream, "message.text", {})) == Refused("malformed_event")
 
@@ -208,7 +210,11 @@ def test_an_act_moved_to_another_chain_fails_its_device_signature():
 def test_a_nonce_used_again_is_rejected_for_good(scene, receiver):
     said = [scene.room.say(scene.ann, scene.add, nonce=b"n" * 16) for _ in range(3)]
     receiver.take_all(said)
-    assert [verdict(receiver, each) for each in said] == [ACCEPTED, rejected("replayed_nonce"), rejected("replayed_nonce")]
+    assert [verdict(receiver, each) for each in said] == [
+        ACCEPTED,
+        rejected("replayed_nonce"),
+        rejected("replayed_nonce"),
+    ]
     receiver.take(scene.room.remove(scene.anna, scene.ann))
     assert verdict(receiver, said[0]) == rejected("not_permitted")
     assert verdict(receiver, said[1]) == rejected("replayed_nonce")
@@ -226,14 +232,19 @@ def test_two_devices_may_choose_the_same_nonce_and_one_may_in_two_chains(scene, 
     second = scene.ann.device()
     one = scene.room.say(scene.ann, scene.add, nonce=b"n" * 16)
     other = scene.room.say(second, scene.add, nonce=b"n" * 16)
-    elsewhere = scene.ann.node.write(scene.ann.stream, "x", {}, device=second, auth=(second.enrolment,), nonce=b"n" * 16)
+    elsewhere = scene.ann.node.write(
+        scene.ann.stream, "x", {}, device=second, auth=(second.enrolment,), nonce=b"n" * 16
+    )
     receiver.take_all([scene.world.events[len(scene.start)], one, other, elsewhere])
     assert [verdict(receiver, each) for each in (one, other, elsewhere)] == [ACCEPTED] * 3
 
 
 def test_a_nonce_used_again_in_a_control_stream_is_rejected(scene, receiver):
     device = scene.ann.devices[0]
-    twice = [scene.anna.write(scene.ann.stream, "x", {}, device=device, auth=(device.enrolment,), nonce=b"n" * 16) for _ in "ab"]
+    twice = [
+        scene.anna.write(scene.ann.stream, "x", {}, device=device, auth=(device.enrolment,), nonce=b"n" * 16)
+        for _ in "ab"
+    ]
     receiver.take_all(twice)
     assert [verdict(receiver, each) for each in twice] == [ACCEPTED, rejected("replayed_nonce")]
 
@@ -356,20 +367,27 @@ def test_a_revoked_device_neither_enrols_nor_revokes(scene, receiver):
 
 def test_the_first_enrolment_is_by_the_key_that_names_the_participant(scene, receiver):
     other = scene.anna.participant("ben")
-    stolen = other.node.write(scene.ann.stream, "device.enrol", other.body(other.devices[0], None), device=other.devices[0])
-    elsewhere = scene.host.write(other.stream, "device.enrol", other.body(other.devices[0], None), device=other.devices[0])
+    stolen = other.node.write(
+        scene.ann.stream, "device.enrol", other.body(other.devices[0], None), device=other.devices[0]
+    )
+    elsewhere = scene.host.write(
+        other.stream, "device.enrol", other.body(other.devices[0], None), device=other.devices[0]
+    )
     receiver.take_all([other.first, stolen, elsewhere])
     assert verdict(receiver, other.first) == ACCEPTED
     assert verdict(receiver, stolen) == rejected("not_permitted")
     assert verdict(receiver, elsewhere) == rejected("unknown_device")  # its node is not the one that wrote it
 
 
-@pytest.mark.parametrize(("kind", "custody", "expected"), [
-    ("agent", "node", ACCEPTED),
-    ("agent", "device", ACCEPTED),
-    ("human", "device", ACCEPTED),
-    ("human", "node", rejected("unknown_device")),
-])
+@pytest.mark.parametrize(
+    ("kind", "custody", "expected"),
+    [
+        ("agent", "node", ACCEPTED),
+        ("agent", "device", ACCEPTED),
+        ("human", "device", ACCEPTED),
+        ("human", "node", rejected("unknown_device")),
+    ],
+)
 def test_a_humans_key_is_never_in_the_nodes_custody(scene, receiver, kind, custody, expected):
     who = scene.anna.participant("eve", kind=kind, custody=custody)
     receiver.take(who.first)
@@ -390,15 +408,21 @@ def test_the_node_adds_no_device(scene, receiver):
     assert verdict(receiver, event) == rejected("not_permitted")
 
 
-@pytest.mark.parametrize("body", [b"", b"\xff", b"\xa0", b"\x80", b"\x81" * 60_000, b"\xa1dtext" + b"\x60", b"\xf6", b"\xfb" + bytes(8)])
-@pytest.mark.parametrize("kind", ["device.enrol", "device.revoke", "member.add", "member.remove", "room.create", "epoch.open"])
+@pytest.mark.parametrize(
+    "body", [b"", b"\xff", b"\xa0", b"\x80", b"\x81" * 60_000, b"\xa1dtext" + b"\x60", b"\xf6", b"\xfb" + bytes(8)]
+)
+@pytest.mark.parametrize(
+    "kind", ["device.enrol", "device.revoke", "member.add", "member.remove", "room.create", "epoch.open"]
+)
 def test_a_body_of_the_wrong_shape_is_rejected_and_harms_nothing(scene, receiver, kind, body):
     first = scene.ann.devices[0]
     by_device = scene.anna.write(scene.ann.stream, kind, body, device=first, auth=(first.enrolment,))
     by_host = scene.host.write(scene.room.members, kind, body)
     said = scene.room.say(scene.ann, scene.add)
     receiver.take_all([by_device, by_host, said])
-    expected = {rejected("malformed_event"), rejected("not_permitted")} | ({ACCEPTED} if kind == "epoch.open" else set())
+    expected = {rejected("malformed_event"), rejected("not_permitted")} | (
+        {ACCEPTED} if kind == "epoch.open" else set()
+    )
     assert {verdict(receiver, by_device), verdict(receiver, by_host)} <= expected
     assert verdict(receiver, said) == ACCEPTED
 
@@ -419,7 +443,9 @@ def test_only_the_host_writes_memberships(scene, receiver):
 def test_a_room_belongs_to_the_host_whose_body_has_its_id(scene, receiver):
     thief = scene.anna.write(scene.room.members, "room.create", scene.room.create.envelope.body)
     again = scene.host.write(scene.room.members, "room.create", scene.room.create.envelope.body)
-    other = scene.host.write(scene.room.members, "room.create", {"host": scene.host.id, "name": "x", "random": bytes(32)})
+    other = scene.host.write(
+        scene.room.members, "room.create", {"host": scene.host.id, "name": "x", "random": bytes(32)}
+    )
     receiver.take_all([thief, again, other])
     assert [verdict(receiver, each) for each in (thief, again, other)] == [rejected("not_permitted")] * 3
     assert receiver.admission.authority.rooms[scene.room.id].host == scene.host.id
@@ -427,7 +453,9 @@ def test_a_room_belongs_to_the_host_whose_body_has_its_id(scene, receiver):
 
 def test_a_foreign_event_before_the_creation_changes_nothing_after_it(scene):
     receiver = Receiver(scene.world.records())
-    early = scene.anna.write(scene.room.members, "member.add", {"node": scene.anna.id, "participant": None, "heads": []})
+    early = scene.anna.write(
+        scene.room.members, "member.add", {"node": scene.anna.id, "participant": None, "heads": []}
+    )
     receiver.take_all([stub(early), *scene.start])
     assert verdict(receiver, early) == rejected("not_permitted")
     assert verdict(receiver, scene.add) == ACCEPTED
@@ -482,7 +510,9 @@ def test_a_node_speaks_and_leaves_on_any_membership_of_it(scene, receiver):
 def test_a_device_does_not_leave_in_the_name_of_its_node(scene, receiver):
     device = scene.ann.devices[0]
     auth = (device.enrolment, scene.add.id)
-    acts = [scene.anna.write(scene.room.stream, kind, {}, device=device, auth=auth) for kind in ("room.leave", "epoch.open")]
+    acts = [
+        scene.anna.write(scene.room.stream, kind, {}, device=device, auth=auth) for kind in ("room.leave", "epoch.open")
+    ]
     receiver.take_all(acts)
     assert [verdict(receiver, each) for each in acts] == [rejected("not_permitted")] * 2
 

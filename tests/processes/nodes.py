@@ -35,7 +35,7 @@ def node_processes(folder: Path, *names: str, kind: type[NodeProcess] = NodeProc
         for node in nodes:
             node.end()
             if complaint := node.complaint():
-                print(f"--- {node.name} on stderr:\n{complaint}")
+                print(f"--- {node.name} on stderr:\n{complaint}")  # noqa: T201  # pytest shows it where the test fails
 
 
 def node_id(node: NodeProcess) -> str:

@@ -81,7 +81,7 @@ def _said(speakers):
 @pytest.mark.slow
 def test_two_nodes_lose_and_double_nothing_while_one_is_killed_five_times(tmp_path):
     seed = int(os.environ.get("FOEDUS_TEST_SEED") or random.randrange(1 << 32))
-    print(f"FOEDUS_TEST_SEED={seed}")
+    print(f"FOEDUS_TEST_SEED={seed}")  # noqa: T201  # pytest shows it where the test fails
     with node_processes(tmp_path, "a", "b") as (a, b):
         connect(a, b)
         add_agent(a, "at-a")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, NamedTuple, TypeAlias
 
-import libipld
 import msgspec
 from msgspec import Meta, Struct
 
-from foedus.base.cbor import Malformed, NotCanonical, encode
+from foedus.base.cbor import Malformed, encode, strict
 from foedus.base.clock import Hlc
 from foedus.base.errors import PeerViolation
 from foedus.base.ids import ID_BYTES, sha256
@@ -110,7 +109,7 @@ def parse_envelope(data: bytes) -> Parsed:
         message = f"an envelope has at most {ENVELOPE_MAX} bytes, not {len(data)}"
         raise TooLarge(message)
     try:
-        shape = msgspec.convert(_strict(data), _EnvelopeShape, builtin_types=_BUILTIN)
+        shape = msgspec.convert(strict(data), _EnvelopeShape, builtin_types=_BUILTIN)
     except msgspec.ValidationError as error:
         raise Malformed(str(error)) from None
     salt, body = shape.content or (None, None)
@@ -123,7 +122,7 @@ def parse_event(envelope: Envelope) -> Parsed:
     if len(data) > EVENT_MAX or (envelope.body is not None and len(envelope.body) > BODY_MAX):
         message = f"an event has at most {EVENT_MAX} bytes, a body {BODY_MAX}"
         raise TooLarge(message)
-    value = _strict(data)
+    value = strict(data)
     try:
         event = msgspec.convert(value, Event, builtin_types=_BUILTIN)
     except msgspec.ValidationError as error:
@@ -143,7 +142,7 @@ def parse_event(envelope: Envelope) -> Parsed:
 def act_signing_bytes(act: Act | dict[str, Any], epoch: bytes, stream: str) -> bytes:
     """Return what a device signs, label included."""
     plain = act if type(act) is dict else act_plain(act)  # type: ignore[arg-type]
-    return signed_bytes("act", libipld.encode_dag_cbor({"act": plain, "epoch": epoch, "stream": stream}))
+    return signed_bytes("act", encode({"act": plain, "epoch": epoch, "stream": stream}))
 
 
 def act_plain(act: Act) -> dict[str, Any]:
@@ -191,16 +190,3 @@ def digest_matches(envelope: Envelope, act: Act) -> bool:
     if envelope.salt is None or envelope.body is None:
         return True
     return sha256(envelope.salt, envelope.body) == act.digest
-
-
-def _strict(data: bytes) -> Any:
-    """Decode canonical bytes. Floats and depth are excluded by the shapes that follow."""
-    try:
-        value = libipld.decode_dag_cbor(data)
-        again = libipld.encode_dag_cbor(value)
-    except (ValueError, RecursionError) as error:
-        raise NotCanonical(str(error)) from None
-    if again != data:
-        message = "the bytes are not in their shortest form"
-        raise NotCanonical(message)
-    return value

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import suppress
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from foedus.adapters.federation_client import Answer, BadHttpSignature, Door, Message, Query, Refused
@@ -61,9 +62,9 @@ class PeerDoors:
         query = Query("GET", f"{ROOT}/stream", {"since": since} if since else {})
         return self._node.client.stream(self._door(), query)
 
-    async def learn_writers(self, epochs: Sequence[bytes]) -> None:
+    async def learn_writers(self, epochs: Iterable[bytes]) -> None:
         """Fetch the identity records of writers that we do not know."""
-        for epoch in epochs[:_WRITERS_AT_ONCE]:
+        for epoch in islice(epochs, _WRITERS_AT_ONCE):
             with suppress(Refused):  # it may not be for us after all: its events then wait, as on a link
                 answer = await self.call(Query("GET", f"{ROOT}/records", {"epoch": epoch.hex()}))
                 records = [parse_signed_record(data) for data in split_frames(answer.body, RECORDS_MAX)]

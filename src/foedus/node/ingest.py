@@ -14,13 +14,16 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from foedus.base.cbor import Malformed
 from foedus.base.errors import FoedusError
 from foedus.base.ids import sha256
 from foedus.crypto import ed25519
+from foedus.log import streams
 from foedus.log.admission import Admitted, Deferred, Duplicate, Forked, Refused, SignatureCheck, signature_checks
 from foedus.log.chains import ChainKey, Position
 from foedus.log.checkpoints import is_valid
 from foedus.log.event import Parsed, digest_matches, parse_envelope
+from foedus.log.outcomes import OVER_QUOTA
 from foedus.log.port import Commit, Proof, Row, Verdict
 from foedus.node.store import Store
 
@@ -52,7 +55,8 @@ class Report:
     again: set[ChainKey] = field(default_factory=set)
     """Chains of which events were put off: ask for them again from our head."""
     want: list[bytes] = field(default_factory=list)
-    want_records: list[bytes] = field(default_factory=list)
+    want_records: set[bytes] = field(default_factory=set)
+    """Epochs whose identity record is missing."""
     proofs: list[Proof] = field(default_factory=list)
     own: bool = False
     """The batch held an event of this node that it lacked: it was restored from a backup."""
@@ -154,6 +158,11 @@ class Ingest:
         return None
 
     def _is_carried(self, index: int, parsed: Parsed, report: Report, carrier: bytes | None) -> bool:
+        try:
+            streams.parse(parsed.event.stream)
+        except Malformed as error:
+            self._refuse(report, index, parsed.id, error.code)
+            return False
         code = "" if carrier is None else self.may_carry(carrier, parsed.event.stream)
         if code == "not_permitted":
             self._refuse(report, index, parsed.id, code)
@@ -295,10 +304,11 @@ class Ingest:
     def _defer(self, report: Report, index: int, parsed: Parsed, deferred: Deferred) -> None:
         self.refusals[deferred.code] += 1
         report.deferred.append(Rejection(index, parsed.id, deferred.code))
-        report.again.add((parsed.event.epoch, parsed.event.stream))
+        if deferred.code != OVER_QUOTA:
+            report.again.add((parsed.event.epoch, parsed.event.stream))
         report.want += deferred.want
-        if deferred.epoch is not None and deferred.epoch not in report.want_records:
-            report.want_records.append(deferred.epoch)
+        if deferred.epoch is not None:
+            report.want_records.add(deferred.epoch)
 
     # --- finish ------------------------------------------------------------------------------
 

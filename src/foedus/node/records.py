@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from foedus.base.cbor import decode, encode
-from foedus.base.errors import PeerViolation
 from foedus.identity.pace import may_follow
-from foedus.identity.record import SignedRecord, parse_signed_record
+from foedus.identity.record import BadRecord, SignedRecord, parse_signed_record, verify_record
 from foedus.log.event import Parsed, parse_envelope
 from foedus.log.evidence import make_proof
 from foedus.log.port import Proof, Value
@@ -17,29 +17,32 @@ from foedus.sync.frames import Refused
 
 _FOLLOWED = "followed"
 _HELD = "held_epochs"
+_BROUGHT = "brought_by"
 NODES_MAX = 16_384
 """Nodes whose identity is held: members of shared rooms at most; a record in memory has about 10 KB."""
-
-
-class TooManyNodes(PeerViolation):
-    """More nodes than this one remembers."""
-
-    code = "too_many_nodes"
-    remedy = "share fewer rooms, or ask the operator to raise NODES_MAX"
+NODES_PER_CARRIER_MAX = 2_048
+"""Of these, nodes that one peer made known, and strangers that made known themselves: nobody fills the book alone."""
 
 
 class RecordBook:
-    """Learns identity records. ``wanted_proofs``: who hears of a new epoch asks ``on_learned``."""
+    """Learns identity records. Who hears of a new epoch sets ``on_learned``; ``refusals`` counts what was not kept."""
 
     def __init__(self, store: Store) -> None:
         self.on_learned: Callable[[bytes], None] = lambda _node: None
+        self.refusals: Counter[str] = Counter()
         self._store = store
+        self._brought = Counter(store.log.values(_BROUGHT).values())
         self._followed = {node: list(decode(data)) for node, data in store.log.values(_FOLLOWED).items()}
         self._let_through: set[bytes] = set()
         self.held = {node: parse_signed_record(data) for node, data in store.log.values(_HELD).items()}
 
-    async def meet(self, peer: PeerIdentity) -> Refused | None:
-        """Learn who is at the other end of a link; return the refusal where its epoch is not in force."""
+    async def meet(self, peer: PeerIdentity, *, is_stranger: bool = False) -> Refused | None:
+        """Learn who is at the other end of a link; return the refusal where its epoch is not in force.
+
+        A stranger leaves nothing here: its keys are proved by the handshake, and kept once it is connected.
+        """
+        if is_stranger and self._store.identities.newest(peer.node) is None:
+            return None
         await self.learn(peer.history, carrier=peer.node)
         newest = self._store.identities.newest(peer.node)
         if newest is None:
@@ -59,39 +62,60 @@ class RecordBook:
             if self._store.holds(record.id):
                 continue
             if not self._may_take(record, carrier):
-                break
+                continue
             new, commit = self._store.learn_records([record])
             if not new:
                 continue
             added += new
-            values = self._note(record)
+            values = self._note(record, carrier)
             await self._store.commit(commit._replace(values=values))
             self.on_learned(record.node)
         return added
 
     def _may_take(self, record: SignedRecord, carrier: bytes) -> bool:
-        known = self._store.identities.newest(record.node)
-        if known is None:
-            if len(self._store.identities.nodes()) >= NODES_MAX and record.node != carrier:
-                raise TooManyNodes(f"this node remembers at most {NODES_MAX} others")
+        if self._store.identities.newest(record.node) is None:
+            has_room = len(self._store.identities.nodes()) < NODES_MAX
+            if not has_room or self._brought[_source(record, carrier)] >= NODES_PER_CARRIER_MAX:
+                self.refusals["too_many_nodes"] += 1
+                return False
             return True
-        if record.node in self._let_through or record.node == self._store.node or may_follow(self._followed.get(record.node, ()), self._store.now()):
+        if record.node in self._let_through or record.node == self._store.node:
             return True
-        self.held[record.node] = record
+        if may_follow(self._followed.get(record.node, ()), self._store.now()):
+            return True
+        self._hold(record)
         return False
 
-    def _note(self, record: SignedRecord) -> list[Value]:
-        """Remember when a new epoch of a known node was followed."""
-        if record.record.n == 0 or record.node == self._store.node:
+    def _hold(self, record: SignedRecord) -> None:
+        """Keep a node's next epoch for a human to look at, if it is one: anyone may bring us what claims to be."""
+        previous = self._store.identities.epoch(record.record.prev) if record.record.prev else None
+        if previous is None or previous.node != record.node or self.held.get(record.node) == record:
+            return
+        try:
+            verify_record(record, previous.record)
+        except BadRecord as error:
+            self.refusals[error.code] += 1
+            return
+        self.held[record.node] = record
+
+    def _note(self, record: SignedRecord, carrier: bytes) -> list[Value]:
+        """Remember who made a node known, and when a new epoch of a known node was followed."""
+        if record.node == self._store.node:
             return []
+        if record.record.n == 0:
+            source = _source(record, carrier)
+            self._brought[source] += 1
+            return [Value(_BROUGHT, record.node, source)]
         times = [*self._followed.get(record.node, ()), self._store.now()][-8:]
         self._followed[record.node] = times
         return [Value(_FOLLOWED, record.node, encode(times))]
 
     async def follow(self, node: bytes) -> bool:
         """A human lets a node's waiting epoch through; False where none waits."""
+        if self.held.pop(node, None) is None:
+            return False
         self._let_through.add(node)
-        return self.held.pop(node, None) is not None
+        return True
 
     async def take_proof(
         self, one: bytes, other: bytes, check: Callable[[Parsed, Parsed, bytes], None]
@@ -108,3 +132,8 @@ class RecordBook:
             return None
         await self._store.commit(commit)
         return proof
+
+
+def _source(record: SignedRecord, carrier: bytes) -> bytes:
+    """Return whose share of the book a node counts against: its carrier's; b'' where it brought itself."""
+    return b"" if record.node == carrier else carrier
