@@ -45,8 +45,18 @@ def make_home(folder: Path, name: str, friends: Sequence[SignedRecord] = ()) -> 
 
 
 def _connected(record: SignedRecord) -> Peer:
-    key = record.record.keys.ed25519
-    return Peer(node=record.node, state=State.CONNECTED, tier=Tier.CORE, their_tier=Tier.CORE, name="peer", key=key)
+    """Return a peer as peering leaves it; what the agreement says plays no part in what is measured."""
+    return Peer(
+        node=record.node,
+        state=State.CONNECTED,
+        tier=Tier.CORE,
+        their_tier=Tier.CORE,
+        name="peer",
+        key=record.record.keys.ed25519,
+        agreement=b"agreement",
+        own_signature=bytes(64),
+        peer_signature=bytes(64),
+    )
 
 
 @asynccontextmanager

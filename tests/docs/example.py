@@ -23,6 +23,7 @@ AT = 1_767_225_600_000_000
 SECOND = 1_000_000
 PEER = bytes([0x0C]) * 32
 URI = "https://elm.example:8102/api/federation/events"
+TRAP = b"\x01\x55\x12\x20" + bytes([0x0E]) * 32
 CAPABILITIES = {"events": {"major": 1, "batch": 256}}
 
 WHOLE_MAX = 1_024
@@ -148,6 +149,7 @@ class Example:
         self.node_key = Signer(of(1))
         self.device = Signer(of(5))
         self.did = did(self.device.public)
+        self.values["trap"] = cbor({"id": TRAP})
         self._keys()
         self._record()
         self._room()

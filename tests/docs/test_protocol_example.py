@@ -42,7 +42,7 @@ from foedus.sync import transcript
 from foedus.sync.frames import Pending, Ping, encode_frame
 from foedus.sync.http_signature import Signer, Target, content_digest, sign_request, sign_response, verify_request
 from foedus.trust import agreement
-from tests.docs.example import AT, CAPABILITIES, PEER, SECOND, URI, Example, of, parsed, rendered
+from tests.docs.example import AT, CAPABILITIES, PEER, SECOND, TRAP, URI, Example, of, parsed, rendered
 from tests.docs.pages import blocks, read, section
 
 
@@ -111,6 +111,7 @@ class Ours:
     def _keys(self) -> dict[str, bytes | str]:
         words, record = to_words(of(4)), self.record
         return {
+            "trap": encode({"id": TRAP}),
             "node Ed25519": self.keys.ed25519.public,
             "node ML-DSA-65": self.keys.mldsa65.public,
             "node X-Wing": self.keys.xwing.public,

@@ -6,6 +6,7 @@ import secrets
 from foedus.crypto.ed25519 import Ed25519Key
 from foedus.log import streams
 from foedus.sync.frames import ChainPosition, Cursors, Events
+from foedus.sync.positions import CHAINS_MAX
 from tests.hostile.evil import id_of, now, villain
 from tests.node.nodes import street, until
 
@@ -68,20 +69,16 @@ async def test_more_chains_than_a_link_remembers_stop_that_link_and_no_author(tm
     async with street(tmp_path) as it:
         victim = await it.add("victim")
         async with villain(victim) as evil:
-            for _page in range(66):
-                junk = [ChainPosition(secrets.token_bytes(32), "node", 1, bytes(32)) for _ in range(990)]
+            known = victim.node.links.get(evil.node).session._exchange.positions
+            while room := CHAINS_MAX - len(known):
+                count = min(room, 990)
+                junk = [ChainPosition(secrets.token_bytes(32), "node", 1, bytes(32)) for _ in range(count)]
                 await evil.send(Cursors(tuple(junk), more=False))
-            await asyncio.sleep(0.5)
-            for number in range(30):
-                async with asyncio.timeout(5):
-                    await victim.service.participant_add_custodial(f"agent {number}")
-                    await asyncio.sleep(0)
-            for _page in range(2):
-                junk = [ChainPosition(secrets.token_bytes(32), "node", 1, bytes(32)) for _ in range(300)]
-                await evil.send(Cursors(tuple(junk), more=False))
+                await until(lambda room=room, count=count: CHAINS_MAX - len(known) == room - count, "they are taken")
             async with asyncio.timeout(5):
-                for number in range(30, 60):
-                    await victim.service.participant_add_custodial(f"agent {number}")
+                await victim.service.participant_add_custodial("scout")
+            await until(lambda: evil.is_cut_off, "the link has no room for our own new chain")
+            assert evil.goodbye == "too_many_chains"
 
 
 async def test_events_by_another_key_and_of_other_writers_are_refused(tmp_path):

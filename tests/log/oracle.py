@@ -181,7 +181,7 @@ class Oracle:
             verdicts[parsed.id] = found
         return verdicts, devices
 
-    def _on_device(self, parsed, node, did, devices, first):
+    def _on_device(self, parsed, node, did, devices, first):  # noqa: C901, PLR0911  # the rules, in their order
         act, body = parsed.event.act, self.body(parsed)
         if act.author != did:
             return ("rejected", "not_permitted")

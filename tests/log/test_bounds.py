@@ -144,7 +144,7 @@ def test_a_message_by_a_known_device_reads_nothing_from_the_log(scene, monkeypat
     scene.receiver.take_all([who.first, scene.room.say(who, scene.add)])
     reads = []
     for name in ("by_ids", "chain"):
-        monkeypatch.setattr(scene.receiver.log, name, lambda *args, _name=name: reads.append(_name))
+        monkeypatch.setattr(scene.receiver.log, name, lambda *_args, _name=name: reads.append(_name))
     for _ in range(10):
         outcome = scene.receiver.take(scene.room.say(who, scene.add))
         assert outcome.entry.verdict is Verdict.ACCEPTED

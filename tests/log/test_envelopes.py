@@ -38,7 +38,7 @@ SAID = ROOM.say(ANN, ADD)
 KEY = ANNA.keys.ed25519.public
 
 
-def is_genuine(data: bytes, of=SAID) -> bool:
+def is_genuine(data: bytes) -> bool:
     """Whether all checks before admission pass, and it is the event that was written."""
     try:
         parsed = parse_envelope(data)
@@ -212,7 +212,7 @@ def checkpoint():
 
 
 def test_a_checkpoint_tells_head_and_count_under_both_keys(checkpoint):
-    receiver, chain, event = checkpoint
+    receiver, _, event = checkpoint
     keys = ANNA.record().record.keys
     statement = read_checkpoint(event.envelope.body, keys.ed25519, keys.mldsa65)
     assert (statement.chain, statement.epoch) == (chain_id(ANNA.epoch, ROOM.stream), ANNA.epoch)

@@ -9,7 +9,6 @@ import pytest
 from foedus.base.limits import HOUR
 from foedus.log.admission import Admitted, Deferred, Duplicate, Forked, Refused
 from foedus.log.evidence import check_proof, decode_proof, encode_proof
-from foedus.log.event import parse_event
 from foedus.log.port import Commit
 from tests.log.builder import World
 from tests.log.delivery import Receiver
@@ -345,6 +344,28 @@ def test_a_recovery_settles_two_rotations_and_the_branch_that_they_chose():
     assert verdicts(receiver, expected) == [ACCEPTED] * len(expected)
 
 
+def test_an_opening_that_came_before_its_cut_knows_it_when_it_comes():
+    """It waits for a recovery to honour its epoch; meanwhile the chain that it cuts catches up as usual."""
+    scene = Scene()
+    first = scene.anna.epoch
+    mine = scene.anna.rotate(after=first)
+    opening = scene.anna.open(scene.room.stream, scene.trunk[-1])
+    members = scene.anna.open(scene.room.members, scene.add)
+    scene.anna.rotate(after=first)
+    scene.anna.recover(after=mine)
+    receiver = Receiver(scene.anna.records[:3])
+    receiver.take_all([*scene.start, members])
+    assert receiver.take(opening).want == (scene.trunk[-1].id,)
+    receiver.take(scene.trunk[-1])  # kept, though it follows nothing here
+    assert isinstance(receiver.take(opening), Admitted)
+    receiver.take_all([*scene.trunk, *scene.one])
+    receiver.learn(scene.anna.records[3])
+    receiver.take_all([scene.anna.open(scene.room.members, members), scene.anna.open(scene.room.stream, opening)])
+    assert verdicts(receiver, [*scene.trunk, opening, *scene.one]) == [ACCEPTED] * 3 + [SUPERSEDED] * 3
+    commit, want = receiver.admission.heal(scene.anna.id)
+    assert (any(commit), want) == (False, ())
+
+
 # --- restore ---------------------------------------------------------------------------------
 
 
@@ -384,6 +405,18 @@ def test_a_taken_branch_frees_the_nonces_of_the_other():
     assert verdicts(receiver, other) == [ACCEPTED] * 2
 
 
-def test_the_same_event_bytes_parse_the_same(scene):
-    parsed = scene.trunk[0]
-    assert parse_event(parsed.envelope) == parsed
+def test_what_a_branch_replaces_is_out_of_place_before_that_is_durable(scene):
+    opening = choose(scene, scene.other[-1])
+    receiver = Receiver(scene.anna.records)
+    receiver.take_all([*scene.start, opening[0], *scene.trunk, *scene.one, scene.other[0]])
+    while (outcome := receiver.take(opening[1], settle=False)) != Deferred("missing_prev") and not isinstance(
+        outcome, Admitted
+    ):
+        receiver.take(scene.events[outcome.want[0]], settle=False)
+    staged = receiver.admission._staged
+    for durable in (False, True):
+        assert [staged.in_place(parsed.id) for parsed in scene.one] == [None] * 3
+        assert None not in [staged.in_place(parsed.id) for parsed in (*scene.trunk, *scene.other, opening[1])]
+        chain = [held.id for held in staged.span((scene.trunk[0].event.epoch, scene.room.stream), 1, 100)]
+        assert chain == [parsed.id for parsed in (*scene.trunk, *scene.other)], durable
+        receiver.settle()

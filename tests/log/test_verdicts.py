@@ -249,6 +249,21 @@ def test_a_nonce_used_again_in_a_control_stream_is_rejected(scene, receiver):
     assert [verdict(receiver, each) for each in twice] == [ACCEPTED, rejected("replayed_nonce")]
 
 
+def test_a_replayed_revocation_has_no_effect(scene, receiver):
+    device, first = scene.ann.device(), scene.ann.devices[0]
+    said = scene.room.say(device, scene.add)
+    body = {"device": device.public, "cuts": []}
+    auth = (first.enrolment,)
+    acts = [
+        scene.anna.write(scene.ann.stream, "x", {}, device=first, auth=auth, nonce=b"n" * 16),
+        scene.anna.write(scene.ann.stream, "device.revoke", body, device=first, auth=auth, nonce=b"n" * 16),
+    ]
+    receiver.take_all(scene.world.events[len(scene.start) :])
+    assert [verdict(receiver, each) for each in acts] == [ACCEPTED, rejected("replayed_nonce")]
+    assert verdict(receiver, said) == ACCEPTED
+    assert receiver.loaded().folds() == receiver.folds()
+
+
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_an_act_far_from_its_order_is_rejected(scene, receiver, sign):
     hlc = Hlc(scene.world.now + SECOND, 0)
@@ -553,6 +568,25 @@ def test_a_membership_taken_up_in_the_past_does_not_cover_it(scene, receiver):
     receiver.take_all([early, again, said])
     assert verdict(receiver, early) == ("pending", "auth")
     assert verdict(receiver, said) == ACCEPTED
+
+
+def test_events_up_to_the_named_heads_stay_out_even_if_they_cite_the_membership(scene, receiver):
+    heads = [[scene.anna.chain_id(scene.room.stream), 2, bytes(32)]]
+    again = scene.room.add(scene.anna, scene.ann, heads=heads)
+    said = [scene.room.say(scene.ann, again) for _ in range(3)]
+    receiver.take_all([again, *said])
+    assert [verdict(receiver, each) for each in said] == [rejected("not_permitted")] * 2 + [ACCEPTED]
+
+
+def test_the_first_removal_names_the_cuts_also_when_its_body_comes_last(scene, receiver):
+    said = [scene.room.say(scene.ann, scene.add) for _ in range(3)]
+    chain = scene.anna.chain_id(scene.room.stream)
+    first = scene.room.remove(scene.anna, scene.ann, [[chain, 2, said[1].id]])
+    second = scene.room.remove(scene.anna, scene.ann, [[chain, 1, said[0].id]])
+    receiver.take_all([*said, stub(first), second])
+    assert [verdict(receiver, each) for each in said] == [ACCEPTED] + [rejected("not_permitted")] * 2
+    receiver.take(first)
+    assert [verdict(receiver, each) for each in said] == [ACCEPTED, ACCEPTED, rejected("not_permitted")]
 
 
 # --- bodies that come late -------------------------------------------------------------------

@@ -19,6 +19,7 @@ from tests.node.federated import (
     signed_headers,
     two_connected,
 )
+from tests.node.nodes import until
 
 PEERS_DOORS = [
     ("GET", "/events"),
@@ -65,9 +66,7 @@ async def test_what_is_not_signed_rightly_is_refused_with_one_code(tmp_path):
             "of another path": signed_headers(alice, bob, "POST", uri + "?a=b", body),
             "of another body": signed_headers(alice, bob, "POST", uri, body + b"x"),
             "for another node": signed_headers(alice, bob, "POST", uri, body, node=secrets.token_bytes(32)),
-            "by another key": signed_headers(
-                alice, bob, "POST", uri, body, key=Ed25519Key(secrets.token_bytes(32))
-            ),
+            "by another key": signed_headers(alice, bob, "POST", uri, body, key=Ed25519Key(secrets.token_bytes(32))),
             "by the node itself": signed_headers(bob, bob, "POST", uri, body),
         }
         for what, headers in wrong.items():
@@ -89,7 +88,7 @@ async def test_a_replayed_request_is_refused_also_after_a_restart(tmp_path):
         assert (await send("GET", uri, headers))[0] == 200
         status, _, body = await send("GET", uri, headers)
         assert (status, code_of(body)) == (401, "replayed_nonce")
-        bob = await it.restart("bob")
+        await it.restart("bob")
         status, _, body = await send("GET", uri, headers)
         assert (status, code_of(body)) == (401, "replayed_nonce")
 
@@ -111,7 +110,9 @@ async def test_spent_nonces_are_forgotten_on_the_disk_too(tmp_path):
 async def test_a_node_that_is_no_peer_gets_the_same_answer_at_every_door(tmp_path):
     async with two_connected(tmp_path) as (it, alice, bob):
         carol = await it.add("carol")
-        await carol.service.peer_request(bob.url)  # bob now knows her keys; her request waits
+        await carol.service.peer_request(bob.url)
+        await until(lambda: bob.node.store.holds(carol.node.store.epoch), "bob knows her keys")
+        await until(bob.service.peers_pending, "her request waits")
         room = await bob.service.room_create("plans")
         for state in ("waiting", "ignored"):
             if state == "ignored":

@@ -86,7 +86,7 @@ async def test_a_cursor_of_another_store_is_gone_and_nonsense_is_refused(tmp_pat
 async def test_pushed_events_go_through_the_one_door_in(tmp_path):
     async with two_connected(tmp_path) as (_, alice, bob):
         await share(bob, alice)
-        await until(lambda: alice.service.rooms(), "alice has the room")
+        await until(alice.service.rooms, "alice has the room")
         await unlink(alice, bob)
         for word in ("one", "two", "three"):
             await alice.say(word)

@@ -32,7 +32,7 @@ async def test_a_late_joiner_gets_the_whole_history(tmp_path):
             await alice.say(str(number))
         await connect(bob, alice)
         await alice.service.room_share("plans", "bob")
-        await until(lambda: bob.service.rooms(), "bob sees the room")
+        await until(bob.service.rooms, "bob sees the room")
         await until(lambda: bob.texts() == [str(number) for number in range(20)], "all of it")
 
 
@@ -151,7 +151,7 @@ async def test_a_two_party_room_is_for_two_participants(tmp_path):
         room = (await alice.service.room_direct(clerk, "scout")).room
         assert (await alice.service.room_direct(clerk, "scout")).room == room
         await alice.say("just you", "scout", room)
-        await until(lambda: bob.service.rooms(), "the room arrives")
+        await until(bob.service.rooms, "the room arrives")
         await until(lambda: bob.texts(room) == ["just you"], "the message arrives")
         await bob.say("just me", "clerk", room)
         await until(lambda: alice.texts(room)[-1] == "just me", "the answer arrives")

@@ -32,8 +32,8 @@ class Facts:
     def is_member(self, node: bytes, room: str) -> bool:
         return room == ROOM and node in self.members
 
-    def share_room(self, one: bytes, other: bytes) -> bool:
-        return {one, other} <= self.members
+    def wrote_for(self, origin: bytes, viewer: bytes) -> bool:
+        return {origin, viewer} <= self.members
 
     def tier(self, node: bytes) -> Tier | None:
         return self.given.get(node)

@@ -96,7 +96,7 @@ class WebSocketDialler:
                 _CONNECT_TIMEOUT_S,
             )
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            raise Unreachable(f"no link to {url}: {error or type(error).__name__}") from None
+            raise Unreachable(f"no link to {url}: {str(error) or type(error).__name__}") from None
         return WebSocketStream(socket)
 
     async def close(self) -> None:

@@ -15,18 +15,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
-from foedus.base.cbor import Malformed
 from foedus.base.clock import ZERO, Hlc, Instant
 from foedus.base.limits import CLOCK_AHEAD_MAX
 from foedus.identity.directory import IdentityDirectory
 from foedus.log import streams
-from foedus.log.authority import Authority, Recheck
-from foedus.log.branches import Branches
+from foedus.log.authority import Authority
+from foedus.log.branches import Branches, is_path
 from foedus.log.chains import Chain, Chains
 from foedus.log.control import ControlEvent
 from foedus.log.cuts import Opening
 from foedus.log.event import Parsed, digest_matches, parse_event
 from foedus.log.evidence import make_proof
+from foedus.log.loading import index_waiting, judge_controls, read_chains
 from foedus.log.outcomes import (
     OVER_QUOTA,
     Admitted,
@@ -50,6 +50,7 @@ from foedus.log.port import (
     Truncate,
     VerdictChange,
 )
+from foedus.log.rechecks import Rechecks
 from foedus.log.staged import Staged
 
 __all__ = [
@@ -79,6 +80,7 @@ class Admission:
         self.chains = Chains()
         self._staged = Staged(log)
         self.authority = Authority(identities, self.chains, self._staged.unheld)
+        self._rechecks = Rechecks(self.authority, self._staged)
         self.withhold: Withhold = lambda _parsed, _node: ""
         self._branches = Branches()
 
@@ -86,40 +88,11 @@ class Admission:
 
     def load(self) -> None:
         """Rebuild everything from the log. The identity directory holds all records already."""
-        for head in self.log.heads():
-            chain = self._chain_of(head.epoch, head.stream)
-            if chain is not None:
-                chain.advance(head.seq, head.id, head.hlc)
-        for proof in self.log.proofs():
-            chain = self._chain_of(proof.epoch, proof.stream)
-            if chain is not None:
-                chain.contested = proof.seq
-        for row in self.log.control_rows():
-            self._load_control(row)
+        read_chains(self.log, self.authority)
         for chain in self.chains:
             self._find_opening(chain)
-        for node in {chain.node for chain in self.chains}:
-            self.authority.cuts.refresh_node(node)
-        for stream in self.authority.controls.streams():
-            self.authority.relearn(stream)
-        for row in self.log.pending_rows():
-            self._load_pending(row)
-
-    def _chain_of(self, epoch: bytes, stream: str) -> Chain | None:
-        node = self.identities.node_of(epoch)
-        return None if node is None else self.chains.ensure(epoch, stream, node)
-
-    def _load_control(self, row: Row) -> None:
-        chain = self.chains.get((row.epoch, row.stream))
-        if chain is not None and chain.is_folded:
-            control = ControlEvent(_parse(row), chain.node)
-            control.verdict, control.reason = row.verdict, row.reason
-            self.authority.controls.add(control)
-
-    def _load_pending(self, row: Row) -> None:
-        chain = self.chains.get((row.epoch, row.stream))
-        if chain is not None and row.reason == "auth":
-            self.authority.await_cited(_parse(row).event, chain, row.seq)
+        judge_controls(self.authority)
+        index_waiting(self.log, self.authority)
 
     def _find_opening(self, chain: Chain) -> None:
         if chain.seq and self._epoch_number(chain.epoch):
@@ -174,7 +147,7 @@ class Admission:
         node = self.identities.node_of(event.epoch)
         if node is None:
             return Deferred("unknown_peer", epoch=event.epoch)
-        code = _may_write(event.stream, node)
+        code = streams.excludes(event.stream, node)
         if code:
             return Refused(code)
         return Chain(event.epoch, event.stream, node) if self.chains.has_room_for(node) else Deferred(OVER_QUOTA)
@@ -245,7 +218,7 @@ class Admission:
             return Duplicate(Commit(bodies=[fill]))
         control.take_body(parsed.envelope)
         changed = self.authority.relearn(chain.stream, None if control.created_room else chain.node)
-        return Duplicate(Commit(bodies=[fill], verdicts=self._verdicts(*changed)))
+        return Duplicate(Commit(bodies=[fill], verdicts=self._rechecks.run(*changed)))
 
     # --- appending ---------------------------------------------------------------------------
 
@@ -257,7 +230,7 @@ class Admission:
         verdicts = self._open(parsed, chain) if event.seq == 1 else []
         if chain.is_folded:
             control = ControlEvent(parsed, chain.node)
-            verdicts += self._verdicts(*self.authority.learn(control))
+            verdicts += self._rechecks.run(*self.authority.learn(control))
             judged = Judgement(control.verdict, control.reason)
         else:
             judged = self.authority.judge(event, chain, event.seq)
@@ -278,8 +251,8 @@ class Admission:
             self.withhold(parsed, chain.node),
         )
         self._staged.add(entry)
-        if not chain.is_folded:
-            verdicts += self._verdicts([], self.authority.arrived(parsed.id))
+        if self.authority.waiting.is_awaited(parsed.id):
+            verdicts += self._rechecks.run([], self.authority.arrived(parsed.id))
         if self.authority.cuts.is_awaited(parsed.id):
             self.authority.cuts.place(parsed.id, (event.epoch, event.seq))
             verdicts += self._refresh(chain)
@@ -312,12 +285,12 @@ class Admission:
 
     def learn_records(self, node: bytes) -> list[VerdictChange]:
         """Identity records of ``node`` were added to the directory: say which verdicts change. ``heal`` it next."""
-        return self._verdicts(*self.authority.follow_limits(self.authority.cuts.refresh_node(node)))
+        return self._rechecks.run(*self.authority.follow_limits(self.authority.cuts.refresh_node(node)))
 
     def contest(self, proof: Proof) -> Commit:
         """Keep a valid proof of a chain's fork, unless one as low in the chain is known. ``heal`` its node next."""
         node = self.identities.node_of(proof.epoch)
-        if node is None or _may_write(proof.stream, node):
+        if node is None or streams.excludes(proof.stream, node):
             return Commit()
         chain = self.chains.get((proof.epoch, proof.stream))
         if chain is None and self.chains.has_room_for(node):
@@ -329,30 +302,7 @@ class Admission:
 
     def _refresh(self, chain: Chain) -> list[VerdictChange]:
         moved = self.authority.cuts.refresh(chain.node, chain.stream)
-        return self._verdicts(*self.authority.follow_limits(moved))
-
-    def _verdicts(self, changes: list[VerdictChange], rechecks: list[Recheck]) -> list[VerdictChange]:
-        return changes + [change for recheck in rechecks for change in self._recheck(recheck)]
-
-    def _recheck(self, recheck: Recheck) -> list[VerdictChange]:
-        chain = self.chains.get((recheck.epoch, recheck.stream))
-        if chain is None:
-            return []
-        to_seq = chain.seq if recheck.to_seq is None else min(chain.seq, recheck.to_seq)
-        held = list(self._staged.span(chain.key, recheck.from_seq, to_seq))
-        return [change for event in held if (change := self._rejudge(event, chain))]
-
-    def _rejudge(self, held: Row | Entry, chain: Chain) -> VerdictChange | None:
-        if held.reason == "replayed_nonce":
-            return None
-        event = _parse(held).event
-        judged = self.authority.judge(event, chain, held.seq)
-        if judged.reason == "auth":
-            self.authority.await_cited(event, chain, held.seq)
-        if judged == (held.verdict, held.reason):
-            return None
-        self._staged.judge(held, *judged)
-        return VerdictChange(held.id, judged.verdict, judged.reason)
+        return self._rechecks.run(*self.authority.follow_limits(moved))
 
     # --- branches ----------------------------------------------------------------------------
 
@@ -412,7 +362,7 @@ class Admission:
         first = path[0].event
         chain = self.chains.get((first.epoch, first.stream))
         base = self._staged.in_place(first.prev) if first.seq > 1 and first.prev is not None else None
-        if chain is None or not _is_path(base, path) or self._staged.holds_from(chain.key, first.seq):
+        if chain is None or not is_path(base, path) or self._staged.holds_from(chain.key, first.seq):
             return Deferred("missing_prev")
         truncations = [Truncate(*chain.key, first.seq)] if chain.seq >= first.seq else []
         verdicts = self._rewind(chain, base, first.seq)
@@ -434,33 +384,8 @@ class Admission:
             return []
         rechecks = self.authority.forget(chain.epoch, chain.stream, chain.node, from_seq)
         changes, more = self.authority.relearn(chain.stream)
-        return self._verdicts(changes, rechecks + more)
-
-
-def _may_write(stream: str, node: bytes) -> str:
-    """Return '' or why the stream's name excludes a writer."""
-    try:
-        kind, subject = streams.parse(stream)
-    except Malformed:
-        return "malformed_event"
-    return "not_permitted" if kind == "pair" and node.hex() not in subject.split(":") else ""
+        return self._rechecks.run(changes, rechecks + more)
 
 
 def _parse(held: Row | Entry) -> Parsed:
     return parse_event(held.envelope)
-
-
-def _is_path(base: Entry | Row | None, path: list[Parsed]) -> bool:
-    """Whether the events follow each other, and the first follows ``base`` (None: it starts the chain)."""
-    first = path[0].event
-    place: tuple[bytes, str, int] = (first.epoch, first.stream, 0)
-    before, hlc = first.prev, ZERO
-    if base is not None:
-        place, before, hlc = (base.epoch, base.stream, base.seq), base.id, base.hlc
-    for parsed in path:
-        event = parsed.event
-        place = (place[0], place[1], place[2] + 1)
-        if (event.epoch, event.stream, event.seq) != place or event.prev != before or parsed.hlc <= hlc:
-            return False
-        before, hlc = parsed.id, parsed.hlc
-    return True

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
+from foedus.base.clock import ZERO
 from foedus.base.limits import WAITING_BYTES_MAX, WAITING_EVENTS_MAX
 from foedus.log.event import Parsed
+from foedus.log.port import Entry, Row
 
 
 class _OfNode:
@@ -83,3 +85,19 @@ class Branches:
 
 def _size(parsed: Parsed) -> int:
     return len(parsed.envelope.event) + len(parsed.envelope.body or b"")
+
+
+def is_path(base: Entry | Row | None, path: list[Parsed]) -> bool:
+    """Tell whether the events follow each other, and the first follows ``base`` (None: it starts the chain)."""
+    first = path[0].event
+    place: tuple[bytes, str, int] = (first.epoch, first.stream, 0)
+    before, hlc = first.prev, ZERO
+    if base is not None:
+        place, before, hlc = (base.epoch, base.stream, base.seq), base.id, base.hlc
+    for parsed in path:
+        event = parsed.event
+        place = (place[0], place[1], place[2] + 1)
+        if (event.epoch, event.stream, event.seq) != place or event.prev != before or parsed.hlc <= hlc:
+            return False
+        before, hlc = parsed.id, parsed.hlc
+    return True

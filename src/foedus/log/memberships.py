@@ -92,6 +92,10 @@ class Room:
         """Return the nodes that have a member now."""
         return set(self._in_force)
 
+    def ever_present(self) -> set[bytes]:
+        """Return the nodes that have or once had a member: what they wrote then stands."""
+        return {membership.node for membership in self.memberships.values()}
+
     def current(self) -> list[Membership]:
         """Return the memberships in force, in the order in which they were added."""
         return [membership for membership in self.memberships.values() if membership.cuts is None]

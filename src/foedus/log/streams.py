@@ -84,3 +84,12 @@ def pair(one: bytes, other: bytes) -> str:
 def chain_id(epoch: bytes, stream: str) -> bytes:
     """Return the 32-byte id of the chain (epoch, stream), by which cuts name it without telling the stream."""
     return sha256(epoch, stream.encode())
+
+
+def excludes(name: str, node: bytes) -> str:
+    """Return '' or the code by which the name of a stream alone refuses what a node writes there."""
+    try:
+        stream = parse(name)
+    except Malformed:
+        return Malformed.code
+    return "not_permitted" if stream.kind == "pair" and node.hex() not in stream.subject.split(":") else ""

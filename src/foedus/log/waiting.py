@@ -37,6 +37,10 @@ class Waiting:
             places[place] = None
             self._counts[place.epoch] += 1
 
+    def is_awaited(self, event_id: bytes) -> bool:
+        """Whether anything waits for an event."""
+        return event_id in self._by_id
+
     def release(self, cited: bytes) -> list[Place]:
         """Return what waited for ``cited``, and forget it."""
         places = self._by_id.pop(cited, {})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 
-from foedus.adapters.device_folder import DeviceFolder
 from foedus.base.cbor import decode_as
 from foedus.base.errors import NotFound, UsageError
 from foedus.crypto.ed25519 import Ed25519Key
@@ -26,7 +25,7 @@ class Agents:
     def __init__(self, store: Store, author: Author) -> None:
         self._store = store
         self._author = author
-        self._folder = DeviceFolder(store.home.agents)
+        self._folder = store.home.agent_keys()
         self._keys: dict[str, Ed25519Key] = {}
 
     def local(self) -> list[Participant]:
@@ -63,9 +62,8 @@ class Agents:
         """Make an agent whose key this node keeps."""
         name = check_name(name)
         self.check_free(name)
-        key = Ed25519Key(secrets.token_bytes(32))
+        key = self._unused_key(name) or self._new_key(name)
         did = did_of(key.public)
-        self._folder.add(name, did, self._store.node, "agent", key.seed, None)
         body = {
             "did": did,
             "node": self._store.node,
@@ -80,6 +78,19 @@ class Agents:
             [self._author.custodial_act(streams.participant(did), "device.enrol", body, (), did, key)]
         )
         return self.find(did)
+
+    def _unused_key(self, name: str) -> Ed25519Key | None:
+        """Return the key of that name whose enrolment was never ordered: the disk was full, or the node killed."""
+        known = self._store.admission.authority.participants
+        for entry in self._folder.list():
+            if entry.name == name and (self._store.node, entry.did) not in known:
+                return self._folder.open(name, None)
+        return None
+
+    def _new_key(self, name: str) -> Ed25519Key:
+        key = Ed25519Key(secrets.token_bytes(32))
+        self._folder.add(name, did_of(key.public), self._store.node, "agent", key.seed, None)
+        return key
 
     def check_free(self, name: str) -> None:
         """Raise UsageError where a local participant has the name, or there are too many."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from foedus.log import streams
 from foedus.log.chains import Chain, Position
 from foedus.node.store import Store
@@ -19,6 +21,7 @@ class Audience:
         self._book = book
         self._present: dict[str, set[bytes]] | None = None
         self._rooms: dict[bytes, set[str]] = {}
+        self._ever: dict[bytes, set[str]] = {}
 
     @property
     def own(self) -> bytes:
@@ -33,20 +36,18 @@ class Audience:
         if self._present is None:
             rooms = self._store.admission.authority.rooms
             self._present = {room_id.hex(): room.present() for room_id, room in rooms.items() if room.host}
-            self._rooms = {}
-            for room, nodes in self._present.items():
-                for node in nodes:
-                    self._rooms.setdefault(node, set()).add(room)
+            self._rooms = _by_node(self._present)
+            self._ever = _by_node({room_id.hex(): room.ever_present() for room_id, room in rooms.items() if room.host})
         return self._present
 
     def is_member(self, node: bytes, room: str) -> bool:
         """Whether the node has a member in the room."""
         return node in self._index().get(room, ())
 
-    def share_room(self, one: bytes, other: bytes) -> bool:
-        """Whether both nodes have a member in one of the rooms held here."""
+    def wrote_for(self, origin: bytes, viewer: bytes) -> bool:
+        """Whether the viewer has a member in a room held here in which the origin has or once had one."""
         self._index()
-        return not self._rooms.get(one, set()).isdisjoint(self._rooms.get(other, ()))
+        return not self._ever.get(origin, set()).isdisjoint(self._rooms.get(viewer, ()))
 
     def tier(self, node: bytes) -> Tier | None:
         """Return the tier that a connected peer was given; None for all others."""
@@ -81,3 +82,12 @@ class Audience:
             if stream.kind == "room" and not is_held and peer.tier.value != "EXTERNAL"
             else "not_permitted"
         )
+
+
+def _by_node(nodes_of: Mapping[str, Iterable[bytes]]) -> dict[bytes, set[str]]:
+    """Turn room → nodes about."""
+    rooms: dict[bytes, set[str]] = {}
+    for room, nodes in nodes_of.items():
+        for node in nodes:
+            rooms.setdefault(node, set()).add(room)
+    return rooms

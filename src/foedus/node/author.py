@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from foedus.base.cbor import encode
-from foedus.base.clock import Hlc
+from foedus.base.clock import Hlc, Instant
 from foedus.base.errors import PeerViolation, UsageError
 from foedus.base.ids import sha256
-from foedus.base.limits import BODY_MAX, NONCE_BYTES, SALT_BYTES
+from foedus.base.limits import BODY_MAX, CLOCK_AHEAD_MAX, NONCE_BYTES, SALT_BYTES
 from foedus.crypto import ed25519
 from foedus.crypto.ed25519 import Ed25519Key
 from foedus.log.chains import Chain
@@ -30,6 +30,7 @@ from foedus.log.event import (
 from foedus.log.port import Commit, Row, Verdict
 from foedus.node.store import NotReady, Store
 
+_PAGE = 256
 _THREAD_SIGNINGS = 32
 """From so many signatures on a batch is signed in worker threads (25 µs each)."""
 
@@ -180,7 +181,7 @@ class Author:
         built = []
         for draft in drafts:
             chain = self._store.admission.chains.ensure(epoch, draft.stream, self._store.node)
-            seq, prev, after = ends.get(draft.stream) or self._end(chain)
+            seq, prev, after = ends.get(draft.stream) or self._end(chain, now)
             hlc = self._store.clock.tick(now, after)
             event = Event(
                 v=1,
@@ -199,15 +200,31 @@ class Author:
             built.append((parsed, chain))
         return built
 
-    def _end(self, chain: Chain) -> tuple[int, bytes | None, Hlc]:
-        """Return (seq, id, clock) that the next event follows; a new epoch's first follows the former chain."""
+    def _end(self, chain: Chain, now: Instant) -> tuple[int, bytes | None, Hlc]:
+        """Return (seq, id, clock) that the next event follows; a new epoch's first follows the former chain.
+
+        What that chain has from the future is left behind the cut: no peer has taken it, and nothing could follow it.
+        """
         if chain.seq:
             return chain.seq, chain.id, chain.hlc
         for former in self._store.identities.ancestors(chain.epoch):
             before = self._store.admission.chains.get((former, chain.stream))
             if before is not None and before.seq:
-                return 0, before.id, before.hlc
+                if before.hlc.us <= now + CLOCK_AHEAD_MAX:
+                    return 0, before.id, before.hlc
+                if row := self._timely(before, now):
+                    return 0, row.id, row.hlc
         return 0, None, chain.hlc
+
+    def _timely(self, chain: Chain, now: Instant) -> Row | None:
+        """Return the last event of a chain that peers would not put off as from the future."""
+        before = chain.seq + 1
+        while rows := self._store.log.chain_backwards(chain.epoch, chain.stream, before, _PAGE):
+            for row in rows:
+                if row.hlc.us <= now + CLOCK_AHEAD_MAX:
+                    return row
+            before = rows[-1].seq
+        return None
 
     def _check_authority(self, parsed: Parsed, chain: Chain) -> None:
         """Refuse what every member would reject; ``room:`` only, the folds of other streams judge in place."""
@@ -231,7 +248,8 @@ class Author:
 
 
 def _signed(item: Parsed, sig: bytes) -> Parsed:
-    return item._replace(envelope=item.envelope._replace(sig=sig))
+    event, _, salt, body = item.envelope
+    return Parsed(Envelope(event, sig, salt, body), item.event, item.id, item.act_bytes)
 
 
 def _sign_chunk(drafts: Sequence[Draft], epoch: bytes) -> list[bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 
 from foedus.base.errors import FoedusError
@@ -51,10 +52,8 @@ class Checkpointer:
     async def run(self) -> None:
         """Write due checkpoints until cancelled."""
         while True:
-            try:
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), _TICK_S)
-            except TimeoutError:
-                pass
             self._wake.clear()
             try:
                 await self.write_due()

@@ -16,12 +16,13 @@ from foedus.node.author import Draft
 
 def from_base64url(text: str, what: str) -> bytes:
     """Return the bytes of unpadded base64url; raise UsageError naming ``what``."""
+    problem = UsageError(f"{what} is not unpadded base64url", code="malformed_request")
+    if "=" in text:
+        raise problem
     try:
-        if "=" in text:
-            raise ValueError
         return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (ValueError, binascii.Error):
-        raise UsageError(f"{what} is not unpadded base64url", code="malformed_request") from None
+        raise problem from None
 
 
 def draft_of(stream: str, signed: SignedAct) -> Draft:

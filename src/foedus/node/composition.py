@@ -9,11 +9,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from foedus.adapters.federation_client import FederationClient
-from foedus.adapters.home_lock import HomeLock
 from foedus.adapters.log_errors import DamagedDatabase
-from foedus.adapters.sqlite_log import SqliteLog
-from foedus.adapters.websocket_client import WebSocketDialler
-from foedus.adapters.writer import GroupWriter
 from foedus.base.clock import Instant
 from foedus.base.errors import FoedusError, PeerViolation
 from foedus.log.chains import Position
@@ -31,6 +27,7 @@ from foedus.node.link import Link
 from foedus.node.links import Links
 from foedus.node.manifests import ManifestReader
 from foedus.node.outbox import Outbox
+from foedus.node.parts import ClosingWriter, Parts, open_parts
 from foedus.node.peers import Peers
 from foedus.node.publisher import Published, Publisher
 from foedus.node.records import RecordBook
@@ -49,19 +46,17 @@ would mostly wait (docs/performance.md)."""
 class Node:
     """A node of one home folder. ``start`` and ``close`` run on one event loop."""
 
-    def __init__(self, home: Home, clock: Callable[[], Instant] = wall_clock) -> None:
-        home.require()
+    def __init__(
+        self, home: Home, clock: Callable[[], Instant] = wall_clock, parts: Callable[[Home], Parts] = open_parts
+    ) -> None:
         self.home = home
-        self.lock = HomeLock(home.path)
+        self._parts = parts(home)
+        self.log = self._parts.log
         try:
-            self.log = SqliteLog(home.database)
-            try:
-                self._build(clock)
-            except BaseException:
-                self.log.close()
-                raise
+            self._build(clock)
         except BaseException:
-            self.lock.release()
+            self.log.close()
+            self._parts.lock.release()
             raise
 
     def _build(self, clock: Callable[[], Instant]) -> None:
@@ -77,8 +72,7 @@ class Node:
         self.ingest = Ingest(self.store)
         self.author = Author(self.store)
         self.records = RecordBook(self.store)
-        self.dialler = WebSocketDialler()
-        self.links = Links(self.store, self.ingest, self.records, self.dialler.connect)
+        self.links = Links(self.store, self.ingest, self.records, self._parts.dialler.connect)
         self.peers = Peers(self.store, self.links)
         self.audience = Audience(self.store, self.peers.book)
         self.visible = VisibleLog(self.store, self.audience, self.peers.book)
@@ -91,7 +85,7 @@ class Node:
         self.checkpointer = Checkpointer(self.store, self.author, self.publisher)
         self.started_at = self.store.now()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._writer: GroupWriter | None = None
+        self._writer: ClosingWriter | None = None
 
     def _join(self) -> None:
         """Connect the parts that call each other."""
@@ -160,7 +154,7 @@ class Node:
             link.close("rekey", "a new epoch was opened")
 
     def _reloaded(self) -> None:
-        """A commit failed and memory was taken from the log again: links resume from what is durable."""
+        """Let links resume from what is durable, after a commit failed and memory was taken from the log again."""
         self.audience.refresh()
         for link in self.links.all():
             link.close("unavailable", "the log could not be written")
@@ -170,7 +164,7 @@ class Node:
     async def start(self, *, network: bool = True) -> None:
         """Begin to write, complete what a crash cut short, and dial."""
         sys.setswitchinterval(_SWITCH_INTERVAL_S)
-        self._writer = GroupWriter(self.log, asyncio.get_running_loop())
+        self._writer = self._parts.writer(self.log, asyncio.get_running_loop())
         self.store.start(self._writer)
         self.epochs.check_superseded()
         if not self.author.stopped:
@@ -206,7 +200,7 @@ class Node:
         return key_of
 
     def _published(self, published: Published) -> None:
-        """A node asked to leave a room of ours: take it out."""
+        """Take out a node that asked to leave a room of ours."""
         for row in published.rows:
             if row.kind == "room.leave" and row.verdict is Verdict.ACCEPTED:
                 self._spawn(self._let_go(row.stream, row.epoch))
@@ -242,11 +236,11 @@ class Node:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.dialler.close()
+        await self._parts.dialler.close()
         await self.client.close()
         if self._writer is not None:
             await self._writer.close()
         self.ingest.close()
         self.author.close()
         self.log.close()
-        self.lock.release()
+        self._parts.lock.release()

@@ -201,7 +201,7 @@ def clock(examined: Examined) -> str:
     now = examined.now()
     if not _EARLIEST < now < _LATEST:
         raise Unhealthy(f"this machine says that it is {_day(now)}", code="wrong_clock", remedy=ClockAhead.remedy)
-    own = [head.hlc.us for head in examined.log.heads() if examined.identities.node_of(head.epoch) == examined.node]
+    own = [head.hlc.us for head in examined.log.heads() if head.epoch == examined.record.id]
     ahead = max(own, default=now) - now
     if ahead > CLOCK_AHEAD_MAX:
         raise ClockAhead(f"this node's log is {ahead // SECOND} s ahead of this machine's clock: it writes nothing")

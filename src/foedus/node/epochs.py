@@ -7,12 +7,7 @@ import logging
 import secrets
 from collections.abc import Callable
 
-from foedus.adapters.key_files import (
-    NodeKeys,
-    keys_from_seeds,
-    promote_staged_keys,
-    stage_node_keys,
-)
+from foedus.adapters.key_files import NodeKeys, keys_from_seeds
 from foedus.base.errors import Unavailable
 from foedus.crypto.words import from_words
 from foedus.identity.record import SignedRecord, recovery_successor, successor
@@ -26,6 +21,15 @@ log = logging.getLogger("foedus.epochs")
 
 _RESTORING = "a peer showed events of this node that it lacks: it was restored from a backup, and fetches them"
 _SUPERSEDED = "this node's identity was superseded by a record whose keys are not here"
+
+_QUIET_S = 0.5
+"""Silence after which peers have sent what they hold: many times the way there and back."""
+_STEP_S = 0.01
+"""Between looks at whether a question was answered."""
+_ANSWER_S = 5.0
+"""For one answer; a peer that names an event and does not send it holds nothing up for longer."""
+_BRANCHES_S = 60.0
+"""For all branches: one of WAITING_EVENTS_MAX events takes a third of this."""
 
 
 class Epochs:
@@ -66,13 +70,14 @@ class Epochs:
         """Stage the keys, store the record, promote the keys, and take every stream up in the new epoch."""
         async with self._author.ordering():
             if keys is not None:
-                stage_node_keys(self._store.home.keys, keys)
+                self._store.home.stage_keys(keys)
             _, commit = self._store.learn_records([record])
             if self._store.epoch != record.id:
                 raise Unavailable("the new identity record is not in force", code="identity_contested")
             await self._store.commit(commit)
+            self._store.begin_epoch()
             if keys is not None:
-                self._store.keys = promote_staged_keys(self._store.home.keys)
+                self._store.keys = self._store.home.promote_keys()
             await self._take_up()
         self._author.stopped = ""
         self.on_opened()
@@ -108,7 +113,7 @@ class Epochs:
             self._author.remedy = "if you did this on another copy of the node, use that one; else `foedus key recover`"
 
     def saw_own(self) -> None:
-        """A peer showed a valid event of this node that it lacks."""
+        """Begin to heal: a peer showed a valid event of this node that it lacks."""
         self._progress.set()
         if self._restore is None or self._restore.done():
             self._author.stopped = _RESTORING
@@ -117,15 +122,15 @@ class Epochs:
 
     async def _heal(self) -> None:
         """Fetch until peers claim nothing more of ours, choose branches, open an epoch marked ``restored``."""
-        quiet_s = 0.5
+        await self._fetch_branches()
         while True:
             self._progress.clear()
-            await self._adopt_branches()
             try:
-                await asyncio.wait_for(self._progress.wait(), quiet_s)
+                await asyncio.wait_for(self._progress.wait(), _QUIET_S)
             except TimeoutError:
                 if not self._behind():
                     break
+            await self._fetch_branches()
         record = successor(self._store.record, self._store.keys, self._store.keys, "restored", secrets.token_bytes(32))
         await self._open(record, None)
         log.warning("%s was restored from a backup: epoch %s opened", self._store.name, record.id.hex())
@@ -142,17 +147,32 @@ class Epochs:
             if (chain := self._own(claim))
         )
 
-    async def _adopt_branches(self) -> None:
-        """Where peers hold a longer branch of a forked chain, take that one up: others have seen it."""
+    async def _fetch_branches(self) -> None:
+        """Take up the branches that others have seen: each step back along one is a question to the peers."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + _BRANCHES_S
+        answer_by = end
+        asked: set[bytes] = set()
+        while (wanted := await self._adopt_branches()) and loop.time() < min(answer_by, end):
+            if fresh := wanted - asked:
+                self.ask(list(fresh))
+                asked |= fresh
+                answer_by = loop.time() + _ANSWER_S
+            await asyncio.sleep(_STEP_S)
+
+    async def _adopt_branches(self) -> set[bytes]:
+        """Where peers hold a longer branch of a forked chain, take that one up; return the ids that are missing."""
+        wanted: set[bytes] = set()
         for claim in self.claims():
             chain = self._own(claim)
             if chain is None or not chain.contested or (claim.seq, chain.id) <= (chain.seq, claim.id):
                 continue
             outcome = self._store.admission.adopt(claim.id)
             if isinstance(outcome, Deferred):
-                self.ask(list(outcome.want))
+                wanted.update(outcome.want)
             elif outcome.entries:
                 await self._store.commit(outcome)
+        return wanted
 
 
 def _fresh_keys() -> NodeKeys:

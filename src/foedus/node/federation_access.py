@@ -111,6 +111,8 @@ class Access:
             lambda epoch: newest.record.keys.ed25519 if epoch == newest.id else None,
             now,
         )
+        if self._node.store.identities.newest(newest.node) is None and not self._node.records.takes_strangers:
+            raise Busy("too many strangers have come already", code="too_many_nodes")
         await self._check_history(history, request.address)
         await self._nonces.spend(verified)
         refused = await self._node.records.meet(PeerIdentity(newest.node, tuple(history), newest, {}, {}))

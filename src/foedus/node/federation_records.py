@@ -28,7 +28,12 @@ from foedus.trust.rules import TooManyRequests
 
 REGISTER_MAX = MANIFEST_JSON_MAX
 """Bytes of a registration: a whole identity history in base64, as in a manifest, and an agreement."""
-_SHOWN = {State.ACCEPTING: "accepted", State.CONNECTED: "connected", State.DECLINED: "declined"}
+_SHOWN = {
+    State.ACCEPTING: "accepted",
+    State.CONNECTED: "connected",
+    State.DECLINED: "declined",
+    State.DISCONNECTED: "declined",
+}
 """What a requester hears; all else looks like waiting, so that nobody can tell that it is ignored."""
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from foedus import __version__
+from foedus.adapters.device_folder import DeviceFolder
 from foedus.adapters.home_lock import HomeLock
 from foedus.adapters.key_files import (
     NodeKeys,
@@ -19,6 +20,7 @@ from foedus.adapters.key_files import (
     read_node_keys,
     read_private,
     read_staged_keys,
+    stage_node_keys,
     write_node_keys,
     write_private,
     write_public,
@@ -65,6 +67,10 @@ class Home:
     def agents(self) -> Path:
         """The device folder of the agents whose keys the node keeps."""
         return self.path / "agents"
+
+    def agent_keys(self) -> DeviceFolder:
+        """Return the keys of those agents."""
+        return DeviceFolder(self.agents)
 
     @property
     def database(self) -> Path:
@@ -124,12 +130,20 @@ class Home:
         except (OSError, msgspec.DecodeError):
             return None
 
+    def stage_keys(self, keys: NodeKeys) -> None:
+        """Keep the keys of an epoch that is about to be opened; ``promote_keys`` or ``settle_keys`` follows."""
+        stage_node_keys(self.keys, keys)
+
+    def promote_keys(self) -> NodeKeys:
+        """Put the staged keys into use, and return them."""
+        return promote_staged_keys(self.keys)
+
     def settle_keys(self, newest: SignedRecord) -> NodeKeys:
         """Finish or undo a rotation that a crash cut short, and return the keys of ``newest``."""
         staged = read_staged_keys(self.keys)
         if staged is not None:
             if staged.ed25519.public == newest.record.keys.ed25519:
-                return promote_staged_keys(self.keys)
+                return self.promote_keys()
             discard_staged_keys(self.keys)
         return self.node_keys()
 

@@ -106,7 +106,7 @@ class Ingest:
         store.admission.withhold = self._withheld
 
     def _withheld(self, _parsed: Parsed, node: bytes) -> str:
-        """The door verdict of the event that is being admitted."""
+        """Give the door verdict of the event that is being admitted."""
         return self._clause or self.door(node)
 
     def close(self) -> None:
@@ -124,9 +124,15 @@ class Ingest:
         parsed: list[tuple[int, Parsed, bytes]] = []
         checks: list[SignatureCheck] = []
         counts: list[int] = []
+        carriage: dict[str, str] = {}
         for index, data in enumerate(envelopes):
             found = self._parse(index, data, report)
-            if found is None or not self._is_carried(index, found, report, carrier):
+            if found is None:
+                continue
+            stream = found.event.stream
+            if stream not in carriage:
+                carriage[stream] = self._carriage(carrier, stream)
+            if not self._is_carried(index, found, report, carriage[stream]):
                 continue
             view = self._store.identities.epoch(found.event.epoch)
             if view is None:
@@ -157,18 +163,20 @@ class Ingest:
         self._reach(report, parsed)
         return None
 
-    def _is_carried(self, index: int, parsed: Parsed, report: Report, carrier: bytes | None) -> bool:
-        try:
-            streams.parse(parsed.event.stream)
-        except Malformed as error:
-            self._refuse(report, index, parsed.id, error.code)
-            return False
-        code = "" if carrier is None else self.may_carry(carrier, parsed.event.stream)
-        if code == "not_permitted":
-            self._refuse(report, index, parsed.id, code)
-        elif code:
+    def _is_carried(self, index: int, parsed: Parsed, report: Report, code: str) -> bool:
+        if code == "missing_prev":
             self._defer(report, index, parsed, Deferred(code))
+        elif code:
+            self._refuse(report, index, parsed.id, code)
         return not code
+
+    def _carriage(self, carrier: bytes | None, stream: str) -> str:
+        """Return '' or why events of a stream are not taken from this carrier."""
+        try:
+            streams.parse(stream)
+        except Malformed as error:
+            return error.code
+        return "" if carrier is None else self.may_carry(carrier, stream)
 
     def _check(self, checks: list[SignatureCheck]) -> tuple[list[Future[list[bool]]], list[bool]]:
         if len(checks) <= _INLINE_CHECKS and self._busy == 0:
@@ -327,18 +335,15 @@ class _Parts:
     """Commits of several events, gathered into one."""
 
     def __init__(self) -> None:
-        self._commits: list[Commit] = []
+        self._parts = Commit([], [], [], [], [])
 
     def add(self, commit: Commit) -> None:
-        self._commits.append(commit)
+        """Append what a commit holds; nearly all hold one entry and nothing else."""
+        for gathered, part in zip(self._parts, commit, strict=True):
+            if part:
+                gathered.extend(part)  # type: ignore[attr-defined]  # made as lists above
 
     def take(self) -> Commit | None:
-        commits, self._commits = self._commits, []
-        merged = Commit(
-            entries=[entry for commit in commits for entry in commit.entries],
-            truncations=[part for commit in commits for part in commit.truncations],
-            bodies=[part for commit in commits for part in commit.bodies],
-            verdicts=[part for commit in commits for part in commit.verdicts],
-            proofs=[part for commit in commits for part in commit.proofs],
-        )
-        return merged if any(merged) else None
+        """Return what was gathered, None where that is nothing."""
+        gathered, self._parts = self._parts, Commit([], [], [], [], [])
+        return gathered if any(gathered) else None

@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections import Counter
-from collections.abc import Coroutine, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from foedus.base.cbor import split_frames
 from foedus.base.errors import FoedusError, PeerViolation
-from foedus.base.limits import BATCH_EVENTS_MAX, CONTROL_QUEUE_MAX, SECOND, WANTS_PER_FRAME
+from foedus.base.limits import BATCH_EVENTS_MAX, CONTROL_QUEUE_MAX, CREDIT_BYTES, SECOND, WANTS_PER_FRAME
 from foedus.crypto.errors import NotAuthentic
 from foedus.log.chains import ChainKey, Position
 from foedus.node.ingest import Pending, Prepared, Report
@@ -44,9 +44,20 @@ log = logging.getLogger("foedus.link")
 
 _IN_FLIGHT = 4
 """Batches of one link between arrival and disk: enough to keep signature checks and the disk busy together."""
+_BACKLOG_MAX = CREDIT_BYTES // 256
+"""Batches that wait to be parsed: credit bounds their bytes, and no envelope is smaller than 256."""
+_WORK_MAX = 8
+"""Frames of records and proofs (512 KiB each) that are being worked on for one peer."""
+_BULKY_BYTES = 4 * 1_048_576
+_BULKY_FRAMES = CONTROL_QUEUE_MAX // 2
+"""What may wait to be written before records and proofs, of which there can be thousands, wait their turn."""
+_LATER_MAX = 32_768
+"""Records and proofs that wait their turn: twice the nodes that are remembered."""
 _AGAIN_FIRST_S = 0.05
 _AGAIN_MAX_S = 5.0
 """How long to wait before asking again for what was put off; doubles while it stays missing."""
+_AGAIN_MAX = 4_096
+"""Chains that are asked for again on one link; beyond, the oldest must wait for the next link."""
 
 
 class Link:
@@ -78,9 +89,14 @@ class Link:
         self._outgoing: asyncio.Queue[bytes | None] = asyncio.Queue(CONTROL_QUEUE_MAX)
         self._batches: asyncio.Queue[tuple[Prepared, int] | None] = asyncio.Queue(_IN_FLIGHT)
         self._durable: asyncio.Queue[tuple[Pending, int] | None] = asyncio.Queue(_IN_FLIGHT)
-        self._backlog: asyncio.Queue[Deliver] = asyncio.Queue()
+        self._backlog: asyncio.Queue[Deliver] = asyncio.Queue(_BACKLOG_MAX)
+        self.working: set[asyncio.Task[None]] = set()
+        """What frames of this link set going; the reader waits while there are _WORK_MAX."""
+        self._outgoing_bytes = 0
+        self._later: deque[Callable[[], None]] = deque()
         self._again: dict[ChainKey, float] = {}
-        self._timers: set[asyncio.TimerHandle] = set()
+        self._due: dict[ChainKey, float] = {}
+        self._timer: asyncio.TimerHandle | None = None
         self._timer_changed = asyncio.Event()
         self._done = asyncio.Event()
 
@@ -89,7 +105,7 @@ class Link:
     async def run(self) -> None:
         """Serve the link until it ends. Never raises for what the peer or the network does."""
         tasks = [
-            asyncio.create_task(self._guarded(task), name=f"link-{self.node.hex()[:8]}-{name}")
+            asyncio.create_task(self.guarded(task), name=f"link-{self.node.hex()[:8]}-{name}")
             for name, task in (
                 ("read", self._read()),
                 ("write", self._write()),
@@ -104,15 +120,17 @@ class Link:
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._outgoing.join(), 1.0)
         finally:
-            for timer in self._timers:
-                timer.cancel()
+            if self._timer is not None:
+                self._timer.cancel()
+            self._later.clear()
+            tasks += self.working
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             with contextlib.suppress(Exception):  # the socket may be gone in any way; nothing is left to do
                 await self._stream.close()
 
-    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+    async def guarded(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a task of the link; a mistake of ours ends this link, is logged, and harms no other."""
         try:
             await work
@@ -149,7 +167,7 @@ class Link:
             case SendFrame(data=data):
                 self._send(data)
             case Deliver():
-                self._backlog.put_nowait(effect)
+                self._deliver(effect)
             case ReadChain():
                 self._read_chain(effect)
             case ComparePosition(epoch=epoch, stream=stream, seq=seq, id=event_id):
@@ -166,11 +184,30 @@ class Link:
             case Close():
                 self._end(effect)
 
+    def _deliver(self, effect: Deliver) -> None:
+        try:
+            self._backlog.put_nowait(effect)
+        except asyncio.QueueFull:
+            self.close("too_many_batches", "batches that hold nothing")
+
     def _send(self, data: bytes) -> None:
         try:
             self._outgoing.put_nowait(data)
+            self._outgoing_bytes += len(data)
         except asyncio.QueueFull:
             self._end(Close("slow_reader", "the peer does not read"))
+
+    def when_there_is_room(self, send: Callable[[], None]) -> None:
+        """Send what is bulky and can be much (records, proofs) as the peer reads, in the order of the calls."""
+        if len(self._later) >= _LATER_MAX:
+            self._end(Close("slow_reader", "the peer does not read"))
+            return
+        self._later.append(send)
+        self._send_later()
+
+    def _send_later(self) -> None:
+        while self._later and self._outgoing_bytes < _BULKY_BYTES and self._outgoing.qsize() < _BULKY_FRAMES:
+            self._later.popleft()()
 
     def _read_chain(self, effect: ReadChain) -> None:
         entries = self._links.outbox.read(effect)
@@ -199,6 +236,8 @@ class Link:
                 self.run_effects(self.session.handle(self._receiving.open(data), now))
                 if self.session.is_closed:
                     return
+                while len(self.working) >= _WORK_MAX:
+                    await asyncio.wait(self.working, return_when=asyncio.FIRST_COMPLETED)
         except NotAuthentic as error:
             self.close(error.code, str(error))
         except (OSError, FoedusError) as error:
@@ -211,6 +250,8 @@ class Link:
             while (data := await self._outgoing.get()) is not None:
                 await self._stream.send(self._sending.seal(data))
                 self._outgoing.task_done()
+                self._outgoing_bytes -= len(data)
+                self._send_later()
         except (OSError, FoedusError, RuntimeError) as error:
             self._end(Close("lost", str(error)))
 
@@ -257,7 +298,7 @@ class Link:
             self._settle(report, item[1])
 
     def _settle(self, report: Report, cost: int) -> None:
-        """A batch is durable: acknowledge, and ask for what it showed to be missing."""
+        """Acknowledge a batch that is durable, and ask for what it showed to be missing."""
         reached = [_chain_position(position) for position in report.reached.values()]
         self.run_effects(self.session.durable(reached, cost))
         grown, self.grown = self.grown, {}
@@ -276,25 +317,37 @@ class Link:
             self._links.want_records(self, report.want_records)
         for key in report.reached:
             self._again.pop(key, None)
-        for key in report.again:
-            self._ask_again(key)
+        self._ask_again(report.again)
 
-    def _ask_again(self, key: ChainKey) -> None:
-        """Ask for a chain from our head again, after a pause that doubles while events of it are put off."""
-        if self.session.is_closed:
-            return
-        wait_s = self._again.get(key, _AGAIN_FIRST_S)
-        self._again[key] = min(2 * wait_s, _AGAIN_MAX_S)
-        loop = asyncio.get_running_loop()
-        timer: asyncio.TimerHandle
+    def _ask_again(self, keys: Iterable[ChainKey]) -> None:
+        """Ask for chains from our heads again, after a pause that doubles while events of them are put off."""
+        now = asyncio.get_running_loop().time()
+        for key in keys:
+            if key in self._due:
+                continue
+            wait_s = self._again.pop(key, _AGAIN_FIRST_S)
+            if len(self._again) >= _AGAIN_MAX:
+                oldest = next(iter(self._again))
+                del self._again[oldest]
+                self._due.pop(oldest, None)
+            self._due[key] = now + wait_s
+            self._again[key] = min(2 * wait_s, _AGAIN_MAX_S)
+        self._watch_due()
 
-        def ask() -> None:
-            self._timers.discard(timer)
-            position = self._links.outbox.head(key) or Position(*key, 0, NO_EVENT)
-            self.run_effects(self.session.resend(_chain_position(position)))
+    def _watch_due(self) -> None:
+        if self._due and self._timer is None and not self.session.is_closed:
+            self._timer = asyncio.get_running_loop().call_later(_AGAIN_FIRST_S, self._ask_due)
 
-        timer = loop.call_later(wait_s, ask)
-        self._timers.add(timer)
+    def _ask_due(self) -> None:
+        self._timer = None
+        now = asyncio.get_running_loop().time()
+        due = [key for key, at in self._due.items() if at <= now]
+        for key in due:
+            del self._due[key]
+        heads = [self._links.outbox.head(key) or Position(*key, 0, NO_EVENT) for key in due]
+        if heads:
+            self.run_effects(self.session.resend(*(_chain_position(head) for head in heads)))
+        self._watch_due()
 
     # --- for the manager ---------------------------------------------------------------------
 
@@ -305,19 +358,24 @@ class Link:
     def offer(self, positions: Sequence[Position]) -> None:
         """Let the peer have these chains, after the records of who wrote them."""
         self.tell_writers(positions)
+        try:
+            effects = self.session.offer([_chain_position(position) for position in positions])
+        except ValueError as error:  # with what the peer named there are more than a link remembers
+            self.close("too_many_chains", str(error))
+            return
         self.offered |= {(position.epoch, position.stream) for position in positions}
-        self.run_effects(self.session.offer([_chain_position(position) for position in positions]))
+        self.run_effects(effects)
 
     def tell_writers(self, positions: Sequence[Position]) -> None:
         """Send the identity records of who wrote these chains first."""
         self._links.outbox.tell_writers(self, positions)
 
     def advanced(self, position: Position) -> None:
-        """A chain that was offered grew."""
+        """Push what is new in a chain that was offered."""
         self.run_effects(self.session.advanced(_chain_position(position)))
 
     def withdraw(self, stream: str) -> None:
-        """The peer may no longer see a stream."""
+        """Stop a stream that the peer may no longer see."""
         self.offered = {key for key in self.offered if key[1] != stream}
         self.run_effects(self.session.withdraw(stream))
 

@@ -8,7 +8,7 @@ import logging
 import random
 import secrets
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, Protocol
 
 from foedus.base.clock import Instant
@@ -43,6 +43,8 @@ from foedus.sync.strangers import Refusal, StrangerGate
 
 log = logging.getLogger("foedus.links")
 
+STRANGER_LINKS_MAX = 256
+"""Links of nodes that are nothing to us yet, as many as requests may wait: the others are left to peers."""
 CAPABILITIES: Capabilities = {
     "events": {"major": 1, "batch": FRAME_EVENTS, "frame": FRAME_MAX},
     "rooms": {"major": 1},
@@ -59,6 +61,14 @@ class Standing(Protocol):
         """Return how a node is greeted; None where it hears nothing at all."""
         ...
 
+    def is_stranger(self, node: bytes) -> bool:
+        """Whether nobody here has wished for anything with this node."""
+        ...
+
+    def has_asked(self, node: bytes) -> bool:
+        """Whether a request of this node waits for a human."""
+        ...
+
     def greeted(self, link: Link) -> None:
         """Both sides have spoken: what was lost may be said again."""
         ...
@@ -68,7 +78,7 @@ class Standing(Protocol):
         ...
 
     def lost(self, link: Link) -> None:
-        """A link ended."""
+        """Take note that a link ended."""
         ...
 
 
@@ -136,7 +146,11 @@ class Links:
         self._kicks[node] = asyncio.Event()
         task = asyncio.create_task(self._dial_loop(node, urls), name=f"dial-{node.hex()[:8]}")
         self._dialling[node] = task
-        task.add_done_callback(lambda _done: self._dialling.pop(node, None))
+        task.add_done_callback(lambda done: self._dialled(node, done))
+
+    def _dialled(self, node: bytes, task: asyncio.Task[None]) -> None:
+        if self._dialling.get(node) is task:
+            del self._dialling[node]
 
     def stop_dialling(self, node: bytes) -> None:
         """No link with this node is wanted any more."""
@@ -163,7 +177,10 @@ class Links:
                     self.errors[node] = str(error)
                     self.failures[node] += 1
                     continue
-                await self.serve(link)
+                with contextlib.suppress(
+                    FoedusError
+                ):  # what ended it stands in ``closing``; the next dial may do better
+                    await self.serve(link)
                 self.errors[node] = link.closing.message or link.closing.code if link.closing else ""
                 if link.opened_at is not None:
                     backoff.reset()
@@ -221,7 +238,7 @@ class Links:
             effects = core.handle(data, self.now())
 
     def _may_answer(self, core: Responder) -> bool:
-        """The responder's answer to M1 costs an ML-DSA signing."""
+        """Tell whether M1 may be answered, which costs an ML-DSA signing."""
         return core.step.name != "AWAITING_M1" or self.gate.may_sign(self.now())
 
     # --- accepting ---------------------------------------------------------------------------
@@ -252,7 +269,11 @@ class Links:
             self.gate.release(ticket)
         link = Link(self, stream, established, DialledBy.PEER)
         link.address = address
-        await self.serve(link)
+        try:
+            await self.serve(link)
+        except FoedusError as error:
+            self.ingest.refusals[error.code] += 1
+            await link.stop()
 
     # --- serving -----------------------------------------------------------------------------
 
@@ -279,8 +300,21 @@ class Links:
                 self.standing.lost(link)
 
     async def _welcome(self, link: Link) -> Ready | Pending | Refused | None:
-        refusal = await self._records.meet(link.peer)
+        is_stranger = self.standing.is_stranger(link.node)
+        if is_stranger and not self._make_room(link.node):
+            return Refused("busy", ())
+        refusal = await self._records.meet(link.peer, is_stranger=is_stranger)
         return refusal or self.standing.welcome(link.node)
+
+    def _make_room(self, node: bytes) -> bool:
+        """Let a stranger in: where there are many, in place of the one that has stood there longest without asking."""
+        others = [link for link in self._links.values() if link.node != node and self.standing.is_stranger(link.node)]
+        if len(others) < STRANGER_LINKS_MAX:
+            return True
+        idle = next((link for link in others if not self.standing.has_asked(link.node)), None)
+        if idle is not None:
+            idle.close("busy", "other strangers are waiting")
+        return idle is not None
 
     def _register(self, link: Link) -> bool:
         """Make this the link with its node, or close it where the one that exists stays."""
@@ -304,25 +338,34 @@ class Links:
                 self.outbox.answer(link, ids)
             case Missing():
                 pass
+            case Records() | WantRecords() if not link.session.is_open:
+                self.ingest.refusals["not_permitted"] += 1
             case WantRecords(epochs=epochs):
-                for node in {self._store.identities.node_of(epoch) for epoch in epochs} - {None}:
-                    self.outbox.send_records(link, node)  # type: ignore[arg-type]  # None was taken out
+                self.outbox.tell_again(link, epochs)
             case Records(records=records):
-                self._spawn(self._take_records(link, records))
+                self._spawn(self._take_records(link, records), link)
             case Proof(one=one, other=other):
-                self._spawn(self._take_proof(link, one, other))
+                self._spawn(self._take_proof(link, one, other), link)
             case Refused(code="superseded", records=records):
-                self._spawn(self._take_records(link, records))
+                self._spawn(self._take_records(link, records), link)
             case _:
                 self.standing.frame(link, frame)
         if isinstance(frame, Ready | Pending) and not link.is_greeted:
             link.is_greeted = True
             self.standing.greeted(link)
 
-    def _spawn(self, work: object) -> None:
-        task = asyncio.ensure_future(work)  # type: ignore[call-overload]  # a coroutine
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+    def _spawn(self, work: Coroutine[Any, Any, None], link: Link) -> None:
+        """Do what a frame of a link asks for; the link reads on only while little of that is under way."""
+        task = asyncio.create_task(link.guarded(work), name=f"link-{link.node.hex()[:8]}-work")
+        for tasks in (self._running, link.working):
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+
+    async def remember(self, node: bytes, *, is_stranger: bool = False) -> None:
+        """Keep the identity that the link with a node has proved; that of a stranger who asks, where there is room."""
+        link = self._links.get(node)
+        if link is not None and (self._records.takes_strangers or not is_stranger):
+            await self._records.learn(link.peer.history, carrier=node)
 
     async def _take_records(self, link: Link, records: Sequence[list[Any]]) -> None:
         try:
@@ -355,12 +398,12 @@ class Links:
         self.outbox.opened(link)
 
     def reported(self, link: Link, report: Report) -> None:
-        """A batch of a link was taken in."""
+        """Pass on what became of a batch."""
         self.on_report(link, report)
 
-    def want_records(self, link: Link, epochs: Sequence[bytes]) -> None:
+    def want_records(self, link: Link, epochs: Iterable[bytes]) -> None:
         """Ask for identity records by epoch."""
-        link.control(WantRecords(tuple(dict.fromkeys(epochs))))
+        link.control(WantRecords(tuple(epochs)))
 
     def become_ready(self, node: bytes, name: str, tier: str) -> None:
         """Tell a pending peer that it is connected here."""

@@ -30,9 +30,13 @@ def _families(node: Node) -> Iterator[list[str]]:
         *(f'foedus_refused_total{{reason="{code}"}} {count}' for code, count in sorted(node.ingest.refusals.items())),
     ]
     links = node.links.all()
-    yield _per_peer("foedus_link_lag", "Events not acknowledged by a peer.", {link.node: link.session.lag for link in links})
+    yield _per_peer(
+        "foedus_link_lag", "Events not acknowledged by a peer.", {link.node: link.session.lag for link in links}
+    )
     yield _per_peer("foedus_link_sent", "Events sent on this link.", {link.node: link.sent for link in links})
-    yield _per_peer("foedus_link_received", "Events received on this link.", {link.node: link.received for link in links})
+    yield _per_peer(
+        "foedus_link_received", "Events received on this link.", {link.node: link.received for link in links}
+    )
 
 
 def _per_peer(name: str, text: str, values: dict[bytes, int]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 from foedus.base.limits import BATCH_BYTES_MAX, RECORDS_MAX
 from foedus.log import streams
@@ -70,7 +71,7 @@ class Outbox:
         chain = self._store.admission.chains.get((proof.epoch, proof.stream))
         if chain is not None and (chain.node == link.node or self._audience.may_see(link.node, chain)):
             self._tell_node(link, chain.node)
-            link.control(Proof(proof.one.encode(), proof.other.encode()))
+            link.when_there_is_room(lambda: link.control(Proof(proof.one.encode(), proof.other.encode())))
 
     def tell_writers(self, link: Link, positions: Sequence[Position]) -> None:
         """Send the identity records of who wrote these chains, where the peer was not told them."""
@@ -83,7 +84,15 @@ class Outbox:
         if newest is None or node == link.node or link.told.get(node) == newest.id:
             return
         link.told[node] = newest.id
-        self.send_records(link, node)
+        link.when_there_is_room(partial(self.send_records, link, node))
+
+    def tell_again(self, link: Link, epochs: Iterable[bytes]) -> None:
+        """Answer who asks for records: those of nodes of which it may see something. Of others there is no answer."""
+        nodes = {node for epoch in epochs if (node := self._store.identities.node_of(epoch)) is not None}
+        for node in nodes:
+            is_known = node in link.told or node in {self._store.node, link.node}
+            if is_known or self._audience.wrote_for(node, link.node):
+                link.when_there_is_room(partial(self.send_records, link, node))
 
     def send_records(self, link: Link, node: bytes) -> None:
         """Send all that is held of a node's identity, branches too."""
@@ -94,7 +103,8 @@ class Outbox:
     # --- the log grows -----------------------------------------------------------------------
 
     def _published(self, published: Published) -> None:
-        heads = {(row.epoch, row.stream): Position(row.epoch, row.stream, row.seq, row.id) for row in published.rows}
+        last = {(row.epoch, row.stream): row for row in published.rows}
+        heads = {key: Position(*key, row.seq, row.id) for key, row in last.items()}
         members = any(streams.parse(stream).kind == "members" for _, stream in heads) or bool(
             published.commit.verdicts or published.commit.truncations
         )

@@ -64,6 +64,7 @@ log = logging.getLogger("foedus.peers")
 PEERS = "peers"
 TRUSTED = "trusted"
 _WANTS_LINK = frozenset({State.REQUESTED, State.ACCEPTING, State.CONNECTED})
+_WISHED = _WANTS_LINK | {State.DISCONNECTED}
 
 
 class Peers:
@@ -125,26 +126,44 @@ class Peers:
             return None
         return self._ready(peer) if peer.state is State.CONNECTED else Pending()
 
+    def is_stranger(self, node: bytes) -> bool:
+        """Whether nobody here has wished for anything with this node."""
+        return self.book.peer(node).state not in _WISHED
+
+    def has_asked(self, node: bytes) -> bool:
+        """Whether a request of this node waits for a human."""
+        return self.book.peer(node).state is State.INCOMING
+
     def _ready(self, peer: Peer) -> Ready:
         return Ready(Introduction(self._store.name, peer.tier.value))
 
     def greeted(self, link: Link) -> None:
         """Say again what may have been lost."""
-        self.last_seen[link.node] = link.last_seen
+        self._saw(link)
         self.soon(link.node, LinkOpened(self._key(link)))
 
     def lost(self, link: Link) -> None:
-        """A link ended: dial again where one is wanted."""
-        self.last_seen[link.node] = link.last_seen
+        """Dial again where a link is wanted, after one ended."""
+        self._saw(link)
         self._keep_link(link.node)
+
+    def _saw(self, link: Link) -> None:
+        if link.node in self.book.peers:
+            self.last_seen[link.node] = link.last_seen
+        else:
+            self.last_seen.pop(link.node, None)
 
     def frame(self, link: Link, frame: Frame) -> None:
         """Take a frame of peering from the link's peer, whose keys are proved."""
-        received = self._input(link, frame)
+        try:
+            received = self._input(link, frame)
+        except ValueError:
+            link.close("malformed_frame", "there is no such tier")
+            return
         if received is not None:
             self.soon(link.node, received)
 
-    def _input(self, link: Link, frame: Frame) -> Input | None:
+    def _input(self, link: Link, frame: Frame) -> Input | None:  # noqa: PLR0911  # one row for each frame
         key = self._key(link)
         match frame:
             case Request(application=it):
@@ -185,6 +204,8 @@ class Peers:
             link = self._links.get(node)
             if link is not None:
                 link.close(error.code, str(error))
+        except Exception:
+            log.exception("peering with %s failed", node.hex())
 
     async def handle(self, node: bytes, received: Input) -> Peer:
         """Give the book one input and run its effects, stored before said; raise what the book raises."""
@@ -220,14 +241,15 @@ class Peers:
                     plain = {key.hex(): tier.value for key, tier in trusted.items()}
                     await self._store.put(Value(TRUSTED, b"", encode(plain)))
                 case BecameConnected(peer=peer):
+                    await self._links.remember(peer.node)
                     self._links.become_ready(peer.node, self._store.name, peer.tier.value)
                     self.on_connected(peer)
                 case BecameDisconnected(peer=peer, reason=reason):
                     link = self._links.get(peer.node)
                     if link is not None:
                         link.close("disconnected", reason)
-                case AskHuman():
-                    pass
+                case AskHuman(request=request):
+                    await self._links.remember(request.peer.node, is_stranger=True)
                 case _:
                     self._say(effect)
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from foedus.base.cbor import decode, encode
+from foedus.base.limits import PEERS_MAX
 from foedus.identity.pace import may_follow
 from foedus.identity.record import BadRecord, SignedRecord, parse_signed_record, verify_record
 from foedus.log.event import Parsed, parse_envelope
@@ -18,6 +19,8 @@ from foedus.sync.frames import Refused
 _FOLLOWED = "followed"
 _HELD = "held_epochs"
 _BROUGHT = "brought_by"
+_SELF = b"\0"
+"""Who brought a node that showed its records itself."""
 NODES_MAX = 16_384
 """Nodes whose identity is held: members of shared rooms at most; a record in memory has about 10 KB."""
 NODES_PER_CARRIER_MAX = 2_048
@@ -55,6 +58,11 @@ class RecordBook:
         history = self._store.identities.history(peer.node)
         return Refused("superseded", tuple(record.plain() for record in history))
 
+    @property
+    def takes_strangers(self) -> bool:
+        """Whether one more stranger that shows its records (at the HTTP door) may be kept."""
+        return self._brought[_SELF] < NODES_PER_CARRIER_MAX + PEERS_MAX
+
     async def learn(self, records: Sequence[SignedRecord], carrier: bytes) -> list[SignedRecord]:
         """Take signed records, oldest first. New epochs of a node that is known come at a pace; the rest wait."""
         added: list[SignedRecord] = []
@@ -74,8 +82,10 @@ class RecordBook:
 
     def _may_take(self, record: SignedRecord, carrier: bytes) -> bool:
         if self._store.identities.newest(record.node) is None:
+            if record.node == carrier:
+                return True
             has_room = len(self._store.identities.nodes()) < NODES_MAX
-            if not has_room or self._brought[_source(record, carrier)] >= NODES_PER_CARRIER_MAX:
+            if not has_room or self._brought[carrier] >= NODES_PER_CARRIER_MAX:
                 self.refusals["too_many_nodes"] += 1
                 return False
             return True
@@ -103,7 +113,7 @@ class RecordBook:
         if record.node == self._store.node:
             return []
         if record.record.n == 0:
-            source = _source(record, carrier)
+            source = _SELF if record.node == carrier else carrier
             self._brought[source] += 1
             return [Value(_BROUGHT, record.node, source)]
         times = [*self._followed.get(record.node, ()), self._store.now()][-8:]
@@ -111,7 +121,7 @@ class RecordBook:
         return [Value(_FOLLOWED, record.node, encode(times))]
 
     async def follow(self, node: bytes) -> bool:
-        """A human lets a node's waiting epoch through; False where none waits."""
+        """Let a node's waiting epoch through, as a human decided; return False where none waits."""
         if self.held.pop(node, None) is None:
             return False
         self._let_through.add(node)
@@ -132,8 +142,3 @@ class RecordBook:
             return None
         await self._store.commit(commit)
         return proof
-
-
-def _source(record: SignedRecord, carrier: bytes) -> bytes:
-    """Return whose share of the book a node counts against: its carrier's; b'' where it brought itself."""
-    return b"" if record.node == carrier else carrier

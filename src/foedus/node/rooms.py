@@ -5,7 +5,6 @@ from __future__ import annotations
 import heapq
 import secrets
 from collections.abc import Sequence
-from typing import Any
 
 from foedus.base.cbor import Malformed, NotCanonical, decode_as, encode
 from foedus.base.clock import Hlc
@@ -65,8 +64,7 @@ class Rooms:
 
     async def create(self, name: str) -> Room:
         """Make a room of which this node is the host, open to all its participants."""
-        room = await self._create(check_name(name), [(self._node.store.node, None)])
-        return room
+        return await self._create(check_name(name), [(self._node.store.node, None)])
 
     async def _create(self, name: str, members: Sequence[tuple[bytes, str | None]]) -> Room:
         body = encode({"host": self._node.store.node, "name": name, "random": secrets.token_bytes(32)})

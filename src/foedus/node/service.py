@@ -61,6 +61,8 @@ from foedus.trust.tiers import parse_tier
 
 _PEER_REMEDY = "see `foedus peer list`"
 _FOLLOW_PAGE = 256
+_LOCAL_DIGITS = 18
+"""A local number fits SQLite's 64-bit integers."""
 
 
 class Service:
@@ -112,37 +114,42 @@ class Service:
         )
 
     def _troubles(self) -> list[Trouble]:
-        node = self._node
-        found: list[Trouble] = []
-        if node.author.stopped:
-            found.append(Trouble(code="not_authoring", message=node.author.stopped, remedy=node.author.remedy))
-        for pending in node.peers.book.pending():
-            peer = pending.peer
-            found.append(
-                Trouble(
-                    code="request",
-                    message=f"{peer.name!r} ({peer.node.hex()}) asks for a connection",
-                    remedy=f"foedus peer accept {peer.node.hex()}",
-                ),
+        return [*self._stopped(), *self._requests(), *self._held_epochs(), *self._forks()]
+
+    def _stopped(self) -> list[Trouble]:
+        author = self._node.author
+        return [Trouble(code="not_authoring", message=author.stopped, remedy=author.remedy)] if author.stopped else []
+
+    def _requests(self) -> list[Trouble]:
+        return [
+            Trouble(
+                code="request",
+                message=f"{pending.peer.name!r} ({pending.peer.node.hex()}) asks for a connection",
+                remedy=f"foedus peer accept {pending.peer.node.hex()}",
             )
-        for peer_node in node.records.held:
-            found.append(
-                Trouble(
-                    code="epoch_held",
-                    message=f"{self._views.node_name(peer_node)} opened more than one epoch today",
-                    remedy=f"ask its people, then `foedus peer follow {peer_node.hex()}`",
-                ),
+            for pending in self._node.peers.book.pending()
+        ]
+
+    def _held_epochs(self) -> list[Trouble]:
+        return [
+            Trouble(
+                code="epoch_held",
+                message=f"{self._views.node_name(node)} opened more than one epoch today",
+                remedy=f"ask its people, then `foedus peer follow {node.hex()}`",
             )
-        for chain in node.store.admission.chains:
-            if chain.contested and chain.limit.reason == "equivocation":
-                found.append(
-                    Trouble(
-                        code="equivocation",
-                        message=f"{self._views.node_name(chain.node)} wrote two histories in {chain.stream}",
-                        remedy="its owner opens a new epoch; until then what follows the fork is not shown",
-                    ),
-                )
-        return found
+            for node in self._node.records.held
+        ]
+
+    def _forks(self) -> list[Trouble]:
+        return [
+            Trouble(
+                code="equivocation",
+                message=f"{self._views.node_name(chain.node)} wrote two histories in {chain.stream}",
+                remedy="its owner opens a new epoch; until then what follows the fork is not shown",
+            )
+            for chain in self._node.store.admission.chains
+            if chain.contested and chain.limit.reason == "equivocation"
+        ]
 
     # --- peers -------------------------------------------------------------------------------
 
@@ -343,7 +350,7 @@ class Service:
     def _local(self, cursor: str) -> int:
         """Return the local number of a cursor; 410 where it is another store's."""
         store_id, _, local = cursor.partition(".")
-        if not local.isdecimal() or len(local) > 18:
+        if not local.isdecimal() or len(local) > _LOCAL_DIGITS:
             raise UsageError("that is not a cursor", code="bad_cursor", remedy="take it from an earlier answer")
         if store_id != self._node.log.store_id.hex():
             raise UsageError(

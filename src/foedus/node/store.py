@@ -97,9 +97,12 @@ class Store:
     def _load(self) -> Admission:
         admission = Admission(self.log, self.identities)
         admission.load()
-        latest = max((chain.hlc for chain in admission.chains if chain.node == self.node), default=Hlc(0, 0))
-        self.clock = HybridClock(latest)
+        self.clock = _clock_of(admission, self.epoch)
         return admission
+
+    def begin_epoch(self) -> None:
+        """Let the clock follow what the epoch in force wrote: a former one may have written in the future."""
+        self.clock = _clock_of(self.admission, self.epoch)
 
     def reload(self) -> None:
         """Drop what is in memory and take it from the log again, after a commit failed."""
@@ -133,6 +136,8 @@ class Store:
                 return
             if generation == self.generation:
                 self.admission.settled(commit.entries)
+            else:
+                self.reload()  # queued before a commit that failed, and yet stored: memory does not have it
             rows = self.publisher.publish(commit, done.result(), encoded, carrier)
             if not visible.done():
                 visible.set_result(rows)
@@ -163,6 +168,11 @@ class Store:
     def holds(self, epoch: bytes) -> bool:
         """Whether the identity record of an epoch is held."""
         return self.identities.epoch(epoch) is not None
+
+
+def _clock_of(admission: Admission, epoch: bytes) -> HybridClock:
+    """Return a clock after all that the epoch wrote; its first events follow their former chains by themselves."""
+    return HybridClock(max((chain.hlc for chain in admission.chains if chain.epoch == epoch), default=Hlc(0, 0)))
 
 
 def _retrieved(future: asyncio.Future[list[Row]]) -> None:

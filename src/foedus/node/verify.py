@@ -8,11 +8,11 @@ from pathlib import Path
 from foedus.adapters.sqlite_log import SqliteLog
 from foedus.base.errors import FoedusError
 from foedus.crypto import ed25519
-from foedus.identity.directory import Added, IdentityDirectory, Known
+from foedus.identity.directory import Added, EpochView, IdentityDirectory, Known
 from foedus.identity.record import parse_signed_record
 from foedus.log import checkpoints
 from foedus.log.admission import signature_checks
-from foedus.log.event import digest_matches, parse_event
+from foedus.log.event import Parsed, digest_matches, parse_event
 from foedus.log.port import EventLog, Head, Row
 from foedus.node.api import VerifyReport
 
@@ -76,29 +76,34 @@ class _Verifier:
         except FoedusError as error:
             self.problem(f"{name}: {error.code}: {error}")
             return
-        event = parsed.event
-        if parsed.id != row.id:
-            self.problem(f"{name}: its bytes have another id")
-        if (event.epoch, event.stream, event.seq) != (row.epoch, row.stream, row.seq) or row.seq != seq:
-            self.problem(f"{name}: it is stored in another place than it names")
-        if (event.hlc, event.act.kind) != (tuple(row.hlc), row.kind):
-            self.problem(f"{name}: it is stored with another time or kind than it has")
-        if seq > 1 and event.prev != before:
-            self.problem(f"{name}: its prev is not the event before it")
+        self._place(row, parsed, seq, before)
         if row.envelope.body is not None:
             self.bodies += 1
-            if not digest_matches(row.envelope, event.act):
+            if not digest_matches(row.envelope, parsed.event.act):
                 self.problem(f"{name}: digest_mismatch")
         view = self.identities.epoch(row.epoch)
         if view is None:
             self.problem(f"{name}: the identity record of its epoch is missing")
             return
+        self._signatures(row, parsed, view)
+
+    def _signatures(self, row: Row, parsed: Parsed, view: EpochView) -> None:
         checks = signature_checks(parsed, view.ed25519)
         self.signatures += len(checks)
         if not all(ed25519.verify_many(checks)):
-            self.problem(f"{name}: invalid_signature")
+            self.problem(f"event {row.id.hex()[:16]} ({row.stream}, {row.seq}): invalid_signature")
         if row.kind == "checkpoint" and row.envelope.body is not None:
             self._checkpoint(row, row.envelope.body, view.record.record.keys.mldsa65, view.ed25519)
+
+    def _place(self, row: Row, parsed: Parsed, seq: int, before: bytes) -> None:
+        event = parsed.event
+        name = f"event {row.id.hex()[:16]} ({row.stream}, {row.seq})"
+        if parsed.id != row.id:
+            self.problem(f"{name}: its bytes have another id")
+        if (event.epoch, event.stream, event.seq) != (row.epoch, row.stream, row.seq) or row.seq != seq:
+            self.problem(f"{name}: it is stored in another place than it names")
+        if seq > 1 and event.prev != before:
+            self.problem(f"{name}: its prev is not the event before it")
 
     def _checkpoint(self, row: Row, body: bytes, mldsa65: bytes, ed25519_public: bytes) -> None:
         self.checkpoints += 1

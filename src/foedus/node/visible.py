@@ -79,10 +79,10 @@ class VisibleLog:
         peer = self._book.peer(viewer.node)
         rooms = sorted(self._audience.rooms_of(viewer.node))
         held = self._store.admission.authority.rooms
-        present: set[bytes] = set()
+        writers: set[bytes] = set()
         for room in rooms:
-            present |= held[bytes.fromhex(room)].present()
-        tiers = {node: self._audience.tier(node) for node in present}
+            writers |= held[bytes.fromhex(room)].ever_present()
+        tiers = {node: self._audience.tier(node) for node in writers}
         facts = [
             [peer.tier.value, peer.is_paused, viewer.secure],
             rooms,

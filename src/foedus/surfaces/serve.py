@@ -17,7 +17,7 @@ from foedus.surfaces.http.exposure import Exposure
 from foedus.surfaces.http.server import HttpServer
 
 
-async def serve(  # noqa: PLR0913  # each is an option of `foedus up`
+async def serve(  # noqa: PLR0913, PLR0917  # each is an option of `foedus up`
     home: Home,
     host: str,
     port: int,

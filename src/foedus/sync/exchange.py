@@ -70,10 +70,10 @@ class Exchange:
         if chain is not None:
             chain.held, chain.fork_id = True, peer_id
 
-    def resend(self, position: ChainPosition) -> list[SessionEffect]:
-        """Tell the peer how far we really hold a chain, so that it sends again from there."""
+    def resend(self, positions: Sequence[ChainPosition]) -> list[SessionEffect]:
+        """Tell the peer how far we really hold chains, so that it sends again from there."""
         # Before the introduction the peer has sent nothing, and a page now would be taken for all of it.
-        return self._send_cursors([position]) if self.is_open and self._offered else []
+        return self._send_cursors(positions) if self.is_open and self._offered else []
 
     def durable(self, positions: Sequence[ChainPosition], credit: int) -> list[SessionEffect]:
         """Acknowledge what the peer sent, return credit, and never send it back."""

@@ -181,9 +181,9 @@ class Session:
         self._receiving.give_back(cost)
         return self._exchange.durable(positions, cost)
 
-    def resend(self, position: ChainPosition) -> list[SessionEffect]:
-        """Ask the peer to send a chain again from our durable head (seq 0 and NO_EVENT where we hold nothing)."""
-        return [] if self.is_closed else self._exchange.resend(position)
+    def resend(self, *positions: ChainPosition) -> list[SessionEffect]:
+        """Ask the peer to send chains again from our durable heads (seq 0 and NO_EVENT where we hold nothing)."""
+        return [] if self.is_closed else self._exchange.resend(positions)
 
     def want(self, ids: Sequence[bytes]) -> list[SessionEffect]:
         """Ask for events by id; the peer sends them as events or names them missing."""

@@ -108,8 +108,11 @@ class AudienceFacts(Protocol):
     def is_member(self, node: bytes, room: str) -> bool:
         """Whether the node has a member in the room."""
 
-    def share_room(self, one: bytes, other: bytes) -> bool:
-        """Whether both nodes have a member in one of the rooms that this node holds."""
+    def wrote_for(self, origin: bytes, viewer: bytes) -> bool:
+        """Whether the viewer has a member in a room held here in which the origin has or once had one.
+
+        What a node wrote before it left stands, and on its participants' streams.
+        """
 
     def tier(self, node: bytes) -> Tier | None:
         """Return the tier that a connected peer was given; None for this node and all others."""
@@ -126,7 +129,7 @@ def may_see(viewer: Peer, origin: bytes, stream: Stream, facts: AudienceFacts) -
     if stream.kind == "pair":
         return stream.subject == _pair(facts.own, viewer.node)
     if stream.kind in JUDGED_BY:
-        return origin in {facts.own, viewer.node} or facts.share_room(origin, viewer.node)
+        return origin in {facts.own, viewer.node} or facts.wrote_for(origin, viewer.node)
     return facts.is_member(viewer.node, stream.subject) and _is_passed_on(viewer, origin, facts)
 
 

@@ -1,0 +1,48 @@
+"""Rebuilding what admission knows from what the log holds, as a node starts."""
+
+from __future__ import annotations
+
+from foedus.log.authority import Authority
+from foedus.log.chains import Chain
+from foedus.log.control import ControlEvent
+from foedus.log.event import parse_event
+from foedus.log.port import EventLog
+
+
+def read_chains(log: EventLog, authority: Authority) -> None:
+    """Take in every chain's end and fork, and all control events. Next: the openings of the chains."""
+    for head in log.heads():
+        chain = _chain(authority, head.epoch, head.stream)
+        if chain is not None:
+            chain.advance(head.seq, head.id, head.hlc)
+    for proof in log.proofs():
+        chain = _chain(authority, proof.epoch, proof.stream)
+        if chain is not None:
+            chain.contested = proof.seq
+    for row in log.control_rows():
+        chain = authority.chains.get((row.epoch, row.stream))
+        if chain is not None and chain.is_folded:
+            control = ControlEvent(parse_event(row.envelope), chain.node)
+            control.verdict, control.reason = row.verdict, row.reason
+            authority.controls.add(control)
+
+
+def judge_controls(authority: Authority) -> None:
+    """Find how far each chain is honoured, and fold all participants and rooms."""
+    for node in {chain.node for chain in authority.chains}:
+        authority.cuts.refresh_node(node)
+    for stream in authority.controls.streams():
+        authority.relearn(stream)
+
+
+def index_waiting(log: EventLog, authority: Authority) -> None:
+    """Index the events that wait for what they cite."""
+    for row in log.pending_rows():
+        chain = authority.chains.get((row.epoch, row.stream))
+        if chain is not None and row.reason == "auth":
+            authority.await_cited(parse_event(row.envelope).event, chain, row.seq)
+
+
+def _chain(authority: Authority, epoch: bytes, stream: str) -> Chain | None:
+    node = authority.identities.node_of(epoch)
+    return None if node is None else authority.chains.ensure(epoch, stream, node)

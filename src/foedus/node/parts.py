@@ -1,0 +1,64 @@
+"""What ties a node to the world: lock, log, writer and network. A simulation brings its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+from foedus.adapters.home_lock import HomeLock
+from foedus.adapters.sqlite_log import SqliteLog
+from foedus.adapters.websocket_client import WebSocketDialler
+from foedus.adapters.writer import GroupWriter
+from foedus.log.port import EventLog
+from foedus.node.home import Home
+from foedus.node.ports import ByteStream
+from foedus.node.store import Writer
+
+
+class Lock(Protocol):
+    """Keeps a second process from the same home."""
+
+    def release(self) -> None:
+        """Let go."""
+        ...
+
+
+class ClosingWriter(Writer, Protocol):
+    """The writer of a running node."""
+
+    async def close(self) -> None:
+        """Write what is queued; later commits raise Unavailable."""
+        ...
+
+
+class Dialler(Protocol):
+    """Opens streams to other nodes."""
+
+    async def connect(self, url: str) -> ByteStream:
+        """Return a connected stream; raise Unavailable where nobody answers."""
+        ...
+
+    async def close(self) -> None:
+        """Release what the streams shared."""
+        ...
+
+
+class Parts(NamedTuple):
+    """The parts that a node is given; it releases them in ``close``."""
+
+    lock: Lock
+    log: EventLog
+    dialler: Dialler
+    writer: Callable[[EventLog, asyncio.AbstractEventLoop], ClosingWriter]
+
+
+def open_parts(home: Home) -> Parts:
+    """Lock a home folder and open its log. Raises NotFound, HomeLocked, or what is wrong with the database."""
+    home.require()
+    lock = HomeLock(home.path)
+    try:
+        return Parts(lock, SqliteLog(home.database), WebSocketDialler(), GroupWriter)
+    except BaseException:
+        lock.release()
+        raise

@@ -1,0 +1,317 @@
+"""What happens in one simulation: a seed decides the nodes, their rooms, what they say, and what goes wrong."""
+
+import asyncio
+from contextlib import suppress
+from typing import NamedTuple
+
+from foedus.base.errors import FoedusError
+from foedus.log import streams
+from foedus.node.api import Said
+from foedus.trust.inputs import HumanAccept, HumanRequest
+from foedus.trust.tiers import Tier
+from tests.simulation import checks, peerings
+from tests.simulation.world import EPOCH_US
+
+_POLL_S = 5.0
+_SETTLE_MAX_S = 1_500.0
+"""From the last fault until all agree: pauses between dials grow to 300 s, and some must pass twice."""
+_QUIET_S = 20.0
+
+
+class Acknowledged(NamedTuple):
+    """A message whose author was told that it is durable."""
+
+    id: bytes
+    stream: str
+    seq: int
+    node: bytes
+    at: float
+
+
+class Plan(NamedTuple):
+    """How large a simulation is and what goes wrong in it. Rates are per second of the busy time."""
+
+    nodes: int
+    rooms: int
+    messages: int
+    busy_s: float = 40.0
+    crashes: float = 0.0
+    """The chance that a write is a crash."""
+    refusals: float = 0.0
+    breaks: float = 0.0
+    partitions: int = 0
+    removals: int = 0
+    rotations: int = 0
+    restores: int = 0
+    forks: int = 0
+    introductions: int = 0
+    """Connections that come about by a request and an acceptance, during the busy time."""
+
+
+def plan_of(seed, draw):
+    """Choose a plan: mostly 8 to 15 nodes, now and then 50; something always goes wrong."""
+    large = seed % 25 == 24
+    nodes = 50 if large else draw.randint(5, 15)
+    return Plan(
+        nodes=nodes,
+        rooms=draw.randint(2, 4),
+        messages=draw.randint(40, 100),
+        crashes=draw.choice([0.0, 0.002, 0.01, 0.02]),
+        refusals=draw.choice([0.0, 0.0, 0.005]),
+        breaks=draw.choice([0.05, 0.2, 1.0]),
+        partitions=draw.randint(0, 3),
+        removals=draw.randint(0, 2),
+        rotations=draw.randint(0, 2),
+        restores=draw.choice([0, 0, 0, 1]),
+        forks=draw.choice([0, 0, 0, 0, 1]),
+        introductions=0 if large else draw.choice([0, 0, 2]),
+    )
+
+
+class Scenario:
+    """Runs a plan in a world."""
+
+    def __init__(self, world, plan):
+        self.world = world
+        self.plan = plan
+        self.draw = world.draw
+        self.rooms = {}
+        self.is_busy = True
+        self._spoken = 0
+        self._chores = set()
+        world.acknowledged = []
+        world.on_crash = self._crashed
+
+    @property
+    def now(self):
+        return self.world.loop.time()
+
+    async def run(self):
+        self._build()
+        await asyncio.gather(*(self._start_soon(place, 1.0) for place in self.world.places))
+        await asyncio.sleep(2.0)
+        for _ in range(self.plan.rooms):
+            await self._make_room()
+        self.world.faults = self._fault
+        await self._be_busy()
+        await self._heal()
+        await self._settle()
+        checks.check(self.world)
+
+    # --- building -------------------------------------------------------------------------------
+
+    def _build(self):
+        """A random tree, and half as many edges again."""
+        places = [self.world.add_place() for _ in range(self.plan.nodes)]
+        self.edges = {}
+        for place in places[1:]:
+            self._edge(place, self.draw.choice(places[: place.number]))
+        for _ in range(len(places) // 2):
+            one, other = self.draw.sample(places, 2)
+            self._edge(one, other)
+
+    def _edge(self, one, other):
+        pair = tuple(sorted((one.number, other.number)))
+        if pair not in self.edges:
+            self.edges[pair] = None
+            peerings.connect(one, other, EPOCH_US)
+
+    def _neighbours(self, place):
+        numbers = [it for pair in self.edges if place.number in pair for it in pair if it != place.number]
+        return [self.world.places[number] for number in numbers]
+
+    async def _start_soon(self, place, within_s):
+        await asyncio.sleep(self.draw.random() * within_s)
+        if not place.up:
+            await self.world.start(place)
+
+    # --- people ---------------------------------------------------------------------------------
+
+    async def _do(self, place, work):
+        """Let a client of a running node do something; return what it was answered, None where it failed."""
+        if not place.up:
+            return None
+        life = place.life
+
+        async def guarded():
+            try:
+                return await work(life.service)
+            except FoedusError as error:
+                self.world.trace(f"{place} refuses: {error.code}: {error}")
+                return None
+
+        with suppress(asyncio.CancelledError):
+            return await life.spawn(guarded())
+        return None
+
+    async def _make_room(self):
+        host = self.draw.choice(self.world.places)
+        name = f"room {len(self.rooms)}"
+        view = await self._do(host, lambda service: service.room_create(name))
+        if view is None:
+            return
+        self.rooms[view.room] = host
+        self.world.wire.let_in(view.room, host.node)
+        self.world.trace(f"{host} makes {name} {view.room[:8]}")
+        guests = self._neighbours(host)
+        for guest in self.draw.sample(guests, self.draw.randint(1, len(guests))):
+            await self._share(view.room, guest)
+
+    async def _share(self, room, guest):
+        self.world.wire.let_in(room, guest.node)
+        self.world.trace(f"{self.rooms[room]} shares {room[:8]} with {guest}")
+        await self._do(self.rooms[room], lambda service: service.room_share(room, guest.node.hex()))
+
+    async def _say(self):
+        """Someone says something in a room that it holds, itself or by an agent."""
+        place = self.draw.choice(self.world.places)
+        if not place.up:
+            return
+        views = [view for view in place.life.service.rooms() if self._is_in(place, view.room)]
+        if not views:
+            return
+        room = self.draw.choice(views).room
+        self._spoken += 1
+        said = Said(text=f"message {self._spoken} of {place}", as_=await self._agent(place))
+        placed = await self._do(place, lambda service: service.say(room, said))
+        if placed is not None:
+            self.world.trace(f"{place} said {placed.seq} in {room[:8]}")
+            self.world.acknowledged.append(
+                Acknowledged(bytes.fromhex(placed.id), placed.stream, placed.seq, place.node, self.now)
+            )
+
+    def _is_in(self, place, room):
+        held = place.life.node.store.admission.authority.rooms[bytes.fromhex(room)]
+        return place.node in held.present()
+
+    async def _agent(self, place):
+        """Half of what is said is said by an agent, made when it is first needed."""
+        if self.draw.random() < 0.5:
+            return ""
+        names = [who.name for who in place.life.node.agents.local()]
+        if not names:
+            view = await self._do(place, lambda service: service.participant_add_custodial(f"agent of {place}"))
+            return view.name if view else ""
+        return self.draw.choice(names)
+
+    async def _remove(self):
+        """A host takes a member out, or a member leaves; now and then it comes back."""
+        room = self.draw.choice(list(self.rooms))
+        host = self.rooms[room]
+        if not host.up:
+            return
+        present = host.life.node.store.admission.authority.rooms[bytes.fromhex(room)].present()
+        guests = [place for place in self.world.places if place.node in present and place is not host]
+        if not guests:
+            return
+        guest = self.draw.choice(guests)
+        if self.draw.random() < 0.5:
+            self.world.trace(f"{host} removes {guest} from {room[:8]}")
+            await self._do(host, lambda service: service.room_unshare(room, guest.node.hex()))
+        else:
+            self.world.trace(f"{guest} leaves {room[:8]}")
+            await self._do(guest, lambda service: service.room_leave(room))
+        if self.draw.random() < 0.5:
+            await asyncio.sleep(self.draw.random() * 10.0)
+            await self._share(room, guest)
+
+    async def _rotate(self):
+        place = self.draw.choice(self.world.places)
+        self.world.trace(f"{place} rotates its keys")
+        await self._do(place, lambda service: service.key_rotate())
+
+    async def _introduce(self):
+        """Two strangers connect: a request, a human who accepts."""
+        one, other = self.draw.sample(self.world.places, 2)
+        if not (one.up and other.up) or tuple(sorted((one.number, other.number))) in self.edges:
+            return
+        self.world.trace(f"{one} asks {other}")
+        self.edges[tuple(sorted((one.number, other.number)))] = None
+        wish = HumanRequest(Tier.CORE, self.draw.randbytes(32), name=str(other), url=other.url)
+        await self._do(one, lambda service: service._node.peers.handle(other.node, wish))
+
+    # --- what goes wrong ------------------------------------------------------------------------
+
+    def _fault(self, life, what):
+        if not self.is_busy:
+            return ""
+        if self.draw.random() < self.plan.crashes:
+            return self.draw.choice(["crash before", "crash after"] if what == "log" else ["crash before"])
+        if what == "log" and self.draw.random() < self.plan.refusals:
+            self.world.trace(f"{life.place} has no space left")
+            return "refuse"
+        return ""
+
+    def _crashed(self, place):
+        if self.is_busy:
+            self._chore(self._start_soon(place, 8.0))
+
+    def _chore(self, work):
+        task = self.world.loop.create_task(work)
+        self._chores.add(task)
+        task.add_done_callback(self._chores.discard)
+
+    async def _partition(self):
+        sides = {place: self.draw.randint(0, 1) for place in self.world.places}
+        self.world.trace(f"partition: {[str(place) for place, side in sides.items() if side]} are apart")
+        self.world.network.part(sides)
+        await asyncio.sleep(self.draw.random() * 60.0)
+        self.world.trace("the partition ends")
+        self.world.network.heal()
+
+    async def _break(self):
+        connections = self.world.network.connections()
+        if connections:
+            connection = self.draw.choice(connections)
+            connection.break_off()
+
+    # --- the course -----------------------------------------------------------------------------
+
+    async def _be_busy(self):
+        plan = self.plan
+        deeds = [self._say] * plan.messages + [self._break] * int(plan.breaks * plan.busy_s)
+        deeds += [self._partition] * plan.partitions + [self._remove] * plan.removals
+        deeds += [self._rotate] * plan.rotations + [self._introduce] * plan.introductions
+        begun = [self.world.loop.create_task(self._later(deed)) for deed in deeds]
+        human = self.world.loop.create_task(self._decide())
+        await asyncio.gather(*begun)
+        self._human = human
+
+    async def _later(self, deed):
+        await asyncio.sleep(self.draw.random() * self.plan.busy_s)
+        await deed()
+
+    async def _decide(self):
+        """The people of each node accept who asks, and follow epochs that wait for them."""
+        while True:
+            await asyncio.sleep(5.0)
+            for place in self.world.places:
+                if place.up:
+                    node = place.life.node
+                    for pending in node.peers.book.pending():
+                        who = pending.peer.node
+                        await self._do(place, lambda _s, node=node, who=who: node.peers.handle(who, HumanAccept(Tier.CORE)))
+                    for who in list(node.records.held):
+                        await self._do(place, lambda service, who=who: service.peer_follow(who.hex()))
+
+    async def _heal(self):
+        self.is_busy = False
+        self.world.trace("the faults end")
+        self.world.network.heal()
+        while self._chores:
+            await asyncio.gather(*self._chores)
+        for place in self.world.places:
+            if not place.up:
+                await self.world.start(place)
+
+    async def _settle(self):
+        """Wait until all agree, and see that they still do a while later and have nothing more to say."""
+        end = self.now + _SETTLE_MAX_S
+        while self.now < end:
+            await asyncio.sleep(_POLL_S)
+            if checks.is_converged(self.world) and self.now - self.world.wire.last_events > _QUIET_S:
+                self.world.trace("all agree")
+                break
+        else:
+            self.world.failed(f"no agreement {_SETTLE_MAX_S:.0f} s after the last fault")
+        self._human.cancel()

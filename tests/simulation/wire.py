@@ -1,0 +1,60 @@
+"""The ear on the network: no frame may name or carry a room's chain to a node that was never its member."""
+
+import libipld
+
+from foedus.base.cbor import split_frames
+from foedus.base.limits import BATCH_EVENTS_MAX
+from tests.simulation.cheap import opened
+
+_ROOMS = ("room:", "members:")
+
+
+class Wire:
+    """Counts frames by type, and checks who gets what. ``members``: room → the nodes ever let in by its host."""
+
+    def __init__(self, world):
+        self._world = world
+        self.members = {}
+        self.messages = 0
+        self.frames = {}
+        self.last_events = 0.0
+        self._streams = {}
+
+    def let_in(self, room, node):
+        """From now on this node may hear of the room."""
+        self.members.setdefault(room, set()).add(node)
+
+    def hear(self, sender, receiver, message):
+        self.messages += 1
+        data = opened(message)
+        if data is None:
+            return
+        frame = libipld.decode_dag_cbor(data)
+        self.frames[frame[0]] = self.frames.get(frame[0], 0) + 1
+        for stream in self._named(frame):
+            if stream.startswith(_ROOMS):
+                self._check(sender, receiver, frame[0], stream)
+
+    def _check(self, sender, receiver, kind, stream):
+        room = stream.partition(":")[2]
+        if receiver.place.node not in self.members.get(room, ()):
+            self._world.failed(f"{sender.place} sent {receiver.place}, never a member, {kind} of {stream[:14]}")
+
+    def _named(self, frame):
+        """Return the streams that a frame names or carries."""
+        match frame:
+            case ["events", batch]:
+                self.last_events = self._world.loop.time()
+                return [self._stream(envelope) for envelope in split_frames(batch, BATCH_EVENTS_MAX)]
+            case ["cursors" | "ack", positions, _]:
+                return [position[1] for position in positions]
+            case ["proof", one, other]:
+                return [self._stream(one), self._stream(other)]
+        return []
+
+    def _stream(self, envelope):
+        stream = self._streams.get(envelope)
+        if stream is None:
+            event = libipld.decode_dag_cbor(libipld.decode_dag_cbor(envelope)[0])
+            stream = self._streams[envelope] = event["stream"]
+        return stream
