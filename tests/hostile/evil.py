@@ -79,7 +79,7 @@ class Evil:
     async def dial(self, session, url):
         """Shake hands truthfully; return once the link is established."""
         self.frames.clear()
-        self.socket = await session.ws_connect(url + LINK, max_msg_size=1 << 20)
+        self.socket = await session.ws_connect(url + LINK, max_msg_size=1 << 20, timeout=aiohttp.ClientWSTimeout(ws_close=0.5))
         core = Initiator(
             local=Local(self.keys, self.records, CAPABILITIES),
             expected=None,

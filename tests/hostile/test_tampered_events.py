@@ -112,7 +112,7 @@ async def test_seqs_counters_and_clocks_have_their_bounds(tmp_path):
             assert refusals["missing_prev"]
             assert refusals["malformed_event"]
             assert refusals["excessive_drift"] == 2
-            assert victim.node.store.clock.last.us < now() + 6_000_000, "our own clock was not dragged along"
+            assert victim.node.store.clock.head.us < now() + 6_000_000, "our own clock was not dragged along"
 
 
 async def test_a_swapped_body_is_refused_and_the_right_one_comes_from_another_carrier(tmp_path):

@@ -19,7 +19,7 @@ from tests.node.federated import (
     signed_headers,
     two_connected,
 )
-from tests.node.nodes import until
+from tests.node.nodes import connect, until
 
 PEERS_DOORS = [
     ("GET", "/events"),
@@ -174,3 +174,16 @@ async def test_unknown_doors_and_methods_have_codes(tmp_path):
         ]:
             status, _, body = await send(method, f"{bob.url}{ROOT}{path}")
             assert (status, code_of(body)) == expected
+
+
+async def test_no_signer_takes_the_places_of_the_others(tmp_path, monkeypatch):
+    monkeypatch.setattr("foedus.node.http_nonces.PER_EPOCH_MAX", 3)
+    async with two_connected(tmp_path) as (it, alice, bob):
+        carol = await it.add("carol")
+        await connect(carol, bob)
+        for _ in range(3):
+            await ask(alice, bob, "GET", "/status")
+        with pytest.raises(Refused) as refused:
+            await ask(alice, bob, "GET", "/status")
+        assert (refused.value.http_status, refused.value.code) == (429, "too_many_requests")
+        assert (await ask(carol, bob, "GET", "/status")).status == 200

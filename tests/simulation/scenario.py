@@ -10,7 +10,7 @@ from foedus.node.api import Said
 from foedus.trust.inputs import HumanAccept, HumanRequest
 from foedus.trust.tiers import Tier
 from tests.simulation import checks, peerings
-from tests.simulation.world import EPOCH_US
+from tests.simulation.world import EPOCH_US, where
 
 _POLL_S = 5.0
 _SETTLE_MAX_S = 1_500.0
@@ -138,7 +138,10 @@ class Scenario:
                 return await work(life.service)
             except FoedusError as error:
                 self.world.trace(f"{place} refuses: {error.code}: {error}")
-                return None
+            except Exception as error:  # noqa: BLE001  # a mistake of the node, whatever it is
+                if not life.dead:
+                    self.world.failed(f"{place}: a client got {error!r} {where(error)}")
+            return None
 
         with suppress(asyncio.CancelledError):
             return await life.spawn(guarded())

@@ -3,10 +3,11 @@
 import asyncio
 import logging
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from foedus.adapters.device_folder import DeviceEntry
 from foedus.adapters.key_files import NodeKeys, keys_from_seeds
 from foedus.adapters.log_errors import LogClosed
 from foedus.adapters.memory_log import MemoryLog
@@ -34,12 +35,19 @@ class Agents:
     def __init__(self, disk):
         self._disk = disk
 
-    def add(self, _name, did, _node, _kind, seed, _passphrase):
+    def add(self, name, did, node, kind, seed, _passphrase):
+        assert all(name != entry.name for entry in self.list()), f"the device folder has a key of {name}"
+        entry = DeviceEntry(name, did, node, kind, sealed=False, public=Ed25519Key(seed).public)
         self._disk.write("agent key")
-        self._disk.agents[did] = seed
+        self._disk.agents[seed] = entry
+        return entry
 
-    def open(self, did, _passphrase):
-        return Ed25519Key(self._disk.agents[did])
+    def list(self):
+        return sorted(self._disk.agents.values(), key=lambda entry: entry.name)
+
+    def open(self, name_or_did, _passphrase):
+        (seed,) = [seed for seed, entry in self._disk.agents.items() if name_or_did in {entry.name, entry.did}]
+        return Ed25519Key(seed)
 
 
 @dataclass
@@ -216,7 +224,7 @@ class Life:
         for task in list(self.tasks):
             task.cancel()
         self.place.disk = self.disk.copy()
-        self.world.crashed(self)
+        Context().run(self.world.on_crash, self.place)
 
 
 @dataclass
@@ -282,9 +290,6 @@ class World:
         life.place.writes += 1
         return self.faults(life, what)
 
-    def crashed(self, life):
-        self.on_crash(life.place)
-
     # --- tasks ----------------------------------------------------------------------------------
 
     def _task(self, loop, work, **options):
@@ -307,8 +312,7 @@ class World:
         """Make a failure of each task that raised what nobody took; looking does not count as taking."""
         for task, life in self._raised:
             if task._log_traceback:
-                where = _where(task._exception)
-                self.failed(f"{life.place if life else 'the world'}: task {task.get_name()} died: {task._exception!r} {where}")
+                self.failed(f"{life.place if life else 'the world'}: task {task.get_name()} died: {task._exception!r} {where(task._exception)}")
             task._log_traceback = False
         self._raised.clear()
 
@@ -320,8 +324,9 @@ class World:
         if handle is not None:
             life = handle._context.get(_CURRENT)
         if life is None or not life.dead:
-            where = _where(error) if error else ""
-            self.failed(f"{life.place if life else 'the world'}: {context['message']}: {error!r} {where}")
+            self.failed(
+                f"{life.place if life else 'the world'}: {context['message']}: {error!r} {where(error) if error else ''}"
+            )
 
     # --- nodes ----------------------------------------------------------------------------------
 
@@ -365,11 +370,12 @@ class LogWatch(logging.Handler):
         life = _CURRENT.get()
         if life is None or not life.dead:
             error = record.exc_info[1] if record.exc_info else ""
-            where = _where(error) if error else ""
-            self._world.failed(f"{life.place if life else 'the world'} logged: {record.getMessage()}: {error!r} {where}")
+            who = life.place if life else "the world"
+            self._world.failed(f"{who} logged: {record.getMessage()}: {error!r} {where(error) if error else ''}")
 
 
-def _where(error):
+def where(error):
+    """Return the place in the code where an error was raised."""
     trace = error.__traceback__
     while trace.tb_next:
         trace = trace.tb_next

@@ -56,7 +56,7 @@ CHECKPOINT_INTERVAL = HOUR
 """A checkpoint costs 3.4 KB (ML-DSA-65): per 1,000 events or changed hour it is some bytes an event."""
 WAITING_EVENTS_MAX = 1_000
 WAITING_BYTES_MAX = 16 * 1_048_576
-"""Per peer, events whose predecessor or epoch is missing: beyond, dropped and asked for again."""
+"""Events of branches that are being collected after a fork, in all: beyond, dropped and asked for again (ADR 9)."""
 PENDING_MAX = 10_000
 """Stored events that wait for an `auth`: each is indexed in memory by what it waits for."""
 PROOFS_PER_CHAIN = 1

@@ -80,10 +80,11 @@ class Agents:
         return self.find(did)
 
     def _unused_key(self, name: str) -> Ed25519Key | None:
-        """Return the key of that name whose enrolment was never ordered: the disk was full, or the node killed."""
+        """Return the key of that name whose enrolment does not stand: the disk was full, say, when it was ordered."""
         known = self._store.admission.authority.participants
         for entry in self._folder.list():
-            if entry.name == name and (self._store.node, entry.did) not in known:
+            held = known.get((self._store.node, entry.did))
+            if entry.name == name and (held is None or not held.devices):
                 return self._folder.open(name, None)
         return None
 

@@ -12,6 +12,7 @@ from foedus.adapters.federation_client import FederationClient
 from foedus.adapters.log_errors import DamagedDatabase
 from foedus.base.clock import Instant
 from foedus.base.errors import FoedusError, PeerViolation
+from foedus.log import streams
 from foedus.log.chains import Position
 from foedus.log.port import Value, Verdict
 from foedus.node import membership
@@ -34,7 +35,9 @@ from foedus.node.records import RecordBook
 from foedus.node.store import Store, wall_clock
 from foedus.node.visible import VisibleLog
 from foedus.sync.http_signature import KeyOf, Signer
-from foedus.trust.peer import Peer, State
+from foedus.trust.agreement import agreement_id
+from foedus.trust.door import Arrival, Withhold, decide
+from foedus.trust.peer import Peer
 
 log = logging.getLogger("foedus.node")
 
@@ -85,6 +88,7 @@ class Node:
         self.checkpointer = Checkpointer(self.store, self.author, self.publisher)
         self.started_at = self.store.now()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._leaving: set[tuple[str, bytes]] = set()
         self._writer: ClosingWriter | None = None
 
     def _join(self) -> None:
@@ -92,9 +96,10 @@ class Node:
         self.links.standing = self.peers
         self.links.outbox = self.outbox
         self.links.on_report = self._reported
-        self.ingest.door = self._door
+        self.ingest.door = self.door
         self.ingest.may_carry = self.audience.may_carry
         self.peers.on_connected = self._connected
+        self.peers.on_disconnected = self._disconnected
         self.peers.on_changed = self._peer_changed
         self.records.on_learned = self._learned
         self.epochs.claims = self._claims
@@ -103,9 +108,13 @@ class Node:
         self.store.on_reload.append(self._reloaded)
         self.publisher.listeners.append(self._published)
 
-    def _door(self, origin: bytes) -> str:
-        """Withhold what a node wrote that a human wants to hear nothing of."""
-        return "ignored" if self.peers.book.peer(origin).state is State.IGNORED else ""
+    def door(self, origin: bytes, stream: str) -> str:
+        """Return the clause by which what ``origin`` wrote is not shown here now, or ''."""
+        if origin == self.store.node:
+            return ""
+        arrival = Arrival(self.peers.book.peers.get(origin), None, streams.parse(stream).kind, carrier_is_member=True)
+        verdict = decide(arrival)
+        return verdict.clause if isinstance(verdict, Withhold) else ""
 
     def _reported(self, _link: Link, report: Report) -> None:
         if report.own:
@@ -125,6 +134,20 @@ class Node:
             await self.author.order([self.author.node_act(self.peers.pair_stream(peer.node), "agreement.sign", body)])
         except FoedusError as error:
             log.warning("the agreement with %s was not logged: %s", peer.node.hex(), error)
+
+    def _disconnected(self, peer: Peer) -> None:
+        self._spawn(self._end_agreement(peer))
+
+    async def _end_agreement(self, peer: Peer) -> None:
+        """Note in the stream of the two that the agreement ended: evidence of when."""
+        if peer.agreement is None:
+            return
+        stream = self.peers.pair_stream(peer.node)
+        body = {"agreement": agreement_id(peer.agreement)}
+        try:
+            await self.author.order([self.author.node_act(stream, "agreement.end", body)])
+        except FoedusError as error:
+            log.warning("the end of the agreement with %s was not logged: %s", peer.node.hex(), error)
 
     def _peer_changed(self, node: bytes) -> None:
         link = self.links.get(node)
@@ -210,10 +233,15 @@ class Node:
         node = self.store.identities.node_of(epoch)
         if room is None or node is None or room.host != self.store.node or node not in room.present():
             return
+        if (stream, node) in self._leaving:  # it may say so many times before it is out
+            return
+        self._leaving.add((stream, node))
         try:
             await membership.remove(self.store, self.author, room, node)
         except FoedusError as error:
             log.warning("%s could not be taken out of a room: %s", node.hex(), error)
+        finally:
+            self._leaving.discard((stream, node))
 
     def _finish_leaving(self) -> None:
         """Take out who asked to leave while this node was down or just before a crash."""
@@ -226,7 +254,12 @@ class Node:
     def _spawn(self, work: object) -> None:
         task = asyncio.ensure_future(work)  # type: ignore[call-overload]  # a coroutine
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a task of the node failed", exc_info=error)
 
     async def close(self) -> None:
         """End links, write what is queued, and release the home folder."""

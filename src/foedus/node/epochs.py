@@ -119,16 +119,20 @@ class Epochs:
             self._author.stopped = _RESTORING
             self._author.remedy = "wait until the peers that are online have sent what they hold (seconds)"
             self._restore = asyncio.create_task(self._heal(), name="restore")
+            self._restore.add_done_callback(_note_failure)
 
     async def _heal(self) -> None:
         """Fetch until peers claim nothing more of ours, choose branches, open an epoch marked ``restored``."""
         await self._fetch_branches()
+        loop = asyncio.get_running_loop()
+        moved_at = loop.time()
         while True:
             self._progress.clear()
             try:
                 await asyncio.wait_for(self._progress.wait(), _QUIET_S)
+                moved_at = loop.time()
             except TimeoutError:
-                if not self._behind():
+                if not self._behind() or loop.time() > moved_at + _ANSWER_S:  # a claim that nothing follows is a lie
                     break
             await self._fetch_branches()
         record = successor(self._store.record, self._store.keys, self._store.keys, "restored", secrets.token_bytes(32))
@@ -177,3 +181,8 @@ class Epochs:
 
 def _fresh_keys() -> NodeKeys:
     return keys_from_seeds(*(secrets.token_bytes(32) for _ in range(3)))
+
+
+def _note_failure(restore: asyncio.Task[None]) -> None:
+    if not restore.cancelled() and (error := restore.exception()) is not None:
+        log.error("the restored node could not open an epoch: it goes on writing nothing", exc_info=error)

@@ -70,10 +70,11 @@ class Access:
         asking.node = node
 
     async def anyone(self, asking: Asking) -> None:
-        """Let everyone in; who signs must sign rightly."""
+        """Let everyone in; who signs must sign rightly. Only peers hear what a replay could bring out."""
         if "signature-input" in asking.request.headers:
             verified, node = self._verify(asking)
-            await self._nonces.spend(verified)
+            if self.is_connected(node):
+                await self._nonces.spend(verified)
             asking.node = node
 
     def _verify(self, asking: Asking) -> tuple[VerifiedRequest, bytes]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from foedus.base.clock import Instant
 from foedus.base.errors import Unavailable
+from foedus.base.ids import ID_BYTES
 from foedus.base.limits import HTTP_NONCE_KEPT
 from foedus.log.port import Value
 from foedus.node.store import Store
@@ -13,6 +16,10 @@ SPACE = "http_nonces"
 _INSTANT_BYTES = 8
 _FORGOTTEN_AT_ONCE = 256
 """Deleted with one new nonce: faster than they come, and a commit stays small."""
+
+
+PER_EPOCH_MAX = 10_000
+"""Of one signer: 80 requests a second, so that no peer takes the places of the others."""
 
 
 class TooManyRequests(Unavailable):
@@ -30,6 +37,7 @@ class NonceBook:
         self._store = store
         stored = {key: int.from_bytes(value, "big") for key, value in store.log.values(SPACE).items()}
         self._seen: dict[bytes, Instant] = dict(sorted(stored.items(), key=lambda item: item[1]))
+        self._by_epoch = Counter(key[:ID_BYTES] for key in self._seen)
 
     async def spend(self, verified: VerifiedRequest) -> None:
         """Remember the nonce of a verified request, durably, before anything is done for it.
@@ -40,10 +48,12 @@ class NonceBook:
         key = verified.epoch + verified.nonce
         if key in self._seen:
             raise BadHttpSignature("the request came before", code="replayed_nonce", remedy="sign each request anew")
-        if len(self._seen) >= NONCES_MAX:
-            raise TooManyRequests(f"over {NONCES_MAX} signed requests in two minutes")
-        self._seen[key] = now
         forgotten = [Value(SPACE, old, None) for old in self._forget(now)]
+        if len(self._seen) >= NONCES_MAX or self._by_epoch[verified.epoch] >= PER_EPOCH_MAX:
+            await self._store.put(*forgotten)
+            raise TooManyRequests("too many signed requests in two minutes")
+        self._seen[key] = now
+        self._by_epoch[verified.epoch] += 1
         await self._store.put(Value(SPACE, key, now.to_bytes(_INSTANT_BYTES, "big")), *forgotten)
 
     def _forget(self, now: Instant) -> list[bytes]:
@@ -55,4 +65,5 @@ class NonceBook:
             old.append(key)
         for key in old:
             del self._seen[key]
+            self._by_epoch[key[:ID_BYTES]] -= 1
         return old

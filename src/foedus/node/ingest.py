@@ -24,7 +24,7 @@ from foedus.log.chains import ChainKey, Position
 from foedus.log.checkpoints import is_valid
 from foedus.log.event import Parsed, digest_matches, parse_envelope
 from foedus.log.outcomes import OVER_QUOTA
-from foedus.log.port import Commit, Proof, Row, Verdict
+from foedus.log.port import Commit, Entry, Proof, Row, Verdict
 from foedus.node.store import Store
 
 BODILESS_MAX = 10_000
@@ -92,8 +92,8 @@ class Ingest:
 
     def __init__(self, store: Store) -> None:
         self.refusals: Counter[str] = Counter()
-        self.door: Callable[[bytes], str] = lambda _node: ""
-        """The door of ``trust``: origin node → the clause by which its events are withheld here, or ''."""
+        self.door: Callable[[bytes, str], str] = lambda _node, _stream: ""
+        """The door of ``trust``: (origin node, stream) → the clause by which the event is not shown here, or ''."""
         self.may_carry: Callable[[bytes, str], str] = lambda _carrier, _stream: ""
         """(carrier, stream) → '' or why it may not push that: ``not_permitted``, or ``missing_prev`` (not yet)."""
         self.checked = 0
@@ -105,9 +105,16 @@ class Ingest:
         self._bodiless: set[bytes] = set()
         store.admission.withhold = self._withheld
 
-    def _withheld(self, _parsed: Parsed, node: bytes) -> str:
-        """Give the door verdict of the event that is being admitted."""
-        return self._clause or self.door(node)
+    def _withheld(self, parsed: Parsed, node: bytes) -> str:
+        """Return the clause that is stored with an event: only what can never change.
+
+        What depends on peers (``door``) is counted here and judged again at each reading, since a human may change
+        their mind.
+        """
+        clause = self.door(node, parsed.event.stream)
+        if clause:
+            self.refusals[clause] += 1
+        return self._clause
 
     def close(self) -> None:
         """Stop the worker threads."""
@@ -258,17 +265,8 @@ class Ingest:
     def _admit_one(self, report: Report, index: int, parsed: Parsed, now: int) -> Commit | None:
         outcome = self._store.admission.admit(parsed, now)
         match outcome:
-            case Admitted(entry=entry, commit=commit):
-                report.accepted += 1
-                self._reach(report, parsed)
-                if parsed.envelope.body is None and len(self._bodiless) < BODILESS_MAX:
-                    self._bodiless.add(parsed.id)
-                self._note_own(report, parsed)
-                if entry.verdict is not Verdict.ACCEPTED:
-                    self.refusals[entry.reason] += 1
-                    report.want += self._store.admission.authority.missing_for(parsed.event)
-                if entry.withheld:
-                    self.refusals[entry.withheld] += 1
+            case Admitted(commit=commit):
+                self._note_admitted(report, parsed, outcome.entry)
                 return commit
             case Duplicate(commit=commit):
                 report.duplicates += 1
@@ -287,6 +285,18 @@ class Ingest:
             case Deferred():
                 self._defer(report, index, parsed, outcome)
         return None
+
+    def _note_admitted(self, report: Report, parsed: Parsed, entry: Entry) -> None:
+        report.accepted += 1
+        self._reach(report, parsed)
+        if parsed.envelope.body is None and len(self._bodiless) < BODILESS_MAX:
+            self._bodiless.add(parsed.id)
+        self._note_own(report, parsed)
+        if entry.verdict is not Verdict.ACCEPTED:
+            self.refusals[entry.reason] += 1
+            report.want += self._store.admission.authority.missing_for(parsed.event)
+        if entry.withheld:
+            self.refusals[entry.withheld] += 1
 
     def _note_own(self, report: Report, parsed: Parsed) -> None:
         """Notice an event of this node that it lacked; one that a later epoch of it has cut off says nothing."""

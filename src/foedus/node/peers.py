@@ -73,6 +73,7 @@ class Peers:
     def __init__(self, store: Store, links: Links) -> None:
         self.advertised: list[str] = []
         self.on_connected: Callable[[Peer], None] = lambda _peer: None
+        self.on_disconnected: Callable[[Peer], None] = lambda _peer: None
         self.on_changed: Callable[[bytes], None] = lambda _node: None
         self.last_seen: dict[bytes, int] = {}
         self._store = store
@@ -245,6 +246,7 @@ class Peers:
                     self._links.become_ready(peer.node, self._store.name, peer.tier.value)
                     self.on_connected(peer)
                 case BecameDisconnected(peer=peer, reason=reason):
+                    self.on_disconnected(peer)
                     link = self._links.get(peer.node)
                     if link is not None:
                         link.close("disconnected", reason)

@@ -147,7 +147,11 @@ class Views:
         node = self._node.store.identities.node_of(row.epoch) or b""
         who = self.participant_of(node, event.act.author)
         author = event.act.author
-        reason = row.withheld or row.reason or (_VERDICTS[row.verdict] if row.verdict is not Verdict.ACCEPTED else "")
+        reason = (
+            self.withheld(row, node)
+            or row.reason
+            or (_VERDICTS[row.verdict] if row.verdict is not Verdict.ACCEPTED else "")
+        )
         return MessageView(
             id=row.id.hex(),
             room=streams.parse(row.stream).subject,
@@ -155,7 +159,7 @@ class Views:
             seq=row.seq,
             hlc=list(row.hlc),
             at=event.act.at,
-            text=_text(row),
+            text=None if self.withheld(row, node) else _text(row),
             author=author if isinstance(author, str) else author.hex(),
             author_name=who.name if who else self.node_name(node),
             author_kind=(who.kind if who else "unknown") if isinstance(author, str) else "node",
@@ -166,6 +170,10 @@ class Views:
             refs=[ref.hex() for ref in event.act.refs],
             cursor=self.cursor(row.local),
         )
+
+    def withheld(self, row: Row, node: bytes) -> str:
+        """Return the door verdict on what ``node`` wrote: stored with the event, or by where we stand with it now."""
+        return row.withheld or self._node.door(node, row.stream)
 
     def event(self, row: Row) -> EventView:
         """Return any held event."""
@@ -185,8 +193,8 @@ class Views:
             at=event.act.at,
             verdict=_VERDICTS[row.verdict],  # type: ignore[arg-type]  # the values are the literals
             reason=row.reason,
-            withheld=row.withheld,
-            body=_body(row),
+            withheld=self.withheld(row, node),
+            body=None if self.withheld(row, node) else _body(row),
             message=self.message(row, event) if row.kind == "message.text" else None,
             cursor=self.cursor(row.local),
         )
@@ -201,7 +209,7 @@ def stored_event(row: Row) -> Event:
 
 
 def _text(row: Row) -> str | None:
-    if row.envelope.body is None or row.verdict is Verdict.REJECTED or row.withheld:
+    if row.envelope.body is None or row.verdict is Verdict.REJECTED:
         return None
     try:
         return decode_as(row.envelope.body, MessageText).text
@@ -212,7 +220,7 @@ def _text(row: Row) -> str | None:
 def _body(row: Row) -> dict[str, Any] | None:
     """Return the body as JSON shows it: bytes as hex where they are ids, else base64url."""
     shape = SHAPES.get(row.kind)
-    if shape is None or row.envelope.body is None or row.withheld:
+    if shape is None or row.envelope.body is None:
         return None
     try:
         plain = to_plain(decode_as(row.envelope.body, shape))

@@ -31,7 +31,7 @@ from foedus.log.event import Id, Signature
 
 FRAME_PLAINTEXT_MAX = FRAME_MAX - TAG_BYTES
 """Bytes of a frame before it is sealed: the message on the wire has at most FRAME_MAX."""
-ENDPOINTS_MAX = 16
+ENDPOINTS_MAX = 8
 """Addresses of one node in a request: more than any has; a person reads them."""
 ENDPOINT_MAX = 512
 """Characters of a URL: a DNS name of 253, a port and a path fit twice."""
