@@ -83,7 +83,8 @@ async def test_a_fork_becomes_a_proof_and_its_owner_heals_it_with_an_epoch(tmp_p
         for node in (alice, bob, carol):
             await until(lambda node=node: node.texts()[-1] == "healed", f"{node.name} goes on", 30)
         await until(lambda: alice.texts() == bob.texts() == carol.texts(), "all have one history", 30)
-        assert [node.service.status().contested_chains for node in (bob, carol)] == [1, 1]
+        assert [node.service.status().forks for node in (bob, carol)] == [1, 1]
+        assert [node.service.status().contested_chains for node in (alice, bob, carol)] == [0, 0, 0]
         for node in (alice, bob, carol):
             assert (await node.service.verify()).ok
 

@@ -66,6 +66,11 @@ class Chain:
         return (self.epoch, self.stream)
 
     @property
+    def is_contested(self) -> bool:
+        """Whether two histories are known of which the owner has chosen none yet."""
+        return bool(self.contested) and self.limit.reason == "equivocation"
+
+    @property
     def position(self) -> Position:
         """Where the chain ends."""
         return Position(self.epoch, self.stream, self.seq, self.id)

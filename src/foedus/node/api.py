@@ -91,6 +91,7 @@ class StatusView(View, frozen=True):
     events: int
     chains: int
     contested_chains: int
+    """Chains with two histories of which the owner has chosen none yet."""
     authoring: bool
     pending_requests: int
     peers: list[PeerView]
@@ -98,6 +99,8 @@ class StatusView(View, frozen=True):
     refused: dict[str, int]
     last_local: int
     store_id: str
+    forks: int = 0
+    """Chains of which two histories were ever seen, also where their owner has chosen since."""
 
 
 class ProbeView(View, frozen=True):

@@ -17,7 +17,7 @@ def _families(node: Node) -> Iterator[list[str]]:
     chains = list(node.store.admission.chains)
     yield _gauge("foedus_events", "Events held.", sum(chain.seq for chain in chains))
     yield _gauge("foedus_chains", "Chains held.", len(chains))
-    yield _gauge("foedus_contested_chains", "Chains with a fork.", sum(1 for chain in chains if chain.contested))
+    yield _gauge("foedus_contested_chains", "Chains with a fork.", sum(1 for chain in chains if chain.is_contested))
     yield _gauge("foedus_last_local", "Highest local number.", node.log.last_local)
     yield _gauge("foedus_pending_requests", "Connection requests that wait.", len(node.peers.book.pending()))
     yield _gauge("foedus_authoring", "1 while the node writes.", int(not node.author.stopped))

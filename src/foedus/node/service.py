@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from foedus.base.cbor import Malformed
+from foedus.base.clock import ClockAhead
 from foedus.base.errors import FoedusError, UsageError
 from foedus.base.ids import parse_id
-from foedus.base.limits import HTTP_PAGE_MAX, NOTE_MAX
+from foedus.base.limits import CLOCK_AHEAD_MAX, HTTP_PAGE_MAX, NOTE_MAX, SECOND
 from foedus.identity.did import did_of, key_of
 from foedus.identity.record import SignedRecord
 from foedus.log import streams
@@ -103,8 +104,9 @@ class Service:
             home=str(node.home.path),
             events=sum(chain.seq for chain in chains),
             chains=sum(1 for chain in chains if chain.seq),
-            contested_chains=sum(1 for chain in chains if chain.contested),
-            authoring=not node.author.stopped,
+            contested_chains=sum(1 for chain in chains if chain.is_contested),
+            forks=sum(1 for chain in chains if chain.contested),
+            authoring=not node.author.stopped and not self._clock_behind(),
             pending_requests=len(node.peers.book.pending()),
             peers=self.peers(),
             memory_bytes=_memory_bytes(),
@@ -114,11 +116,20 @@ class Service:
         )
 
     def _troubles(self) -> list[Trouble]:
-        return [*self._stopped(), *self._requests(), *self._held_epochs(), *self._forks()]
+        return [*self._stopped(), *self._clock_behind(), *self._requests(), *self._held_epochs(), *self._forks()]
 
     def _stopped(self) -> list[Trouble]:
         author = self._node.author
         return [Trouble(code="not_authoring", message=author.stopped, remedy=author.remedy)] if author.stopped else []
+
+    def _clock_behind(self) -> list[Trouble]:
+        behind_us = self._node.store.clock.head.us - self._node.store.now()
+        if behind_us <= CLOCK_AHEAD_MAX:
+            return []
+        message = (
+            f"this node's log is {behind_us // SECOND} s ahead of its clock; it writes nothing until that is mended"
+        )
+        return [Trouble(code=ClockAhead.code, message=message, remedy=ClockAhead.remedy)]
 
     def _requests(self) -> list[Trouble]:
         return [
@@ -148,7 +159,7 @@ class Service:
                 remedy="its owner opens a new epoch; until then what follows the fork is not shown",
             )
             for chain in self._node.store.admission.chains
-            if chain.contested and chain.limit.reason == "equivocation"
+            if chain.is_contested
         ]
 
     # --- peers -------------------------------------------------------------------------------
