@@ -43,9 +43,7 @@ class Speakers:
         assert member is not None
         auth = [agents.enrolment(who), member.id]
         body = {"text": f"The harbour is calm and every lamp is lit; nothing moves on the water tonight. {number}"}
-        return self.node.author.custodial_act(
-            self._stream, "message.text", body, auth, who.did, agents.key(who)
-        )
+        return self.node.author.custodial_act(self._stream, "message.text", body, auth, who.did, agents.key(who))
 
     async def say(self, batches: int) -> float:
         """Say BATCH messages so many times, by CALLERS at once; return the seconds until all are durable."""

@@ -31,28 +31,28 @@ class Pipe:
     """One side of a stream in memory (``node.ports.ByteStream``)."""
 
     def __init__(self) -> None:
-        self._incoming: asyncio.Queue[bytes | None] = asyncio.Queue()
-        self._other = self
+        self.incoming: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self.other = self
 
     @classmethod
     def pair(cls) -> tuple[Pipe, Pipe]:
         """Return both sides."""
         one, other = cls(), cls()
-        one._other, other._other = other, one
+        one.other, other.other = other, one
         return one, other
 
     async def send(self, data: bytes) -> None:
         """Send one message."""
-        self._other._incoming.put_nowait(data)
+        self.other.incoming.put_nowait(data)
 
     async def receive(self) -> bytes | None:
         """Return the next message."""
-        return await self._incoming.get()
+        return await self.incoming.get()
 
     async def close(self, code: int = 1000) -> None:  # noqa: ARG002  # the port's
         """Close both sides."""
-        self._incoming.put_nowait(None)
-        self._other._incoming.put_nowait(None)
+        self.incoming.put_nowait(None)
+        self.other.incoming.put_nowait(None)
 
 
 class Sink:
@@ -66,6 +66,21 @@ class Sink:
 
     async def run(self, node: Node, stream: Pipe) -> None:
         """Dial the node over ``stream`` and take frames until it closes."""
+        established = await self._shake(node, stream)
+        session = Session(initiator=True, now=node.store.now())
+
+        async def carry(made: list[SessionEffect]) -> None:
+            for effect in made:
+                if isinstance(effect, SendFrame):
+                    await stream.send(established.sending.seal(effect.data))
+                elif isinstance(effect, Deliver):
+                    await carry(session.durable([self._count(effect.batch)], effect.cost))
+
+        await carry(session.offer([]) + session.open(Ready(Introduction("sink", "CORE"))))
+        while (data := await stream.receive()) is not None:
+            await carry(session.handle(established.receiving.open(data), node.store.now()))
+
+    async def _shake(self, node: Node, stream: Pipe) -> Established:
         initiator = Initiator(
             local=Local(self.identity.keys, [self.identity.record], CAPABILITIES),
             expected=node.store.node,
@@ -75,28 +90,13 @@ class Sink:
             now=node.store.now(),
         )
         effects = initiator.start()
-        established: Established | None = None
-        while established is None:
+        while True:
             for effect in effects:
                 if isinstance(effect, Send):
                     await stream.send(effect.message)
-                elif isinstance(effect, Established):
-                    established = effect
-            if established is None:
-                effects = initiator.handle(await stream.receive() or b"", node.store.now())
-        session = Session(initiator=True, now=node.store.now())
-        sending = established.sending
-
-        async def carry(made: list[SessionEffect]) -> None:
-            for effect in made:
-                if isinstance(effect, SendFrame):
-                    await stream.send(sending.seal(effect.data))
-                elif isinstance(effect, Deliver):
-                    await carry(session.durable([self._count(effect.batch)], effect.cost))
-
-        await carry(session.offer([]) + session.open(Ready(Introduction("sink", "CORE"))))
-        while (data := await stream.receive()) is not None:
-            await carry(session.handle(established.receiving.open(data), node.store.now()))
+            if found := [effect for effect in effects if isinstance(effect, Established)]:
+                return found[0]
+            effects = initiator.handle(await stream.receive() or b"", node.store.now())
 
     def _count(self, batch: bytes) -> ChainPosition:
         envelopes = split_frames(batch, BATCH_EVENTS_MAX)
@@ -127,7 +127,7 @@ async def _fanout(options: Options) -> Figures:
             ours, theirs = Pipe.pair()
             tasks += [asyncio.create_task(node.links.accept(ours, "127.0.0.1"))]
             tasks += [asyncio.create_task(sink.run(node, theirs))]
-        while len(node.links.open()) < _PEERS:
+        while len(node.links.open()) < _PEERS:  # noqa: ASYNC110  # the node tells nobody outside
             await asyncio.sleep(0.01)
         await _burst(speakers, sinks, 4)
         batches = options.size(80, 12)

@@ -9,7 +9,7 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import msgspec
@@ -58,7 +58,7 @@ class Cluster:
         self._folder = folder
         self.nodes: list[BenchNode] = []
 
-    def __enter__(self) -> Cluster:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
@@ -91,7 +91,9 @@ class Cluster:
             eventually("both are connected", lambda node=node: node.peer_lag() is not None)
         room = one.client.post("/rooms", RoomView, {"name": "harbour"}).room
         one.client.post(path_of("rooms", room, "share"), RoomView, {"peer": other.id})
-        eventually("the room is there", lambda: room in {view.room for view in other.client.get("/rooms", list[RoomView])})
+        eventually(
+            "the room is there", lambda: room in {view.room for view in other.client.get("/rooms", list[RoomView])}
+        )
         return one, other, room
 
 

@@ -36,14 +36,14 @@ def _most(figure: str, bound: float, words: str) -> Target:
 
 
 TARGETS = [
-    _least("ingest_ratio", 1.2, "≥ 1.2 × raw"),
+    _least("ingest_ratio", 1.2, "≥ 1.2 of raw"),
     _least("author_per_s", 10_000, "≥ 10,000/s"),
     Target(
-        "deliver_p50_ms", lambda it: 2 * it["fsync_p50_ms"] + 2, "≤ 2 × fsync + 2 ms", at_least=False,
+        "deliver_p50_ms", lambda it: 2 * it["fsync_p50_ms"] + 2, "≤ twice fsync + 2 ms", at_least=False,
         needs=("fsync_p50_ms",),
     ),
     Target(
-        "deliver_p95_ms", lambda it: 2.5 * it["deliver_p50_ms"], "≤ 2.5 × p50", at_least=False,
+        "deliver_p95_ms", lambda it: 2.5 * it["deliver_p50_ms"], "≤ 2.5 of p50", at_least=False,
         needs=("deliver_p50_ms",),
     ),
     _least("sustained_per_s", 6_000, "≥ 6,000/s"),

@@ -7,6 +7,8 @@ import tracemalloc
 
 import pytest
 
+from foedus.base.cbor import encode
+from foedus.base.ids import sha256
 from foedus.log import streams
 from foedus.node import link as link_module
 from foedus.node import records as records_module
@@ -98,8 +100,8 @@ async def test_one_peer_cannot_fill_the_book_of_identities(tmp_path, monkeypatch
 
 
 async def test_more_writers_than_a_link_has_places_for_their_records_break_no_link(tmp_path, monkeypatch):
-    monkeypatch.setattr(link_module, "CONTROL_QUEUE_MAX", 12)
-    monkeypatch.setattr(link_module, "_BULKY_FRAMES", 4)
+    monkeypatch.setattr(link_module, "CONTROL_QUEUE_MAX", 24)
+    monkeypatch.setattr(link_module, "_BULKY_FRAMES", 12)
     async with street(tmp_path) as it:
         alice, bob = await it.add("alice"), await it.add("bob")
         async with villain(alice) as evil:
@@ -111,6 +113,7 @@ async def test_more_writers_than_a_link_has_places_for_their_records_break_no_li
                 await evil.send(Records((ghost.records[0].plain(),)))
             await until(lambda: all(alice.node.store.holds(ghost.epoch) for ghost in ghosts), "alice knows them")
             await evil.deliver(*events)
+            await until(alice.service.rooms, "alice sees the room")
             said = [
                 ghost.write(streams.room(room), auth=[id_of(event)], body={"text": "boo"})
                 for ghost, event in zip(ghosts, events[4:], strict=True)
@@ -120,6 +123,30 @@ async def test_more_writers_than_a_link_has_places_for_their_records_break_no_li
             await connect(bob, alice)
             await until(lambda: bob.service.rooms() and len(bob.texts(room.hex())) == 30, "and so has bob")
             assert bob.is_linked(alice)
+
+
+async def test_more_chains_at_once_than_python_calls_deep_arrive(tmp_path):
+    async with street(tmp_path) as it:
+        alice, bob = await it.add("alice"), await it.add("bob")
+        author = alice.node.author
+        rooms = [secrets.token_bytes(32) for _ in range(450)]
+        created = [
+            [
+                author.node_act(
+                    streams.members(sha256(body)), "room.create", body
+                ),
+                author.node_act(
+                    streams.members(sha256(body)),
+                    "member.add",
+                    {"node": bob.node.store.node, "participant": None, "heads": []},
+                ),
+            ]
+            for body in (encode({"host": alice.node.store.node, "name": "r", "random": random}) for random in rooms)
+        ]
+        await author.order([draft for pair in created for draft in pair])
+        await connect(bob, alice)
+        await until(lambda: len(bob.service.rooms()) == 450, "bob has all rooms")
+        assert not bob.node.ingest.refusals["internal"]
 
 
 async def test_credit_that_is_overrun_ends_the_link(tmp_path, monkeypatch):

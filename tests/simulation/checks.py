@@ -132,5 +132,5 @@ def _check_acknowledged(world):
             lost = [it for it in world.acknowledged if it.stream == name and it.id not in held]
             for it in lost:
                 author = world.place_of(it.node)
-                if author in members:
+                if author in members and it.at < author.doubtful_since:
                     world.failed(f"{place} lacks event {it.seq} of {author} in {name[:14]}, acknowledged at {it.at:.3f}")

@@ -151,16 +151,20 @@ class Network:
     # --- partitions ----------------------------------------------------------------------------
 
     def part(self, sides):
-        """Let nodes reach only those of the same side; ``sides``: place of a node → side."""
-        self._sides = sides
+        """Let nodes reach only those of the same side; ``sides``: place → side, 0 for the others."""
+        self._sides = {place.url: side for place, side in sides.items()}
 
     def heal(self):
         self._sides = {}
         for connection in list(self._connections):
             connection.healed()
 
+    @property
+    def is_parted(self):
+        return bool(self._sides)
+
     def are_parted(self, one, other):
-        return self._sides.get(one.place, 0) != self._sides.get(other.place, 0)
+        return self._sides.get(one.place.url, 0) != self._sides.get(other.place.url, 0)
 
     # --- connections ----------------------------------------------------------------------------
 

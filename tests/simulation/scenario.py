@@ -54,16 +54,16 @@ def plan_of(seed, draw):
     nodes = 50 if large else draw.randint(5, 15)
     return Plan(
         nodes=nodes,
-        rooms=draw.randint(2, 4),
-        messages=draw.randint(40, 100),
-        crashes=draw.choice([0.0, 0.002, 0.01, 0.02]),
-        refusals=draw.choice([0.0, 0.0, 0.005]),
+        rooms=8 if large else draw.randint(2, 4),
+        messages=draw.randint(40, 120),
+        crashes=draw.choice([0.0, 0.005, 0.02, 0.05]),
+        refusals=draw.choice([0.0, 0.0, 0.01]),
         breaks=draw.choice([0.05, 0.2, 1.0]),
         partitions=draw.randint(0, 3),
         removals=draw.randint(0, 2),
         rotations=draw.randint(0, 2),
-        restores=draw.choice([0, 0, 0, 1]),
-        forks=draw.choice([0, 0, 0, 0, 1]),
+        restores=draw.choice([0, 0, 1]),
+        forks=draw.choice([0, 0, 0, 1]),
         introductions=0 if large else draw.choice([0, 0, 2]),
     )
 
@@ -167,13 +167,10 @@ class Scenario:
 
     async def _say(self):
         """Someone says something in a room that it holds, itself or by an agent."""
-        place = self.draw.choice(self.world.places)
-        if not place.up:
+        here = [(place, room) for place in self.world.places if place.up for room in self._rooms_of(place)]
+        if not here:
             return
-        views = [view for view in place.life.service.rooms() if self._is_in(place, view.room)]
-        if not views:
-            return
-        room = self.draw.choice(views).room
+        place, room = self.draw.choice(here)
         self._spoken += 1
         said = Said(text=f"message {self._spoken} of {place}", as_=await self._agent(place))
         placed = await self._do(place, lambda service: service.say(room, said))
@@ -183,9 +180,9 @@ class Scenario:
                 Acknowledged(bytes.fromhex(placed.id), placed.stream, placed.seq, place.node, self.now)
             )
 
-    def _is_in(self, place, room):
-        held = place.life.node.store.admission.authority.rooms[bytes.fromhex(room)]
-        return place.node in held.present()
+    def _rooms_of(self, place):
+        held = place.life.node.store.admission.authority.rooms
+        return [room_id.hex() for room_id, room in held.items() if room.host and place.node in room.present()]
 
     async def _agent(self, place):
         """Half of what is said is said by an agent, made when it is first needed."""
@@ -233,6 +230,45 @@ class Scenario:
         wish = HumanRequest(Tier.CORE, self.draw.randbytes(32), name=str(other), url=other.url)
         await self._do(one, lambda service: service._node.peers.handle(other.node, wish))
 
+    # --- backups --------------------------------------------------------------------------------
+
+    async def _restore(self):
+        """A node dies, and its home folder is that of some time ago: what it alone held is lost."""
+        place = self.draw.choice(self.world.places)
+        backup = place.life.disk.copy() if place.up else place.disk.copy()
+        began = self.now
+        await asyncio.sleep(self.draw.random() * 15.0)
+        if place.up:
+            place.life.crash()
+        self.world.trace(f"{place} is restored from {self.now - began:.1f} s ago")
+        place.disk = backup
+        place.doubtful_since = min(place.doubtful_since, began)
+
+    async def _fork(self):
+        """Somebody starts a copy of a home where it reaches only some peers, while the node goes on with the others."""
+        place = self.draw.choice(self.world.places)
+        near = [it for it in self._neighbours(place) if it.up]
+        if not place.up or not near or self.world.network.is_parted:
+            return
+        began = self.now
+        there = set(self.draw.sample(near, self.draw.randint(1, len(near))))
+        twin = self.world.add_twin(place)
+        self.world.trace(f"{place} runs twice, the copy {twin} reaches {[str(it) for it in there]}")
+        self.world.network.part({it: 1 for it in [*there, twin]})
+        place.doubtful_since = min(place.doubtful_since, began)
+        await self.world.start(twin)
+        await asyncio.sleep(5.0)
+        for number in range(self.draw.randint(1, 4)):
+            for speaker in (twin, place):
+                for room in self._rooms_of(speaker) if speaker.up else []:
+                    said = Said(text=f"{number} by {speaker}")
+                    await self._do(speaker, lambda service, room=room, said=said: service.say(room, said))
+        await asyncio.sleep(self.draw.random() * 5.0)
+        self.world.trace(f"the copy {twin} is stopped")
+        if twin.up:
+            twin.life.crash()
+        self.world.network.heal()
+
     # --- what goes wrong ------------------------------------------------------------------------
 
     def _fault(self, life, what):
@@ -246,7 +282,7 @@ class Scenario:
         return ""
 
     def _crashed(self, place):
-        if self.is_busy:
+        if self.is_busy and place in self.world.places:
             self._chore(self._start_soon(place, 8.0))
 
     def _chore(self, work):
@@ -255,6 +291,8 @@ class Scenario:
         task.add_done_callback(self._chores.discard)
 
     async def _partition(self):
+        if self.world.network.is_parted:
+            return
         sides = {place: self.draw.randint(0, 1) for place in self.world.places}
         self.world.trace(f"partition: {[str(place) for place, side in sides.items() if side]} are apart")
         self.world.network.part(sides)
@@ -275,6 +313,7 @@ class Scenario:
         deeds = [self._say] * plan.messages + [self._break] * int(plan.breaks * plan.busy_s)
         deeds += [self._partition] * plan.partitions + [self._remove] * plan.removals
         deeds += [self._rotate] * plan.rotations + [self._introduce] * plan.introductions
+        deeds += [self._restore] * plan.restores + [self._fork] * plan.forks
         begun = [self.world.loop.create_task(self._later(deed)) for deed in deeds]
         human = self.world.loop.create_task(self._decide())
         await asyncio.gather(*begun)

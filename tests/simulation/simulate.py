@@ -52,7 +52,7 @@ def simulate(seed, plan=None, prepare=lambda _world: None):
                 world.failed(f"the scenario broke: {error!r}")
                 raise
             finally:
-                for place in world.places:
+                for place in world.places + world.twins:
                     if place.life is not None:
                         place.life.dead = True
 

@@ -238,6 +238,8 @@ class Place:
     url: str
     life: Life = None
     writes: int = 0
+    doubtful_since: float = float("inf")
+    """When a backup was taken that it was restored from, or a copy that ran beside it."""
 
     def __str__(self):
         return f"n{self.number}"
@@ -257,6 +259,7 @@ class World:
         self.draw = draw
         self.loop = loop
         self.places = []
+        self.twins = []
         self.failures = []
         self.lines = []
         self.wire = Wire(self)
@@ -343,6 +346,13 @@ class World:
         place = Place(number, Disk(keys, log), record.node, words, f"http://{name}.simulated:8102")
         self.places.append(place)
         return place
+
+    def add_twin(self, place):
+        """Return a place with a copy of a node's home; it is not among ``places``."""
+        number = len(self.places) + len(self.twins)
+        twin = Place(number, place.life.disk.copy(), place.node, place.words, f"http://twin{number}.simulated:8102")
+        self.twins.append(twin)
+        return twin
 
     async def start(self, place):
         """Start a node from what its disk holds."""

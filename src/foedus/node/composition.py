@@ -19,6 +19,7 @@ from foedus.node import membership
 from foedus.node.agents import Agents
 from foedus.node.audience import Audience
 from foedus.node.author import Author
+from foedus.node.branches import BranchCollector
 from foedus.node.checkpointer import Checkpointer
 from foedus.node.epochs import Epochs
 from foedus.node.fallback import Fallback
@@ -85,6 +86,7 @@ class Node:
         self.fallback = Fallback(self)
         self.epochs = Epochs(self.store, self.author)
         self.agents = Agents(self.store, self.author)
+        self.branches = BranchCollector(self.store, self._ask)
         self.checkpointer = Checkpointer(self.store, self.author, self.publisher)
         self.started_at = self.store.now()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -119,6 +121,7 @@ class Node:
     def _reported(self, _link: Link, report: Report) -> None:
         if report.own:
             self.epochs.saw_own()
+        self.branches.collect()
 
     def _connected(self, peer: Peer) -> None:
         self._spawn(self._sign_agreement(peer))

@@ -11,6 +11,7 @@ import contextlib
 import logging
 from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from foedus.base.cbor import split_frames
@@ -50,7 +51,7 @@ _WORK_MAX = 8
 """Frames of records and proofs (512 KiB each) that are being worked on for one peer."""
 _BULKY_BYTES = 4 * 1_048_576
 _BULKY_FRAMES = CONTROL_QUEUE_MAX // 2
-"""What may wait to be written before records and proofs, of which there can be thousands, wait their turn."""
+"""What may wait to be written before records, proofs and chains, of which there can be thousands, wait their turn."""
 _LATER_MAX = 32_768
 """Records and proofs that wait their turn: twice the nodes that are remembered."""
 _AGAIN_FIRST_S = 0.05
@@ -94,6 +95,7 @@ class Link:
         """What frames of this link set going; the reader waits while there are _WORK_MAX."""
         self._outgoing_bytes = 0
         self._later: deque[Callable[[], None]] = deque()
+        self._is_sending = False
         self._again: dict[ChainKey, float] = {}
         self._due: dict[ChainKey, float] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -169,7 +171,7 @@ class Link:
             case Deliver():
                 self._deliver(effect)
             case ReadChain():
-                self._read_chain(effect)
+                self.when_there_is_room(partial(self._read_chain, effect))
             case ComparePosition(epoch=epoch, stream=stream, seq=seq, id=event_id):
                 self._compare(epoch, stream, seq, event_id)
             case ForkSeen(epoch=epoch, stream=stream, seq=seq, peer_id=peer_id):
@@ -198,7 +200,7 @@ class Link:
             self._end(Close("slow_reader", "the peer does not read"))
 
     def when_there_is_room(self, send: Callable[[], None]) -> None:
-        """Send what is bulky and can be much (records, proofs) as the peer reads, in the order of the calls."""
+        """Send what can be much (records, proofs, chains) only as the peer reads, in the order of the calls."""
         if len(self._later) >= _LATER_MAX:
             self._end(Close("slow_reader", "the peer does not read"))
             return
@@ -206,8 +208,14 @@ class Link:
         self._send_later()
 
     def _send_later(self) -> None:
-        while self._later and self._outgoing_bytes < _BULKY_BYTES and self._outgoing.qsize() < _BULKY_FRAMES:
-            self._later.popleft()()
+        if self._is_sending:  # one chain leads to the next: a thousand of them must not be a thousand calls deep
+            return
+        self._is_sending = True
+        try:
+            while self._later and self._outgoing_bytes < _BULKY_BYTES and self._outgoing.qsize() < _BULKY_FRAMES:
+                self._later.popleft()()
+        finally:
+            self._is_sending = False
 
     def _read_chain(self, effect: ReadChain) -> None:
         entries = self._links.outbox.read(effect)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from foedus.base.cbor import decode, encode
 from foedus.base.limits import PEERS_MAX
 from foedus.identity.pace import may_follow
-from foedus.identity.record import BadRecord, SignedRecord, parse_signed_record, verify_record
+from foedus.identity.record import RECORDS_PER_NODE, BadRecord, SignedRecord, verify_record
 from foedus.log.event import Parsed, parse_envelope
 from foedus.log.evidence import make_proof
 from foedus.log.port import Proof, Value
@@ -17,7 +17,6 @@ from foedus.sync.effects import PeerIdentity
 from foedus.sync.frames import Refused
 
 _FOLLOWED = "followed"
-_HELD = "held_epochs"
 _BROUGHT = "brought_by"
 _SELF = b"\0"
 """Who brought a node that showed its records itself."""
@@ -36,8 +35,12 @@ class RecordBook:
         self._store = store
         self._brought = Counter(store.log.values(_BROUGHT).values())
         self._followed = {node: list(decode(data)) for node, data in store.log.values(_FOLLOWED).items()}
-        self._let_through: set[bytes] = set()
-        self.held = {node: parse_signed_record(data) for node, data in store.log.values(_HELD).items()}
+        self._waiting: dict[bytes, list[SignedRecord]] = {}
+
+    @property
+    def held(self) -> dict[bytes, SignedRecord]:
+        """Node → its newest record, where a human is to look at it before it is followed."""
+        return {node: records[-1] for node, records in self._waiting.items()}
 
     async def meet(self, peer: PeerIdentity, *, is_stranger: bool = False) -> Refused | None:
         """Learn who is at the other end of a link; return the refusal where its epoch is not in force.
@@ -51,9 +54,8 @@ class RecordBook:
         if newest is None:
             return Refused("unknown_identity", ())
         if newest.id == peer.newest.id:
-            self._let_through.discard(peer.node)
             return None
-        if peer.node in self.held:
+        if peer.node in self._waiting:
             return Refused("epoch_held", ())
         history = self._store.identities.history(peer.node)
         return Refused("superseded", tuple(record.plain() for record in history))
@@ -69,16 +71,16 @@ class RecordBook:
         for record in records:
             if self._store.holds(record.id):
                 continue
-            if not self._may_take(record, carrier):
-                continue
-            new, commit = self._store.learn_records([record])
-            if not new:
-                continue
-            added += new
-            values = self._note(record, carrier)
-            await self._store.commit(commit._replace(values=values))
-            self.on_learned(record.node)
+            if self._may_take(record, carrier):
+                added += await self._keep(record, carrier)
         return added
+
+    async def _keep(self, record: SignedRecord, carrier: bytes) -> list[SignedRecord]:
+        new, commit = self._store.learn_records([record])
+        if new:
+            await self._store.commit(commit._replace(values=self._note(record, carrier)))
+            self.on_learned(record.node)
+        return new
 
     def _may_take(self, record: SignedRecord, carrier: bytes) -> bool:
         if self._store.identities.newest(record.node) is None:
@@ -89,24 +91,28 @@ class RecordBook:
                 self.refusals["too_many_nodes"] += 1
                 return False
             return True
-        if record.node in self._let_through or record.node == self._store.node:
-            return True
-        if may_follow(self._followed.get(record.node, ()), self._store.now()):
+        if record.node == self._store.node or may_follow(self._followed.get(record.node, ()), self._store.now()):
             return True
         self._hold(record)
         return False
 
     def _hold(self, record: SignedRecord) -> None:
-        """Keep a node's next epoch for a human to look at, if it is one: anyone may bring us what claims to be."""
-        previous = self._store.identities.epoch(record.record.prev) if record.record.prev else None
-        if previous is None or previous.node != record.node or self.held.get(record.node) == record:
+        """Keep a node's next epochs for a human to look at, if they are: anyone may bring us what claims to be."""
+        waiting = self._waiting.get(record.node, [])
+        previous = self._previous(record, waiting)
+        if previous is None or previous.node != record.node or record in waiting or len(waiting) >= RECORDS_PER_NODE:
             return
         try:
-            verify_record(record, previous.record)
+            verify_record(record, previous)
         except BadRecord as error:
             self.refusals[error.code] += 1
             return
-        self.held[record.node] = record
+        self._waiting[record.node] = [*waiting, record]
+
+    def _previous(self, record: SignedRecord, waiting: Sequence[SignedRecord]) -> SignedRecord | None:
+        view = self._store.identities.epoch(record.record.prev) if record.record.prev else None
+        found = [other for other in waiting if other.id == record.record.prev]
+        return view.record if view is not None else found[0] if found else None
 
     def _note(self, record: SignedRecord, carrier: bytes) -> list[Value]:
         """Remember who made a node known, and when a new epoch of a known node was followed."""
@@ -121,11 +127,11 @@ class RecordBook:
         return [Value(_FOLLOWED, record.node, encode(times))]
 
     async def follow(self, node: bytes) -> bool:
-        """Let a node's waiting epoch through, as a human decided; return False where none waits."""
-        if self.held.pop(node, None) is None:
-            return False
-        self._let_through.add(node)
-        return True
+        """Follow a node's waiting epochs, as a human decided; return False where none waits."""
+        waiting = self._waiting.pop(node, [])
+        for record in waiting:
+            await self._keep(record, node)
+        return bool(waiting)
 
     async def take_proof(
         self, one: bytes, other: bytes, check: Callable[[Parsed, Parsed, bytes], None]

@@ -260,12 +260,14 @@ class Service:
         return {key.hex(): tier.value for key, tier in self._node.peers.book.trusted.items()}
 
     async def peer_follow(self, peer: str) -> PeerView:
-        """Follow the newer epoch of a peer that waits for a human."""
-        node = self._peer_id(peer)
+        """Follow the newer epoch of a node that waits for a human: of a peer, or of who writes in a room of ours."""
+        book = self._node.peers.book
+        named = ((node, book.peer(node).name) for node in book.peers.keys() | self._node.records.held.keys())
+        node = find(peer, named, "peer", _PEER_REMEDY)
         if not await self._node.records.follow(node):
             raise UsageError("no newer epoch of this peer waits", code="nothing_held", remedy=_PEER_REMEDY)
         self._node.links.kick(node)
-        return self.peer(node.hex())
+        return self._views.peer(book.peer(node))
 
     # --- participants ------------------------------------------------------------------------
 
