@@ -46,7 +46,7 @@ async def _until(condition) -> None:
 
 async def _blocked(log: GatedLog, writer: GroupWriter) -> asyncio.Task[Committed]:
     """Return a first commit that holds the thread inside the log."""
-    task = asyncio.create_task(writer.commit(Commit(values=[Value("a", b"first", b"")])))
+    task = asyncio.ensure_future(writer.commit(Commit(values=[Value("a", b"first", b"")])))
     await _until(log.entered.is_set)
     return task
 
@@ -69,7 +69,7 @@ async def test_a_commit_is_answered_when_it_is_durable(log: GatedLog) -> None:
 async def test_what_waits_is_written_together_and_in_order(log: GatedLog) -> None:
     writer = GroupWriter(log, asyncio.get_running_loop())
     first = await _blocked(log, writer)
-    tasks = [asyncio.create_task(writer.commit(Commit(entries=[entry(seq)]))) for seq in range(1, 101)]
+    tasks = [asyncio.ensure_future(writer.commit(Commit(entries=[entry(seq)]))) for seq in range(1, 101)]
     await _until(lambda: len(writer._queue) == 100)
     log.gate.set()
     await first
@@ -85,7 +85,7 @@ async def test_a_group_has_a_bound(log: GatedLog, monkeypatch) -> None:
     sizes = [4, 4, 20, 3]  # each weighs one more
     start, tasks = 1, []
     for size in sizes:
-        tasks.append(asyncio.create_task(writer.commit(Commit(entries=run(start, start + size - 1)))))
+        tasks.append(asyncio.ensure_future(writer.commit(Commit(entries=run(start, start + size - 1)))))
         start += size
     await _until(lambda: len(writer._queue) == 4)
     log.gate.set()
@@ -98,7 +98,7 @@ async def test_a_faulty_commit_fails_alone(log: GatedLog) -> None:
     writer = GroupWriter(log, asyncio.get_running_loop())
     first = await _blocked(log, writer)
     commits = [Commit(entries=[entry(1)]), Commit(entries=[entry(7)]), Commit(entries=[entry(2)])]
-    tasks = [asyncio.create_task(writer.commit(commit)) for commit in commits]
+    tasks = [asyncio.ensure_future(writer.commit(commit)) for commit in commits]
     await _until(lambda: len(writer._queue) == 3)
     log.gate.set()
     await first
@@ -113,7 +113,7 @@ async def test_a_full_disk_fails_the_group_and_the_writer_lives_on(log: GatedLog
     writer = GroupWriter(log, asyncio.get_running_loop())
     first = await _blocked(log, writer)
     log.full = True
-    tasks = [asyncio.create_task(writer.commit(Commit(entries=[entry(seq)]))) for seq in (1, 2)]
+    tasks = [asyncio.ensure_future(writer.commit(Commit(entries=[entry(seq)]))) for seq in (1, 2)]
     await _until(lambda: len(writer._queue) == 2)
     log.gate.set()
     outcomes = await asyncio.gather(first, *tasks, return_exceptions=True)
@@ -129,7 +129,7 @@ async def test_at_the_bound_of_the_queue_callers_wait_in_order(log: GatedLog, mo
     monkeypatch.setattr(module, bound, {"QUEUE_EVENTS_MAX": 20, "QUEUE_BYTES_MAX": 800}[bound])
     writer = GroupWriter(log, asyncio.get_running_loop())
     first = await _blocked(log, writer)
-    tasks = [asyncio.create_task(writer.commit(Commit(entries=[entry(seq)]))) for seq in range(1, 41)]
+    tasks = [asyncio.ensure_future(writer.commit(Commit(entries=[entry(seq)]))) for seq in range(1, 41)]
     await _until(lambda: len(writer._queue) == 10)
     await asyncio.sleep(0.02)
     assert len(writer._queue) == 10
@@ -144,7 +144,7 @@ async def test_a_small_commit_does_not_overtake_a_large_one_that_waits_for_room(
     writer = GroupWriter(log, asyncio.get_running_loop())
     first = await _blocked(log, writer)
     commits = [run(1, 5), run(6, 14), run(15, 15)]
-    tasks = [asyncio.create_task(writer.commit(Commit(entries=entries))) for entries in commits]
+    tasks = [asyncio.ensure_future(writer.commit(Commit(entries=entries))) for entries in commits]
     await asyncio.sleep(0.02)
     assert len(writer._queue) == 1
     log.gate.set()
@@ -156,8 +156,8 @@ async def test_a_small_commit_does_not_overtake_a_large_one_that_waits_for_room(
 async def test_a_caller_that_goes_away_harms_nobody(log: GatedLog) -> None:
     writer = GroupWriter(log, asyncio.get_running_loop())
     first = await _blocked(log, writer)
-    gone = asyncio.create_task(writer.commit(Commit(entries=[entry(1)])))
-    stays = asyncio.create_task(writer.commit(Commit(entries=[entry(2)])))
+    gone = asyncio.ensure_future(writer.commit(Commit(entries=[entry(1)])))
+    stays = asyncio.ensure_future(writer.commit(Commit(entries=[entry(2)])))
     await _until(lambda: len(writer._queue) == 2)
     gone.cancel()
     log.gate.set()
@@ -171,7 +171,7 @@ async def test_a_caller_that_goes_away_while_it_waits_for_room_was_never_queued(
     monkeypatch.setattr(module, "QUEUE_EVENTS_MAX", 2)
     writer = GroupWriter(log, asyncio.get_running_loop())
     first = await _blocked(log, writer)
-    tasks = [asyncio.create_task(writer.commit(Commit(values=[Value("a", b"%d" % n, b"")]))) for n in range(5)]
+    tasks = [asyncio.ensure_future(writer.commit(Commit(values=[Value("a", b"%d" % n, b"")]))) for n in range(5)]
     await _until(lambda: len(writer._queue) == 2)
     tasks[2].cancel()
     log.gate.set()
@@ -199,7 +199,7 @@ async def test_threads_submit(log: GatedLog, monkeypatch) -> None:
 async def test_closing_writes_what_is_queued_and_takes_no_more(log: GatedLog) -> None:
     writer = GroupWriter(log, asyncio.get_running_loop())
     first = await _blocked(log, writer)
-    tasks = [asyncio.create_task(writer.commit(Commit(entries=[entry(seq)]))) for seq in range(1, 11)]
+    tasks = [asyncio.ensure_future(writer.commit(Commit(entries=[entry(seq)]))) for seq in range(1, 11)]
     await _until(lambda: len(writer._queue) == 10)
     closing = asyncio.create_task(writer.close())
     await asyncio.sleep(0.01)
@@ -220,7 +220,7 @@ async def test_closing_answers_those_that_wait_for_room(log: GatedLog, monkeypat
     monkeypatch.setattr(module, "QUEUE_EVENTS_MAX", 2)
     writer = GroupWriter(log, asyncio.get_running_loop())
     first = await _blocked(log, writer)
-    tasks = [asyncio.create_task(writer.commit(Commit(values=[Value("a", b"%d" % n, b"")]))) for n in range(5)]
+    tasks = [asyncio.ensure_future(writer.commit(Commit(values=[Value("a", b"%d" % n, b"")]))) for n in range(5)]
     await _until(lambda: len(writer._queue) == 2)
     closing = asyncio.create_task(writer.close())
     await asyncio.sleep(0.01)

@@ -11,7 +11,7 @@ from foedus.adapters.key_files import keys_from_seeds
 from foedus.base.cbor import encode, frame
 from foedus.base.ids import sha256
 from foedus.identity.did import did_of
-from foedus.identity.record import first_record, parse_signed_record, successor
+from foedus.identity.record import first_record, successor
 from foedus.log import streams
 from foedus.log.event import Act, Envelope, Event, act_signing_bytes, digest_of, encode_event, event_signing_bytes
 from foedus.sync.effects import Established, Send
@@ -58,7 +58,8 @@ class Evil:
         self.records = [first_record(self.keys, secrets.token_bytes(32), secrets.token_bytes(32))]
         self.socket = None
         self.frames = []
-        self.reading = True
+        self.reading = asyncio.Event()
+        self.reading.set()
         self.returns_credit = True
         self._reader = None
 
@@ -79,7 +80,9 @@ class Evil:
     async def dial(self, session, url):
         """Shake hands truthfully; return once the link is established."""
         self.frames.clear()
-        self.socket = await session.ws_connect(url + LINK, max_msg_size=1 << 20, timeout=aiohttp.ClientWSTimeout(ws_close=0.5))
+        self.socket = await session.ws_connect(
+            url + LINK, max_msg_size=1 << 20, timeout=aiohttp.ClientWSTimeout(ws_close=0.5)
+        )
         core = Initiator(
             local=Local(self.keys, self.records, CAPABILITIES),
             expected=None,
@@ -112,8 +115,7 @@ class Evil:
             if isinstance(received, Events) and self.returns_credit:
                 with suppress(ConnectionError):
                     await self.send(Ack((), len(received.batch)))
-            while not self.reading:
-                await asyncio.sleep(0.01)
+            await self.reading.wait()
 
     async def send(self, *frames):
         for each in frames:
@@ -228,14 +230,7 @@ def id_of(envelope):
 
 def stranger_records(count):
     """Records of nodes that nobody ever ran, each valid."""
-    found = []
-    for _ in range(count):
-        found.append(first_record(fresh_keys(), secrets.token_bytes(32), secrets.token_bytes(32)).plain())
-    return found
-
-
-def parsed(plain):
-    return parse_signed_record(plain)
+    return [first_record(fresh_keys(), secrets.token_bytes(32), secrets.token_bytes(32)).plain() for _ in range(count)]
 
 
 @asynccontextmanager

@@ -5,15 +5,13 @@ import secrets
 import time
 import tracemalloc
 
-import pytest
-
 from foedus.base.cbor import encode
 from foedus.base.ids import sha256
 from foedus.log import streams
 from foedus.node import link as link_module
 from foedus.node import records as records_module
 from foedus.sync.frames import Ack, AckPosition, ChainPosition, Cursors, Events, Proof, Records, Want
-from tests.hostile.evil import Evil, id_of, stranger_records, villain
+from tests.hostile.evil import Evil, browser, id_of, stranger_records, villain
 from tests.node.nodes import connect, share, street, until
 
 
@@ -40,7 +38,8 @@ async def test_events_of_thousands_of_unknown_epochs_and_chains_cost_little_memo
                 for _ in range(5_000)
             ]
             rooms = [
-                evil.write(streams.pair(evil.node, secrets.token_bytes(32)), 5, bytes(32)).encode() for _ in range(5_000)
+                evil.write(streams.pair(evil.node, secrets.token_bytes(32)), 5, bytes(32)).encode()
+                for _ in range(5_000)
             ]
 
             async def flood():
@@ -79,6 +78,22 @@ async def test_a_flood_of_proofs_leaves_the_node_to_others(tmp_path):
             assert len(list(victim.node.log.proofs())) == 1
 
 
+async def test_strangers_with_long_histories_leave_the_node_to_others(tmp_path):
+    async with street(tmp_path) as it, browser() as session:
+        victim = await it.add("victim")
+        evil = Evil()
+        for _ in range(39):
+            evil.rotate()
+
+        async def flood():
+            for _ in range(40):
+                await evil.dial(session, victim.url)
+                await evil.leave()
+
+        assert await slowest_answer(victim, flood()) < 1
+        assert len(victim.node.store.identities.nodes()) == 1
+
+
 async def test_one_peer_cannot_fill_the_book_of_identities(tmp_path, monkeypatch):
     monkeypatch.setattr(records_module, "NODES_PER_CARRIER_MAX", 10)
     async with street(tmp_path) as it:
@@ -113,7 +128,7 @@ async def test_more_writers_than_a_link_has_places_for_their_records_break_no_li
                 await evil.send(Records((ghost.records[0].plain(),)))
             await until(lambda: all(alice.node.store.holds(ghost.epoch) for ghost in ghosts), "alice knows them")
             await evil.deliver(*events)
-            await until(alice.service.rooms, "alice sees the room")
+            await until(lambda: alice.node.audience.is_member(ghosts[-1].node, room.hex()), "alice sees all members")
             said = [
                 ghost.write(streams.room(room), auth=[id_of(event)], body={"text": "boo"})
                 for ghost, event in zip(ghosts, events[4:], strict=True)
@@ -132,9 +147,7 @@ async def test_more_chains_at_once_than_python_calls_deep_arrive(tmp_path):
         rooms = [secrets.token_bytes(32) for _ in range(450)]
         created = [
             [
-                author.node_act(
-                    streams.members(sha256(body)), "room.create", body
-                ),
+                author.node_act(streams.members(sha256(body)), "room.create", body),
                 author.node_act(
                     streams.members(sha256(body)),
                     "member.add",
@@ -214,9 +227,7 @@ async def test_wants_and_cursors_by_the_thousand_leave_the_node_to_others(tmp_pa
         async with villain(victim) as evil:
             room = (await victim.service.room_create("plans")).room
             await victim.service.room_share(room, evil.id)
-            ids = []
-            for number in range(50):
-                ids.append(bytes.fromhex((await victim.say(f"{number}", room=room)).id))
+            ids = [bytes.fromhex((await victim.say(f"{number}", room=room)).id) for number in range(50)]
             epoch = victim.node.store.epoch
 
             async def flood():

@@ -102,7 +102,9 @@ async def test_clocks_that_lie(tmp_path):
         clock = [0]
         victim = await it.add("victim", lambda: now() + clock[0])
         async with villain(victim) as evil:
-            early = evil.write(streams.NODE, kind="node.profile", body={"name": "m", "endpoints": []}, at=now() + 120_000_000)
+            early = evil.write(
+                streams.NODE, kind="node.profile", body={"name": "m", "endpoints": []}, at=now() + 120_000_000
+            )
             await refused(victim, evil, "excessive_drift", early)
             clock[0] = 70_000_000
             await evil.deliver(early)

@@ -5,6 +5,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from foedus.base.errors import FoedusError
+from foedus.base.limits import SECOND
 from foedus.log import streams
 from foedus.node.api import Said
 from foedus.trust.inputs import HumanAccept, HumanRequest
@@ -44,6 +45,8 @@ class Plan(NamedTuple):
     rotations: int = 0
     restores: int = 0
     forks: int = 0
+    skew_s: float = 0.0
+    """How far wall clocks are off, either way."""
     introductions: int = 0
     """Connections that come about by a request and an acceptance, during the busy time."""
 
@@ -64,6 +67,7 @@ def plan_of(seed, draw):
         rotations=draw.randint(0, 2),
         restores=draw.choice([0, 0, 1]),
         forks=draw.choice([0, 0, 0, 1]),
+        skew_s=draw.choice([0.0, 0.0, 2.0, 80.0]),
         introductions=0 if large else draw.choice([0, 0, 2]),
     )
 
@@ -104,6 +108,8 @@ class Scenario:
         """A random tree, and half as many edges again."""
         places = [self.world.add_place() for _ in range(self.plan.nodes)]
         self.edges = {}
+        for place in places:
+            self.world.skew_us[place.url] = int(self.draw.uniform(-1, 1) * self.plan.skew_s * SECOND)
         for place in places[1:]:
             self._edge(place, self.draw.choice(places[: place.number]))
         for _ in range(len(places) // 2):

@@ -11,7 +11,7 @@ from foedus.adapters.device_folder import DeviceEntry
 from foedus.adapters.key_files import NodeKeys, keys_from_seeds
 from foedus.adapters.log_errors import LogClosed
 from foedus.adapters.memory_log import MemoryLog
-from foedus.base.errors import Unavailable
+from foedus.base.errors import NotFound, Unavailable
 from foedus.crypto.ed25519 import Ed25519Key
 from foedus.identity.record import first_record
 from foedus.identity.recovery import RecoverySecrets
@@ -46,8 +46,10 @@ class Agents:
         return sorted(self._disk.agents.values(), key=lambda entry: entry.name)
 
     def open(self, name_or_did, _passphrase):
-        (seed,) = [seed for seed, entry in self._disk.agents.items() if name_or_did in {entry.name, entry.did}]
-        return Ed25519Key(seed)
+        for seed, entry in self._disk.agents.items():
+            if name_or_did in {entry.name, entry.did}:
+                return Ed25519Key(seed)
+        raise NotFound(f"no key of {name_or_did}", code="device_not_found")
 
 
 @dataclass
@@ -274,7 +276,7 @@ class World:
     # --- time and trace -------------------------------------------------------------------------
 
     def wall_clock(self, place):
-        return lambda: EPOCH_US + int(self.loop.time() * 1e6) + self.skew_us.get(place.number, 0)
+        return lambda: EPOCH_US + int(self.loop.time() * 1e6) + self.skew_us.get(place.url, 0)
 
     def trace(self, line):
         if len(self.lines) < _TRACE_MAX:
@@ -370,15 +372,17 @@ class World:
 
 
 class LogWatch(logging.Handler):
-    """Makes a failure of every error that a living node logs."""
+    """Makes a failure of every error that a living node logs; warnings go to the trace."""
 
     def __init__(self, world):
-        super().__init__(logging.ERROR)
+        super().__init__(logging.WARNING)
         self._world = world
 
     def emit(self, record):
         life = _CURRENT.get()
-        if life is None or not life.dead:
+        if record.levelno < logging.ERROR:
+            self._world.trace(record.getMessage()[:100])
+        elif life is None or not life.dead:
             error = record.exc_info[1] if record.exc_info else ""
             who = life.place if life else "the world"
             self._world.failed(f"{who} logged: {record.getMessage()}: {error!r} {where(error) if error else ''}")

@@ -57,24 +57,39 @@ class GroupWriter:
         self._queued = _Weight(0, 0)
         self._closing = False
         self._turn = asyncio.Lock()
+        self._in_line = 0
+        """Commits that wait for room in the queue; those that come later wait behind them."""
         self._room = asyncio.Event()
         self._thread = Thread(target=self._run, name="foedus-log-writer", daemon=True)
         self._thread.start()
 
-    async def commit(self, commit: Commit) -> Committed:
-        """Queue a commit, wait until it is durable, and return what the log answered.
+    def commit(self, commit: Commit) -> asyncio.Future[Committed]:
+        """Queue a commit; the future holds what the log answered once it is durable.
 
-        Waits where the queue is full. Raises what the log raised for this commit (Unavailable: nothing of it
-        happened), or LogClosed. A caller that is cancelled does not know: the commit may still be written.
+        Waits where the queue is full. The future raises what the log raised for this commit (Unavailable: nothing of
+        it happened), or LogClosed. A caller that is cancelled does not know: the commit may still be written.
         """
         outcome: asyncio.Future[Committed] = self._loop.create_future()
         waiting = _Waiting(commit, _weigh(commit), lambda result: _settle(outcome, result), on_loop=True)
-        async with self._turn:  # first come, first queued, also for those that wait for room
-            while not self._try_queue(waiting):
-                self._room.clear()
-                if self._try_queue(waiting):
-                    break
-                await self._room.wait()
+        try:
+            if not self._in_line and self._try_queue(waiting):
+                return outcome  # nearly always: no task, so the thread begins at once
+        except LogClosed as error:
+            outcome.set_exception(error)
+            return outcome
+        self._in_line += 1
+        return self._loop.create_task(self._wait_for_room(waiting, outcome))
+
+    async def _wait_for_room(self, waiting: _Waiting, outcome: asyncio.Future[Committed]) -> Committed:
+        try:
+            async with self._turn:  # first come, first queued
+                while not self._try_queue(waiting):
+                    self._room.clear()
+                    if self._try_queue(waiting):
+                        break
+                    await self._room.wait()
+        finally:
+            self._in_line -= 1
         return await outcome
 
     def submit(self, commit: Commit) -> Future[Committed]:

@@ -19,10 +19,7 @@ class BadId(UsageError):
 
 def sha256(*parts: bytes) -> bytes:
     """Return the SHA-256 of the concatenated parts (32 bytes)."""
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part)
-    return digest.digest()
+    return hashlib.sha256(b"".join(parts)).digest()
 
 
 def parse_id(text: str) -> bytes:

@@ -54,6 +54,8 @@ class Report:
     deferred: list[Rejection] = field(default_factory=list)
     again: set[ChainKey] = field(default_factory=set)
     """Chains of which events were put off: ask for them again from our head."""
+    barred: dict[ChainKey, None] = field(default_factory=dict)
+    """Chains that the carrier may not bring: ask for them once it may."""
     want: list[bytes] = field(default_factory=list)
     want_records: set[bytes] = field(default_factory=set)
     """Epochs whose identity record is missing."""
@@ -102,6 +104,7 @@ class Ingest:
         self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="verify")
         self._busy = 0
         self._clause = ""
+        self._doors: dict[tuple[bytes, str], str] = {}
         self._bodiless: set[bytes] = set()
         store.admission.withhold = self._withheld
 
@@ -111,7 +114,10 @@ class Ingest:
         What depends on peers (``door``) is counted here and judged again at each reading, since a human may change
         their mind.
         """
-        clause = self.door(node, parsed.event.stream)
+        place = (node, parsed.event.stream)
+        clause = self._doors.get(place)
+        if clause is None:
+            clause = self._doors[place] = self.door(*place)
         if clause:
             self.refusals[clause] += 1
         return self._clause
@@ -175,6 +181,8 @@ class Ingest:
             self._defer(report, index, parsed, Deferred(code))
         elif code:
             self._refuse(report, index, parsed.id, code)
+            if code == "not_permitted":
+                report.barred[(parsed.event.epoch, parsed.event.stream)] = None
         return not code
 
     def _carriage(self, carrier: bytes | None, stream: str) -> str:
@@ -234,6 +242,7 @@ class Ingest:
         pending = Pending(report, [], {}, prepared.carrier)
         parts = _Parts()
         position = 0
+        self._doors.clear()
         now = self._store.now()
         latest = None
         for (index, parsed, data), count in zip(prepared.parsed, prepared.counts, strict=True):

@@ -54,6 +54,8 @@ _BULKY_FRAMES = CONTROL_QUEUE_MAX // 2
 """What may wait to be written before records, proofs and chains, of which there can be thousands, wait their turn."""
 _LATER_MAX = 32_768
 """Records and proofs that wait their turn: twice the nodes that are remembered."""
+_BARRED_MAX = 1_024
+"""Chains of a link that are asked for when the peer may bring them: more than an honest one has in rooms that it left."""
 _AGAIN_FIRST_S = 0.05
 _AGAIN_MAX_S = 5.0
 """How long to wait before asking again for what was put off; doubles while it stays missing."""
@@ -81,6 +83,8 @@ class Link:
         self.offered: set[ChainKey] = set()
         self.grown: dict[ChainKey, Position] = {}
         """Chains that grew by what this peer delivered: pushed on only after it is acknowledged, else sent back."""
+        self.barred: dict[ChainKey, None] = {}
+        """Chains that this peer pushed and might not bring then."""
         self.told: dict[bytes, bytes] = {}
         """Node → newest epoch of it that the peer was told."""
         self._links = links
@@ -314,6 +318,9 @@ class Link:
             self.advanced(position)
         for rejection in report.refused:
             self.refused[rejection.reason] += 1
+        if report.barred:
+            self.barred |= dict(list(report.barred.items())[: _BARRED_MAX - len(self.barred)])
+            self.ask_unbarred()
         self._ask(report)
         self._links.reported(self, report)
 
@@ -377,6 +384,13 @@ class Link:
     def tell_writers(self, positions: Sequence[Position]) -> None:
         """Send the identity records of who wrote these chains first."""
         self._links.outbox.tell_writers(self, positions)
+
+    def ask_unbarred(self) -> None:
+        """Ask for chains from our heads that the peer may bring by now, since memberships have changed."""
+        for key in [key for key in self.barred if not self._links.ingest.may_carry(self.node, key[1])]:
+            del self.barred[key]
+            position = self._links.outbox.head(key) or Position(*key, 0, NO_EVENT)
+            self.run_effects(self.session.resend(_chain_position(position)))
 
     def advanced(self, position: Position) -> None:
         """Push what is new in a chain that was offered."""

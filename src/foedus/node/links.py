@@ -43,6 +43,8 @@ from foedus.sync.strangers import Refusal, StrangerGate
 
 log = logging.getLogger("foedus.links")
 
+_LONG_HISTORY_BYTES = 40_000
+"""A message that brings some records more than most nodes have: 40 take 20 ms to verify, in a thread then."""
 STRANGER_LINKS_MAX = 256
 """Links of nodes that are nothing to us yet, as many as requests may wait: the others are left to peers."""
 CAPABILITIES: Capabilities = {
@@ -235,7 +237,10 @@ class Links:
                 raise LinkFailed("the other side closed the connection during the handshake", code="closed")
             if isinstance(core, Responder) and core.next_deadline() and not self._may_answer(core):
                 raise LinkFailed("too many strangers at once", code="busy")
-            effects = core.handle(data, self.now())
+            if len(data) < _LONG_HISTORY_BYTES:
+                effects = core.handle(data, self.now())
+            else:
+                effects = await asyncio.to_thread(core.handle, data, self.now())
 
     def _may_answer(self, core: Responder) -> bool:
         """Tell whether M1 may be answered, which costs an ML-DSA signing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
@@ -20,6 +21,9 @@ from foedus.node.store import Store
 from foedus.sync.effects import ReadChain
 from foedus.sync.frames import Missing, Proof, Records
 
+_SHARE = 0.1
+"""Of the event loop's time for offering anew, which looks at every chain for every link."""
+
 
 class Outbox:
     """Offers chains to links, pushes what is new, answers wants. ``links``: the links that are open now."""
@@ -31,7 +35,10 @@ class Outbox:
         self._publisher = publisher
         self._audience = audience
         self._links = links
+        self._reoffering: asyncio.TimerHandle | None = None
+        self._rested_at = 0.0
         publisher.listeners.append(self._published)
+        publisher.is_pushed_on = self._is_pushed_on
 
     # --- reading -----------------------------------------------------------------------------
 
@@ -102,6 +109,9 @@ class Outbox:
 
     # --- the log grows -----------------------------------------------------------------------
 
+    def _is_pushed_on(self, carrier: bytes | None) -> bool:
+        return any(link.node != carrier for link in self._links())
+
     def _published(self, published: Published) -> None:
         last = {(row.epoch, row.stream): row for row in published.rows}
         heads = {key: Position(*key, row.seq, row.id) for key, row in last.items()}
@@ -111,12 +121,15 @@ class Outbox:
         if members:
             self._audience.refresh()
         truncated = {(part.epoch, part.stream) for part in published.commit.truncations}
+        removed = {row.stream for row in published.rows if row.kind == "member.remove"}
         for link in self._links():
             self._push(link, heads, truncated, published.carrier)
-            if members:
-                self.reoffer(link, published.rows)
+            for stream in removed:
+                self._withdraw_room(link, stream)
             for proof in published.commit.proofs:
                 self.show_proof(link, proof)
+        if members:
+            self._reoffer_all()
 
     def _push(
         self, link: Link, heads: dict[ChainKey, Position], truncated: set[ChainKey], carrier: bytes | None
@@ -136,7 +149,35 @@ class Outbox:
         if fresh:
             link.offer(fresh)
 
-    def reoffer(self, link: Link, rows: Sequence[Row] = ()) -> None:
+    def _withdraw_room(self, link: Link, members: str) -> None:
+        """Stop a room at once where the peer was taken out of it, and show it why."""
+        offered = {key for key in link.offered if key[1] == members}
+        chains = [chain for key in offered if (chain := self._store.admission.chains.get(key))]
+        if not chains or any(self._audience.may_see(link.node, chain) for chain in chains):
+            return
+        self._show_removal(link, members)
+        link.withdraw(members)
+        link.withdraw("room:" + members.removeprefix("members:"))
+
+    def _reoffer_all(self) -> None:
+        """Offer anew on all links, now or soon: who changes its rooms all day gets _SHARE of our time for it."""
+        if self._reoffering is not None:
+            return
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._rested_at:
+            self._reoffering = loop.call_at(self._rested_at, self._reoffer_now)
+        else:
+            self._reoffer_now()
+
+    def _reoffer_now(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._reoffering = None
+        began = loop.time()
+        for link in self._links():
+            self.reoffer(link)
+        self._rested_at = loop.time() + (loop.time() - began) / _SHARE
+
+    def reoffer(self, link: Link) -> None:
         """After memberships, tiers or states changed: offer what became visible, withdraw what no longer is."""
         visible = self._audience.visible(link.node)
         seen = {position.stream for position in visible}
@@ -144,10 +185,8 @@ class Outbox:
         if fresh:
             link.offer(fresh)
         for stream in {stream for _, stream in link.offered} - seen:
-            for row in rows:
-                if row.stream == stream and row.kind == "member.remove":
-                    self._show_removal(link, stream)
             link.withdraw(stream)
+        link.ask_unbarred()
 
     def _show_removal(self, link: Link, stream: str) -> None:
         """Show a node that is no longer a member how that came: the membership stream up to its removal."""

@@ -102,6 +102,8 @@ class Publisher:
     def __init__(self) -> None:
         self.recent = Recent()
         self.listeners: list[Callable[[Published], None]] = []
+        self.is_pushed_on: Callable[[bytes | None], bool] = lambda _carrier: True
+        """Whether somebody but the carrier may want what is published: else ``recent`` need not hold it."""
         self._subscriptions: set[Subscription] = set()
 
     def subscribe(self) -> Subscription:
@@ -122,9 +124,11 @@ class Publisher:
         rows = [_row(commit, committed, index, replayed=index in replayed) for index in range(len(commit.entries))]
         for truncation in commit.truncations:
             self.recent.forget((truncation.epoch, truncation.stream))
-        for row in rows:
-            self.recent.add(row, encoded.get(row.id) or row.envelope.encode())
-            for subscription in self._subscriptions:
+        if self.is_pushed_on(carrier):
+            for row in rows:
+                self.recent.add(row, encoded.get(row.id) or row.envelope.encode())
+        for subscription in self._subscriptions:
+            for row in rows:
                 subscription.offer(row)
         published = Published(rows, commit, carrier)
         for listener in self.listeners:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Protocol
 
 from foedus.adapters.key_files import NodeKeys
 from foedus.adapters.log_errors import DamagedDatabase
@@ -33,7 +33,7 @@ def wall_clock() -> Instant:
 class Writer(Protocol):
     """What makes commits durable, in the order of the calls."""
 
-    def commit(self, commit: Commit) -> Coroutine[Any, Any, Committed]:
+    def commit(self, commit: Commit) -> Awaitable[Committed]:
         """Queue a commit, first come, first queued; return when it is durable, raise Unavailable when it is not."""
         ...
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -10,12 +11,20 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.protocol import State
 
 from foedus.base.errors import UsageError
-from foedus.surfaces.http.limits import CONNECTIONS_MAX, HEAD_BYTES_MAX, HEAD_TIMEOUT_S, WRITE_STALL_S
+from foedus.surfaces.http.limits import (
+    CONNECTIONS_MAX,
+    CONNECTIONS_PER_NET_MAX,
+    HEAD_BYTES_MAX,
+    HEAD_TIMEOUT_S,
+    WRITE_STALL_S,
+)
 from foedus.surfaces.http.problems import MalformedRequest, problem_bytes
+from foedus.sync.strangers import LOOPBACK, network_of
 
 if TYPE_CHECKING:
     from asyncio import TimerHandle
 
+_network = lru_cache(CONNECTIONS_MAX)(network_of)
 _REASONS = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header Fields Too Large"}
 
 
@@ -46,10 +55,17 @@ class HttpConnection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin; close at once where there are too many connections."""
         super().connection_made(transport)
-        if len(self.connections) > CONNECTIONS_MAX:
+        if len(self.connections) > CONNECTIONS_MAX or self._is_crowded():
             transport.abort()
             return
         self._expect_head()
+
+    def _is_crowded(self) -> bool:
+        network = _network(self.client[0]) if self.client else LOOPBACK
+        if network == LOOPBACK:
+            return False
+        ours = (each for each in self.connections if isinstance(each, HttpConnection | WebSocketConnection))
+        return sum(_network(each.client[0]) == network for each in ours if each.client) > CONNECTIONS_PER_NET_MAX
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser; count what belongs to an unfinished head."""

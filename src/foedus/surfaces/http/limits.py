@@ -6,6 +6,8 @@ from foedus.base.limits import FRAME_MAX, LINKS_MAX
 
 CONNECTIONS_MAX = LINKS_MAX + 1_024
 """Open connections: every link, and as many again for people, agents and strangers."""
+CONNECTIONS_PER_NET_MAX = 256
+"""Of them, from one /24 or /56 (loopback exempt): one stranger does not shut out the others."""
 HEAD_BYTES_MAX = 32_768
 """Bytes of a request's head: an RFC 9421 signature has under 1 KB, a proxy's cookies some more."""
 HEAD_TIMEOUT_S = 10.0
