@@ -9,7 +9,7 @@ from threading import Event
 import pytest
 
 from foedus.adapters import writer as module
-from foedus.adapters.log_errors import DiskFull
+from foedus.adapters.log_errors import BrokenCommit, DiskFull
 from foedus.adapters.memory_log import MemoryLog
 from foedus.adapters.writer import GroupWriter
 from foedus.base.errors import Unavailable, UsageError
@@ -228,3 +228,19 @@ async def test_closing_answers_those_that_wait_for_room(log: GatedLog, monkeypat
     await closing
     outcomes = await asyncio.gather(first, *tasks, return_exceptions=True)
     assert [getattr(outcome, "code", "written") for outcome in outcomes] == ["written"] * 3 + ["closed"] * 3
+
+
+async def test_once_a_commit_failed_nothing_more_of_its_generation_is_written(log: GatedLog) -> None:
+    writer = GroupWriter(log, asyncio.get_running_loop())
+    first = await _blocked(log, writer)
+    values = {name: Commit(values=[Value("a", name, b"")]) for name in (b"stale", b"any", b"fresh")}
+    broken = writer.commit(Commit(entries=[entry(7)]), 1)
+    stale, unasked, fresh = (
+        writer.commit(values[b"stale"], 1), writer.commit(values[b"any"]), writer.commit(values[b"fresh"], 2)
+    )  # fmt: skip
+    log.gate.set()
+    await first
+    outcomes = await asyncio.gather(broken, stale, unasked, fresh, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes[:2]] == [BrokenCommit, Unavailable]
+    assert log.values("a") == {b"first": b"", b"any": b"", b"fresh": b""}
+    await writer.close()

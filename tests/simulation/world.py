@@ -99,7 +99,10 @@ class MemoryHome(Home):
 
 
 class SlowWriter:
-    """Commits become durable after a delay, in order, several as one. Each is a place to crash, before or after."""
+    """Commits become durable after a delay, in order, several as one. Each group is a place to crash, before or after.
+
+    As GroupWriter: once a commit of a generation has failed no later one of it is written.
+    """
 
     def __init__(self, life, log):
         self._life = life
@@ -107,14 +110,16 @@ class SlowWriter:
         self._waiting = []
         self._is_writing = False
         self._closed = False
+        self._failed = -1
 
-    async def commit(self, commit):
-        if self._closed:
-            raise LogClosed("the writer has ended")
+    def commit(self, commit, generation):
         outcome = asyncio.get_running_loop().create_future()
-        self._waiting.append((commit, outcome))
-        self._soon()
-        return await outcome
+        if self._closed:
+            outcome.set_exception(LogClosed("the writer has ended"))
+        else:
+            self._waiting.append((commit, generation, outcome))
+            self._soon()
+        return outcome
 
     async def close(self):
         self._closed = True
@@ -131,32 +136,39 @@ class SlowWriter:
         if self._life.dead:
             return
         group, self._waiting = self._waiting, []
-        fault = self._life.world.fault_at_write(self._life, "log")
+        stale = [item for item in group if item[1] <= self._failed]
+        group = [item for item in group if item[1] > self._failed]
+        self._answer(stale, [Unavailable("an earlier commit failed")] * len(stale))
+        fault = self._life.world.fault_at_write(self._life, "log") if group else ""
         if fault == "crash before":
             self._life.crash()
             return
-        if fault == "refuse":
-            self._answer(group, [Unavailable("no space left on the simulated disk")] * len(group))
-            return
-        try:
-            committed = self._log.commit_many([commit for commit, _ in group])
-        except Exception as error:
-            self._life.world.failed(f"{self._life.place}: the log refused a commit: {error!r}")
-            raise
+        outcomes = self._refuse(group) if fault == "refuse" else self._commit(group)
         if fault == "crash after":
             self._life.crash()
             return
-        self._answer(group, committed)
+        self._answer(group, outcomes)
+        self._soon()
+
+    def _refuse(self, group):
+        self._failed = max(generation for _, generation, _ in group)
+        return [Unavailable("no space left on the simulated disk")] * len(group)
+
+    def _commit(self, group):
+        try:
+            return self._log.commit_many([commit for commit, _, _ in group])
+        except Exception as error:
+            self._life.world.failed(f"{self._life.place}: the log refused a commit: {error!r}")
+            raise
 
     def _answer(self, group, outcomes):
-        for (_, outcome), result in zip(group, outcomes, strict=True):
+        for (_, _, outcome), result in zip(group, outcomes, strict=True):
             if outcome.done():
                 continue
             if isinstance(result, Exception):
                 outcome.set_exception(result)
             else:
                 outcome.set_result(result)
-        self._soon()
 
 
 class Life:

@@ -41,6 +41,7 @@ class _Waiting(NamedTuple):
     """Called by the writer thread with the outcome."""
     on_loop: bool
     """Whether ``answer`` must run on the loop instead; a group's answers go there in one call."""
+    generation: int | None = None
 
 
 class GroupWriter:
@@ -60,17 +61,21 @@ class GroupWriter:
         self._in_line = 0
         """Commits that wait for room in the queue; those that come later wait behind them."""
         self._room = asyncio.Event()
+        self._failed = -1
+        """The newest generation of which a commit failed; the thread's own."""
         self._thread = Thread(target=self._run, name="foedus-log-writer", daemon=True)
         self._thread.start()
 
-    def commit(self, commit: Commit) -> asyncio.Future[Committed]:
+    def commit(self, commit: Commit, generation: int | None = None) -> asyncio.Future[Committed]:
         """Queue a commit; the future holds what the log answered once it is durable.
+
+        Once a commit of a ``generation`` has failed no later one of it is written: it was made from what is not so.
 
         Waits where the queue is full. The future raises what the log raised for this commit (Unavailable: nothing of
         it happened), or LogClosed. A caller that is cancelled does not know: the commit may still be written.
         """
         outcome: asyncio.Future[Committed] = self._loop.create_future()
-        waiting = _Waiting(commit, _weigh(commit), lambda result: _settle(outcome, result), on_loop=True)
+        waiting = _Waiting(commit, _weigh(commit), lambda result: _settle(outcome, result), True, generation)
         try:
             if not self._in_line and self._try_queue(waiting):
                 return outcome  # nearly always: no task, so the thread begins at once
@@ -147,18 +152,31 @@ class GroupWriter:
 
     def _run(self) -> None:
         while group := self._take():
-            self._answer(list(zip(group, self._write([waiting.commit for waiting in group]), strict=True)))
+            self._answer(list(zip(group, self._write(group), strict=True)))
 
-    def _write(self, commits: list[Commit]) -> list[_Outcome]:
+    def _write(self, group: list[_Waiting]) -> list[_Outcome]:
         """Write the commits as one transaction; where one of them is at fault, each on its own."""
+        if any(self._is_stale(waiting) for waiting in group):
+            return [outcome for waiting in group for outcome in self._write_alone(waiting)]
         try:
-            return list(self._log.commit_many(commits))
+            return list(self._log.commit_many([waiting.commit for waiting in group]))
         except Unavailable as error:
-            return [error] * len(commits)
+            return self._fail(group, error)
         except BaseException as error:  # noqa: BLE001  # whatever it is belongs to the callers; the thread lives on
-            if len(commits) == 1:
-                return [error]
-        return [outcome for commit in commits for outcome in self._write([commit])]
+            if len(group) == 1:
+                return self._fail(group, error)
+        return [outcome for waiting in group for outcome in self._write_alone(waiting)]
+
+    def _write_alone(self, waiting: _Waiting) -> list[_Outcome]:
+        return [Unavailable("an earlier commit failed")] if self._is_stale(waiting) else self._write([waiting])
+
+    def _is_stale(self, waiting: _Waiting) -> bool:
+        return waiting.generation is not None and waiting.generation <= self._failed
+
+    def _fail(self, group: list[_Waiting], error: BaseException) -> list[_Outcome]:
+        generations = (waiting.generation for waiting in group if waiting.generation is not None)
+        self._failed = max(self._failed, *generations, -1)
+        return [error] * len(group)
 
     def _answer(self, outcomes: list[tuple[_Waiting, _Outcome]]) -> None:
         for waiting, outcome in outcomes:

@@ -5,7 +5,9 @@ The wall clock is always an argument: ``now`` is an ``Instant``, microseconds si
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeAlias
+from typing import Annotated, NamedTuple, TypeAlias
+
+from msgspec import Meta
 
 from foedus.base.errors import Unavailable
 from foedus.base.limits import CLOCK_AHEAD_MAX, CLOCK_MERGE_MAX, HLC_COUNTER_MAX, SECOND
@@ -24,8 +26,8 @@ class ClockAhead(Unavailable):
 class Hlc(NamedTuple):
     """A hybrid logical time: microseconds and a counter below 2^16. Compares as a tuple."""
 
-    us: int
-    counter: int
+    us: Annotated[int, Meta(ge=0, lt=1 << 62)]
+    counter: Annotated[int, Meta(ge=0, lt=HLC_COUNTER_MAX)]
 
     def following(self) -> Hlc:
         """Return the smallest time after this one."""

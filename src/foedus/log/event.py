@@ -11,7 +11,7 @@ from foedus.base.cbor import Malformed, encode, strict
 from foedus.base.clock import Hlc
 from foedus.base.errors import PeerViolation
 from foedus.base.ids import ID_BYTES, sha256
-from foedus.base.limits import AUTH_MAX, BODY_MAX, ENVELOPE_MAX, EVENT_MAX, HLC_COUNTER_MAX, NONCE_BYTES, REFS_MAX
+from foedus.base.limits import AUTH_MAX, BODY_MAX, ENVELOPE_MAX, EVENT_MAX, NONCE_BYTES, REFS_MAX
 from foedus.crypto.labels import signed_bytes
 
 Id: TypeAlias = Annotated[bytes, Meta(min_length=ID_BYTES, max_length=ID_BYTES)]
@@ -45,7 +45,7 @@ class Event(Struct, frozen=True, forbid_unknown_fields=True):
 
     v: Annotated[int, Meta(ge=1, le=1)]
     act: Act
-    hlc: tuple[Microseconds, Annotated[int, Meta(ge=0, lt=HLC_COUNTER_MAX)]]
+    hlc: Hlc
     seq: Annotated[int, Meta(ge=1, lt=1 << 53)]
     asig: Signature | None
     prev: Id | None
@@ -87,7 +87,7 @@ class Parsed(NamedTuple):
     @property
     def hlc(self) -> Hlc:
         """The event's hybrid logical time."""
-        return Hlc(*self.event.hlc)
+        return self.event.hlc
 
 
 class _EnvelopeShape(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):

@@ -186,7 +186,7 @@ class Author:
             event = Event(
                 v=1,
                 act=draft.act,
-                hlc=(hlc.us, hlc.counter),
+                hlc=hlc,
                 seq=seq + 1,
                 asig=draft.asig,
                 prev=prev,

@@ -22,7 +22,7 @@ from foedus.log import streams
 from foedus.log.admission import Admitted, Deferred, Duplicate, Forked, Refused, SignatureCheck, signature_checks
 from foedus.log.chains import ChainKey, Position
 from foedus.log.checkpoints import is_valid
-from foedus.log.event import Parsed, digest_matches, parse_envelope
+from foedus.log.event import Parsed, parse_envelope
 from foedus.log.outcomes import OVER_QUOTA
 from foedus.log.port import Commit, Entry, Proof, Row, Verdict
 from foedus.node.store import Store
@@ -164,9 +164,6 @@ class Ingest:
             parsed = parse_envelope(data)
         except FoedusError as error:
             self._refuse(report, index, sha256(data), error.code)
-            return None
-        if not digest_matches(parsed.envelope, parsed.event.act):
-            self._refuse(report, index, parsed.id, "digest_mismatch")
             return None
         if not self._store.admission.is_held(parsed):
             return parsed

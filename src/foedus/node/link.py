@@ -359,10 +359,14 @@ class Link:
         due = [key for key, at in self._due.items() if at <= now]
         for key in due:
             del self._due[key]
-        heads = [self._links.outbox.head(key) or Position(*key, 0, NO_EVENT) for key in due]
+        self._resend(due)
+        self._watch_due()
+
+    def _resend(self, keys: Sequence[ChainKey]) -> None:
+        """Ask for chains from our heads, in as few frames as they fit."""
+        heads = [self._links.outbox.head(key) or Position(*key, 0, NO_EVENT) for key in keys]
         if heads:
             self.run_effects(self.session.resend(*(_chain_position(head) for head in heads)))
-        self._watch_due()
 
     # --- for the manager ---------------------------------------------------------------------
 
@@ -387,10 +391,10 @@ class Link:
 
     def ask_unbarred(self) -> None:
         """Ask for chains from our heads that the peer may bring by now, since memberships have changed."""
-        for key in [key for key in self.barred if not self._links.ingest.may_carry(self.node, key[1])]:
+        keys = [key for key in self.barred if not self._links.ingest.may_carry(self.node, key[1])]
+        for key in keys:
             del self.barred[key]
-            position = self._links.outbox.head(key) or Position(*key, 0, NO_EVENT)
-            self.run_effects(self.session.resend(_chain_position(position)))
+        self._resend(keys)
 
     def advanced(self, position: Position) -> None:
         """Push what is new in a chain that was offered."""

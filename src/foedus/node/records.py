@@ -78,8 +78,9 @@ class RecordBook:
     async def _keep(self, record: SignedRecord, carrier: bytes) -> list[SignedRecord]:
         new, commit = self._store.learn_records([record])
         if new:
-            await self._store.commit(commit._replace(values=self._note(record, carrier)))
-            self.on_learned(record.node)
+            stored = self._store.begin_commit(commit._replace(values=self._note(record, carrier)))
+            self.on_learned(record.node)  # before anything is written with keys that are not in force any more
+            await stored
         return new
 
     def _may_take(self, record: SignedRecord, carrier: bytes) -> bool:

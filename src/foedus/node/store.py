@@ -33,8 +33,11 @@ def wall_clock() -> Instant:
 class Writer(Protocol):
     """What makes commits durable, in the order of the calls."""
 
-    def commit(self, commit: Commit) -> Awaitable[Committed]:
-        """Queue a commit, first come, first queued; return when it is durable, raise Unavailable when it is not."""
+    def commit(self, commit: Commit, generation: int) -> Awaitable[Committed]:
+        """Queue a commit, first come, first queued; return when it is durable, raise Unavailable when it is not.
+
+        Once a commit of a generation has failed no later one of it may be written: it was made from what is not so.
+        """
         ...
 
 
@@ -54,10 +57,8 @@ class Store:
         self.log = log
         self.publisher = publisher
         self.now = clock
-        self.identities = IdentityDirectory()
+        self.identities = _identities_of(log)
         self.settings = log.values(SETTINGS)
-        for _, data in log.records():
-            self.identities.add(parse_signed_record(data))
         self.node = self._own_node()
         self.keys: NodeKeys = home.settle_keys(self.record)
         self.clock = HybridClock()
@@ -108,6 +109,7 @@ class Store:
         """Drop what is in memory and take it from the log again, after a commit failed."""
         self.generation += 1
         withhold = self.admission.withhold
+        self.identities = _identities_of(self.log)
         self.admission = self._load()
         self.admission.withhold = withhold
         for listener in self.on_reload:
@@ -136,13 +138,11 @@ class Store:
                 return
             if generation == self.generation:
                 self.admission.settled(commit.entries)
-            else:
-                self.reload()  # queued before a commit that failed, and yet stored: memory does not have it
             rows = self.publisher.publish(commit, done.result(), encoded, carrier)
             if not visible.done():
                 visible.set_result(rows)
 
-        asyncio.ensure_future(self._writer.commit(commit)).add_done_callback(durable)
+        asyncio.ensure_future(self._writer.commit(commit, generation)).add_done_callback(durable)
         return visible
 
     async def commit(self, commit: Commit) -> list[Row]:
@@ -173,6 +173,13 @@ class Store:
 def _clock_of(admission: Admission, epoch: bytes) -> HybridClock:
     """Return a clock after all that the epoch wrote; its first events follow their former chains by themselves."""
     return HybridClock(max((chain.hlc for chain in admission.chains if chain.epoch == epoch), default=Hlc(0, 0)))
+
+
+def _identities_of(log: EventLog) -> IdentityDirectory:
+    identities = IdentityDirectory()
+    for _, data in log.records():
+        identities.add(parse_signed_record(data))
+    return identities
 
 
 def _retrieved(future: asyncio.Future[list[Row]]) -> None:
