@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from foedus.base.errors import FoedusError
 from foedus.base.limits import SECOND
+from foedus.crypto.words import to_words
 from foedus.log import streams
 from foedus.node.api import Said
 from foedus.trust.inputs import HumanAccept, HumanRequest
@@ -330,17 +331,23 @@ class Scenario:
         await deed()
 
     async def _decide(self):
-        """The people of each node accept who asks, and follow epochs that wait for them."""
+        """Let the people of each node look at what waits for them."""
         while True:
             await asyncio.sleep(5.0)
             for place in self.world.places:
                 if place.up:
-                    node = place.life.node
-                    for pending in node.peers.book.pending():
-                        who = pending.peer.node
-                        await self._do(place, lambda _s, node=node, who=who: node.peers.handle(who, HumanAccept(Tier.CORE)))
-                    for who in list(node.records.held):
-                        await self._do(place, lambda service, who=who: service.peer_follow(who.hex()))
+                    await self._answer(place, place.life.node)
+
+    async def _answer(self, place, node):
+        """Accept who asks, follow epochs that wait, and bring out the recovery words where the keys are lost."""
+        for pending in node.peers.book.pending():
+            who = pending.peer.node
+            await self._do(place, lambda _service: node.peers.handle(who, HumanAccept(Tier.CORE)))
+        for who in list(node.records.held):
+            await self._do(place, lambda service: service.peer_follow(who.hex()))
+        if "key recover" in node.author.remedy and node.author.stopped:
+            self.world.trace(f"{place} recovers its identity")
+            await self._do(place, lambda service: service.key_recover(" ".join(to_words(place.words))))
 
     async def _heal(self):
         self.is_busy = False

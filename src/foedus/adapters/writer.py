@@ -75,7 +75,9 @@ class GroupWriter:
         it happened), or LogClosed. A caller that is cancelled does not know: the commit may still be written.
         """
         outcome: asyncio.Future[Committed] = self._loop.create_future()
-        waiting = _Waiting(commit, _weigh(commit), lambda result: _settle(outcome, result), True, generation)
+        waiting = _Waiting(
+            commit, _weigh(commit), lambda result: _settle(outcome, result), on_loop=True, generation=generation
+        )
         try:
             if not self._in_line and self._try_queue(waiting):
                 return outcome  # nearly always: no task, so the thread begins at once

@@ -30,6 +30,15 @@ _ANSWER_S = 5.0
 """For one answer; a peer that names an event and does not send it holds nothing up for longer."""
 _BRANCHES_S = 60.0
 """For all branches: one of WAITING_EVENTS_MAX events takes a third of this."""
+_AGAIN_S = 5.0
+"""After the epoch could not be stored: the disk may have room again."""
+
+
+class Contested(Unavailable):
+    """There are two successors of one identity record: nobody follows either."""
+
+    code = "identity_contested"
+    remedy = "run `foedus key recover` with the 24 words"
 
 
 class Epochs:
@@ -73,7 +82,7 @@ class Epochs:
                 self._store.home.stage_keys(keys)
             _, commit = self._store.learn_records([record])
             if self._store.epoch != record.id:
-                raise Unavailable("the new identity record is not in force", code="identity_contested")
+                raise Contested("the new identity record is not in force")
             await self._store.commit(commit)
             self._store.begin_epoch()
             if keys is not None:
@@ -108,14 +117,17 @@ class Epochs:
 
     def check_superseded(self) -> None:
         """Stop authoring where the identity moved on to keys that are not here."""
-        if self._store.record.record.keys.ed25519 != self._store.keys.ed25519.public:
+        if self._is_superseded():
             self._author.stopped = _SUPERSEDED
             self._author.remedy = "if you did this on another copy of the node, use that one; else `foedus key recover`"
+
+    def _is_superseded(self) -> bool:
+        return self._store.record.record.keys.ed25519 != self._store.keys.ed25519.public
 
     def saw_own(self) -> None:
         """Begin to heal: a peer showed a valid event of this node that it lacks."""
         self._progress.set()
-        if self._restore is None or self._restore.done():
+        if not self._is_superseded() and (self._restore is None or self._restore.done()):
             self._author.stopped = _RESTORING
             self._author.remedy = "wait until the peers that are online have sent what they hold (seconds)"
             self._restore = asyncio.create_task(self._heal(), name="restore")
@@ -135,9 +147,19 @@ class Epochs:
                 if not self._behind() or loop.time() > moved_at + _ANSWER_S:  # a claim that nothing follows is a lie
                     break
             await self._fetch_branches()
-        record = successor(self._store.record, self._store.keys, self._store.keys, "restored", secrets.token_bytes(32))
-        await self._open(record, None)
-        log.warning("%s was restored from a backup: epoch %s opened", self._store.name, record.id.hex())
+        while not self._is_superseded():
+            keys = self._store.keys
+            record = successor(self._store.record, keys, keys, "restored", secrets.token_bytes(32))
+            try:
+                await self._open(record, None)
+            except Contested:
+                raise
+            except Unavailable as error:
+                log.warning("the restored node opens its epoch later: %s", error)
+                await asyncio.sleep(_AGAIN_S)
+                continue
+            log.warning("%s was restored from a backup: epoch %s opened", self._store.name, record.id.hex())
+            return
 
     def _own(self, claim: Position) -> Chain | None:
         chain = self._store.admission.chains.get((claim.epoch, claim.stream))

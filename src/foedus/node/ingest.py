@@ -221,6 +221,15 @@ class Ingest:
 
     # --- admit -------------------------------------------------------------------------------
 
+    @staticmethod
+    def is_checked(prepared: Prepared) -> bool:
+        """Whether no check of a batch is under way in a thread."""
+        return not prepared.checks and prepared.bad_checkpoints is None
+
+    def admit_checked(self, prepared: Prepared) -> Pending:
+        """Give the verdicts of a batch that ``is_checked``, and queue the commits, now."""
+        return self._admit_all(prepared, prepared.inline, set())
+
     async def admit(self, prepared: Prepared) -> Pending:
         """Wait for the signature checks, give the verdicts in order, and queue the commits."""
         valid = list(prepared.inline)

@@ -14,12 +14,12 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from foedus.base.cbor import split_frames
-from foedus.base.errors import FoedusError, PeerViolation
-from foedus.base.limits import BATCH_EVENTS_MAX, CONTROL_QUEUE_MAX, CREDIT_BYTES, SECOND, WANTS_PER_FRAME
+from foedus.base.errors import FoedusError
+from foedus.base.limits import CONTROL_QUEUE_MAX, SECOND, WANTS_PER_FRAME
 from foedus.crypto.errors import NotAuthentic
 from foedus.log.chains import ChainKey, Position
-from foedus.node.ingest import Pending, Prepared, Report
+from foedus.node.ingest import Report
+from foedus.node.intake import Intake
 from foedus.node.ports import ByteStream
 from foedus.sync.duplicates import DialledBy
 from foedus.sync.effects import (
@@ -43,10 +43,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("foedus.link")
 
-_IN_FLIGHT = 4
-"""Batches of one link between arrival and disk: enough to keep signature checks and the disk busy together."""
-_BACKLOG_MAX = CREDIT_BYTES // 256
-"""Batches that wait to be parsed: credit bounds their bytes, and no envelope is smaller than 256."""
 _WORK_MAX = 8
 """Frames of records and proofs (512 KiB each) that are being worked on for one peer."""
 _BULKY_BYTES = 4 * 1_048_576
@@ -55,7 +51,7 @@ _BULKY_FRAMES = CONTROL_QUEUE_MAX // 2
 _LATER_MAX = 32_768
 """Records and proofs that wait their turn: twice the nodes that are remembered."""
 _BARRED_MAX = 1_024
-"""Chains of a link that are asked for when the peer may bring them: more than an honest one has in rooms that it left."""
+"""Chains of a link that are asked for once the peer may bring them: more than there are in rooms that it left."""
 _AGAIN_FIRST_S = 0.05
 _AGAIN_MAX_S = 5.0
 """How long to wait before asking again for what was put off; doubles while it stays missing."""
@@ -77,7 +73,6 @@ class Link:
         self.opened_at: int | None = None
         self.last_seen = links.now()
         self.sent = 0
-        self.received = 0
         self.refused: Counter[str] = Counter()
         self.closing: Close | None = None
         self.offered: set[ChainKey] = set()
@@ -92,9 +87,7 @@ class Link:
         self._sending = established.sending
         self._receiving = established.receiving
         self._outgoing: asyncio.Queue[bytes | None] = asyncio.Queue(CONTROL_QUEUE_MAX)
-        self._batches: asyncio.Queue[tuple[Prepared, int] | None] = asyncio.Queue(_IN_FLIGHT)
-        self._durable: asyncio.Queue[tuple[Pending, int] | None] = asyncio.Queue(_IN_FLIGHT)
-        self._backlog: asyncio.Queue[Deliver] = asyncio.Queue(_BACKLOG_MAX)
+        self.intake = Intake(links.ingest, self.node, self._settle, self.close)
         self.working: set[asyncio.Task[None]] = set()
         """What frames of this link set going; the reader waits while there are _WORK_MAX."""
         self._outgoing_bytes = 0
@@ -115,9 +108,7 @@ class Link:
             for name, task in (
                 ("read", self._read()),
                 ("write", self._write()),
-                ("prepare", self._prepare()),
-                ("admit", self._admit()),
-                ("finish", self._finish()),
+                *self.intake.tasks(),
                 ("time", self._keep_time()),
             )
         ]
@@ -146,6 +137,11 @@ class Link:
             log.exception("link with %s failed", self.node.hex())
             self._end(Close("internal", "a mistake in this node; see its log"))
 
+    @property
+    def received(self) -> int:
+        """Events that came on this link."""
+        return self.intake.received
+
     async def stop(self) -> None:
         """Close a link that was never served."""
         with contextlib.suppress(Exception):  # as above
@@ -173,7 +169,7 @@ class Link:
             case SendFrame(data=data):
                 self._send(data)
             case Deliver():
-                self._deliver(effect)
+                self.intake.take(effect.batch, effect.cost)
             case ReadChain():
                 self.when_there_is_room(partial(self._read_chain, effect))
             case ComparePosition(epoch=epoch, stream=stream, seq=seq, id=event_id):
@@ -189,12 +185,6 @@ class Link:
                 pass
             case Close():
                 self._end(effect)
-
-    def _deliver(self, effect: Deliver) -> None:
-        try:
-            self._backlog.put_nowait(effect)
-        except asyncio.QueueFull:
-            self.close("too_many_batches", "batches that hold nothing")
 
     def _send(self, data: bytes) -> None:
         try:
@@ -278,36 +268,6 @@ class Link:
                 await asyncio.wait_for(self._timer_changed.wait(), wait_s)
             except TimeoutError:
                 self.run_effects(self.session.on_deadline(self._links.now()))
-
-    async def _prepare(self) -> None:
-        """Parse batches and start their signature checks while those before are being admitted."""
-        while True:
-            deliver = await self._backlog.get()
-            try:
-                envelopes = split_frames(deliver.batch, BATCH_EVENTS_MAX)
-            except PeerViolation as error:
-                self.close(error.code, str(error))
-                return
-            self.received += len(envelopes)
-            await self._batches.put((self._links.ingest.prepare(envelopes, self.node), deliver.cost))
-
-    async def _admit(self) -> None:
-        while True:
-            item = await self._batches.get()
-            if item is not None:
-                await self._durable.put((await self._links.ingest.admit(item[0]), item[1]))
-
-    async def _finish(self) -> None:
-        while True:
-            item = await self._durable.get()
-            if item is None:
-                continue
-            try:
-                report = await self._links.ingest.finish(item[0])
-            except FoedusError as error:
-                self.close("unavailable", str(error))
-                return
-            self._settle(report, item[1])
 
     def _settle(self, report: Report, cost: int) -> None:
         """Acknowledge a batch that is durable, and ask for what it showed to be missing."""
