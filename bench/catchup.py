@@ -8,8 +8,8 @@ from bench.author import BATCH, Speakers
 from bench.nodes import run, running
 from bench.options import Figures, Options
 from bench.processes import BenchNode, Cluster
-from foedus.node.api import StatusView
 from foedus.node.home import Home
+from foedus.node.values import StatusView
 
 _SAMPLE_S = 0.05
 _PATIENCE_S = 300.0

@@ -12,7 +12,7 @@ from bench.disk import fsync_ms
 from bench.nodes import run
 from bench.options import Figures, Options
 from bench.processes import BenchNode, Cluster, Connection
-from foedus.node.api import ParticipantView
+from foedus.node.values import ParticipantView
 
 _PER_S = 100
 

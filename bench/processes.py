@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from foedus.node.api import IdentityView, PeerView, RoomView
 from foedus.node.home import Home, create_home
+from foedus.node.values import IdentityView, PeerView, RoomView
 from foedus.surfaces.cli.client import API, path_of
 from foedus.surfaces.demo.processes import NodeProcess, eventually
 

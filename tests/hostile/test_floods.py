@@ -256,3 +256,15 @@ async def test_a_host_that_changes_its_members_all_day_does_not_hold_up_the_othe
                         await evil.deliver(event)
 
                 assert await slowest_answer(victim, flood()) < 3
+
+
+async def test_a_peer_that_leaves_in_the_middle_of_its_batches_leaves_no_work_behind(tmp_path):
+    async with street(tmp_path) as it:
+        victim = await it.add("victim")
+        async with villain(victim) as evil:
+            batch = [evil.write(streams.pair(evil.node, secrets.token_bytes(32))) for _ in range(200)]
+            for _ in range(6):
+                await evil.deliver(*batch)
+            evil.socket._writer.transport.abort()
+            await until(lambda: victim.node.links.get(evil.node) is None, "the link is over")
+            await until(lambda: not victim.node.ingest._running, "and so are its checks")

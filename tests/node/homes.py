@@ -2,9 +2,9 @@
 
 import asyncio
 
-from foedus.node.api import Said
 from foedus.node.composition import Node
 from foedus.node.service import Service
+from foedus.node.values import Said
 
 
 def run(coroutine):

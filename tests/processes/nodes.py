@@ -8,8 +8,8 @@ from pathlib import Path
 from foedus.adapters.sqlite_read import LogReader
 from foedus.base.limits import HTTP_PAGE_MAX
 from foedus.node import offline
-from foedus.node.api import IdentityView, ParticipantView, PeerView, Placed, RoomView, StatusView
 from foedus.node.home import Home, create_home
+from foedus.node.values import IdentityView, ParticipantView, PeerView, Placed, RoomView, StatusView
 from foedus.surfaces.cli.client import path_of
 from foedus.surfaces.demo.processes import NodeProcess, eventually
 

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from foedus.node.api import IdentityView
+from foedus.node.values import IdentityView
 from foedus.surfaces.demo.processes import eventually
 from tests.processes.nodes import (
     PATIENCE_S,

@@ -19,9 +19,7 @@ def rooms_of(world):
 def heads(place, names):
     """Return what a node holds of these streams, by its durable log: chain → (seq, id)."""
     return {
-        (head.epoch, head.stream): (head.seq, head.id)
-        for head in place.life.disk.log.heads()
-        if head.stream in names
+        (head.epoch, head.stream): (head.seq, head.id) for head in place.life.disk.log.heads() if head.stream in names
     }
 
 
@@ -133,4 +131,6 @@ def _check_acknowledged(world):
             for it in lost:
                 author = world.place_of(it.node)
                 if author in members and it.at < author.doubtful_since:
-                    world.failed(f"{place} lacks event {it.seq} of {author} in {name[:14]}, acknowledged at {it.at:.3f}")
+                    world.failed(
+                        f"{place} lacks event {it.seq} of {author} in {name[:14]}, acknowledged at {it.at:.3f}"
+                    )

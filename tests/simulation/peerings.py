@@ -40,9 +40,7 @@ class _Side:
         match effect:
             case do.SendRequest(note=note, agreement=agreement, signature=signature):
                 urls = (self.place.url,)
-                return hear.RequestReceived(
-                    str(self.place), note, urls, agreement, signature, self.key, "10.0.0.1"
-                )
+                return hear.RequestReceived(str(self.place), note, urls, agreement, signature, self.key, "10.0.0.1")
             case do.SendAccepted(tier=tier, agreement=agreement, signature=signature):
                 return hear.AcceptedReceived(str(self.place), tier, agreement, signature, self.key)
             case do.SendConfirmed(signature=signature):

@@ -7,8 +7,7 @@ from typing import NamedTuple
 from foedus.base.errors import FoedusError
 from foedus.base.limits import SECOND
 from foedus.crypto.words import to_words
-from foedus.log import streams
-from foedus.node.api import Said
+from foedus.node.values import Said
 from foedus.trust.inputs import HumanAccept, HumanRequest
 from foedus.trust.tiers import Tier
 from tests.simulation import checks, peerings
@@ -261,7 +260,7 @@ class Scenario:
         there = set(self.draw.sample(near, self.draw.randint(1, len(near))))
         twin = self.world.add_twin(place)
         self.world.trace(f"{place} runs twice, the copy {twin} reaches {[str(it) for it in there]}")
-        self.world.network.part({it: 1 for it in [*there, twin]})
+        self.world.network.part(dict.fromkeys([*there, twin], 1))
         place.doubtful_since = min(place.doubtful_since, began)
         await self.world.start(twin)
         await asyncio.sleep(5.0)

@@ -329,7 +329,9 @@ class World:
         """Make a failure of each task that raised what nobody took; looking does not count as taking."""
         for task, life in self._raised:
             if task._log_traceback:
-                self.failed(f"{life.place if life else 'the world'}: task {task.get_name()} died: {task._exception!r} {where(task._exception)}")
+                self.failed(
+                    f"{life.place if life else 'the world'}: task {task.get_name()} died: {task._exception!r} {where(task._exception)}"
+                )
             task._log_traceback = False
         self._raised.clear()
 

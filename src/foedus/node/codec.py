@@ -10,8 +10,8 @@ from foedus.base.errors import UsageError
 from foedus.base.limits import SALT_BYTES
 from foedus.crypto.ed25519 import SIGNATURE_BYTES
 from foedus.log.event import Act, digest_of
-from foedus.node.api import SignedAct
 from foedus.node.author import Draft
+from foedus.node.values import SignedAct
 
 
 def from_base64url(text: str, what: str) -> bytes:

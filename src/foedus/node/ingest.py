@@ -102,7 +102,7 @@ class Ingest:
         self._store = store
         self._workers = max(1, min(4, os.cpu_count() or 1))
         self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="verify")
-        self._busy = 0
+        self._running: set[Future[list[bool]]] = set()
         self._clause = ""
         self._doors: dict[tuple[bytes, str], str] = {}
         self._bodiless: set[bytes] = set()
@@ -191,14 +191,16 @@ class Ingest:
         return "" if carrier is None else self.may_carry(carrier, stream)
 
     def _check(self, checks: list[SignatureCheck]) -> tuple[list[Future[list[bool]]], list[bool]]:
-        if len(checks) <= _INLINE_CHECKS and self._busy == 0:
+        if len(checks) <= _INLINE_CHECKS and not self._running:
             return [], ed25519.verify_many(checks)
         size = max(_THREAD_CHECKS, -(-len(checks) // self._workers))
         futures = [
             self._pool.submit(ed25519.verify_many, checks[start : start + size])
             for start in range(0, len(checks), size)
         ]
-        self._busy += len(futures)
+        for future in futures:
+            self._running.add(future)
+            future.add_done_callback(self._running.discard)  # whether or not its batch is still wanted
         return futures, []
 
     def _check_checkpoints(self, parsed: list[tuple[int, Parsed, bytes]]) -> Future[set[bytes]] | None:
@@ -234,11 +236,8 @@ class Ingest:
         """Wait for the signature checks, give the verdicts in order, and queue the commits."""
         valid = list(prepared.inline)
         for future in prepared.checks:
-            try:
-                checked: list[bool] = await asyncio.wrap_future(future)
-                valid += checked
-            finally:
-                self._busy -= 1
+            checked: list[bool] = await asyncio.wrap_future(future)
+            valid += checked
         bad = await asyncio.wrap_future(prepared.bad_checkpoints) if prepared.bad_checkpoints else set()
         return self._admit_all(prepared, valid, bad)
 

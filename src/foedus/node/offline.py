@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from foedus.adapters.key_files import NODE_KEYS, DamagedKeyFile, KeyFileMissing, keys_from_seeds, write_node_keys
-from foedus.node.api import EventView, IdentityView, RotationView, VerifyReport
 from foedus.node.composition import Node
 from foedus.node.home import Home, identity_view
 from foedus.node.service import Service
+from foedus.node.values import EventView, IdentityView, RotationView, VerifyReport
 from foedus.node.verify import verify_log
 
 T = TypeVar("T")

@@ -17,12 +17,12 @@ from foedus.log.chains import Chain
 from foedus.log.memberships import Membership, Room
 from foedus.log.port import Row
 from foedus.node import membership
-from foedus.node.api import MessagesPage, Placed, RoomView, Said, SignedAct
 from foedus.node.author import Draft
 from foedus.node.codec import draft_of
 from foedus.node.composition import Node
 from foedus.node.home import check_name
 from foedus.node.lookup import find
+from foedus.node.values import MessagesPage, Placed, RoomView, Said, SignedAct
 from foedus.node.views import Views, stored_event
 from foedus.trust.peer import State
 from foedus.trust.tiers import sends_sync

@@ -10,69 +10,49 @@ from typing import Any
 
 from foedus.base.cbor import Malformed
 from foedus.base.clock import ClockAhead
-from foedus.base.errors import FoedusError, UsageError
+from foedus.base.errors import UsageError
 from foedus.base.ids import parse_id
-from foedus.base.limits import CLOCK_AHEAD_MAX, HTTP_PAGE_MAX, NOTE_MAX, SECOND
-from foedus.identity.did import did_of, key_of
+from foedus.base.limits import CLOCK_AHEAD_MAX, HTTP_PAGE_MAX, SECOND
 from foedus.identity.record import SignedRecord
 from foedus.log import streams
 from foedus.log.port import Row, Verdict
-from foedus.node.api import (
+from foedus.node.codec import draft_of
+from foedus.node.composition import Node
+from foedus.node.home import identity_view
+from foedus.node.metrics import render
+from foedus.node.peer_operations import PeerOperations
+from foedus.node.rooms import Rooms, placed
+from foedus.node.values import (
     EventsPage,
     EventView,
     IdentityView,
     MessagesPage,
     ParticipantView,
-    PeerView,
     Placed,
-    ProbeView,
     RoomView,
     RotationView,
     Said,
     SignedAct,
     SigningContext,
     StatusView,
-    TierName,
     Trouble,
     VerifyReport,
 )
-from foedus.node.codec import draft_of
-from foedus.node.composition import Node
-from foedus.node.home import identity_view
-from foedus.node.lookup import find
-from foedus.node.metrics import render
-from foedus.node.peers import new_salt
-from foedus.node.rooms import Rooms, placed
 from foedus.node.verify import verify_log
 from foedus.node.views import Views
-from foedus.sync.effects import Close
-from foedus.trust.inputs import (
-    HumanAccept,
-    HumanDecline,
-    HumanDisconnect,
-    HumanIgnore,
-    HumanPause,
-    HumanRequest,
-    HumanResume,
-    HumanTier,
-    Input,
-)
-from foedus.trust.peer import Peer
-from foedus.trust.tiers import parse_tier
 
-_PEER_REMEDY = "see `foedus peer list`"
 _FOLLOW_PAGE = 256
 _LOCAL_DIGITS = 18
 """A local number fits SQLite's 64-bit integers."""
 
 
-class Service:
+class Service(PeerOperations):
     """Answers the surfaces. One per running node."""
 
     def __init__(self, node: Node) -> None:
-        self._node = node
-        self._views = Views(node)
-        self._rooms = Rooms(node, self._views)
+        views = Views(node)
+        super().__init__(node, views)
+        self._rooms = Rooms(node, views)
         self._token = node.home.ensure_token()
 
     @property
@@ -161,113 +141,6 @@ class Service:
             for chain in self._node.store.admission.chains
             if chain.is_contested
         ]
-
-    # --- peers -------------------------------------------------------------------------------
-
-    def _peer_id(self, wanted: str) -> bytes:
-        peers = self._node.peers.book.peers
-        return find(wanted, ((node, peer.name) for node, peer in peers.items()), "peer", _PEER_REMEDY)
-
-    def peers(self) -> list[PeerView]:
-        """Return every node in the book."""
-        return [self._views.peer(peer) for peer in self._node.peers.book.peers.values()]
-
-    def peers_pending(self) -> list[PeerView]:
-        """Return the requests that wait for this node's human."""
-        return [self._views.peer(pending.peer) for pending in self._node.peers.book.pending()]
-
-    def peer(self, peer: str) -> PeerView:
-        """Return one peer."""
-        return self._views.peer(self._node.peers.book.peer(self._peer_id(peer)))
-
-    async def probe(self, url: str) -> ProbeView:
-        """Shake hands with the node at an address: its keys are proved, nothing else is said."""
-        from foedus.adapters.websocket_client import normalise  # noqa: PLC0415  # aiohttp loads on the first dial
-
-        base = normalise(url)
-        link = await self._node.links.dial(base, None)
-        link.closing = Close("probe", "")
-        await link.stop()
-        return ProbeView(
-            url=base,
-            node=link.node.hex(),
-            did=did_of(link.peer.newest.record.keys.ed25519),
-            name=await self._node.claimed_name(base, link.node),
-            endpoints=[],
-        )
-
-    async def peer_request(self, url: str, *, expect: str = "", note: str = "", tier: TierName = "CORE") -> PeerView:
-        """Ask the node at ``url`` for a connection."""
-        given = parse_tier(tier)
-        if len(note) > NOTE_MAX:
-            raise UsageError(f"a note has at most {NOTE_MAX} characters", code="bad_note")
-        probe = await self.probe(url)
-        if expect and expect != probe.node:
-            raise UsageError(
-                f"another node answers at {probe.url}: {probe.node}",
-                code="wrong_node",
-                http_status=409,
-                remedy="do not go on unless its people confirm that id to you",
-            )
-        request = HumanRequest(given, new_salt(), note=note, name=probe.name, url=probe.url)
-        return await self._human(bytes.fromhex(probe.node), request)
-
-    async def _human(self, node: bytes, wish: Input) -> PeerView:
-        peer: Peer = await self._node.peers.handle(node, wish)
-        return self._views.peer(peer)
-
-    async def peer_accept(self, peer: str, tier: TierName) -> PeerView:
-        """Accept a waiting request."""
-        return await self._human(self._peer_id(peer), HumanAccept(parse_tier(tier)))
-
-    async def peer_decline(self, peer: str) -> PeerView:
-        """Say no; the other is told."""
-        return await self._human(self._peer_id(peer), HumanDecline())
-
-    async def peer_ignore(self, peer: str) -> PeerView:
-        """Hear nothing of it any more; it is not told."""
-        return await self._human(self._peer_id(peer), HumanIgnore())
-
-    async def peer_tier(self, peer: str, tier: TierName) -> PeerView:
-        """Give a peer another tier."""
-        return await self._human(self._peer_id(peer), HumanTier(parse_tier(tier)))
-
-    async def peer_pause(self, peer: str) -> PeerView:
-        """Let nothing flow for a while."""
-        return await self._human(self._peer_id(peer), HumanPause())
-
-    async def peer_resume(self, peer: str) -> PeerView:
-        """Let it flow again."""
-        node = self._peer_id(peer)
-        view = await self._human(node, HumanResume())
-        self._node.links.kick(node)
-        return view
-
-    async def peer_disconnect(self, peer: str, reason: str = "") -> PeerView:
-        """End the connection: nothing more goes to that peer."""
-        return await self._human(self._peer_id(peer), HumanDisconnect(reason[:NOTE_MAX] or "disconnected"))
-
-    async def peer_trust(self, key: str, tier: TierName) -> None:
-        """Accept this key or node id without asking."""
-        await self._node.peers.trust(_key(key), parse_tier(tier))
-
-    async def peer_untrust(self, key: str) -> None:
-        """Ask again."""
-        await self._node.peers.untrust(_key(key))
-
-    def trusted(self) -> dict[str, str]:
-        """Return pre-trusted keys with their tiers."""
-        return {key.hex(): tier.value for key, tier in self._node.peers.book.trusted.items()}
-
-    async def peer_follow(self, peer: str) -> PeerView:
-        """Follow the newer epoch of a node that waits for a human: of a peer, or of who writes in a room of ours."""
-        book = self._node.peers.book
-        named = ((node, book.peer(node).name) for node in book.peers.keys() | self._node.records.held.keys())
-        node = find(peer, named, "peer", _PEER_REMEDY)
-        if not await self._node.records.follow(node):
-            raise UsageError("no newer epoch of this peer waits", code="nothing_held", remedy=_PEER_REMEDY)
-        self._node.links.kick(node)
-        return self._views.peer(book.peer(node))
 
     # --- participants ------------------------------------------------------------------------
 
@@ -440,14 +313,6 @@ def rotation_view(record: SignedRecord) -> RotationView:
     return RotationView(
         node=record.node.hex(), epoch=record.id.hex(), epoch_number=record.record.n, cause=record.record.cause
     )
-
-
-def _key(text: str) -> bytes:
-    """Return the key or node id that a person gave as hex or did:key."""
-    try:
-        return key_of(text) if text.startswith("did:key:") else parse_id(text.lower())
-    except FoedusError as error:
-        raise UsageError(str(error), code="bad_key", remedy="give 64 hex digits or a did:key") from None
 
 
 def _memory_bytes() -> int:

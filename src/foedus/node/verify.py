@@ -14,7 +14,7 @@ from foedus.log import checkpoints
 from foedus.log.admission import signature_checks
 from foedus.log.event import Parsed, digest_matches, parse_event
 from foedus.log.port import EventLog, Head, Row
-from foedus.node.api import VerifyReport
+from foedus.node.values import VerifyReport
 
 _PAGE = 1_000
 PROBLEMS_SHOWN = 100

@@ -14,16 +14,8 @@ from foedus.log.event import Event, parse_event
 from foedus.log.memberships import Membership, Room
 from foedus.log.participants import Participant
 from foedus.log.port import Row, Verdict
-from foedus.node.api import (
-    DeviceView,
-    EventView,
-    MemberView,
-    MessageView,
-    ParticipantView,
-    PeerView,
-    RoomView,
-)
 from foedus.node.composition import Node
+from foedus.node.values import DeviceView, EventView, MemberView, MessageView, ParticipantView, PeerView, RoomView
 from foedus.trust.claims import name_clash
 from foedus.trust.peer import Peer, State
 

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
 
-from foedus.node.api import IdentityView
 from foedus.node.composition import Node
 from foedus.node.federation import Federation
 from foedus.node.home import Home
 from foedus.node.service import Service
+from foedus.node.values import IdentityView
 from foedus.surfaces.http.app import create_app
 from foedus.surfaces.http.exposure import Exposure
 from foedus.surfaces.http.server import HttpServer

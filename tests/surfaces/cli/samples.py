@@ -2,7 +2,7 @@
 
 import msgspec
 
-from foedus.node.api import (
+from foedus.node.values import (
     DeviceView,
     EventView,
     IdentityView,

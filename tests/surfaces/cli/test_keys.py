@@ -5,8 +5,8 @@ from foedus.adapters.device_folder import DeviceFolder
 from foedus.adapters.key_files import import_hex, read_node_keys
 from foedus.crypto.sealed import LEAST
 from foedus.crypto.words import to_words
-from foedus.node.api import RotationView
 from foedus.node.home import Home
+from foedus.node.values import RotationView
 from tests.surfaces.cli.samples import IDENTITY, OWN, PLACED, ROTATION
 
 WORDS = " ".join(to_words(bytes(32)))

@@ -6,7 +6,7 @@ import time
 import msgspec
 
 from foedus.base.errors import NotFound, UsageError
-from foedus.node.api import (
+from foedus.node.values import (
     EventsPage,
     IdentityView,
     MemberView,

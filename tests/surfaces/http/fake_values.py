@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from foedus.node.api import EventView, MessageView, PeerView
+from foedus.node.values import EventView, MessageView, PeerView
 
 NODE = "aa" * 32
 EPOCH = "ee" * 32

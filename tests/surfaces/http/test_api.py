@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from foedus.base.limits import BATCH_EVENTS_MAX, HTTP_BODY_MAX
-from foedus.node.api import MessagesPage, Placed
+from foedus.node.values import MessagesPage, Placed
 from tests.surfaces.http.fake import TOKEN
 from tests.surfaces.http.fake_values import NODE, a_peer
 

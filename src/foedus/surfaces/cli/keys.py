@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 from cyclopts import App, Parameter
 
 from foedus.base.errors import FoedusError, UsageError
-from foedus.node.api import RotationView
+from foedus.node.values import RotationView
 from foedus.surfaces.cli.errors import CommandLineError, NotRunning
 from foedus.surfaces.cli.options import COMMON, Common, File, PassphraseFile, Yes
 from foedus.surfaces.cli.output import Line, pairs

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from foedus.node.api import EventsPage, EventView, VerifyReport
+from foedus.node.values import EventsPage, EventView, VerifyReport
 from foedus.surfaces.cli.errors import FAILED, NotRunning
 from foedus.surfaces.cli.options import COMMON, Common, Limit
 from foedus.surfaces.cli.output import Line, Part

@@ -12,7 +12,7 @@ from cyclopts import Parameter
 
 from foedus import __version__
 from foedus.base.limits import NAME_MAX
-from foedus.node.api import IdentityView, StatusView
+from foedus.node.values import IdentityView, StatusView
 from foedus.surfaces.cli.errors import FAILED
 from foedus.surfaces.cli.options import COMMON, Common
 from foedus.surfaces.cli.output import Line, Output, pairs

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, Parameter
 
 from foedus.base.errors import NotFound, UsageError
-from foedus.node.api import ParticipantView, Placed
+from foedus.node.values import ParticipantView, Placed
 from foedus.surfaces.cli.errors import CommandLineError
 from foedus.surfaces.cli.options import COMMON, Common, PassphraseFile, Yes
 from foedus.surfaces.cli.output import Line, pairs
@@ -62,7 +62,7 @@ def add(
 def _enrol(node: Client, name: str, kind: str, file: PassphraseFile) -> ParticipantView:
     """Make the device key, durably, then let it enrol itself."""
     from foedus.base.ids import parse_id
-    from foedus.node.api import SigningContext
+    from foedus.node.values import SigningContext
     from foedus.surfaces.cli.client import path_of
     from foedus.surfaces.cli.devices import device_folder, new_key, sign, unlock
 

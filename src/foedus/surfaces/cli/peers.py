@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from foedus.base.errors import UsageError
-from foedus.node.api import PeerView, ProbeView
+from foedus.node.values import PeerView, ProbeView
 from foedus.surfaces.cli.options import COMMON, Common, Peer, Tier, Yes
 from foedus.surfaces.cli.output import Line, Output, Part, pairs
 from foedus.surfaces.cli.prompts import confirm

@@ -11,7 +11,7 @@ import msgspec
 from cyclopts import App, Parameter
 
 from foedus.base.limits import HTTP_PAGE_MAX
-from foedus.node.api import EventView, MessagesPage, MessageView, RoomView
+from foedus.node.values import EventView, MessagesPage, MessageView, RoomView
 from foedus.surfaces.cli.messages import message_lines
 from foedus.surfaces.cli.options import COMMON, Common, Limit, Peer, Room, Yes
 from foedus.surfaces.cli.output import Line, Output, pairs

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from foedus.base.errors import NotFound, UsageError
-from foedus.node.api import ParticipantView, Placed, RoomView
+from foedus.node.values import ParticipantView, Placed, RoomView
 from foedus.surfaces.cli.errors import CommandLineError
 from foedus.surfaces.cli.options import COMMON, Common, File, PassphraseFile
 from foedus.surfaces.cli.participants import find_one
@@ -18,7 +18,7 @@ from foedus.surfaces.cli.text import short
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from foedus.node.api import SignedAct
+    from foedus.node.values import SignedAct
     from foedus.surfaces.cli.client import Client
 
 USAGE = """\

@@ -11,7 +11,7 @@ from foedus.base.ids import parse_id
 from foedus.crypto.ed25519 import SEED_BYTES, Ed25519Key
 from foedus.identity.did import did_of
 from foedus.log.streams import room as room_stream
-from foedus.node.api import ParticipantView, Placed, RoomView, SigningContext
+from foedus.node.values import ParticipantView, Placed, RoomView, SigningContext
 from foedus.surfaces.cli.client import path_of
 from foedus.surfaces.cli.devices import sign
 from foedus.surfaces.cli.participants import enrolment_draft, find_one

@@ -9,7 +9,8 @@ from functools import partial
 from pathlib import Path
 
 from foedus.base.errors import PeerViolation
-from foedus.node.api import (
+from foedus.node.home import Home, create_home
+from foedus.node.values import (
     IdentityView,
     MessagesPage,
     MessageView,
@@ -20,7 +21,6 @@ from foedus.node.api import (
     StatusView,
     VerifyReport,
 )
-from foedus.node.home import Home, create_home
 from foedus.surfaces.cli.client import path_of
 from foedus.surfaces.demo.people import Person
 from foedus.surfaces.demo.processes import NodeProcess, eventually

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from foedus.base.limits import HTTP_PAGE_MAX, STREAM_NAME_MAX
-from foedus.node.api import EventsPage, RotationView, VerifyReport
+from foedus.node.values import EventsPage, RotationView, VerifyReport
 from foedus.surfaces.http import sse
 from foedus.surfaces.http.bodies import WordsInput
 from foedus.surfaces.http.limits import CURSOR_MAX

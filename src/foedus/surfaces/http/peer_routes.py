@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from foedus.node.api import IdentityView, PeerView, ProbeView, SigningContext, StatusView
+from foedus.node.values import IdentityView, PeerView, ProbeView, SigningContext, StatusView
 from foedus.surfaces.http.bodies import KeyInput, ProbeInput, ReasonInput, RequestInput, TierInput, TrustInput
 from foedus.surfaces.http.limits import REASON_MAX, TARGET_MAX
 from foedus.surfaces.http.operations import Call, Operation, Text

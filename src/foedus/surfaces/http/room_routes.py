@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from foedus.base.limits import HTTP_PAGE_MAX, NAME_MAX
-from foedus.node.api import MessagesPage, ParticipantView, Placed, RoomView, Said
+from foedus.node.values import MessagesPage, ParticipantView, Placed, RoomView, Said
 from foedus.surfaces.http.bodies import ActInput, DirectInput, Message, Messages, ParticipantInput, PeerInput, RoomInput
 from foedus.surfaces.http.limits import CURSOR_MAX
 from foedus.surfaces.http.operations import Call, Number, Operation, Text

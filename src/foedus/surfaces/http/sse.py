@@ -19,7 +19,7 @@ from foedus.surfaces.http.problems import error_of, problem_bytes
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from foedus.node.api import EventView
+    from foedus.node.values import EventView
 
 MEDIA_TYPE = b"text/event-stream"
 OPENING = b"retry: 1000\n\n"

@@ -1,0 +1,276 @@
+"""The values that a running node answers with: what surfaces and programs see.
+
+Ids are lowercase hex, other bytes unpadded base64url, instants integer microseconds since 1970 UTC.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from msgspec import Struct
+
+TierName = Literal["CORE", "SANDBOX", "EXTERNAL", "UNKNOWN"]
+
+
+class View(Struct, frozen=True, kw_only=True):
+    """A value that a surface shows."""
+
+
+class IdentityView(View, frozen=True):
+    """A node, as it may be told to anyone."""
+
+    node: str
+    epoch: str
+    epoch_number: int
+    did: str
+    name: str
+    version: str
+    ed25519: str
+    """32-byte public key, hex: what `foedus peer trust` takes."""
+    endpoints: list[str]
+
+
+class Trouble(View, frozen=True):
+    """Something that is wrong now, and what mends it."""
+
+    code: str
+    message: str
+    remedy: str
+
+
+class PeerView(View, frozen=True):
+    """Another node, as this one sees it."""
+
+    node: str
+    name: str
+    """As it calls itself: a claim."""
+    name_clash: list[str]
+    """Ids of known peers that use the same name."""
+    state: Literal[
+        "requested", "incoming", "accepting", "connected", "disconnected", "declined", "turned_down", "ignored", "known"
+    ]
+    tier: TierName
+    """What we give."""
+    their_tier: TierName | None
+    """What they told us that they give."""
+    note: str
+    url: str
+    endpoints: list[str]
+    requested_at: int | None
+    connected_at: int | None
+    last_seen: int | None
+    paused: bool
+    link: Literal["link", "sse", "pull", "none"]
+    link_error: str
+    """Why there is no link now ('' where there is one, or none is wanted)."""
+    lag: int
+    """Events that it may see and has not acknowledged."""
+    sent: int
+    received: int
+    refused: dict[str, int]
+    """Counts by reason code."""
+    clock_offset_us: int | None
+    epoch: str
+    epoch_number: int
+    held_epoch: str | None
+    """A newer epoch that waits for a human (`foedus peer follow ID`)."""
+    address: str = ""
+    """Where its request came from."""
+
+
+class StatusView(View, frozen=True):
+    """How the node does: what is wrong first."""
+
+    troubles: list[Trouble]
+    identity: IdentityView
+    started_at: int
+    uptime_us: int
+    home: str
+    events: int
+    chains: int
+    contested_chains: int
+    """Chains with two histories of which the owner has chosen none yet."""
+    authoring: bool
+    pending_requests: int
+    peers: list[PeerView]
+    memory_bytes: int
+    refused: dict[str, int]
+    last_local: int
+    store_id: str
+    forks: int = 0
+    """Chains of which two histories were ever seen, also where their owner has chosen since."""
+
+
+class ProbeView(View, frozen=True):
+    """A node at an address, its keys proved by a handshake. Show the whole id before asking it for anything."""
+
+    url: str
+    node: str
+    did: str
+    name: str
+    endpoints: list[str]
+
+
+class DeviceView(View, frozen=True):
+    """A key of a participant."""
+
+    key: str
+    name: str
+    enrolment: str
+    """Event id: what its acts cite."""
+    revoked: bool
+
+
+class ParticipantView(View, frozen=True):
+    """An agent or a human at a node."""
+
+    did: str
+    name: str
+    kind: Literal["human", "agent"]
+    custody: Literal["device", "node"]
+    node: str
+    node_name: str
+    is_local: bool
+    devices: list[DeviceView]
+
+
+class MemberView(View, frozen=True):
+    """A membership in force. ``participant`` '' means everyone at the node. ``id``: what acts cite."""
+
+    id: str
+    node: str
+    node_name: str
+    participant: str
+    participant_name: str
+
+
+class RoomView(View, frozen=True):
+    """A room that this node is in."""
+
+    room: str
+    name: str
+    host: str
+    host_name: str
+    is_host: bool
+    members: list[MemberView]
+    left: bool
+
+
+class MessageView(View, frozen=True):
+    """What someone said in a room, and how far that is proved."""
+
+    id: str
+    room: str
+    stream: str
+    seq: int
+    hlc: list[int]
+    at: int
+    text: str | None
+    """None: the body is missing or erased."""
+    author: str
+    """did:key, or the node id where the node itself speaks."""
+    author_name: str
+    author_kind: Literal["human", "agent", "node", "unknown"]
+    node: str
+    node_name: str
+    verified: bool
+    why_not: str
+    """'' where verified, else the verdict and its reason."""
+    refs: list[str]
+    cursor: str
+
+
+class MessagesPage(View, frozen=True):
+    """Messages in order of their clock; ``cursor`` goes into the next ``after``."""
+
+    messages: list[MessageView]
+    cursor: str
+
+
+class EventView(View, frozen=True):
+    """A held event, with what it carries where that is one of the kinds of docs/protocol.md."""
+
+    id: str
+    stream: str
+    epoch: str
+    node: str
+    seq: int
+    prev: str | None
+    hlc: list[int]
+    kind: str
+    author: str
+    at: int
+    verdict: Literal["accepted", "pending", "rejected"]
+    reason: str
+    withheld: str
+    body: dict[str, Any] | None
+    message: MessageView | None
+    """Set for message.text."""
+    cursor: str
+
+
+class EventsPage(View, frozen=True):
+    """Events in this node's admission order; ``cursor`` (opaque) goes into the next ``after``."""
+
+    events: list[EventView]
+    cursor: str
+
+
+class Placed(View, frozen=True):
+    """Where an act was ordered. It is durable."""
+
+    id: str
+    stream: str
+    seq: int
+    hlc: list[int]
+
+
+class SigningContext(View, frozen=True):
+    """What a device needs to sign acts for this node: they bind to its epoch."""
+
+    node: str
+    epoch: str
+    now: int
+
+
+class SignedAct(View, frozen=True):
+    """An act made and signed on a device. All fields are unpadded base64url of bytes.
+
+    ``act`` is the canonical DAG-CBOR of the act map; ``asig`` the device's signature of {act, epoch, stream}.
+    """
+
+    act: str
+    asig: str
+    salt: str
+    body: str
+
+
+class Said(View, frozen=True):
+    """A message for the node to sign for a custodial agent (or, without ``as_``, as the node itself)."""
+
+    text: str
+    as_: str = ""
+
+
+class VerifyReport(View, frozen=True):
+    """The result of checking the whole log from disk again."""
+
+    ok: bool
+    events: int
+    signatures: int
+    bodies: int
+    chains: int
+    checkpoints: int
+    records: int
+    problems: list[str]
+    """At most 100, in words."""
+    seconds: float
+
+
+class RotationView(View, frozen=True):
+    """A new epoch was opened."""
+
+    node: str
+    epoch: str
+    epoch_number: int
+    cause: str
