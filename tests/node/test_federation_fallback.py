@@ -38,7 +38,7 @@ async def test_without_a_link_events_flow_by_sse_both_ways_until_one_opens(tmp_p
         await until(lambda: bob.texts() == ["by sse", "so do I"], "bob hears")
         assert alice.node.peers.last_seen[bob.node.store.node] > 0
         await refuse(it)
-        alice.node.links.kick(bob.node.store.node)
+        alice.node.links.redialler.kick(bob.node.store.node)
         await until(lambda: kinds(alice, bob) == ("link", "link"), "a link opens again", 30)
         await until(lambda: not alice.node.fallback._workers and not bob.node.fallback._workers, "HTTP is left alone")
         for proxy in it.proxies.values():

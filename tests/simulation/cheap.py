@@ -5,6 +5,7 @@ the real ones bind (key, message; ciphertext, secret), and anyone could forge th
 are readable, so that the network can be searched for what must not be there; their order and wholeness is checked.
 """
 
+import gc
 import hashlib
 import random
 import secrets
@@ -117,6 +118,8 @@ def cheap_world(seed):
         mock.patch.object(handshake, "encapsulate", _encapsulate),
         mock.patch.object(aead.Direction, "seal", _seal),
         mock.patch.object(aead.Direction, "open", _open),
+        mock.patch.object(gc, "freeze", lambda: None),
+        mock.patch.object(gc, "set_threshold", lambda *_thresholds: None),
         mock.patch.object(ingest, "ThreadPoolExecutor", InlineExecutor),
         mock.patch.object(author, "ThreadPoolExecutor", InlineExecutor),
     ]

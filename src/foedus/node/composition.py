@@ -201,6 +201,7 @@ class Node:
         self.epochs.check_superseded()
         if not self.author.stopped:
             await self.epochs.finish_opening()
+            self.epochs.check_forked()
             self._finish_leaving()
         if network:
             self._spawn(self.checkpointer.run())
@@ -232,7 +233,9 @@ class Node:
         return key_of
 
     def _published(self, published: Published) -> None:
-        """Take out a node that asked to leave a room of ours."""
+        """Heal a fork of our own, and take out a node that asked to leave a room of ours."""
+        if published.commit.proofs:
+            self.epochs.check_forked()
         for row in published.rows:
             if row.kind == "room.leave" and row.verdict is Verdict.ACCEPTED:
                 self._spawn(self._let_go(row.stream, row.epoch))

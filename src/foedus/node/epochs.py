@@ -124,6 +124,12 @@ class Epochs:
     def _is_superseded(self) -> bool:
         return self._store.record.record.keys.ed25519 != self._store.keys.ed25519.public
 
+    def check_forked(self) -> None:
+        """Begin to heal where a chain of this node is contested, however that became known, and no epoch has cut it."""
+        own = self._store.admission.chains.of_node(self._store.node)
+        if any(chain.limit.reason == "equivocation" for chain in own):
+            self.saw_own()
+
     def saw_own(self) -> None:
         """Begin to heal: a peer showed a valid event of this node that it lacks."""
         self._progress.set()

@@ -69,7 +69,7 @@ class Fallback:
         linked = {link.node for link in self._node.links.open()}
         return {
             peer
-            for peer, failures in self._node.links.failures.items()
+            for peer, failures in self._node.links.redialler.failures.items()
             if failures >= FAILED_DIALS and peer not in linked and self._may_flow(peer) and self._urls(peer)
         }
 

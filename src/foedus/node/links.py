@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import random
 import secrets
-from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, Protocol
 
@@ -21,14 +18,13 @@ from foedus.node.link import Link
 from foedus.node.outbox import Outbox
 from foedus.node.ports import ByteStream
 from foedus.node.records import RecordBook
+from foedus.node.redialler import Redialler
 from foedus.node.store import Store
-from foedus.sync.backoff import Backoff
 from foedus.sync.capabilities import Capabilities
 from foedus.sync.duplicates import DialledBy, Stays, keep
 from foedus.sync.effects import Close, Established, Send
 from foedus.sync.frames import (
     Frame,
-    Introduction,
     Missing,
     Pending,
     Proof,
@@ -103,17 +99,13 @@ class Links:
         self.outbox: Outbox
         self.standing: Standing
         self.on_report: Callable[[Link, Report], None] = lambda _link, _report: None
-        self.errors: dict[bytes, str] = {}
-        self.failures: Counter[bytes] = Counter()
-        """Dials of a node that failed since its last open link."""
+        self.redialler = Redialler(self)
         self.gate = StrangerGate()
         self._store = store
         self._records = records
         self._connect = connect
         self._links: dict[bytes, Link] = {}
         self._running: set[asyncio.Task[None]] = set()
-        self._dialling: dict[bytes, asyncio.Task[None]] = {}
-        self._kicks: dict[bytes, asyncio.Event] = {}
         self._closed = False
 
     # --- registry ----------------------------------------------------------------------------
@@ -133,67 +125,12 @@ class Links:
     async def close(self) -> None:
         """End all links, telling the peers."""
         self._closed = True
-        for task in self._dialling.values():
-            task.cancel()
+        await self.redialler.close()
         for link in self.all():
             link.close("shutdown", "the node stops")
-        await asyncio.gather(*self._dialling.values(), *self._running, return_exceptions=True)
+        await asyncio.gather(*self._running, return_exceptions=True)
 
-    # --- dialling ----------------------------------------------------------------------------
-
-    def keep_dialled(self, node: bytes, urls: Callable[[], Sequence[str]]) -> None:
-        """Dial a node whenever there is no link with it, with growing pauses; ``urls`` is asked each time."""
-        if node in self._dialling or self._closed:
-            return
-        self._kicks[node] = asyncio.Event()
-        task = asyncio.create_task(self._dial_loop(node, urls), name=f"dial-{node.hex()[:8]}")
-        self._dialling[node] = task
-        task.add_done_callback(lambda done: self._dialled(node, done))
-
-    def _dialled(self, node: bytes, task: asyncio.Task[None]) -> None:
-        if self._dialling.get(node) is task:
-            del self._dialling[node]
-
-    def stop_dialling(self, node: bytes) -> None:
-        """No link with this node is wanted any more."""
-        task = self._dialling.pop(node, None)
-        if task is not None:
-            task.cancel()
-
-    def kick(self, node: bytes) -> None:
-        """Dial now, not after the pause."""
-        kick = self._kicks.get(node)
-        if kick is not None:
-            kick.set()
-
-    async def _dial_loop(self, node: bytes, urls: Callable[[], Sequence[str]]) -> None:
-        backoff = Backoff()
-        while not self._closed:
-            if node in self._links:
-                await self._pause(node, 5.0)
-                continue
-            for url in urls():
-                try:
-                    link = await self.dial(url, node)
-                except (FoedusError, OSError) as error:
-                    self.errors[node] = str(error)
-                    self.failures[node] += 1
-                    continue
-                with contextlib.suppress(
-                    FoedusError
-                ):  # what ended it stands in ``closing``; the next dial may do better
-                    await self.serve(link)
-                self.errors[node] = link.closing.message or link.closing.code if link.closing else ""
-                if link.opened_at is not None:
-                    backoff.reset()
-                break
-            await self._pause(node, backoff.next(random.random()) / SECOND)  # noqa: S311  # jitter, not a secret
-
-    async def _pause(self, node: bytes, wait_s: float) -> None:
-        kick = self._kicks[node]
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(kick.wait(), wait_s)
-        kick.clear()
+    # --- dialling ---------------------------------------------------------------------------
 
     async def dial(self, url: str, expected: bytes | None) -> Link:
         """Connect to an address and shake hands; raise LinkFailed, or what the handshake found."""
@@ -398,8 +335,7 @@ class Links:
 
     def opened(self, link: Link) -> None:
         """Both sides are ready: offer the log."""
-        self.errors.pop(link.node, None)
-        self.failures.pop(link.node, None)
+        self.redialler.opened(link.node)
         self.outbox.opened(link)
 
     def reported(self, link: Link, report: Report) -> None:
@@ -415,8 +351,3 @@ class Links:
         link = self._links.get(node)
         if link is not None and link.session.ours.value == "pending":
             link.run_effects(link.session.become_ready(name, tier))
-
-
-def ready(name: str, tier: str) -> Ready:
-    """Return the greeting of a connected peer."""
-    return Ready(Introduction(name, tier))

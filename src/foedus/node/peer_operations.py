@@ -116,7 +116,7 @@ class PeerOperations:
         """Let it flow again."""
         node = self._peer_id(peer)
         view = await self._human(node, HumanResume())
-        self._node.links.kick(node)
+        self._node.links.redialler.kick(node)
         return view
 
     async def peer_disconnect(self, peer: str, reason: str = "") -> PeerView:
@@ -142,7 +142,7 @@ class PeerOperations:
         node = find(peer, named, "peer", _PEER_REMEDY)
         if not await self._node.records.follow(node):
             raise UsageError("no newer epoch of this peer waits", code="nothing_held", remedy=_PEER_REMEDY)
-        self._node.links.kick(node)
+        self._node.links.redialler.kick(node)
         return self._views.peer(book.peer(node))
 
 

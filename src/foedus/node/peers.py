@@ -286,9 +286,9 @@ class Peers:
     def _keep_link(self, node: bytes) -> None:
         peer = self.book.peer(node)
         if peer.state in _WANTS_LINK and not peer.is_paused and self.urls(node):
-            self._links.keep_dialled(node, lambda: self.urls(node))
+            self._links.redialler.keep(node, lambda: self.urls(node))
         elif peer.state not in _WANTS_LINK:
-            self._links.stop_dialling(node)
+            self._links.redialler.stop(node)
 
     def urls(self, node: bytes) -> list[str]:
         """Return the addresses to try: the one a human typed, then what the peer says of itself."""

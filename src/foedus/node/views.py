@@ -76,7 +76,7 @@ class Views:
             last_seen=link.last_seen if link else node.peers.last_seen.get(peer.node),
             paused=peer.is_paused,
             link="link" if is_open else node.fallback_kind(peer.node),
-            link_error="" if is_open else node.links.errors.get(peer.node, ""),
+            link_error="" if is_open else node.links.redialler.errors.get(peer.node, ""),
             lag=link.session.lag if link else 0,
             sent=link.sent if link else 0,
             received=link.received if link else 0,

@@ -1,0 +1,123 @@
+"""The simulation is repeatable, and it notices what is broken: each mistake below is one that a node could have."""
+
+import subprocess
+import sys
+from unittest import mock
+
+import pytest
+
+from foedus.log.port import Committed
+from foedus.log.rechecks import Rechecks
+from foedus.node.audience import Audience
+from foedus.node.author import Author
+from foedus.node.ingest import Ingest
+from foedus.node.outbox import Outbox
+from foedus.node.publisher import _row
+from tests.simulation.scenario import Plan
+from tests.simulation.simulate import simulate
+
+_BUSY = Plan(nodes=8, rooms=3, messages=60, crashes=0.03, breaks=0.3, partitions=1, removals=1)
+_CALM = Plan(nodes=6, rooms=2, messages=30)
+
+
+def test_one_seed_gives_one_trace():
+    first, second = simulate(7), simulate(7)
+    assert first.lines == second.lines
+    assert (first.writes, first.messages) == (second.writes, second.messages)
+    assert simulate(8).lines != first.lines
+
+
+def test_the_trace_does_not_depend_on_how_python_hashes():
+    """A set of bytes is iterated in another order in each process, unless PYTHONHASHSEED says which."""
+    traces = [
+        subprocess.run(
+            [sys.executable, "-m", "tests.simulation.simulate", "7"],
+            env={"PYTHONHASHSEED": hash_seed, "PATH": ""},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        ).stdout.splitlines()[:-1]
+        for hash_seed in ("1", "2")
+    ]
+    assert traces[0] == traces[1]
+
+
+def test_a_seed_has_writes_crashes_and_messages():
+    outcome = simulate(1, _BUSY)
+    assert not outcome.failures
+    assert outcome.writes > 200
+    assert outcome.messages > 1_000
+    assert any("crashes" in line for line in outcome.lines)
+
+
+def drop_an_event():
+    """One event of each node never gets further, though it is acknowledged to who brought it."""
+    dropped = {}
+    real = Ingest._admit_one
+
+    def admit_one(self, report, index, parsed, now):
+        if parsed.event.stream.startswith("room:") and dropped.setdefault(self, parsed.id) == parsed.id:
+            self._reach(report, parsed)
+            return None
+        return real(self, report, index, parsed, now)
+
+    return mock.patch.object(Ingest, "_admit_one", admit_one)
+
+
+def show_everyone_everything():
+    def sees_all(self, viewer, chain):
+        is_pair = chain.stream.startswith("pair:")
+        return not is_pair or self.tier(viewer) is not None
+
+    return mock.patch.object(Audience, "may_see", sees_all)
+
+
+def acknowledge_before_it_is_durable():
+    """The client is answered while the commit is on its way to the disk."""
+
+    async def order(self, drafts):
+        signed = await self._sign_acts(drafts)
+        async with self._order:
+            commit, encoded = await self._append(signed)
+            self._store.begin_commit(commit, encoded)
+        return [_row(commit, Committed(0, ()), index, replayed=False) for index in range(len(commit.entries))]
+
+    return mock.patch.object(Author, "order", order)
+
+
+def acknowledge_to_peers_before_it_is_durable():
+    """A peer is told that its events are kept, and does not send them again after the crash."""
+
+    async def finish(_self, pending):
+        return pending.report
+
+    return mock.patch.object(Ingest, "finish", finish)
+
+
+def never_judge_anew():
+    """What an event waited for has come, and nobody looks."""
+    return mock.patch.object(Rechecks, "run", lambda *_arguments: [])
+
+
+def forget_to_push():
+    return mock.patch.object(Outbox, "_push", lambda *_arguments: None)
+
+
+@pytest.mark.parametrize(
+    ("mistake", "said", "plan"),
+    [
+        (drop_an_event, "no agreement", _CALM),
+        (show_everyone_everything, "never a member", _CALM),
+        (acknowledge_before_it_is_durable, "acknowledged at", _BUSY),
+        (never_judge_anew, "waits for", _BUSY),
+        (forget_to_push, "no agreement", _CALM),
+    ],
+)
+def test_a_mistake_is_noticed(mistake, said, plan):
+    for seed in range(1, 9):
+        with mistake():
+            outcome = simulate(seed, plan)
+        if any(said in failure for failure in outcome.failures):
+            return
+    raise AssertionError(f"eight seeds with {mistake.__name__}, and nobody noticed")
