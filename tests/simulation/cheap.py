@@ -118,8 +118,8 @@ def cheap_world(seed):
         mock.patch.object(handshake, "encapsulate", _encapsulate),
         mock.patch.object(aead.Direction, "seal", _seal),
         mock.patch.object(aead.Direction, "open", _open),
-        mock.patch.object(gc, "freeze", lambda: None),
-        mock.patch.object(gc, "set_threshold", lambda *_thresholds: None),
+        mock.patch.object(gc, "freeze"),
+        mock.patch.object(gc, "set_threshold"),
         mock.patch.object(ingest, "ThreadPoolExecutor", InlineExecutor),
         mock.patch.object(author, "ThreadPoolExecutor", InlineExecutor),
     ]

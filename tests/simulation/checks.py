@@ -29,7 +29,7 @@ def rows(place, epoch, stream):
 
 def is_converged(world):
     """Whether all members of each room hold the same heads of it; cheap enough to ask again and again."""
-    return not differences(world, check=lambda place, names: heads(place, names))
+    return not differences(world, check=heads)
 
 
 def differences(world, check):

@@ -55,10 +55,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
         pass
 
 
-def run(make_main, on_error):
-    """Run ``make_main(loop)`` to its end, then cancel what it left. ``on_error`` gets what nobody caught."""
+def run(make_main):
+    """Run ``make_main(loop)`` to its end, then cancel what it left."""
     loop = VirtualLoop()
-    loop.set_exception_handler(lambda _loop, context: on_error(context))
     gc.disable()
     try:
         return loop.run_until_complete(make_main(loop))

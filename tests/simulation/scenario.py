@@ -8,10 +8,11 @@ from foedus.base.errors import FoedusError
 from foedus.base.limits import SECOND
 from foedus.crypto.words import to_words
 from foedus.node.values import Said
-from foedus.trust.inputs import HumanAccept, HumanRequest
+from foedus.trust.inputs import HumanRequest
 from foedus.trust.tiers import Tier
 from tests.simulation import checks, peerings
-from tests.simulation.world import EPOCH_US, where
+from tests.simulation.watch import described
+from tests.simulation.world import EPOCH_US
 
 _POLL_S = 5.0
 _SETTLE_MAX_S = 1_500.0
@@ -43,6 +44,7 @@ class Plan(NamedTuple):
     partitions: int = 0
     removals: int = 0
     rotations: int = 0
+    restarts: int = 0
     restores: int = 0
     forks: int = 0
     skew_s: float = 0.0
@@ -65,6 +67,7 @@ def plan_of(seed, draw):
         partitions=draw.randint(0, 3),
         removals=draw.randint(0, 2),
         rotations=draw.randint(0, 2),
+        restarts=draw.randint(0, 2),
         restores=draw.choice([0, 0, 1]),
         forks=draw.choice([0, 0, 0, 1]),
         skew_s=draw.choice([0.0, 0.0, 2.0, 80.0]),
@@ -146,7 +149,7 @@ class Scenario:
                 self.world.trace(f"{place} refuses: {error.code}: {error}")
             except Exception as error:  # noqa: BLE001  # a mistake of the node, whatever it is
                 if not life.dead:
-                    self.world.failed(f"{place}: a client got {error!r} {where(error)}")
+                    self.world.failed(f"{place}: a client got {described(error)}")
             return None
 
         with suppress(asyncio.CancelledError):
@@ -202,10 +205,11 @@ class Scenario:
 
     async def _remove(self):
         """A host takes a member out, or a member leaves; now and then it comes back."""
-        room = self.draw.choice(list(self.rooms))
-        host = self.rooms[room]
-        if not host.up:
+        rooms = [room for room, host in self.rooms.items() if host.up]
+        if not rooms:
             return
+        room = self.draw.choice(rooms)
+        host = self.rooms[room]
         present = host.life.node.store.admission.authority.rooms[bytes.fromhex(room)].present()
         guests = [place for place in self.world.places if place.node in present and place is not host]
         if not guests:
@@ -225,6 +229,15 @@ class Scenario:
         place = self.draw.choice(self.world.places)
         self.world.trace(f"{place} rotates its keys")
         await self._do(place, lambda service: service.key_rotate())
+
+    async def _restart(self):
+        """An operator stops a node in order, and starts it again a while later."""
+        place = self.draw.choice(self.world.places)
+        if place.up:
+            with suppress(asyncio.CancelledError):
+                await place.life.stop()
+            if not place.up:
+                self._chore(self._start_soon(place, 5.0))
 
     async def _introduce(self):
         """Two strangers connect: a request, a human who accepts."""
@@ -319,7 +332,7 @@ class Scenario:
         deeds = [self._say] * plan.messages + [self._break] * int(plan.breaks * plan.busy_s)
         deeds += [self._partition] * plan.partitions + [self._remove] * plan.removals
         deeds += [self._rotate] * plan.rotations + [self._introduce] * plan.introductions
-        deeds += [self._restore] * plan.restores + [self._fork] * plan.forks
+        deeds += [self._restart] * plan.restarts + [self._restore] * plan.restores + [self._fork] * plan.forks
         begun = [self.world.loop.create_task(self._later(deed)) for deed in deeds]
         human = self.world.loop.create_task(self._decide())
         await asyncio.gather(*begun)
@@ -340,10 +353,9 @@ class Scenario:
     async def _answer(self, place, node):
         """Accept who asks, follow epochs that wait, and bring out the recovery words where the keys are lost."""
         for pending in node.peers.book.pending():
-            who = pending.peer.node
-            await self._do(place, lambda _service: node.peers.handle(who, HumanAccept(Tier.CORE)))
+            await self._do(place, lambda service, who=pending.peer.node: service.peer_accept(who.hex(), "CORE"))
         for who in list(node.records.held):
-            await self._do(place, lambda service: service.peer_follow(who.hex()))
+            await self._do(place, lambda service, who=who: service.peer_follow(who.hex()))
         if "key recover" in node.author.remedy and node.author.stopped:
             self.world.trace(f"{place} recovers its identity")
             await self._do(place, lambda service: service.key_recover(" ".join(to_words(place.words))))

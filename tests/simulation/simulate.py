@@ -8,7 +8,7 @@ from typing import NamedTuple
 from tests.simulation.cheap import cheap_world
 from tests.simulation.loop import run
 from tests.simulation.scenario import Scenario, plan_of
-from tests.simulation.world import World, watched_logs
+from tests.simulation.world import World
 
 _SHOWN = 40
 
@@ -33,7 +33,11 @@ class Outcome(NamedTuple):
 
 
 def replay(seed):
-    return f"replay: FOEDUS_SEED={seed} .venv/bin/pytest tests/simulation -k seed, or python -m tests.simulation.simulate {seed}"
+    """Return the commands that run a seed again: the second prints its whole trace."""
+    return (
+        f"replay: FOEDUS_SEED={seed} .venv/bin/pytest tests/simulation -k seed\n"
+        f"    or: .venv/bin/python -m tests.simulation.simulate {seed}"
+    )
 
 
 def simulate(seed, plan=None, prepare=lambda _world: None):
@@ -42,10 +46,10 @@ def simulate(seed, plan=None, prepare=lambda _world: None):
     plan = plan or plan_of(seed, draw)
     worlds = []
 
-    async def main(world):
+    async def live(world):
         scenario = Scenario(world, plan)
         prepare(scenario)
-        with watched_logs(world):
+        with world.watch.on_logs():
             try:
                 await scenario.run()
             except Exception as error:
@@ -58,12 +62,12 @@ def simulate(seed, plan=None, prepare=lambda _world: None):
 
     def make(loop):
         worlds.append(World(draw, loop))
-        return main(worlds[0])
+        return live(worlds[0])
 
     with cheap_world(seed):
-        run(make, lambda context: worlds[0].uncaught(context))
+        run(make)
     (world,) = worlds
-    world.check_tasks()
+    world.watch.check_tasks()
     return Outcome(
         plan,
         world.failures,
@@ -75,15 +79,18 @@ def simulate(seed, plan=None, prepare=lambda _world: None):
     )
 
 
-if __name__ == "__main__":
-    for seed in range(int(sys.argv[1]), int(sys.argv[-1]) + 1):
+def main():
+    """Run one seed and show its trace, or those from the first to the last."""
+    first, last = int(sys.argv[1]), int(sys.argv[-1])
+    for seed in range(first, last + 1):
         began = time.perf_counter()
         outcome = simulate(seed)
-        spent = time.perf_counter() - began
-        if len(sys.argv) == 2:
-            print("\n".join(outcome.lines))
-            print("\n".join(outcome.failures))
-        print(
-            f"seed {seed}: {len(outcome.failures)} failures, {spent:.2f} s, {outcome.virtual_s:.0f} s virtual,"
-            f" {outcome.plan.nodes} nodes, {outcome.writes} writes, {outcome.messages} messages, {outcome.events} said"
-        )
+        lines = [*outcome.lines, *outcome.failures] if first == last else outcome.failures[:5]
+        spent = f"{time.perf_counter() - began:.2f} s, {outcome.virtual_s:.0f} s virtual, {outcome.plan.nodes} nodes"
+        counts = f"{outcome.writes} writes, {outcome.messages} messages, {outcome.events} said"
+        lines.append(f"seed {seed}: {len(outcome.failures)} failures, {spent}, {counts}\n")
+        sys.stdout.write("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()

@@ -150,3 +150,18 @@ def test_the_peers_clock_is_taken_at_the_middle_of_the_round_trip():
     assert clock.offset_us is None
     clock.answered(number, 6_050, 1_100)
     assert clock.offset_us == 5_000
+
+
+def test_one_network_gets_a_fifth_of_the_signings():
+    gate = StrangerGate()
+    assert sum(gate.may_sign(NOW, "192.0.2.7") for _ in range(50)) == 10
+    assert not gate.may_sign(NOW, "192.0.2.99")
+    assert gate.may_sign(NOW, "198.51.100.1")
+    assert sum(gate.may_sign(NOW, "127.0.0.1") for _ in range(100)) == 39
+
+
+def test_the_shares_of_networks_are_bounded():
+    gate = StrangerGate()
+    for number in range(3_000):
+        gate.may_sign(NOW, f"10.{number // 250}.{number % 250}.1")
+    assert len(gate._shares) == 1_024

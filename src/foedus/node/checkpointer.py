@@ -53,7 +53,8 @@ class Checkpointer:
         """Write due checkpoints until cancelled."""
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), _TICK_S)
+                async with asyncio.timeout(_TICK_S):
+                    await self._wake.wait()
             self._wake.clear()
             try:
                 await self.write_due()

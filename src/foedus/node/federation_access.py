@@ -129,7 +129,7 @@ class Access:
         if isinstance(ticket, Refusal):
             raise Busy("too many strangers at once", code=ticket.code)
         try:
-            if not gate.may_sign(self._node.store.now()):
+            if not gate.may_sign(self._node.store.now(), address):
                 raise Busy("too many strangers at once")
             await asyncio.to_thread(verify_history, tuple(history))
         finally:

@@ -230,7 +230,7 @@ class Ingest:
 
     def admit_checked(self, prepared: Prepared) -> Pending:
         """Give the verdicts of a batch that ``is_checked``, and queue the commits, now."""
-        return self._admit_all(prepared, prepared.inline, set())
+        return self._admit_safely(prepared, prepared.inline, set())
 
     async def admit(self, prepared: Prepared) -> Pending:
         """Wait for the signature checks, give the verdicts in order, and queue the commits."""
@@ -239,7 +239,15 @@ class Ingest:
             checked: list[bool] = await asyncio.wrap_future(future)
             valid += checked
         bad = await asyncio.wrap_future(prepared.bad_checkpoints) if prepared.bad_checkpoints else set()
-        return self._admit_all(prepared, valid, bad)
+        return self._admit_safely(prepared, valid, bad)
+
+    def _admit_safely(self, prepared: Prepared, valid: list[bool], bad: set[bytes]) -> Pending:
+        """Admit; after a mistake of ours memory may be half changed, so it is taken from the log again."""
+        try:
+            return self._admit_all(prepared, valid, bad)
+        except Exception:
+            self._store.reload()
+            raise
 
     def _admit_all(self, prepared: Prepared, valid: list[bool], bad: set[bytes]) -> Pending:
         """No await in here: memory and the order of the commits move together."""

@@ -265,7 +265,8 @@ class Link:
             self._timer_changed.clear()
             wait_s = max(0.0, (deadline - self._links.now()) / SECOND)
             try:
-                await asyncio.wait_for(self._timer_changed.wait(), wait_s)
+                async with asyncio.timeout(wait_s):  # wait_for of Python 3.11 can swallow the cancellation
+                    await self._timer_changed.wait()
             except TimeoutError:
                 self.run_effects(self.session.on_deadline(self._links.now()))
 

@@ -153,8 +153,10 @@ class Links:
     def _local(self) -> Local:
         return Local(self._store.keys, self._store.identities.history(self._store.node), CAPABILITIES)
 
-    async def _shake(self, stream: ByteStream, core: Initiator | Responder, effects: Sequence[object]) -> Established:
-        """Run a handshake core over a stream until it is established."""
+    async def _shake(
+        self, stream: ByteStream, core: Initiator | Responder, effects: Sequence[object], address: str = ""
+    ) -> Established:
+        """Run a handshake core over a stream until it is established. ``address``: where a stranger dialled from."""
         while True:
             for effect in effects:
                 match effect:
@@ -166,22 +168,23 @@ class Links:
                         raise LinkFailed(message, code=code)
             deadline = core.next_deadline() or self.now() + HANDSHAKE_TIMEOUT
             try:
-                data = await asyncio.wait_for(stream.receive(), max(0.0, (deadline - self.now()) / SECOND))
+                async with asyncio.timeout(max(0.0, (deadline - self.now()) / SECOND)):
+                    data = await stream.receive()
             except TimeoutError:
                 effects = core.on_deadline(self.now()) or [Close("handshake_timeout", "no answer to the handshake")]
                 continue
             if data is None:
                 raise LinkFailed("the other side closed the connection during the handshake", code="closed")
-            if isinstance(core, Responder) and core.next_deadline() and not self._may_answer(core):
+            if isinstance(core, Responder) and core.next_deadline() and not self._may_answer(core, address):
                 raise LinkFailed("too many strangers at once", code="busy")
             if len(data) < _LONG_HISTORY_BYTES:
                 effects = core.handle(data, self.now())
             else:
                 effects = await asyncio.to_thread(core.handle, data, self.now())
 
-    def _may_answer(self, core: Responder) -> bool:
+    def _may_answer(self, core: Responder, address: str) -> bool:
         """Tell whether M1 may be answered, which costs an ML-DSA signing."""
-        return core.step.name != "AWAITING_M1" or self.gate.may_sign(self.now())
+        return core.step.name != "AWAITING_M1" or self.gate.may_sign(self.now(), address)
 
     # --- accepting ---------------------------------------------------------------------------
 
@@ -200,7 +203,7 @@ class Links:
                 known=self._store.holds,
                 now=self.now(),
             )
-            established = await self._shake(stream, responder, [])
+            established = await self._shake(stream, responder, [], address)
         except (FoedusError, OSError) as error:
             code = error.code if isinstance(error, FoedusError) else "lost"
             self.ingest.refusals[code] += 1

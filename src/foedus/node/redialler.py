@@ -89,7 +89,7 @@ class Redialler:
 
     async def _loop(self, node: bytes, urls: Callable[[], Sequence[str]]) -> None:
         backoff = Backoff()
-        while not self._closed:
+        while not self._closed and node in self._kicks:
             if self._links.get(node) is not None:
                 await self._pause(node, _LINKED_PAUSE_S)
                 continue
@@ -118,5 +118,6 @@ class Redialler:
         if kick is None:
             return
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(kick.wait(), wait_s)
+            async with asyncio.timeout(wait_s):
+                await kick.wait()
         kick.clear()

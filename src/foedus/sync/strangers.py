@@ -21,6 +21,10 @@ from foedus.sync.pace import TokenBucket
 IPV4_NET_BITS = 24
 IPV6_NET_BITS = 56
 """What one customer commonly holds (RFC 6177 for IPv6): a net counts as one stranger."""
+SIGNINGS_PER_NET = HANDSHAKE_SIGNINGS_PER_S // 5
+"""Signings a second for one network: five that flood at once are needed to keep the others waiting."""
+SHARES_MAX = 1_024
+"""Networks whose share is remembered: some 200 KB."""
 LOOPBACK = "loopback"
 UNKNOWN = "unknown"
 
@@ -45,6 +49,7 @@ class StrangerGate:
         self._in_flight: dict[int, str] = {}
         self._per_network: Counter[str] = Counter()
         self._signings = TokenBucket(HANDSHAKE_SIGNINGS_PER_S, HANDSHAKE_SIGNINGS_PER_S)
+        self._shares: dict[str, TokenBucket] = {}
         self._number = 0
 
     @property
@@ -73,9 +78,23 @@ class StrangerGate:
         if not self._per_network[network]:
             del self._per_network[network]
 
-    def may_sign(self, now: Instant) -> bool:
-        """Take one signing of this second's, or say that there is none left: then close the socket."""
+    def may_sign(self, now: Instant, address: str = LOOPBACK) -> bool:
+        """Take one signing of this second's, or say that there is none left: then close the socket.
+
+        One network gets a fifth of them at most, so that it does not lock all others out; loopback is exempt.
+        """
+        network = network_of(address)
+        if network != LOOPBACK and not self._share_of(network).take(now):
+            return False
         return self._signings.take(now)
+
+    def _share_of(self, network: str) -> TokenBucket:
+        """Return the bucket of a network; of those that asked longest ago none is kept (a new one is full)."""
+        share = self._shares.pop(network, None) or TokenBucket(SIGNINGS_PER_NET, SIGNINGS_PER_NET)
+        self._shares[network] = share
+        if len(self._shares) > SHARES_MAX:
+            del self._shares[next(iter(self._shares))]
+        return share
 
 
 def network_of(address: str) -> str:
@@ -83,6 +102,8 @@ def network_of(address: str) -> str:
 
     An IPv4-mapped IPv6 address counts as the IPv4 address that it is; a zone (``%eth0``) does not count.
     """
+    if address == LOOPBACK:
+        return LOOPBACK
     plain = address.partition("%")[0]
     try:
         ip: IPv4Address | IPv6Address = IPv6Address(plain) if ":" in plain else IPv4Address(plain)
