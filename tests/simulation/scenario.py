@@ -15,8 +15,6 @@ from tests.simulation.watch import described
 from tests.simulation.world import EPOCH_US
 
 _POLL_S = 5.0
-_SETTLE_MAX_S = 1_500.0
-"""From the last fault until all agree: pauses between dials grow to 300 s, and some must pass twice."""
 _QUIET_S = 20.0
 
 
@@ -47,6 +45,8 @@ class Plan(NamedTuple):
     restarts: int = 0
     restores: int = 0
     forks: int = 0
+    patience_s: float = 1_500.0
+    """From the last fault until all agree: pauses between dials grow to 300 s, and some must pass twice."""
     skew_s: float = 0.0
     """How far wall clocks are off, either way."""
     introductions: int = 0
@@ -185,9 +185,12 @@ class Scenario:
         placed = await self._do(place, lambda service: service.say(room, said))
         if placed is not None:
             self.world.trace(f"{place} said {placed.seq} in {room[:8]}")
-            self.world.acknowledged.append(
-                Acknowledged(bytes.fromhex(placed.id), placed.stream, placed.seq, place.node, self.now)
-            )
+            self.acknowledge(placed, place)
+
+    def acknowledge(self, placed, place):
+        """Remember that a client was told that its message is durable."""
+        event_id = bytes.fromhex(placed.id)
+        self.world.acknowledged.append(Acknowledged(event_id, placed.stream, placed.seq, place.node, self.now))
 
     def _rooms_of(self, place):
         held = place.life.node.store.admission.authority.rooms
@@ -372,12 +375,12 @@ class Scenario:
 
     async def _settle(self):
         """Wait until all agree, and see that they still do a while later and have nothing more to say."""
-        end = self.now + _SETTLE_MAX_S
+        end = self.now + self.plan.patience_s
         while self.now < end:
             await asyncio.sleep(_POLL_S)
             if checks.is_converged(self.world) and self.now - self.world.wire.last_events > _QUIET_S:
                 self.world.trace("all agree")
                 break
         else:
-            self.world.failed(f"no agreement {_SETTLE_MAX_S:.0f} s after the last fault")
+            self.world.failed(f"no agreement {self.plan.patience_s:.0f} s after the last fault")
         self._human.cancel()

@@ -16,9 +16,10 @@ from foedus.node.publisher import _row
 from tests.simulation.scenario import Plan
 from tests.simulation.simulate import simulate
 
-_BUSY = Plan(nodes=8, rooms=3, messages=60, crashes=0.03, breaks=0.3, partitions=1, removals=1)
-_HARD = Plan(nodes=8, rooms=3, messages=100, breaks=1.0, partitions=3, removals=3, forks=1)
-_CALM = Plan(nodes=6, rooms=2, messages=30)
+_BUSY = Plan(nodes=8, rooms=3, messages=60, crashes=0.03, breaks=0.3, partitions=1, removals=1, patience_s=150.0)
+_LEAVING = Plan(nodes=6, rooms=2, messages=200, removals=6, patience_s=60.0)
+_HARD = Plan(nodes=8, rooms=3, messages=100, breaks=1.0, partitions=3, removals=3, forks=1, patience_s=150.0)
+_CALM = Plan(nodes=6, rooms=2, messages=30, patience_s=150.0)
 
 
 def test_one_seed_gives_one_trace():
@@ -87,15 +88,6 @@ def acknowledge_before_it_is_durable():
     return mock.patch.object(Author, "order", order)
 
 
-def acknowledge_to_peers_before_it_is_durable():
-    """A peer is told that its events are kept, and does not send them again after the crash."""
-
-    async def finish(_self, pending):
-        return pending.report
-
-    return mock.patch.object(Ingest, "finish", finish)
-
-
 def never_judge_anew():
     """What an event waited for has come, and nobody looks."""
     return mock.patch.object(Rechecks, "run", return_value=[])
@@ -103,6 +95,16 @@ def never_judge_anew():
 
 def forget_to_push():
     return mock.patch.object(Outbox, "_push")
+
+
+def forget_nobody_who_left():
+    """Who was a member once is told everything for ever."""
+
+    def is_member(self, node, room):
+        held = self._store.admission.authority.rooms.get(bytes.fromhex(room))
+        return held is not None and node in held.ever_present()
+
+    return mock.patch.object(Audience, "is_member", is_member)
 
 
 @pytest.mark.parametrize(
@@ -113,6 +115,7 @@ def forget_to_push():
         (acknowledge_before_it_is_durable, "acknowledged at", _BUSY),
         (never_judge_anew, "differ in room", _HARD),
         (forget_to_push, "no agreement", _CALM),
+        (forget_nobody_who_left, "whose removal it knew", _LEAVING),
     ],
 )
 def test_a_mistake_is_noticed(mistake, said, plan):

@@ -7,6 +7,8 @@ from foedus.base.limits import BATCH_EVENTS_MAX
 from tests.simulation.cheap import opened
 
 _ROOMS = ("room:", "members:")
+_ON_ITS_WAY_S = 1.0
+"""What was queued when the removal came may still go out."""
 
 
 class Wire:
@@ -19,6 +21,7 @@ class Wire:
         self.frames = {}
         self.last_events = 0.0
         self._streams = {}
+        self._gone = {}
 
     def let_in(self, room, node):
         """From now on this node may hear of the room."""
@@ -39,6 +42,18 @@ class Wire:
         room = stream.partition(":")[2]
         if receiver.place.node not in self.members.get(room, ()):
             self._world.failed(f"{sender.place} sent {receiver.place}, never a member, {kind} of {stream[:14]}")
+        elif kind == "events" and stream.startswith("room:") and self._has_gone(sender, receiver, room):
+            self._world.failed(f"{sender.place} sent {receiver.place}, whose removal it knew, events of {stream[:14]}")
+
+    def _has_gone(self, sender, receiver, room):
+        """Whether the sender has known for a while that the receiver is a member no more."""
+        held = sender.node.store.admission.authority.rooms.get(bytes.fromhex(room))
+        key = (sender, receiver.place, room)
+        if held is None or not held.host or receiver.place.node in held.present():
+            self._gone.pop(key, None)
+            return False
+        since = self._gone.setdefault(key, self._world.loop.time())
+        return self._world.loop.time() > since + _ON_ITS_WAY_S
 
     def _named(self, frame):
         """Return the streams that a frame names or carries."""

@@ -140,7 +140,25 @@ class Epochs:
             self._restore.add_done_callback(_note_failure)
 
     async def _heal(self) -> None:
-        """Fetch until peers claim nothing more of ours, choose branches, open an epoch marked ``restored``."""
+        """Fetch what is missing and open an epoch marked ``restored``; where the disk is full, try again later."""
+        while not self._is_superseded():
+            try:
+                await self._fetch()
+                keys = self._store.keys
+                record = successor(self._store.record, keys, keys, "restored", secrets.token_bytes(32))
+                await self._open(record, None)
+            except Contested as error:
+                self._author.stopped, self._author.remedy = str(error), error.remedy
+                return
+            except Unavailable as error:
+                log.warning("the restored node opens its epoch later: %s", error)
+                await asyncio.sleep(_AGAIN_S)
+            else:
+                log.warning("%s was restored from a backup: epoch %s opened", self._store.name, record.id.hex())
+                return
+
+    async def _fetch(self) -> None:
+        """Wait until peers claim nothing more of ours, and choose branches."""
         await self._fetch_branches()
         loop = asyncio.get_running_loop()
         moved_at = loop.time()
@@ -153,19 +171,6 @@ class Epochs:
                 if not self._behind() or loop.time() > moved_at + _ANSWER_S:  # a claim that nothing follows is a lie
                     break
             await self._fetch_branches()
-        while not self._is_superseded():
-            keys = self._store.keys
-            record = successor(self._store.record, keys, keys, "restored", secrets.token_bytes(32))
-            try:
-                await self._open(record, None)
-            except Contested:
-                raise
-            except Unavailable as error:
-                log.warning("the restored node opens its epoch later: %s", error)
-                await asyncio.sleep(_AGAIN_S)
-                continue
-            log.warning("%s was restored from a backup: epoch %s opened", self._store.name, record.id.hex())
-            return
 
     def _own(self, claim: Position) -> Chain | None:
         chain = self._store.admission.chains.get((claim.epoch, claim.stream))

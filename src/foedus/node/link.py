@@ -62,7 +62,11 @@ _AGAIN_MAX = 4_096
 class Link:
     """An established link with a peer."""
 
-    def __init__(self, links: Links, stream: ByteStream, established: Established, dialled_by: DialledBy) -> None:
+    def __init__(
+        self, links: Links, stream: ByteStream, established: Established, dialled_by: DialledBy, own_epoch: bytes
+    ) -> None:
+        self.own_epoch = own_epoch
+        """Whose keys this node proved: after another is opened, hands are shaken again."""
         self.peer = established.peer
         self.node = established.peer.node
         self.dialled_by = dialled_by

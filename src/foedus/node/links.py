@@ -135,8 +135,9 @@ class Links:
     async def dial(self, url: str, expected: bytes | None) -> Link:
         """Connect to an address and shake hands; raise LinkFailed, or what the handshake found."""
         stream = await self._connect(url)  # type: ignore[misc]  # the adapter's connect is a coroutine function
+        local = self._local()
         initiator = Initiator(
-            local=self._local(),
+            local=local,
             expected=expected,
             ephemeral_seed=secrets.token_bytes(32),
             random=secrets.token_bytes(32),
@@ -148,7 +149,7 @@ class Links:
         except BaseException:
             await stream.close()
             raise
-        return Link(self, stream, established, DialledBy.US)
+        return Link(self, stream, established, DialledBy.US, local.history[-1].id)
 
     def _local(self) -> Local:
         return Local(self._store.keys, self._store.identities.history(self._store.node), CAPABILITIES)
@@ -195,9 +196,10 @@ class Links:
             self.ingest.refusals["busy"] += 1
             await stream.close(1013)
             return
+        local = self._local()
         try:
             responder = Responder(
-                local=self._local(),
+                local=local,
                 ephemeral_seed=secrets.token_bytes(32),
                 random=secrets.token_bytes(32),
                 known=self._store.holds,
@@ -212,7 +214,7 @@ class Links:
             return
         finally:
             self.gate.release(ticket)
-        link = Link(self, stream, established, DialledBy.PEER)
+        link = Link(self, stream, established, DialledBy.PEER, local.history[-1].id)
         link.address = address
         try:
             await self.serve(link)
@@ -229,6 +231,8 @@ class Links:
             self._running.add(task)
         try:
             welcome = await self._welcome(link)
+            if link.own_epoch != self._store.epoch and not isinstance(welcome, Refused):
+                link.closing, welcome = Close("rekey", "this node opened an epoch while it shook hands"), None
             if welcome is None or not (isinstance(welcome, Refused) or self._register(link)):
                 link.closing = link.closing or Close("not_welcome", "")
                 await link.stop()

@@ -261,6 +261,8 @@ class Peers:
         link = self._links.get(node)
         if link is None or not link.is_greeted or link.session.is_closed:
             return
+        if link.own_epoch != self._store.epoch:
+            return  # signed by keys that this link does not know; the next one, which follows, says it again
         if isinstance(frame, TierChanged) and link.session.ours is not Voice.READY:
             return  # our ready, which follows, says the tier
         link.control(frame)

@@ -7,6 +7,7 @@ stand in ``transitions.HANDSHAKE``. Whatever bytes come, ``handle`` returns effe
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -45,7 +46,7 @@ class Local(NamedTuple):
     capabilities: Capabilities
 
 
-class _Handshake:
+class _Handshake(ABC):
     """What both roles share: the step, the deadline, and how anything bad ends."""
 
     _role: Role
@@ -84,8 +85,9 @@ class _Handshake:
     def _over(self) -> bool:
         return self.step in {Step.ESTABLISHED, Step.CLOSED}
 
+    @abstractmethod
     def _receive(self, message: bytes) -> list[HandshakeEffect]:
-        raise NotImplementedError
+        """Take the next message; raise PeerViolation where it is bad."""
 
     def _step(self, event: str) -> None:
         self.step = HANDSHAKE[self.step, event]

@@ -1,0 +1,148 @@
+"""Mistakes that seeds have found, each as a short story of its own: seeds change their course with the code."""
+
+import asyncio
+
+from foedus.node.api import Said
+from tests.simulation import peerings
+from tests.simulation.scenario import Plan
+from tests.simulation.simulate import simulate
+from tests.simulation.world import EPOCH_US
+
+
+def tell(story, pairs):
+    """Let nodes that are connected in ``pairs`` live a story; then all that holds of any simulation must hold."""
+
+    def prepare(scenario):
+        def build():
+            scenario.edges = dict.fromkeys(pairs)
+            places = [scenario.world.add_place() for _ in range(1 + max(max(pair) for pair in pairs))]
+            for one, other in pairs:
+                peerings.connect(places[one], places[other], EPOCH_US)
+
+        async def be_busy():
+            scenario._human = scenario.world.loop.create_task(scenario._decide())
+            await story(scenario, scenario.world.places)
+
+        scenario._build, scenario._be_busy = build, be_busy
+
+    outcome = simulate(0, Plan(nodes=0, rooms=0, messages=0, patience_s=100.0), prepare)
+    assert not outcome.failures, outcome.report(0)
+    return outcome
+
+
+async def say(scenario, place, room, agent=""):
+    placed = await scenario._do(place, lambda service: service.say(room, Said(text="so be it", as_=agent)))
+    assert placed is not None
+    scenario.acknowledge(placed, place)
+
+
+async def make_room(scenario, host, *guests):
+    view = await scenario._do(host, lambda service: service.room_create("hall"))
+    scenario.rooms[view.room] = host
+    scenario.world.wire.let_in(view.room, host.node)
+    for guest in guests:
+        await scenario._share(view.room, guest)
+    await asyncio.sleep(1.0)
+    return view.room
+
+
+async def remove(scenario, host, room, guest):
+    await scenario._do(host, lambda service: service.room_unshare(room, guest.node.hex()))
+
+
+def test_what_an_agent_said_before_it_left_stands_for_who_comes_later():
+    async def story(scenario, places):
+        host, guest, late = places
+        room = await make_room(scenario, host, guest)
+        await scenario._do(guest, lambda service: service.participant_add_custodial("scout"))
+        await say(scenario, guest, room, "scout")
+        await asyncio.sleep(1.0)
+        await remove(scenario, host, room, guest)
+        await scenario._share(room, late)
+
+    tell(story, [(0, 1), (0, 2)])
+
+
+def test_what_was_said_while_one_was_removed_unknowingly_arrives_once_it_is_back():
+    async def story(scenario, places):
+        host, guest = places
+        room = await make_room(scenario, host, guest)
+        await say(scenario, guest, room)
+        scenario.world.network.part({guest: 1})
+        await remove(scenario, host, room, guest)
+        await say(scenario, guest, room)
+        scenario.world.network.heal()
+        await asyncio.sleep(60.0)
+        await scenario._share(room, guest)
+
+    tell(story, [(0, 1)])
+
+
+def test_a_node_that_is_no_peer_may_open_two_epochs_a_day_if_a_person_agrees():
+    async def story(scenario, places):
+        host, guest, other = places
+        room = await make_room(scenario, host, guest, other)
+        for _ in range(2):
+            await say(scenario, guest, room)
+            await scenario._do(guest, lambda service: service.key_rotate())
+            await asyncio.sleep(1.0)
+        await say(scenario, guest, room)
+
+    tell(story, [(0, 1), (0, 2)])
+
+
+def test_a_backup_from_before_a_rotation_writes_nothing_with_its_old_keys():
+    async def story(scenario, places):
+        host, guest = places
+        room = await make_room(scenario, host, guest)
+        backup = guest.life.disk.copy()
+        await scenario._do(guest, lambda service: service.key_rotate())
+        await asyncio.sleep(1.0)
+        guest.doubtful_since = 0.0
+        scenario.is_busy = False  # nobody starts it again by itself
+        guest.life.crash()
+        guest.disk = backup
+        await scenario.world.start(guest)
+        for _ in range(300):
+            await scenario._do(guest, lambda service: service.say(room, Said(text="with old keys?")))
+            await asyncio.sleep(0.01)
+
+    outcome = tell(story, [(0, 1)])
+    assert any("recovers its identity" in line for line in outcome.lines)
+
+
+def test_a_fork_that_is_shown_as_a_proof_alone_is_healed():
+    async def story(scenario, places):
+        owner, one, other = places
+        room = await make_room(scenario, owner, one, other)
+        twin = scenario.world.add_twin(owner)
+        scenario.world.network.part({one: 1, twin: 1})
+        await scenario.world.start(twin)
+        await asyncio.sleep(5.0)
+        for speaker in (twin, owner):
+            await scenario._do(speaker, lambda service: service.say(room, Said(text="which?")))
+        await asyncio.sleep(5.0)
+        twin.life.crash()
+        owner.doubtful_since = 0.0
+        scenario.world.network.heal()
+
+    outcome = tell(story, [(0, 1), (0, 2), (1, 2)])
+    assert any("epoch" in line for line in outcome.lines)
+
+
+def test_a_full_disk_leaves_no_events_without_the_identity_of_their_writer():
+    async def story(scenario, places):
+        host, guest, other = places
+        room = await make_room(scenario, host, guest)
+        await say(scenario, guest, room)
+        full_until = scenario.now + 3.0
+        scenario.world.faults = lambda life, _what: (
+            "refuse" if life.place is other and scenario.now < full_until else ""
+        )
+        await scenario._share(room, other)
+        await asyncio.sleep(5.0)
+        scenario.is_busy = False
+        other.life.crash()
+        await scenario.world.start(other)
+
+    tell(story, [(0, 1), (0, 2)])
