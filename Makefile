@@ -8,12 +8,12 @@ help:
 	@echo '  test ARGS=tests/crypto    runs one folder'
 
 .venv/.stamp: pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
-	touch $@
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
 
 demo: .venv/.stamp
-	$(BIN)/foedus demo $(ARGS)
+	@$(BIN)/foedus demo $(ARGS)
 
 # loadfile keeps a file's tests in one process: its node is started once.
 test: .venv/.stamp
@@ -26,7 +26,7 @@ check: .venv/.stamp
 	$(BIN)/lint-imports
 
 bench: .venv/.stamp
-	$(BIN)/python -m bench $(ARGS)
+	@$(BIN)/python -m bench $(ARGS)
 
 # The hang guard of the short tests would end these.
 soak: .venv/.stamp
