@@ -70,7 +70,7 @@ def deliver(options: Options) -> Figures:
         one.client.post("/participants", ParticipantView, {"name": "scout"})
         run(_segment(one, other, room, [f"warm {number}" for number in range(each // 2)]))
         for segment in range(segments):
-            disk += fsync_ms(options.folder, 100)
+            disk += fsync_ms(options.folder, 100, 1 / _PER_S)
             times += run(_segment(one, other, room, [f"{segment}.{number}" for number in range(each)]))
     return {
         "deliver_p50_ms": median(times),

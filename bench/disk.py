@@ -9,8 +9,12 @@ from pathlib import Path
 _PAGE = b"\xa5" * 4_096
 
 
-def fsync_ms(folder: Path, count: int) -> list[float]:
-    """Append a page and fsync, ``count`` times; return the times in milliseconds."""
+def fsync_ms(folder: Path, count: int, pause_s: float) -> list[float]:
+    """Append a page and fsync, ``count`` times; return the times in milliseconds.
+
+    ``pause_s`` lies between two: a disk and a core that were idle answer later than in a tight loop (here by half),
+    so the pace is that of the load beside which the figure stands.
+    """
     path = folder / "fsync.probe"
     times: list[float] = []
     with path.open("ab", buffering=0) as file:
@@ -19,5 +23,6 @@ def fsync_ms(folder: Path, count: int) -> list[float]:
             file.write(_PAGE)
             os.fsync(file.fileno())
             times.append((time.perf_counter() - begun) * 1_000)
+            time.sleep(pause_s)
     path.unlink()
     return times
