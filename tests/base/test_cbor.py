@@ -1,5 +1,8 @@
 """Canonical bytes: one encoding per value, and whatever the bytes, never another error."""
 
+import subprocess
+import sys
+
 import libipld
 import msgspec
 import pytest
@@ -159,3 +162,37 @@ def test_any_bytes_are_a_batch_or_refused(data):
 def test_a_batch_is_bounded():
     with pytest.raises(Malformed):
         split_frames(frame(b"") * 6, 5)
+
+
+def test_threads_may_decode_a_learnt_type_for_the_first_time_at_once():
+    """msgspec crashes the interpreter otherwise (about one time in ten with these numbers, so it gets a process)."""
+    script = """
+import sys, threading
+from typing import NamedTuple
+from msgspec import Struct
+from foedus.base.cbor import convert, learn
+sys.setswitchinterval(1e-6)
+for _ in range(300):
+    names = {**globals()}
+    exec('''
+class Time(NamedTuple):
+    us: int
+    counter: int
+class Act(Struct, frozen=True, forbid_unknown_fields=True):
+    at: int
+    auth: tuple[bytes, ...]
+class Event(Struct, frozen=True, forbid_unknown_fields=True):
+    act: Act
+    time: Time
+''', names)
+    shape = names["Event"]
+    learn(shape)
+    start = threading.Barrier(4)
+    def decode():
+        start.wait()
+        convert({"act": {"at": 1, "auth": [b"x"]}, "time": [1, 2]}, shape)
+    threads = [threading.Thread(target=decode) for _ in range(4)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+"""
+    assert subprocess.run([sys.executable, "-c", script], check=False, timeout=60).returncode == 0

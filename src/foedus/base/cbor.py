@@ -9,6 +9,7 @@ strings that look like a CID for links; see ``_LINK``.)
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import libipld
@@ -19,6 +20,7 @@ from foedus.base.limits import NESTING_MAX
 
 T = TypeVar("T")
 
+_NOTHING = object()
 _LENGTH_BYTES = 4
 _LINK = b"\xd8\x2a"
 """Tag 42. libipld writes byte strings that look like a CID as links: one in 2,700 random ids does. Where these two
@@ -90,6 +92,17 @@ def convert(value: Any, shape: type[T]) -> T:
         return msgspec.convert(value, shape, builtin_types=_BUILTIN)
     except msgspec.ValidationError as error:
         raise Malformed(str(error)) from None
+
+
+def learn(*shapes: Any) -> None:
+    """Let msgspec build now what it knows of these types. Modules call it for what worker threads may decode.
+
+    msgspec 0.22 builds that at a type's first use, and two threads that do so at once crash the interpreter; a module
+    is imported by one thread.
+    """
+    for shape in shapes:
+        with suppress(msgspec.ValidationError):
+            msgspec.convert(_NOTHING, shape, builtin_types=_BUILTIN)
 
 
 def to_plain(value: Any) -> Any:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, TypeAlias
 import msgspec
 from msgspec import Meta, Struct
 
-from foedus.base.cbor import decode_as, encode, to_plain
+from foedus.base.cbor import decode_as, encode, learn, to_plain
 from foedus.base.errors import PeerViolation
 from foedus.base.limits import NAME_MAX
 from foedus.crypto import ed25519
@@ -189,3 +189,6 @@ def _from_base64url(text: str) -> bytes:
     if _to_base64url(data) != text:
         raise BadManifest("a value is not unpadded base64url")
     return data
+
+
+learn(Manifest, _JsonView)

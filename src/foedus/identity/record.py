@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
-from foedus.base.cbor import Malformed, convert, decode, decode_as, encode, to_plain
+from foedus.base.cbor import Malformed, convert, decode, decode_as, encode, learn, to_plain
 from foedus.base.errors import PeerViolation, UsageError
 from foedus.base.ids import ID_BYTES, sha256
 from foedus.crypto.labels import signed_bytes
@@ -272,3 +272,6 @@ def _sign(
 
 def _assemble(data: bytes, proof: Proof) -> SignedRecord:
     return SignedRecord(record_bytes=data, proof=proof, record=decode_as(data, IdentityRecord), id=sha256(data))
+
+
+learn(_SignedShape, IdentityRecord, Proof)

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, NamedTuple, TypeAlias
 
 from msgspec import Meta, Struct
 
+from foedus.base.cbor import learn
 from foedus.base.limits import CUTS_MAX, NAME_MAX, TEXT_MAX
 from foedus.log.event import Id, Signature
 
@@ -189,3 +190,6 @@ def fits_place(kind: str, stream_kind: str, *, by_device: bool) -> bool:
     """Whether the table of kinds lets a device (else: a node) write ``kind`` in such a stream."""
     place = PLACES.get(kind) or _OTHER_KINDS[stream_kind]
     return stream_kind in place.streams and (place.by_device if by_device else place.by_node)
+
+
+learn(*SHAPES.values())

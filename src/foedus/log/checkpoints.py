@@ -6,7 +6,7 @@ from typing import Annotated, Protocol
 
 from msgspec import Meta, Struct
 
-from foedus.base.cbor import Malformed, NotCanonical, decode_as, encode, to_plain
+from foedus.base.cbor import Malformed, NotCanonical, decode_as, encode, learn, to_plain
 from foedus.base.clock import Instant
 from foedus.base.limits import CHECKPOINT_EVENTS, CHECKPOINT_INTERVAL
 from foedus.crypto import ed25519, mldsa
@@ -86,3 +86,6 @@ def is_valid(body: bytes, epoch: bytes, ed25519_public: bytes, mldsa65_public: b
         return read_checkpoint(body, ed25519_public, mldsa65_public).epoch == epoch
     except (Malformed, NotCanonical):
         return False
+
+
+learn(Statement)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, NamedTuple, TypeAlias
 import msgspec
 from msgspec import Meta, Struct
 
-from foedus.base.cbor import Malformed, encode, strict
+from foedus.base.cbor import Malformed, encode, learn, strict
 from foedus.base.clock import Hlc
 from foedus.base.errors import PeerViolation
 from foedus.base.ids import ID_BYTES, sha256
@@ -190,3 +190,6 @@ def digest_matches(envelope: Envelope, act: Act) -> bool:
     if envelope.salt is None or envelope.body is None:
         return True
     return sha256(envelope.salt, envelope.body) == act.digest
+
+
+learn(Act, Event, _EnvelopeShape)

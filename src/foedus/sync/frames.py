@@ -12,7 +12,7 @@ from typing import Annotated, Any, NamedTuple, TypeAlias
 import msgspec
 from msgspec import Meta, Struct
 
-from foedus.base.cbor import Malformed, decode, encode, to_plain
+from foedus.base.cbor import Malformed, decode, encode, learn, to_plain
 from foedus.base.limits import (
     ACKS_PER_FRAME,
     BODY_MAX,
@@ -270,3 +270,6 @@ def decode_frame(data: bytes) -> Frame:
         return msgspec.convert(value, shape, builtin_types=_BUILTIN)
     except msgspec.ValidationError as error:
         raise Malformed(str(error), code="malformed_frame") from None
+
+
+learn(*_SHAPES.values())

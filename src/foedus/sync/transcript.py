@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, TypeAlias
 
 from msgspec import Meta, Struct
 
-from foedus.base.cbor import Malformed, NotCanonical, decode_as, encode, frame, to_plain
+from foedus.base.cbor import Malformed, NotCanonical, decode_as, encode, frame, learn, to_plain
 from foedus.base.errors import PeerViolation
 from foedus.base.ids import sha256
 from foedus.base.limits import FRAME_MAX, HANDSHAKE_BYTES_MAX
@@ -206,3 +206,6 @@ def _read(data: bytes, shape: type[Any], limit: int) -> Any:
         return decode_as(data, shape)
     except (Malformed, NotCanonical) as error:
         raise BadHandshake(str(error)) from None
+
+
+learn(M1, C2, M2, Proof)
