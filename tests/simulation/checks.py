@@ -17,10 +17,20 @@ def rooms_of(world):
 
 
 def heads(place, names):
-    """Return what a node holds of these streams, by its durable log: chain → (seq, id)."""
-    return {
-        (head.epoch, head.stream): (head.seq, head.id) for head in place.life.disk.log.heads() if head.stream in names
-    }
+    """Return what a node holds of these streams, by its durable log: chain → (seq, id); of a forked chain to its cut.
+
+    Beyond the cut each node keeps what it saw first (see ``events``).
+    """
+    found = {}
+    for head in place.life.disk.log.heads():
+        if head.stream not in names:
+            continue
+        found[head.epoch, head.stream] = (head.seq, head.id)
+        chain = place.life.node.store.admission.chains.get((head.epoch, head.stream))
+        if chain is not None and chain.contested and chain.limit.seq is not None and head.seq > chain.limit.seq:
+            cut = place.life.disk.log.chain(head.epoch, head.stream, chain.limit.seq - 1, 1)
+            found[head.epoch, head.stream] = (cut[0].seq, cut[0].id) if chain.limit.seq else (0, b"")
+    return found
 
 
 def rows(place, epoch, stream):
