@@ -7,6 +7,7 @@ import pytest
 from foedus.node import fallback_peer
 from tests.node.federated import LINK, ROOT, STREAM, two_connected
 from tests.node.nodes import share, until
+from tests.node.people import enrol
 
 BOTH = ("alice", "bob")
 EVENTS = f"{ROOT}/events"
@@ -58,10 +59,10 @@ async def test_without_streams_too_a_node_pulls(tmp_path):
         await until(lambda: alice.texts() == ["by pull"], "alice hears")
         await alice.say("so do I")
         await until(lambda: bob.texts() == ["by pull", "so do I"], "bob hears")
-        await alice.service.participant_add_custodial("scout")
-        await until(lambda: bob.service.participants("scout"), "bob knows the agent")
-        await alice.say("signed", "scout")
-        await until(lambda: bob.texts()[-1:] == ["signed"], "bob hears the agent")
+        ada = await enrol(alice, "ada")
+        await until(lambda: bob.service.participants("ada"), "bob knows ada")
+        await ada.say("signed")
+        await until(lambda: bob.texts()[-1:] == ["signed"], "bob hears ada")
         assert bob.service.messages("plans").messages[-1].verified
 
 

@@ -7,6 +7,7 @@ import pytest
 from foedus.base.errors import FoedusError
 from foedus.node.values import Said
 from tests.node.nodes import connect, share, street, until
+from tests.node.people import trusted_agent
 
 
 async def test_two_nodes_connect_share_a_room_and_talk(tmp_path):
@@ -52,10 +53,10 @@ async def test_what_was_said_while_a_node_was_away_arrives_when_it_returns(tmp_p
 async def test_members_relay_for_members_that_never_connected(tmp_path):
     async with street(tmp_path) as it:
         alice, bob, carol = [await it.add(name) for name in ("alice", "bob", "carol")]
+        await trusted_agent(alice, "scout")
         await connect(alice, bob)
         await connect(carol, bob)
         await share(bob, alice, carol)
-        await alice.service.participant_add_custodial("scout")
         await alice.say("from alice", "scout")
         await carol.say("from carol")
         for node in (alice, bob, carol):
@@ -142,10 +143,10 @@ async def test_a_node_leaves_and_its_host_takes_it_out(tmp_path):
 async def test_a_two_party_room_is_for_two_participants(tmp_path):
     async with street(tmp_path) as it:
         alice, bob = await it.add("alice"), await it.add("bob")
+        await trusted_agent(bob, "clerk")
         await connect(alice, bob)
-        for node, names in ((alice, ("scout", "nosy")), (bob, ("clerk",))):
-            for name in names:
-                await node.service.participant_add_custodial(name)
+        for name in ("scout", "nosy"):
+            await alice.service.participant_add_custodial(name)
         await until(lambda: bob.service.participants("scout") and alice.service.participants("clerk"), "listed")
         clerk = alice.service.participants("clerk")[0].did
         room = (await alice.service.room_direct(clerk, "scout")).room

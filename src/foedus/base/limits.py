@@ -33,6 +33,10 @@ REFS_MAX = 64
 """Ids that an act cites as causes: bounds the look-ups that one event can cause."""
 AUTH_MAX = 16
 """Ids that an act stands on: enrolment, membership, and a chain of grants of bounded length."""
+APPROVAL_WAIT_MAX_S = 60
+"""How long one request may wait for a human's decision; programs ask again."""
+GRANT_BYTES_MAX = 8_192
+"""Bytes of a UCAN in an event: a delegation with a policy over some sixty rooms and peers."""
 STREAM_NAME_MAX = 160
 """Characters of a stream name: the longest form, pair:<64>:<64>, has 134."""
 CUTS_MAX = 800

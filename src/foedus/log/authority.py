@@ -16,17 +16,27 @@ The rules stand there in section 4. Where its words leave room, this is what hol
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
+from foedus.base.clock import Instant
 from foedus.base.limits import ACT_DRIFT_MAX
 from foedus.identity.directory import IdentityDirectory
 from foedus.log import streams
-from foedus.log.bodies import DeviceEnrol, DeviceRevoke, MemberAdd, MemberRemove, fits_place
+from foedus.log.bodies import (
+    DeviceEnrol,
+    DeviceRevoke,
+    GrantCreate,
+    GrantRevoke,
+    MemberAdd,
+    MemberRemove,
+    fits_place,
+)
 from foedus.log.chains import Chain, Chains, Limit
 from foedus.log.control import NEW, ControlEvent, ControlEvents
 from foedus.log.cuts import Cuts, Moved
 from foedus.log.event import Act, Event
+from foedus.log.grants import Grant, is_untouched, is_withdrawn, window
 from foedus.log.memberships import Membership, Room, creates, outside
 from foedus.log.participants import ACCEPTED, Device, Judgement, Participant, pending, rejected
 from foedus.log.port import Verdict, VerdictChange
@@ -38,11 +48,19 @@ _ONE_BY_ONE = frozenset({NEW, _BODY})
 """While a control event has one of these reasons, the events that cite it are indexed one by one in ``Waiting``."""
 PERMITS_MAX = 4_096
 """Authors in a room whose permission is remembered: as many as talk at one time; at most 1 KB each."""
-_CITABLE = frozenset({"member.add", "device.enrol"})
+_CITABLE = frozenset({"member.add", "device.enrol", "grant.create"})
 
 
 _Permit: TypeAlias = tuple[Chain, str | bytes, bytes | None, tuple[bytes, ...]]
-"""(chain, author, device, auth) → the seq from which on no cut bounds it."""
+"""(chain, author, device, auth)"""
+
+
+class _Span(NamedTuple):
+    """Where a permit holds: from a seq on, at clocks from ``since`` until before ``until`` (microseconds)."""
+
+    seq: int
+    since: Instant
+    until: Instant
 
 
 Unheld: TypeAlias = Callable[[list[bytes]], list[bytes]]
@@ -71,7 +89,7 @@ class Authority:
         self.rooms: dict[bytes, Room] = {}
         self.participants: dict[tuple[bytes, str], Participant] = {}
         self._hosts: dict[str, bytes] = {}
-        self._permits: dict[_Permit, int] = {}
+        self._permits: dict[_Permit, _Span] = {}
 
     # --- judging -----------------------------------------------------------------------------
 
@@ -88,11 +106,14 @@ class Authority:
         if chain.kind != "room" or act.kind in _NODE_KINDS_IN_ROOMS:
             return ACCEPTED
         permit = (chain, act.author, act.device, act.auth)
-        since = self._permits.get(permit)
-        return ACCEPTED if since is not None and seq >= since else self._judge_room(act, chain, seq, permit)
+        span = self._permits.get(permit)
+        if span is not None and seq >= span.seq and span.since <= event.hlc[0] < span.until:
+            return ACCEPTED
+        return self._judge_room(event, chain, seq, permit)
 
-    def _judge_room(self, act: Act, chain: Chain, seq: int, permit: _Permit) -> Judgement:
-        """Look for a device and a membership among what is cited; remember those that no cut bounds."""
+    def _judge_room(self, event: Event, chain: Chain, seq: int, permit: _Permit) -> Judgement:
+        """Look for a device, a membership and grants among what is cited; remember those that no cut bounds."""
+        act = event.act
         chain_id = streams.chain_id(chain.epoch, chain.stream)
         device = None
         if act.device is not None:
@@ -104,11 +125,49 @@ class Authority:
         membership = self._membership(act, chain, chain_id, seq)
         if membership is None:
             return self._absent(act, chain, "not_permitted")
-        if membership.cuts is None and (device is None or device.cuts is None):
+        links = self._grants(act, chain)
+        if isinstance(links, Judgement):
+            return links
+        is_free = membership.cuts is None and (device is None or device.cuts is None) and is_untouched(links)
+        span = _Span(seq, *window(links))
+        judged = _carried(links, span, chain_id, event)
+        if is_free and judged is ACCEPTED:
             if len(self._permits) >= PERMITS_MAX:
                 self._permits.clear()
-            self._permits[permit] = seq
-        return ACCEPTED
+            self._permits[permit] = span
+        return judged
+
+    def _grants(self, act: Act, chain: Chain) -> list[Grant] | Judgement:
+        """Return the grants that an act cites, or the verdict where one of them is missing or is none."""
+        links: list[Grant] = []
+        for cited in act.auth:
+            held = self.controls.get(cited)
+            if held is None:
+                if self._unheld([cited]):
+                    return pending("auth")
+            elif held.act.kind == "grant.create":
+                if held.verdict is Verdict.PENDING:
+                    return pending("auth")
+                grant = self.grant(held)
+                if grant is None or held.node != chain.node:
+                    return rejected("invalid_grant")
+                links.append(grant)
+        return links
+
+    def grant(self, event: ControlEvent) -> Grant | None:
+        """Return what a held ``grant.create`` gave, None where it is not honoured."""
+        issuer = self.participants.get((event.node, event.stream.removeprefix("participant:")))
+        return issuer.grants.get(event.id) if issuer is not None and event.verdict is Verdict.ACCEPTED else None
+
+    def is_taken_back(self, grant: Grant) -> bool:
+        """Whether the issuer withdrew a grant."""
+        return grant.delegation.cid in grant.issuer.withdrawals
+
+    def grants_of(self, act: Act) -> list[Grant]:
+        """Return the honoured grants that an act cites, in its order: what the door judges it by."""
+        held = [self.controls.get(cited) for cited in act.auth]
+        found = [self.grant(event) for event in held if event is not None and event.act.kind == "grant.create"]
+        return [grant for grant in found if grant is not None]
 
     def _device(self, act: Act, node: bytes) -> Device | None:
         """Return the signing device if its enrolment is cited."""
@@ -134,10 +193,11 @@ class Authority:
     def _undecided(self, act: Act, chain: Chain) -> Iterator[tuple[bytes, ControlEvent | None]]:
         """Yield what is cited and not held, or pending and of a kind that could carry the act."""
         yield from ((cited, None) for cited in self._missing(act))
-        for cited in act.auth:
-            held = self.controls.get(cited)
-            if held is not None and held.verdict is Verdict.PENDING and _may_carry(held, act, chain):
-                yield cited, held
+        yield from ((held.id, held) for held in self._pending(act) if _may_carry(held, act, chain))
+
+    def _pending(self, act: Act) -> list[ControlEvent]:
+        cited = [self.controls.get(event_id) for event_id in act.auth]
+        return [held for held in cited if held is not None and held.verdict is Verdict.PENDING]
 
     def _missing(self, act: Act) -> list[bytes]:
         unknown = [cited for cited in act.auth if self.controls.get(cited) is None]
@@ -149,7 +209,8 @@ class Authority:
 
     def await_cited(self, event: Event, chain: Chain, seq: int) -> None:
         """Index an event that is pending for want of ``auth``, so that what it cites judges it anew."""
-        for cited, held in self._undecided(event.act, chain):
+        grants = ((held.id, held) for held in self._pending(event.act) if held.act.kind == "grant.create")
+        for cited, held in (*self._undecided(event.act, chain), *grants):
             if held is None or held.reason in _ONE_BY_ONE:
                 self.waiting.add(cited, Place(chain.epoch, chain.stream, seq))
 
@@ -274,10 +335,10 @@ class Authority:
                 spans.add_chains(self._affected(event), {})
             return
         body = event.body
-        if isinstance(body, MemberRemove | DeviceRevoke):
+        if isinstance(body, MemberRemove | DeviceRevoke | GrantRevoke):
             is_last = accepted and former.reason == NEW
             spans.add_chains(self._affected(event), {cut.chain: cut.seq for cut in body.cuts} if is_last else {})
-        elif isinstance(body, MemberAdd | DeviceEnrol) and former.reason not in _ONE_BY_ONE:
+        elif isinstance(body, MemberAdd | DeviceEnrol | GrantCreate) and former.reason not in _ONE_BY_ONE:
             spans.add_chains(self._affected(event), {})
 
     def _affected(self, event: ControlEvent) -> list[Chain]:
@@ -342,6 +403,15 @@ class _Spans:
             if first:
                 found.append(Recheck(epoch, stream, first, last))
         return found
+
+
+def _carried(links: Sequence[Grant], span: _Span, chain_id: bytes, event: Event) -> Judgement:
+    """Judge whether all the grants that an act cites are in force at its time and place."""
+    if not span.since <= event.hlc[0] < span.until:
+        return rejected("expired_grant")
+    if any(is_withdrawn(links, position, chain_id, event.seq) for position in range(len(links))):
+        return rejected("revoked_grant")
+    return ACCEPTED
 
 
 def _may_carry(held: ControlEvent, act: Act, chain: Chain) -> bool:

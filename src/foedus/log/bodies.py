@@ -7,7 +7,7 @@ from typing import Annotated, Literal, NamedTuple, TypeAlias
 from msgspec import Meta, Struct
 
 from foedus.base.cbor import learn
-from foedus.base.limits import CUTS_MAX, NAME_MAX, TEXT_MAX
+from foedus.base.limits import CUTS_MAX, GRANT_BYTES_MAX, NAME_MAX, TEXT_MAX
 from foedus.log.event import Id, Signature
 
 Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=NAME_MAX)]
@@ -68,6 +68,19 @@ class DeviceRevoke(_Body, frozen=True):
     cuts: Cuts
 
 
+class GrantCreate(_Body, frozen=True):
+    """``grant.create``: a UCAN delegation that the signing device issued; acts cite the event."""
+
+    ucan: Annotated[bytes, Meta(min_length=1, max_length=GRANT_BYTES_MAX)]
+
+
+class GrantRevoke(_Body, frozen=True):
+    """``grant.revoke``: a UCAN revocation by the signing device; beyond ``cuts`` the delegation carries nothing."""
+
+    ucan: Annotated[bytes, Meta(min_length=1, max_length=GRANT_BYTES_MAX)]
+    cuts: Cuts
+
+
 class RoomCreate(_Body, frozen=True):
     """``room.create``: SHA-256 of its bytes is the room's id."""
 
@@ -121,6 +134,8 @@ Body: TypeAlias = (
     | NodeProfile
     | DeviceEnrol
     | DeviceRevoke
+    | GrantCreate
+    | GrantRevoke
     | RoomCreate
     | MemberAdd
     | MemberRemove
@@ -136,6 +151,8 @@ SHAPES: dict[str, type[Body]] = {
     "node.profile": NodeProfile,
     "device.enrol": DeviceEnrol,
     "device.revoke": DeviceRevoke,
+    "grant.create": GrantCreate,
+    "grant.revoke": GrantRevoke,
     "room.create": RoomCreate,
     "member.add": MemberAdd,
     "member.remove": MemberRemove,
@@ -166,6 +183,8 @@ PLACES: dict[str, Place] = {
     "node.profile": _place("node"),
     "device.enrol": _place("participant", by_node=False, by_device=True),
     "device.revoke": _place("participant", by_node=False, by_device=True),
+    "grant.create": _place("participant", by_node=False, by_device=True),
+    "grant.revoke": _place("participant", by_node=False, by_device=True),
     "room.create": _place("members"),
     "member.add": _place("members"),
     "member.remove": _place("members"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from foedus.base.cbor import Malformed, NotCanonical, decode_as
 from foedus.base.ids import sha256
@@ -33,7 +34,7 @@ class ControlEvent:
     ``body`` is None while it is missing (``has_body`` False) and where it has not the shape of its kind.
     ``created_room`` is the id of the room where it is a ``room.create``. ``is_replay``: its (device, nonce) stands
     at a lower seq of its chain; that never changes. ``possession_holds``: an enrolment's signature of the new device,
-    once it was checked.
+    once it was checked; ``token``: likewise what ``log.grants`` found in a grant or its revocation.
     """
 
     __slots__ = (
@@ -51,6 +52,7 @@ class ControlEvent:
         "seq",
         "size",
         "stream",
+        "token",
         "verdict",
     )
 
@@ -69,6 +71,7 @@ class ControlEvent:
         self.created_room = b""
         self.is_replay = False
         self.possession_holds: bool | None = None
+        self.token: Any = None
         self.verdict = Verdict.PENDING
         self.reason = NEW
         self.take_body(parsed.envelope)

@@ -8,8 +8,9 @@ from foedus.base.cbor import encode
 from foedus.crypto import ed25519
 from foedus.crypto.labels import signed_bytes
 from foedus.identity.did import did_of
-from foedus.log.bodies import PLACES, DeviceEnrol, DeviceRevoke, fits_place
+from foedus.log.bodies import PLACES, DeviceEnrol, DeviceRevoke, GrantCreate, GrantRevoke, fits_place
 from foedus.log.control import ControlEvent
+from foedus.log.grants import Grant, Withdrawal, delegation_of, revoked_by
 from foedus.log.port import Verdict
 
 
@@ -50,7 +51,10 @@ class Device:
 
 
 class Participant:
-    """A participant at a node, as the held events of its stream say. Fold with ``apply``, in order."""
+    """A participant at a node, as the held events of its stream say. Fold with ``apply``, in order.
+
+    ``grants``: what its devices delegated, by event id; ``withdrawals``: what it took back, by CID.
+    """
 
     def __init__(self, did: str, node: bytes) -> None:
         self.did = did
@@ -59,6 +63,8 @@ class Participant:
         self.custody: Literal["device", "node"] = "device"
         self.name = ""
         self.devices: dict[bytes, Device] = {}
+        self.grants: dict[bytes, Grant] = {}
+        self.withdrawals: dict[bytes, Withdrawal] = {}
 
     @property
     def is_enrolled(self) -> bool:
@@ -82,13 +88,18 @@ class Participant:
         signer = self.devices.get(device)
         if signer is None or signer.cuts is not None or signer.enrolment not in event.act.auth:
             return rejected("unknown_device")
-        return self._take(event)
+        return self._take(event, signer)
 
-    def _take(self, event: ControlEvent) -> Judgement:
-        if isinstance(event.body, DeviceEnrol):
-            return self._enrol(event, event.body)
-        if isinstance(event.body, DeviceRevoke):
-            return self._revoke(event.body)
+    def _take(self, event: ControlEvent, signer: Device) -> Judgement:
+        body = event.body
+        if isinstance(body, DeviceEnrol):
+            return self._enrol(event, body)
+        if isinstance(body, DeviceRevoke):
+            return self._revoke(body)
+        if isinstance(body, GrantCreate):
+            return self._grant(event, signer)
+        if isinstance(body, GrantRevoke):
+            return self._withdraw(event, body)
         return rejected("malformed_event") if event.act.kind in PLACES else ACCEPTED
 
     def _first(self, event: ControlEvent, body: DeviceEnrol) -> Judgement:
@@ -116,6 +127,21 @@ class Participant:
         if device is None or device.cuts is not None:
             return rejected("unknown_device")
         device.cuts = {cut.chain: cut.seq for cut in body.cuts}
+        return ACCEPTED
+
+    def _grant(self, event: ControlEvent, signer: Device) -> Judgement:
+        delegation = delegation_of(event)
+        if isinstance(delegation, str):
+            return rejected(delegation)
+        self.grants[event.id] = Grant(event.id, delegation, self, signer)
+        return ACCEPTED
+
+    def _withdraw(self, event: ControlEvent, body: GrantRevoke) -> Judgement:
+        """Take a delegation back; one that was taken back already keeps its first cuts."""
+        revoked = revoked_by(event)
+        if isinstance(revoked, str):
+            return rejected(revoked)
+        self.withdrawals.setdefault(revoked, Withdrawal({cut.chain: cut.seq for cut in body.cuts}))
         return ACCEPTED
 
     def _is_ours(self, body: DeviceEnrol) -> bool:

@@ -25,6 +25,11 @@ def from_base64url(text: str, what: str) -> bytes:
         raise problem from None
 
 
+def to_base64url(data: bytes) -> str:
+    """Return unpadded base64url."""
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
 def draft_of(stream: str, signed: SignedAct) -> Draft:
     """Return the draft of an act that a device signed; raise UsageError where its parts do not fit."""
     act_bytes = from_base64url(signed.act, "act")

@@ -18,10 +18,13 @@ from foedus.log.chains import Position
 from foedus.log.port import Value, Verdict
 from foedus.node import membership
 from foedus.node.agents import Agents
+from foedus.node.approvals import Approvals
 from foedus.node.audience import Audience
 from foedus.node.author import Author
 from foedus.node.branches import BranchCollector
 from foedus.node.checkpointer import Checkpointer
+from foedus.node.consent import Consent
+from foedus.node.crossings import Crossings
 from foedus.node.epochs import Epochs
 from foedus.node.fallback import Fallback
 from foedus.node.home import SETTINGS, Home, check_name
@@ -90,6 +93,8 @@ class Node:
         self.fallback = Fallback(self)
         self.epochs = Epochs(self.store, self.author)
         self.agents = Agents(self.store, self.author)
+        self.crossings = Crossings(self.store, self.peers.border_terms)
+        self.consent = Consent(self.store, self.author, self.agents, self.crossings, Approvals(self.store))
         self.branches = BranchCollector(self.store, self._ask)
         self.checkpointer = Checkpointer(self.store, self.author, self.publisher)
         self.started_at = self.store.now()
@@ -103,6 +108,7 @@ class Node:
         self.links.outbox = self.outbox
         self.links.on_report = self._reported
         self.ingest.door = self.door
+        self.ingest.crossings = self.crossings
         self.ingest.may_carry = self.audience.may_carry
         self.peers.on_connected = self._connected
         self.peers.on_disconnected = self._disconnected
@@ -203,6 +209,7 @@ class Node:
             await self.epochs.finish_opening()
             self.epochs.check_forked()
             self._finish_leaving()
+            await self.consent.resume()
         if network:
             self._spawn(self.checkpointer.run())
             self.peers.start()

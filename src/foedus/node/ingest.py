@@ -22,9 +22,10 @@ from foedus.log import streams
 from foedus.log.admission import Admitted, Deferred, Duplicate, Forked, Refused, SignatureCheck, signature_checks
 from foedus.log.chains import ChainKey, Position
 from foedus.log.checkpoints import is_valid
-from foedus.log.event import Parsed, parse_envelope
+from foedus.log.event import Event, Parsed, parse_envelope
 from foedus.log.outcomes import OVER_QUOTA
 from foedus.log.port import Commit, Entry, Proof, Row, Verdict
+from foedus.node.crossings import Crossings
 from foedus.node.store import Store
 
 BODILESS_MAX = 10_000
@@ -98,6 +99,7 @@ class Ingest:
         """The door of ``trust``: (origin node, stream) → the clause by which the event is not shown here, or ''."""
         self.may_carry: Callable[[bytes, str], str] = lambda _carrier, _stream: ""
         """(carrier, stream) → '' or why it may not push that: ``not_permitted``, or ``missing_prev`` (not yet)."""
+        self.crossings: Crossings | None = None
         self.checked = 0
         self._store = store
         self._workers = max(1, min(4, os.cpu_count() or 1))
@@ -120,7 +122,15 @@ class Ingest:
             clause = self._doors[place] = self.door(*place)
         if clause:
             self.refusals[clause] += 1
-        return self._clause
+        return self._clause or (self._crossed(parsed.event, node) if self.crossings is not None else "")
+
+    def _crossed(self, event: Event, node: bytes) -> str:
+        """Judge a border act: count it where its grants do not carry it; store only that they are used up."""
+        clause = self.crossings.clause(event, node) if self.crossings is not None else ""
+        if clause:
+            self.refusals[clause] += 1
+            return ""
+        return self.crossings.used_up(event, node) if self.crossings is not None else ""
 
     def close(self) -> None:
         """Stop the worker threads."""

@@ -30,6 +30,7 @@ from foedus.sync.frames import (
     TierChanged,
 )
 from foedus.sync.transitions import Voice
+from foedus.trust.agreement import parse
 from foedus.trust.effects import (
     AskHuman,
     BecameConnected,
@@ -45,6 +46,7 @@ from foedus.trust.effects import (
     SendRequest,
     SendTier,
 )
+from foedus.trust.evaluator import WITHOUT_AGREEMENT, Terms, no_clause, one_signer
 from foedus.trust.inputs import (
     AcceptedReceived,
     ConfirmedReceived,
@@ -296,6 +298,18 @@ class Peers:
         """Return the addresses to try: the one a human typed, then what the peer says of itself."""
         peer = self.book.peer(node)
         return list(dict.fromkeys(url for url in (peer.url, *peer.endpoints) if url))
+
+    def border_terms(self, writer: bytes, host: bytes) -> Terms:
+        """Return what the agreement in force says of border acts that ``writer`` orders in rooms of ``host``.
+
+        The agreement is this node's with the other of the two; between two others it is none of ours.
+        """
+        own = self._store.node
+        other = host if writer == own else writer
+        document = self.book.peer(other).agreement
+        if document is None:
+            return WITHOUT_AGREEMENT
+        return Terms(frozenset(parse(document, own, other).signers_of(writer)), no_clause, one_signer)
 
     def pair_stream(self, node: bytes) -> str:
         """Return the stream of this node and a peer."""

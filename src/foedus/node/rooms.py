@@ -6,6 +6,8 @@ import heapq
 import secrets
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from foedus.base.cbor import Malformed, NotCanonical, decode_as, encode
 from foedus.base.clock import Hlc
 from foedus.base.errors import UsageError
@@ -17,9 +19,11 @@ from foedus.log.chains import Chain
 from foedus.log.memberships import Membership, Room
 from foedus.log.port import Row
 from foedus.node import membership
+from foedus.node.approvals import Approval
 from foedus.node.author import Draft
 from foedus.node.codec import draft_of
 from foedus.node.composition import Node
+from foedus.node.consent import NeedsApproval
 from foedus.node.home import check_name
 from foedus.node.lookup import find
 from foedus.node.values import MessagesPage, Placed, RoomView, Said, SignedAct
@@ -159,8 +163,7 @@ class Rooms:
         return found
 
     def _draft(self, room: Room, message: Said) -> Draft:
-        if len(message.text) > TEXT_MAX:
-            raise UsageError(f"a message has at most {TEXT_MAX} characters", code="too_large", http_status=413)
+        check_text(message.text)
         body = {"text": message.text}
         stream = streams.room(room.id)
         author = self._node.author
@@ -169,6 +172,20 @@ class Rooms:
         who = self._node.agents.find(message.as_)
         auth = [self._node.agents.enrolment(who), self._membership(room, who.did).id]
         return author.custodial_act(stream, "message.text", body, auth, who.did, self._node.agents.key(who))
+
+    def proposal(self, wanted: str, name: str, text: str) -> Draft:
+        """Return what an agent with a key of its own wants to say, not signed: a human is asked for it."""
+        room = self.find(wanted)
+        who = self._node.agents.find(name)
+        device = next((device for device in who.devices.values() if device.cuts is None), None)
+        if who.custody == "node" or device is None:
+            raise UsageError(
+                f"{who.name} has no key of its own", code="not_permitted", remedy="say it: the node asks by itself"
+            )
+        check_text(text)
+        auth = [device.enrolment, self._membership(room, who.did).id]
+        draft = self._node.author.node_act(streams.room(room.id), "message.text", {"text": text}, auth)
+        return draft._replace(act=replace(draft.act, author=who.did, device=device.key))
 
     def _signed(self, room: Room, act: SignedAct) -> Draft:
         draft = draft_of(streams.room(room.id), act)
@@ -186,6 +203,12 @@ class Rooms:
             self._draft(room, message) if isinstance(message, Said) else self._signed(room, message)
             for message in messages
         ]
+        try:
+            drafts = self._node.consent.cite(drafts)
+        except NeedsApproval as need:
+            if len(drafts) > 1 or drafts[0].signer is None:
+                raise
+            return [waiting(await self._node.consent.ask(drafts[0], need))]
         return [placed(row) for row in await self._node.author.order(drafts)]
 
     # --- reading -----------------------------------------------------------------------------
@@ -235,8 +258,8 @@ class Rooms:
         low, high = 0, chain.seq
         while low < high:
             middle = (low + high + 1) // 2
-            row = self._node.log.chain(chain.epoch, chain.stream, middle - 1, 1)[0]
-            if _order(row) <= after:
+            rows = self._node.log.chain(chain.epoch, chain.stream, middle - 1, 1)
+            if rows and _order(rows[0]) <= after:  # the newest may not be durable yet
                 low = middle
             else:
                 high = middle - 1
@@ -255,6 +278,17 @@ def _parse(cursor: str) -> tuple[Hlc, bytes]:
         raise UsageError(
             "that is not a cursor of messages", code="bad_cursor", remedy="take it from an earlier page"
         ) from None
+
+
+def check_text(text: str) -> None:
+    """Raise UsageError where a message is too long."""
+    if len(text) > TEXT_MAX:
+        raise UsageError(f"a message has at most {TEXT_MAX} characters", code="too_large", http_status=413)
+
+
+def waiting(approval: Approval) -> Placed:
+    """Return that an act waits for a human."""
+    return Placed(id="", stream=approval.stream, seq=0, hlc=[0, 0], approval=approval.id)
 
 
 def placed(row: Row) -> Placed:

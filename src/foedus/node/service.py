@@ -18,9 +18,9 @@ from foedus.log import streams
 from foedus.log.port import Row, Verdict
 from foedus.node.codec import draft_of
 from foedus.node.composition import Node
+from foedus.node.consent_operations import ConsentOperations
 from foedus.node.home import identity_view
 from foedus.node.metrics import render
-from foedus.node.peer_operations import PeerOperations
 from foedus.node.rooms import Rooms, placed
 from foedus.node.values import (
     EventsPage,
@@ -42,17 +42,18 @@ from foedus.node.verify import verify_log
 from foedus.node.views import Views
 
 _FOLLOW_PAGE = 256
+_OWN_ACTS = frozenset({"device.enrol", "device.revoke", "grant.create", "grant.revoke"})
 _LOCAL_DIGITS = 18
 """A local number fits SQLite's 64-bit integers."""
 
 
-class Service(PeerOperations):
+class Service(ConsentOperations):
     """Answers the surfaces. One per running node."""
 
     def __init__(self, node: Node) -> None:
         views = Views(node)
-        super().__init__(node, views)
         self._rooms = Rooms(node, views)
+        super().__init__(node, views, self._rooms)
         self._token = node.home.ensure_token()
 
     @property
@@ -96,7 +97,14 @@ class Service(PeerOperations):
         )
 
     def _troubles(self) -> list[Trouble]:
-        return [*self._stopped(), *self._clock_behind(), *self._requests(), *self._held_epochs(), *self._forks()]
+        return [
+            *self._stopped(),
+            *self._clock_behind(),
+            *self._requests(),
+            *self._approvals_waiting(),
+            *self._held_epochs(),
+            *self._forks(),
+        ]
 
     def _stopped(self) -> list[Trouble]:
         author = self._node.author
@@ -119,6 +127,17 @@ class Service(PeerOperations):
                 remedy=f"foedus peer accept {pending.peer.node.hex()}",
             )
             for pending in self._node.peers.book.pending()
+        ]
+
+    def _approvals_waiting(self) -> list[Trouble]:
+        return [
+            Trouble(
+                code="approval",
+                message=f"{waiting.agent.name!r} wants to {waiting.what}: {waiting.room_name!r}",
+                remedy=f"foedus approval allow {waiting.id} --as NAME, or foedus approval deny {waiting.id}",
+            )
+            for waiting in self.approvals()
+            if waiting.state == "waiting"
         ]
 
     def _held_epochs(self) -> list[Trouble]:
@@ -163,8 +182,8 @@ class Service(PeerOperations):
         """Order a signed enrolment or revocation."""
         draft = draft_of(streams.participant(did), act)
         streams.parse(draft.stream)
-        if draft.act.kind not in {"device.enrol", "device.revoke"} or draft.act.author != did:
-            raise UsageError("only the participant's own enrolments and revocations go here", code="not_permitted")
+        if draft.act.kind not in _OWN_ACTS or draft.act.author != did:
+            raise UsageError("only the participant's own enrolments and grants go here", code="not_permitted")
         self._node.agents.check_enrolment(did, draft.body, draft.act.kind)
         (row,) = await self._node.author.order([draft])
         if row.verdict is not Verdict.ACCEPTED:

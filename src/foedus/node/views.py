@@ -140,7 +140,7 @@ class Views:
         who = self.participant_of(node, event.act.author)
         author = event.act.author
         reason = (
-            self.withheld(row, node)
+            self.withheld(row, event, node)
             or row.reason
             or (_VERDICTS[row.verdict] if row.verdict is not Verdict.ACCEPTED else "")
         )
@@ -151,7 +151,7 @@ class Views:
             seq=row.seq,
             hlc=list(row.hlc),
             at=event.act.at,
-            text=None if self.withheld(row, node) else _text(row),
+            text=None if self.withheld(row, event, node) else _text(row),
             author=author if isinstance(author, str) else author.hex(),
             author_name=who.name if who else self.node_name(node),
             author_kind=(who.kind if who else "unknown") if isinstance(author, str) else "node",
@@ -163,9 +163,12 @@ class Views:
             cursor=self.cursor(row.local),
         )
 
-    def withheld(self, row: Row, node: bytes) -> str:
+    def withheld(self, row: Row, event: Event, node: bytes) -> str:
         """Return the door verdict on what ``node`` wrote: stored with the event, or by where we stand with it now."""
-        return row.withheld or self._node.door(node, row.stream)
+        found = row.withheld or self._node.door(node, row.stream)
+        if found or row.verdict is not Verdict.ACCEPTED:
+            return found
+        return self._node.crossings.clause(event, node)
 
     def event(self, row: Row) -> EventView:
         """Return any held event."""
@@ -185,8 +188,8 @@ class Views:
             at=event.act.at,
             verdict=_VERDICTS[row.verdict],  # type: ignore[arg-type]  # the values are the literals
             reason=row.reason,
-            withheld=self.withheld(row, node),
-            body=None if self.withheld(row, node) else _body(row),
+            withheld=self.withheld(row, event, node),
+            body=None if self.withheld(row, event, node) else _body(row),
             message=self.message(row, event) if row.kind == "message.text" else None,
             cursor=self.cursor(row.local),
         )

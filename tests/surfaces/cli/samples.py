@@ -165,5 +165,5 @@ REPORT = VerifyReport(
     seconds=0.5,
 )
 
-PLACED = {"id": EVENT, "stream": f"room:{ROOM}", "seq": 2, "hlc": [1_700_000_000_000_000, 1]}
+PLACED = {"id": EVENT, "stream": f"room:{ROOM}", "seq": 2, "hlc": [1_700_000_000_000_000, 1], "approval": ""}
 ROTATION = {"node": OWN, "epoch": EPOCH, "epoch_number": 2, "cause": "rotation"}

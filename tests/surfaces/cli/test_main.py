@@ -23,6 +23,8 @@ COMMANDS = [
     *(["participant", verb] for verb in ("add", "list", "find", "revoke")),
     *(["room", verb] for verb in ("create", "list", "show", "share", "unshare", "leave", "read", "follow")),
     ["say"],
+    *(["grant", verb] for verb in ("create", "list", "show", "revoke")),
+    *(["approval", verb] for verb in ("list", "show", "allow", "deny")),
     *(["log", verb] for verb in ("list", "verify")),
     *(
         ["key", verb]
@@ -67,6 +69,8 @@ def test_no_arguments_show_the_help(foedus):
         ["up", "--tls-cert", "c.pem"],
         ["version", "surplus"],
         ["say"],
+        *(["grant", verb] for verb in ("create", "list", "show", "revoke")),
+        *(["approval", verb] for verb in ("list", "show", "allow", "deny")),
         ["say", "general"],
         ["say", "general", " "],
         ["say", "general", "hi", "--file", "x"],

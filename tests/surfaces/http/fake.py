@@ -192,6 +192,34 @@ class FakeService:
     def device_cuts(self, did, device):
         return [[hex_id("chain", did), 3, hex_id("event", device)]]
 
+    # --- grants and approvals -----------------------------------------------------------------
+    def grants(self):
+        return []
+
+    def grant(self, grant):
+        raise NotFound(f"there is no grant {grant[:80]!r}")
+
+    def grant_cuts(self, grant):
+        return self.grant(grant)
+
+    def approvals(self):
+        return []
+
+    async def approval(self, approval, *, wait_s=0):
+        raise NotFound(f"there is no approval {approval[:80]!r} after {wait_s} s")
+
+    async def approval_ask(self, room, agent, text):
+        return await self.approval(room + agent + text)
+
+    async def approval_allow(self, approval, did, act):
+        self._note("approval_allow", did, act)
+        return await self.approval(approval)
+
+    async def approval_deny(self, approval, did, reason):
+        self._note("approval_deny", did, reason)
+        return await self.approval(approval)
+
+    # --- rooms --------------------------------------------------------------------------------
     def rooms(self):
         return list(self.known_rooms.values())
 

@@ -11,7 +11,7 @@ from typing import Any
 from cyclopts import App, CycloptsError, Parameter
 
 from foedus.base.errors import FoedusError
-from foedus.surfaces.cli import keys, logs, nodes, participants, peers, rooms, running, speaking
+from foedus.surfaces.cli import approvals, grants, keys, logs, nodes, participants, peers, rooms, running, speaking
 from foedus.surfaces.cli.errors import INTERRUPTED, PIPE_BROKEN, CommandLineError, report
 from foedus.surfaces.cli.text import ERRORS
 
@@ -35,6 +35,8 @@ app.command(peers.app)
 app.command(participants.app)
 app.command(rooms.app)
 app.command(speaking.say, usage=speaking.USAGE)
+app.command(grants.app)
+app.command(approvals.app)
 app.command(logs.app)
 app.command(keys.app)
 

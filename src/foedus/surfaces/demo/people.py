@@ -11,13 +11,17 @@ from foedus.base.ids import parse_id
 from foedus.crypto.ed25519 import SEED_BYTES, Ed25519Key
 from foedus.identity.did import did_of
 from foedus.log.streams import room as room_stream
-from foedus.node.values import ParticipantView, Placed, RoomView, SigningContext
+from foedus.node.approvals import CARRIES
+from foedus.node.values import ApprovalView, GrantView, ParticipantView, Placed, RoomView, SigningContext
 from foedus.surfaces.cli.client import path_of
+from foedus.surfaces.cli.delegating import Scope
 from foedus.surfaces.cli.devices import sign
 from foedus.surfaces.cli.participants import enrolment_draft, find_one
+from foedus.surfaces.cli.persons import Person as Signer
 from foedus.surfaces.cli.signing import Draft
 from foedus.surfaces.cli.speaking import membership_of
 from foedus.surfaces.demo.processes import NodeProcess
+from foedus.trust.border import SPEAK
 
 
 class Person:
@@ -48,6 +52,32 @@ class Person:
         auth = (parse_id(_enrolment(who)), parse_id(membership_of(view, who)))
         draft = Draft(self._did, room_stream(parse_id(room)), "message.text", {"text": text}, auth)
         return client.post(path_of("rooms", room, "messages"), Placed, sign(client, self._unlocked(), draft))
+
+    def allow(self, waiting: ApprovalView) -> ApprovalView:
+        """Allow exactly this act of an agent."""
+        scope = Scope(waiting.command, [waiting.room], digest=waiting.digest, lasts=CARRIES)
+        act = self._signer().signed_grant(self.node.client, waiting.agent.did, scope)
+        body = {"did": self._did, "act": act.act, "asig": act.asig, "salt": act.salt, "body": act.body}
+        return self.node.client.post(path_of("approvals", waiting.id, "allow"), ApprovalView, body)
+
+    def grant(self, agent: str, room: str) -> GrantView:
+        """Let an agent speak in a room until further notice."""
+        client = self.node.client
+        found = client.get("/participants", list[ParticipantView], {"q": agent})
+        audience = find_one([who for who in found if who.is_local], agent)
+        placed = self._signer().give(client, audience.did, Scope(SPEAK, [room]))
+        return client.get(path_of("grants", placed.id), GrantView)
+
+    def revoke(self, granted: GrantView) -> None:
+        """Take a grant back."""
+        client = self.node.client
+        cuts = client.get(path_of("grants", granted.id, "cuts"), list[tuple[str, int, str]])
+        self._signer().take_back(client, granted.cid, cuts)
+
+    def _signer(self) -> Signer:
+        client = self.node.client
+        who = find_one(client.get("/participants", list[ParticipantView], {"q": self._did}), self._did)
+        return Signer(self._did, self._unlocked(), parse_id(_enrolment(who)))
 
     def _unlocked(self) -> Ed25519Key:
         """Return the key; the passphrase is asked for once, as in a session at the device."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from foedus.base.errors import PeerViolation
 from foedus.node.home import Home, create_home
 from foedus.node.values import (
+    ApprovalView,
     IdentityView,
     MessagesPage,
     MessageView,
@@ -70,6 +71,14 @@ class Story:
         said = [{"text": text, "as": agent} for text in texts]
         return node.client.post(path_of("rooms", self.room, "messages:batch"), list[Placed], said)
 
+    def ask(self, node: NodeProcess, agent: str, text: str) -> str:
+        """Let an agent say what nobody granted; return the approval that it waits for, or raise Broken."""
+        body = {"text": text, "as": agent}
+        placed = node.client.post(path_of("rooms", self.room, "messages"), Placed, body)
+        if not placed.approval:
+            raise Broken(f"{agent} spoke at another node without a human: event {placed.id}")
+        return placed.approval
+
     def heard(self, node: NodeProcess) -> dict[str, MessageView]:
         """Return all messages that a node shows, by id."""
         found: dict[str, MessageView] = {}
@@ -91,7 +100,10 @@ class Story:
         heard = self.heard(node)
         if not heard.keys() >= set(wanted):
             return False
-        for message in (heard[each] for each in wanted):
+        messages = [heard[each] for each in wanted]
+        if any(message.why_not == "auth" for message in messages):
+            return False  # what it stands on is still on its way
+        for message in messages:
             if not message.verified or not message.text:
                 raise Broken(f"{node.name} does not verify {message.id}: {message.why_not}")
         return True
@@ -162,6 +174,25 @@ def _is_in(node: NodeProcess, room: str) -> bool:
     rooms = node.client.get("/rooms", list[RoomView])
     own = node.client.get("/identity", IdentityView).node
     return any(held.room == room and own in {member.node for member in held.members} for held in rooms)
+
+
+def consent(story: Story) -> str:
+    """Let an agent speak at another node in a person's name: asked for, allowed, taken back, refused."""
+    asked = story.ask(story.amber, "scout", "may I come in?")
+    waiting = story.amber.client.get(path_of("approvals", asked), ApprovalView)
+    if (waiting.state, waiting.text) != ("waiting", "may I come in?"):
+        raise Broken(f"what scout asked for is {waiting.state}")
+    allowed = story.ada.allow(waiting)
+    story.all_hear([allowed.event], story.nodes)
+    granted = story.ada.grant("scout", story.room)
+    said = story.say(story.amber, "scout", "thank you, ada")
+    story.all_hear([said[0].id], story.nodes)
+    story.ada.revoke(granted)
+    again = story.ask(story.amber, "scout", "one thing more")
+    story.amber.client.post(path_of("approvals", again, "deny"), ApprovalView, {"reason": "enough"})
+    story.ada.grant("scout", story.room)
+    story.cleo.grant("pilot", story.room)
+    return "scout asked, ada allowed it, birch and cedar checked her signature; she revoked, and scout was held back"
 
 
 def talk(story: Story) -> str:
@@ -243,9 +274,10 @@ def verify(story: Story) -> str:
 
 STEPS: Mapping[str, Callable[[Story], str]] = {
     "three nodes start": start,
-    "they connect": connect,
     "people and agents join": participants,
+    "they connect": connect,
     "a shared room": share,
+    "an agent asks": consent,
     "they talk": talk,
     "a backup": back_up,
     "kill -9": kill,

@@ -19,6 +19,7 @@ from litestar.types import ASGIApp, Method
 
 from foedus.base.errors import FoedusError, NotFound
 from foedus.surfaces.http import openapi
+from foedus.surfaces.http.consent_routes import CONSENT
 from foedus.surfaces.http.event_routes import EVENTS
 from foedus.surfaces.http.exposure import MANIFEST_PATH, Exposure, Gate
 from foedus.surfaces.http.federation import FederationApp
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from foedus.node.api import NodeService
     from foedus.node.ports import FederationDoors, LinkDoor
 
-OPERATIONS: list[Operation] = [*NODE, *PEERS, *TRUST, *PARTICIPANTS, *ROOMS, *MESSAGES, *EVENTS]
+OPERATIONS: list[Operation] = [*NODE, *PEERS, *TRUST, *PARTICIPANTS, *ROOMS, *MESSAGES, *CONSENT, *EVENTS]
 FEDERATION = "/api/federation"
 _METHODS: list[Method] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 """All go to the door, which knows those of its path and answers the others in the form of every error."""

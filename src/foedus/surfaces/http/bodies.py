@@ -120,6 +120,27 @@ class ActInput(Input, frozen=True):
         return SignedAct(act=self.act, asig=self.asig, salt=self.salt, body=self.body)
 
 
+class AskInput(Input, frozen=True):
+    """What an agent with a key of its own wants to say."""
+
+    room: Target
+    text: Spoken
+    as_: Target = field(name="as")
+
+
+class AllowInput(ActInput, frozen=True):
+    """The grant by which a human allows a waiting act: their DID, and the signed ``grant.create``."""
+
+    did: Target
+
+
+class DenyInput(Input, frozen=True):
+    """Who says no to a waiting act, and why; both are kept."""
+
+    did: Annotated[str, Meta(max_length=TARGET_MAX)] = ""
+    reason: Annotated[str, Meta(max_length=REASON_MAX)] = ""
+
+
 class MessageInput(Input, frozen=True):
     """Either ``text`` and ``as`` for a custodial agent, or the four parts of a signed act."""
 

@@ -1,0 +1,188 @@
+"""Acts of agents that wait for a human: kept durably, decided once, and then done by the node.
+
+An approval holds the canonical act but for what its ordering adds. Who allows it signs a delegation that is bound to
+the act's digest; the act cites it, so what another node checks is the human's signature and not this node's word.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Annotated, Literal, TypeAlias
+
+from msgspec import Meta, Struct
+from msgspec.structs import replace
+
+from foedus.base.cbor import Malformed, NotCanonical, decode_as, encode, to_plain
+from foedus.base.clock import Instant
+from foedus.base.errors import NotFound, Unavailable, UsageError
+from foedus.base.limits import DAY, MINUTE
+from foedus.log.event import Id
+from foedus.log.port import Value
+from foedus.node.store import Store
+from foedus.trust.border import Crossing
+
+APPROVALS = "approvals"
+WAITING_MAX = 256
+"""Acts that wait for a human at one time: more than anybody reads."""
+KEPT_MAX = 1_024
+"""Approvals that are kept, decided ones included; the oldest decided goes first."""
+WAITS = DAY
+"""An act that nobody decided on for so long is dropped: what it answered is forgotten by then."""
+CARRIES = 10 * MINUTE
+"""How long a delegation for one act is good: it is used at once, and a clock may be off."""
+
+State: TypeAlias = Literal["waiting", "allowed", "done", "denied", "expired", "failed"]
+
+
+class TooManyApprovals(Unavailable):
+    """As many acts wait for a human as this node keeps."""
+
+    code = "too_many_approvals"
+    http_status = 429
+    remedy = "decide on those that wait: `foedus approval list`"
+
+
+class Approval(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One act that waits or waited. ``id`` is 16 hex digits; instants in microseconds.
+
+    ``did`` and ``device``: the agent and its key; ``body`` and ``salt`` give the digest that the delegation names.
+    ``needed``: how many human signers; ``grants``: the events that gave them; ``humans``: their DIDs. ``event``: what
+    became of it. ``is_custodial``: the node orders the act by itself once it is allowed.
+    """
+
+    v: Annotated[int, Meta(ge=1, le=1)] = 1
+    id: str
+    did: str
+    device: Id
+    is_custodial: bool
+    stream: str
+    kind: str
+    body: bytes
+    salt: Id
+    command: str
+    arguments: dict[str, str]
+    clause: str
+    needed: int
+    asked_at: Instant
+    until: Instant
+    state: State = "waiting"
+    grants: tuple[Id, ...] = ()
+    humans: tuple[str, ...] = ()
+    event: Id | None = None
+    reason: str = ""
+    decided_at: Instant = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a human may still decide."""
+        return self.state == "waiting"
+
+
+class Approvals:
+    """The node's approvals. ``on_change`` is told of each new state, once it is durable."""
+
+    def __init__(self, store: Store) -> None:
+        self.on_change: Callable[[Approval], None] = lambda _approval: None
+        self._store = store
+        self._changed = asyncio.Condition()
+        self._held: dict[str, Approval] = {}
+        for data in store.log.values(APPROVALS).values():
+            approval = _decode(data)
+            self._held[approval.id] = approval
+
+    def all(self) -> list[Approval]:
+        """Return the approvals, oldest first."""
+        return sorted((self._timely(held) for held in self._held.values()), key=lambda held: (held.asked_at, held.id))
+
+    def get(self, wanted: str) -> Approval:
+        """Return an approval by its id or the beginning of it; raise NotFound."""
+        found = [held for held in self._held.values() if wanted and held.id.startswith(wanted)]
+        if len(found) != 1:
+            raise NotFound(
+                f"no approval {wanted[:32]!r} is held"
+                if not found
+                else f"{wanted[:32]!r} names {len(found)} approvals",
+                code="unknown_approval",
+                remedy="see `foedus approval list`",
+            )
+        return self._timely(found[0])
+
+    def _timely(self, approval: Approval) -> Approval:
+        """Show an act that waited too long as expired."""
+        late = approval.is_open and approval.until <= self._store.now()
+        return replace(approval, state="expired") if late else approval
+
+    async def ask(self, template: Approval, crossing: Crossing) -> Approval:
+        """Keep an act for a human. ``template`` says all but id, times and what the crossing says."""
+        waiting = sum(held.is_open for held in self.all())
+        if waiting >= WAITING_MAX:
+            raise TooManyApprovals(f"{waiting} acts wait for a human already")
+        now = self._store.now()
+        approval = replace(
+            template,
+            id=secrets.token_hex(8),
+            command=crossing.command,
+            arguments=dict(crossing.arguments),
+            asked_at=now,
+            until=now + WAITS,
+        )
+        await self._make_room()
+        return await self.save(approval)
+
+    async def save(self, approval: Approval) -> Approval:
+        """Store an approval durably, and tell who waits for it."""
+        await self._store.put(Value(APPROVALS, bytes.fromhex(approval.id), encode(to_plain(approval))))
+        self._held[approval.id] = approval
+        async with self._changed:
+            self._changed.notify_all()
+        self.on_change(approval)
+        return approval
+
+    async def _make_room(self) -> None:
+        if len(self._held) < KEPT_MAX:
+            return
+        oldest = next((held for held in self.all() if not held.is_open), None)
+        if oldest is None:
+            raise TooManyApprovals(f"{len(self._held)} approvals are kept already")
+        await self._store.put(Value(APPROVALS, bytes.fromhex(oldest.id), None))
+        del self._held[oldest.id]
+
+    async def settle(self, approval: Approval, state: State, **changes: object) -> Approval:
+        """Give an approval its next state."""
+        return await self.save(replace(approval, state=state, decided_at=self._store.now(), **changes))
+
+    async def decided(self, wanted: str, wait_s: float) -> Approval:
+        """Return an approval once nobody has to decide any more, or as it is after ``wait_s``."""
+        approval = self.get(wanted)
+        try:
+            async with asyncio.timeout(wait_s), self._changed:
+                while self.get(approval.id).state in {"waiting", "allowed"}:
+                    await self._changed.wait()
+        except TimeoutError:
+            pass
+        return self.get(approval.id)
+
+
+def check_open(approval: Approval) -> None:
+    """Raise UsageError where a human decided already, or too late."""
+    if not approval.is_open:
+        raise UsageError(
+            f"that approval is {approval.state} already",
+            code="already_decided",
+            http_status=409,
+            remedy="the agent has to ask again",
+        )
+
+
+def _decode(data: bytes) -> Approval:
+    try:
+        return decode_as(data, Approval)
+    except (NotCanonical, Malformed) as error:
+        raise TypeError(f"a stored approval cannot be read: {error}") from None
+
+
+def arguments_of(approval: Approval) -> Mapping[str, str]:
+    """Return what a delegation for this one act is bound to."""
+    return {name: approval.arguments[name] for name in ("room", "digest")}

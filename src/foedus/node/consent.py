@@ -1,0 +1,260 @@
+"""The human in a border crossing, on this side of it: which grants an act cites, and what waits for a person."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from msgspec.structs import replace
+
+from foedus.base.errors import FoedusError, UsageError
+from foedus.identity.did import did_of
+from foedus.log import streams
+from foedus.log.event import Act, digest_of
+from foedus.log.grants import Grant
+from foedus.log.participants import Participant
+from foedus.log.port import Row, Value, Verdict
+from foedus.node.agents import Agents
+from foedus.node.approvals import Approval, Approvals, check_open
+from foedus.node.author import Author, Draft, Refusal
+from foedus.node.codec import draft_of
+from foedus.node.crossings import Crossings, counts_after_foreign
+from foedus.node.store import Store
+from foedus.node.values import SignedAct
+from foedus.trust.border import Crossing
+from foedus.trust.evaluator import CHAINS_MAX, Allow, Decision, Withhold, chains_to
+
+log = logging.getLogger("foedus.consent")
+
+READ_FOREIGN = "read_foreign"
+"""The space of values that names the agents which have read what another node's people or agents wrote."""
+
+
+class NeedsApproval(UsageError):
+    """A human has to allow the act first."""
+
+    code = "needs_approval"
+    http_status = 403
+    remedy = "ask for it: `foedus say` waits for a human, who runs `foedus approval allow ID --as NAME`"
+
+    def __init__(self, crossing: Crossing, clause: str) -> None:
+        super().__init__(f"{crossing.command} needs a human: {clause}")
+        self.crossing = crossing
+        self.clause = clause
+
+
+class Consent:
+    """Finds what carries an agent's act across a border, and keeps what nothing carries for a human."""
+
+    def __init__(
+        self, store: Store, author: Author, agents: Agents, crossings: Crossings, approvals: Approvals
+    ) -> None:
+        self.approvals = approvals
+        self._store = store
+        self._author = author
+        self._agents = agents
+        self._crossings = crossings
+        self._readers = {key.decode() for key in store.log.values(READ_FOREIGN)}
+
+    # --- before ordering ---------------------------------------------------------------------
+
+    def cite(self, drafts: Sequence[Draft]) -> list[Draft]:
+        """Return the drafts with the grants that carry them across; raise NeedsApproval or Refusal where none do.
+
+        Acts that a device signed already are only judged: what they cite is fixed.
+        """
+        ahead: Counter[bytes] = Counter()
+        return [self._cite(draft, ahead) for draft in drafts]
+
+    def _cite(self, draft: Draft, ahead: Counter[bytes]) -> Draft:
+        crossing = self._crossings.crossing(draft.act, draft.stream, self._store.node)
+        if crossing is None:
+            return draft
+        if draft.asig is not None:
+            self._check_signed(draft, crossing, ahead)
+            return draft
+        chosen = self._choose(draft, crossing, ahead)
+        auth = (*draft.act.auth, *(grant.id for grant in chosen))
+        return draft._replace(act=replace(draft.act, auth=auth))
+
+    def _check_signed(self, draft: Draft, crossing: Crossing, ahead: Counter[bytes]) -> None:
+        cited = self._store.admission.authority.grants_of(draft.act)
+        usable = [grant for grant in cited if self._is_usable(grant, draft.act, ahead)]
+        decision = self._decide(crossing, draft.act, usable)
+        self._raise_unless_allowed(decision, crossing)
+        ahead.update(grant.id for grant in usable)
+
+    def _choose(self, draft: Draft, crossing: Crossing, ahead: Counter[bytes]) -> list[Grant]:
+        """Return the grants to cite: chain after chain until the evaluator says yes; each human's once."""
+        candidates = [grant for grant in self._in_force() if self._is_usable(grant, draft.act, ahead)]
+        chosen: dict[bytes, Grant] = {}
+        decision = self._decide(crossing, draft.act, ())
+        if isinstance(decision, Allow):
+            return []
+        for chain in self._chains(did_of(draft.act.device or b""), candidates):
+            if not isinstance(self._decide(crossing, draft.act, chain), Withhold) or self._is_one_of_several(
+                crossing, draft.act, chain
+            ):
+                chosen.update((grant.id, grant) for grant in chain)
+                decision = self._decide(crossing, draft.act, list(chosen.values()))
+                if isinstance(decision, Allow):
+                    ahead.update(chosen.keys())
+                    return list(chosen.values())
+        self._raise_unless_allowed(decision, crossing)
+        return []
+
+    def _is_one_of_several(self, crossing: Crossing, act: Act, chain: Sequence[Grant]) -> bool:
+        decision = self._decide(crossing, act, chain)
+        return isinstance(decision, Withhold) and decision.code == "grant.approvals"
+
+    def _chains(self, audience: str, candidates: Sequence[Grant]) -> Iterator[tuple[Grant, ...]]:
+        for count, chain in enumerate(chains_to(audience, candidates)):
+            if count >= CHAINS_MAX * CHAINS_MAX:
+                return
+            yield chain
+
+    def _decide(self, crossing: Crossing, act: Act, grants: Sequence[Grant]) -> Decision:
+        return self._crossings.decide(crossing, act, self._store.node, grants, self._store.now())
+
+    def _raise_unless_allowed(self, decision: Decision, crossing: Crossing) -> None:
+        if isinstance(decision, Allow):
+            return
+        if decision.layer == "grant":
+            raise NeedsApproval(crossing, decision.code)
+        raise Refusal(
+            f"{crossing.command} is not allowed: {decision.code}",
+            code=decision.code,
+            remedy="the agreement with the other node does not allow it: see `foedus agreement show`",
+        )
+
+    def _in_force(self) -> list[Grant]:
+        """Return the grants of this node's participants that carry now."""
+        authority = self._store.admission.authority
+        now = self._store.now()
+        found = []
+        for who in self._agents.local():
+            for grant in who.grants.values():
+                since, until = grant.window()
+                if since <= now < until and grant.device.cuts is None and not authority.is_taken_back(grant):
+                    found.append(grant)
+        return found
+
+    def _is_usable(self, grant: Grant, act: Act, ahead: Counter[bytes]) -> bool:
+        fresh = act.author not in self._readers or counts_after_foreign(grant) or is_for_one_act(grant)
+        return fresh and self._crossings.has_uses(grant, self._store.now(), ahead[grant.id])
+
+    # --- reading -----------------------------------------------------------------------------
+
+    async def note_read(self, did: str) -> None:
+        """Remember that an agent has read what was written at another node."""
+        if did not in self._readers:
+            await self._store.put(Value(READ_FOREIGN, did.encode(), b"\x01"))
+            self._readers.add(did)
+
+    # --- approvals ---------------------------------------------------------------------------
+
+    async def ask(self, draft: Draft, need: NeedsApproval) -> Approval:
+        """Keep an act until a human decides."""
+        template = Approval(
+            id="",
+            did=draft.act.author,
+            device=draft.act.device or b"",
+            is_custodial=draft.signer is not None,
+            stream=draft.stream,
+            kind=draft.act.kind,
+            body=draft.body,
+            salt=draft.salt,
+            command="",
+            arguments={},
+            clause=need.clause,
+            needed=self._crossings.approvals_needed(need.crossing),
+            asked_at=0,
+            until=0,
+        )
+        return await self.approvals.ask(template, need.crossing)
+
+    async def allow(self, wanted: str, did: str, signed: SignedAct) -> Approval:
+        """Order a human's grant for a waiting act; once enough humans allowed it, the act itself."""
+        approval = self.approvals.get(wanted)
+        check_open(approval)
+        draft = draft_of(streams.participant(did), signed)
+        if draft.act.kind != "grant.create" or draft.act.author != did:
+            raise UsageError("a human allows an act by a grant of their own", code="not_permitted", http_status=403)
+        (row,) = await self._author.order([draft])
+        grant = self._granted(row, did)
+        approval = self.approvals.get(wanted)
+        check_open(approval)
+        approval = replace(
+            approval, grants=(*approval.grants, grant.id), humans=tuple(dict.fromkeys((*approval.humans, did)))
+        )
+        decision = self._decide_for(approval)
+        if isinstance(decision, Withhold) and decision.code == "grant.approvals":
+            return await self.approvals.save(approval)
+        if isinstance(decision, Withhold):
+            raise UsageError(
+                f"the grant was made, but does not carry this act: {decision.code}",
+                code="grant_does_not_fit",
+                http_status=409,
+                remedy="sign the grant with `foedus approval allow`, by a human signer of the agreement",
+            )
+        approval = await self.approvals.settle(approval, "allowed", grants=approval.grants)
+        return await self._do(approval) if approval.is_custodial else approval
+
+    def _granted(self, row: Row, did: str) -> Grant:
+        who = self._store.admission.authority.participants.get((self._store.node, did))
+        grant = who.grants.get(row.id) if who is not None else None
+        if row.verdict is not Verdict.ACCEPTED or grant is None:
+            raise UsageError(f"the grant was ordered, but is {row.reason}", code=row.reason, http_status=403)
+        return grant
+
+    def _decide_for(self, approval: Approval) -> Decision:
+        act = self._draft_of(approval).act
+        grants = self._store.admission.authority.grants_of(act)
+        return self._decide(Crossing(approval.command, approval.arguments), act, grants)
+
+    def _draft_of(self, approval: Approval) -> Draft:
+        """Return the act as it will be ordered: the same body and salt, hence the digest that was allowed."""
+        who = self._agents.find(approval.did)
+        auth = [*self._standing(who, approval), *approval.grants]
+        draft = self._author.node_act(approval.stream, approval.kind, approval.body, auth)
+        act = replace(
+            draft.act, author=approval.did, device=approval.device, digest=digest_of(approval.salt, approval.body)
+        )
+        return draft._replace(act=act, salt=approval.salt)
+
+    def _standing(self, who: Participant, approval: Approval) -> list[bytes]:
+        """Return the enrolment and the membership on which the agent stands now."""
+        room = self._store.admission.authority.rooms.get(bytes.fromhex(approval.stream.removeprefix("room:")))
+        membership = room.of(self._store.node, who.did) if room is not None else None
+        device = who.devices.get(approval.device)
+        return [entry for entry in (device and device.enrolment, membership and membership.id) if entry]
+
+    async def _do(self, approval: Approval) -> Approval:
+        """Order an act that was allowed."""
+        try:
+            who = self._agents.find(approval.did)
+            draft = self._draft_of(approval)._replace(signer=self._agents.key(who))
+            (row,) = await self._author.order([draft])
+        except FoedusError as error:
+            return await self.approvals.settle(approval, "failed", reason=f"{error.code}: {error}"[:500])
+        return await self.approvals.settle(approval, "done", event=row.id)
+
+    async def deny(self, wanted: str, did: str, reason: str) -> Approval:
+        """Say no to a waiting act."""
+        approval = self.approvals.get(wanted)
+        check_open(approval)
+        humans = (did,) if did else ()
+        return await self.approvals.settle(approval, "denied", humans=humans, reason=reason)
+
+    async def resume(self) -> None:
+        """Do what was allowed just before a crash."""
+        for approval in self.approvals.all():
+            if approval.state == "allowed" and approval.is_custodial:
+                done = await self._do(approval)
+                log.info("approval %s, allowed before the node stopped, is %s", done.id, done.state)
+
+
+def is_for_one_act(grant: Grant) -> bool:
+    """Whether a grant names the digest of one act: a human saw what it says."""
+    return any(list(statement[:2]) == ["==", ".digest"] for statement in grant.delegation.policy.plain)

@@ -1,0 +1,183 @@
+"""What surfaces may do with grants and approvals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from foedus.base.cbor import Malformed, NotCanonical, decode_as
+from foedus.base.errors import UsageError
+from foedus.base.limits import APPROVAL_WAIT_MAX_S
+from foedus.identity.did import did_of, key_of
+from foedus.identity.ucan import cid_text
+from foedus.log import streams
+from foedus.log.bodies import MessageText
+from foedus.log.grants import Grant
+from foedus.log.participants import Participant
+from foedus.node.approvals import Approval
+from foedus.node.codec import to_base64url
+from foedus.node.composition import Node
+from foedus.node.consent import NeedsApproval, is_for_one_act
+from foedus.node.crossings import counts_after_foreign, uses_per_hour
+from foedus.node.lookup import find
+from foedus.node.peer_operations import PeerOperations
+from foedus.node.rooms import Rooms
+from foedus.node.values import ApprovalView, GrantView, LinkView, SignedAct
+from foedus.node.views import Views
+from foedus.trust.border import COMMANDS
+
+_REMEDY = "see `foedus grant list`"
+
+
+class ConsentOperations(PeerOperations):
+    """Operations on grants and approvals, for ``Service``."""
+
+    def __init__(self, node: Node, views: Views, rooms: Rooms) -> None:
+        super().__init__(node, views)
+        self._rooms = rooms
+
+    # --- grants ------------------------------------------------------------------------------
+
+    def _grants(self) -> list[Grant]:
+        return [grant for who in self._node.agents.local() for grant in who.grants.values()]
+
+    def _grant(self, wanted: str) -> Grant:
+        held = {grant.id: grant for grant in self._grants()}
+        by_cid = [grant for grant in held.values() if cid_text(grant.delegation.cid) == wanted]
+        return by_cid[0] if by_cid else held[find(wanted, ((key, "") for key in held), "grant", _REMEDY)]
+
+    def grants(self) -> list[GrantView]:
+        """Return the grants of this node's participants, newest first."""
+        return [self._grant_view(grant) for grant in reversed(self._grants())]
+
+    def grant(self, grant: str) -> GrantView:
+        """Return one grant."""
+        return self._grant_view(self._grant(grant))
+
+    def grant_cuts(self, grant: str) -> list[list[Any]]:
+        """Return where the chains of this node end in which acts under a grant may stand."""
+        self._grant(grant)
+        return self._room_cuts()
+
+    def _room_cuts(self) -> list[list[Any]]:
+        return [
+            [streams.chain_id(chain.epoch, chain.stream).hex(), chain.seq, chain.id.hex()]
+            for chain in self._node.store.admission.chains.of_node(self._node.store.node)
+            if chain.seq and chain.stream.startswith("room:")
+        ]
+
+    def _grant_view(self, grant: Grant) -> GrantView:
+        token = grant.delegation
+        return GrantView(
+            id=grant.id.hex(),
+            cid=cid_text(token.cid),
+            node=grant.issuer.node.hex(),
+            issuer=_link(token.issuer, grant.issuer),
+            audience=self._device_view(grant.issuer.node, token.audience),
+            command=token.command,
+            policy=token.policy.plain,
+            rooms=_named(token.policy.plain, ".room"),
+            hosts=_named(token.policy.plain, ".host"),
+            one_act=is_for_one_act(grant),
+            uses_per_hour=uses_per_hour(grant),
+            after_foreign=counts_after_foreign(grant),
+            not_before=token.not_before,
+            expires=token.expires,
+            state=self._state(grant),
+            last_used=self._node.crossings.last_used(grant),
+        )
+
+    def _state(self, grant: Grant) -> Any:
+        authority = self._node.store.admission.authority
+        if grant.device.cuts is not None or authority.is_taken_back(grant):
+            return "revoked"
+        since, until = grant.window()
+        now = self._node.store.now()
+        return "not_yet" if now < since else "expired" if now >= until else "in_force"
+
+    def _device_view(self, node: bytes, did: str) -> LinkView:
+        """Return whose device a did:key is, among the participants of a node."""
+        key = key_of(did)
+        held = self._node.store.admission.authority.participants.values()
+        return _link(did, next((who for who in held if who.node == node and key in who.devices), None))
+
+    # --- approvals ---------------------------------------------------------------------------
+
+    def approvals(self) -> list[ApprovalView]:
+        """Return the acts that wait or waited for a human, oldest first."""
+        return [self._approval_view(approval) for approval in self._node.consent.approvals.all()]
+
+    async def approval(self, approval: str, *, wait_s: float = 0) -> ApprovalView:
+        """Return one approval, once it is decided or after ``wait_s``."""
+        found = await self._node.consent.approvals.decided(approval, min(max(wait_s, 0), APPROVAL_WAIT_MAX_S))
+        return self._approval_view(found)
+
+    async def approval_ask(self, room: str, agent: str, text: str) -> ApprovalView:
+        """Ask a human for what an agent with a key of its own wants to say."""
+        draft = self._rooms.proposal(room, agent, text)
+        try:
+            self._node.consent.cite([draft])
+        except NeedsApproval as need:
+            return self._approval_view(await self._node.consent.ask(draft, need))
+        raise UsageError(
+            "this needs no approval", code="no_approval_needed", http_status=409, remedy="sign the act and send it"
+        )
+
+    async def approval_allow(self, approval: str, did: str, act: SignedAct) -> ApprovalView:
+        """Order the grant by which a human allows a waiting act, and then the act."""
+        return self._approval_view(await self._node.consent.allow(approval, did, act))
+
+    async def approval_deny(self, approval: str, did: str, reason: str) -> ApprovalView:
+        """Say no to a waiting act."""
+        return self._approval_view(await self._node.consent.deny(approval, did, reason))
+
+    def _approval_view(self, approval: Approval) -> ApprovalView:
+        store = self._node.store
+        authority = store.admission.authority
+        room = authority.rooms.get(bytes.fromhex(approval.arguments["room"]))
+        return ApprovalView(
+            id=approval.id,
+            state=approval.state,
+            agent=_link(did_of(approval.device), authority.participants.get((store.node, approval.did))),
+            command=approval.command,
+            what=COMMANDS.get(approval.command, approval.command),
+            arguments=approval.arguments,
+            room=approval.arguments["room"],
+            room_name=room.name if room else "",
+            host_name=self._views.node_name(bytes.fromhex(approval.arguments["host"])),
+            kind=approval.kind,
+            text=_text(approval),
+            body=to_base64url(approval.body),
+            digest=approval.arguments["digest"],
+            clause=approval.clause,
+            needed=approval.needed,
+            humans=list(approval.humans),
+            grants=[event.hex() for event in approval.grants],
+            asked_at=approval.asked_at,
+            until=approval.until,
+            event=approval.event.hex() if approval.event else "",
+            reason=approval.reason,
+        )
+
+
+def _link(did: str, who: Participant | None) -> LinkView:
+    return LinkView(
+        did=did, participant=who.did if who else "", name=who.name if who else "", kind=who.kind if who else "unknown"
+    )
+
+
+def _named(policy: list[Any], selector: str) -> list[str]:
+    """Return the values that a policy of ours allows for a selector: one statement, or one `or` of them."""
+    found = []
+    for statement in policy:
+        alternatives = statement[1] if statement[0] == "or" else [statement]
+        found += [part[2] for part in alternatives if part[0] == "==" and part[1] == selector]
+    return found
+
+
+def _text(approval: Approval) -> str | None:
+    if approval.kind != "message.text":
+        return None
+    try:
+        return decode_as(approval.body, MessageText).text
+    except (NotCanonical, Malformed):
+        return None

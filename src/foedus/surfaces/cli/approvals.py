@@ -1,0 +1,146 @@
+"""Approvals: what an agent wants to do at another node, and a person's yes or no."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from foedus.base.errors import NotFound
+from foedus.node.values import ApprovalView, ParticipantView
+from foedus.surfaces.cli.grants import AfterForeign, As, Expires, Uses
+from foedus.surfaces.cli.options import COMMON, Common, PassphraseFile, Yes
+from foedus.surfaces.cli.output import Line, pairs
+from foedus.surfaces.cli.prompts import confirm
+from foedus.surfaces.cli.text import paragraphs, short, when
+
+app = App(name="approval", help="Approvals: acts of agents that wait for a person.")
+
+Wanted = Annotated[str, Parameter(help="The approval's id or its first digits.")]
+
+
+@app.command(name="list")
+def list_(
+    *,
+    every: Annotated[bool, Parameter(name="--all", negative="", help="Also those that were decided.")] = False,
+    common: Common = COMMON,
+) -> None:
+    """List the acts that wait for a person, oldest first."""
+    out = common.output()
+    found = [view for view in common.client().get("/approvals", list[ApprovalView]) if every or view.state == "waiting"]
+    if out.as_json or not found:
+        out.show(found, lambda _: [["nothing waits for a person"]])
+    else:
+        rows = (
+            [view.id, view.agent.name, view.what, f"{view.room_name} at {view.host_name}", view.state] for view in found
+        )
+        out.table(["approval", "agent", "wants to", "where", ""], rows)
+    out.next("foedus approval show ID" if found else "foedus grant list")
+
+
+@app.command
+def show(approval: Wanted, /, *, common: Common = COMMON) -> None:
+    """Show the whole act that waits: who, what, where, and until when."""
+    out = common.output()
+    out.show(_get(common, approval), approval_lines)
+    out.next("foedus approval allow {} --as NAME", approval)
+
+
+@app.command
+def allow(  # noqa: PLR0913  # each limit of a standing grant is an option of its own
+    approval: Wanted,
+    /,
+    *,
+    always: Annotated[
+        bool, Parameter(negative="", help="Not just this act: a standing grant for this room, with the limits below.")
+    ] = False,
+    expires: Expires = "30d",
+    uses: Uses = 60,
+    after_foreign: AfterForeign = False,
+    as_: As = "",
+    passphrase_file: PassphraseFile = None,
+    yes: Yes = False,
+    common: Common = COMMON,
+) -> None:
+    """Allow an act: your device signs a grant for exactly this act, or with --always a standing one."""
+    from foedus.surfaces.cli.client import path_of
+    from foedus.surfaces.cli.delegating import Scope, duration
+    from foedus.surfaces.cli.persons import person
+
+    out = common.output()
+    node = common.client()
+    view = _get(common, approval)
+    if not yes and not out.as_json:
+        out.show(view, approval_lines)
+    confirm(f"Allow {view.agent.name} to {view.what}{', from now on' if always else ''}?", yes=yes)
+    local = [who for who in node.get("/participants", list[ParticipantView]) if who.is_local]
+    signer = person(local, as_, passphrase_file)
+    if always:
+        scope = Scope(view.command, [view.room], lasts=duration(expires), uses=uses, after_foreign=after_foreign)
+    else:
+        scope = Scope(view.command, [view.room], digest=view.digest, lasts=duration("10min"))
+    act = signer.signed_grant(node, view.agent.did, scope)
+    body = {"did": signer.did, "act": act.act, "asig": act.asig, "salt": act.salt, "body": act.body}
+    decided = node.post(path_of("approvals", view.id, "allow"), ApprovalView, body)
+    out.show(decided, lambda _: [[_outcome(decided)]])
+    out.next("foedus grant list")
+
+
+@app.command
+def deny(
+    approval: Wanted,
+    /,
+    *,
+    reason: Annotated[str, Parameter(help="Why not; the agent is told.")] = "",
+    as_: As = "",
+    common: Common = COMMON,
+) -> None:
+    """Say no to an act."""
+    from foedus.surfaces.cli.client import path_of
+    from foedus.surfaces.cli.participants import find_one
+
+    out = common.output()
+    node = common.client()
+    did = find_one(node.get("/participants", list[ParticipantView]), as_).did if as_ else ""
+    body = {"did": did, "reason": reason}
+    decided = node.post(path_of("approvals", _get(common, approval).id, "deny"), ApprovalView, body)
+    out.show(decided, lambda _: [[_outcome(decided)]])
+    out.next("foedus approval list")
+
+
+def _get(common: Common, approval: str) -> ApprovalView:
+    from foedus.surfaces.cli.client import path_of
+
+    if not approval:
+        raise NotFound("which approval?", code="unknown_approval", remedy="see `foedus approval list`")
+    return common.client().get(path_of("approvals", approval), ApprovalView)
+
+
+def _outcome(view: ApprovalView) -> str:
+    if view.state == "done":
+        return f"done: event {view.event}"
+    if view.state == "waiting":
+        return f"allowed by {len(view.humans)} of {view.needed}; it waits for the others"
+    return f"{view.state}{': ' + view.reason if view.reason else ''}"
+
+
+def approval_lines(view: ApprovalView) -> Iterable[Line]:
+    """Return the canonical act: who, what, where, until when."""
+    yield from pairs(
+        [
+            ("approval", view.id),
+            ("agent", f"{view.agent.name}, {view.agent.did}"),
+            ("wants to", (view.what, "bold")),
+            ("command", view.command),
+            ("room", f"{view.room_name} ({short(view.room)})"),
+            ("host", f"{view.host_name} ({short(view.arguments.get('host', ''))})"),
+            ("digest", view.digest),
+            ("why asked", view.clause),
+            ("asked", when(view.asked_at)),
+            ("until", when(view.until)),
+            ("state", view.state),
+        ],
+    )
+    for line in paragraphs(view.text or ""):
+        yield [f"  {line}"]

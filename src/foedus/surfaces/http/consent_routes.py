@@ -1,0 +1,89 @@
+"""Grants and approvals."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from foedus.base.limits import APPROVAL_WAIT_MAX_S
+from foedus.node.values import ApprovalView, GrantView
+from foedus.surfaces.http.bodies import AllowInput, AskInput, DenyInput
+from foedus.surfaces.http.operations import Call, Number, Operation
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from foedus.node.api import NodeService
+
+
+def _allow(node: NodeService, call: Call) -> Awaitable[ApprovalView]:
+    asked: AllowInput = call.body
+    return node.approval_allow(call.path["approval"], asked.did, asked.value())
+
+
+def _approval(node: NodeService, call: Call) -> Awaitable[ApprovalView]:
+    return node.approval(call.path["approval"], wait_s=float(call.query["wait"]))
+
+
+CONSENT = [
+    Operation(
+        method="GET",
+        path="/grants",
+        about="The grants of this node's people and agents, newest first",
+        answer=list[GrantView],
+        run=lambda node, _: node.grants(),
+    ),
+    Operation(
+        method="GET",
+        path="/grants/{grant}",
+        about="One grant, by its event or its CID",
+        answer=GrantView,
+        run=lambda node, call: node.grant(call.path["grant"]),
+    ),
+    Operation(
+        method="GET",
+        path="/grants/{grant}/cuts",
+        about="[chain id, seq, event id] of each chain in which acts under it may stand: what a revocation names",
+        answer=list[list[Any]],
+        run=lambda node, call: node.grant_cuts(call.path["grant"]),
+    ),
+    Operation(
+        method="GET",
+        path="/approvals",
+        about="Acts that wait or waited for a human, oldest first",
+        answer=list[ApprovalView],
+        run=lambda node, _: node.approvals(),
+    ),
+    Operation(
+        method="POST",
+        path="/approvals",
+        about="Ask a human for what an agent with a key of its own wants to say",
+        answer=ApprovalView,
+        status=201,
+        body=AskInput,
+        run=lambda node, call: node.approval_ask(call.body.room, call.body.as_, call.body.text),
+    ),
+    Operation(
+        method="GET",
+        path="/approvals/{approval}",
+        about="One approval; with `wait`, once it is decided",
+        answer=ApprovalView,
+        query=(Number(name="wait", about="seconds at most", default=0, minimum=0, maximum=APPROVAL_WAIT_MAX_S),),
+        run=_approval,
+    ),
+    Operation(
+        method="POST",
+        path="/approvals/{approval}/allow",
+        about="Allow a waiting act by a signed grant; once enough humans did, the node orders it",
+        answer=ApprovalView,
+        body=AllowInput,
+        run=_allow,
+    ),
+    Operation(
+        method="POST",
+        path="/approvals/{approval}/deny",
+        about="Say no to a waiting act",
+        answer=ApprovalView,
+        body=DenyInput,
+        run=lambda node, call: node.approval_deny(call.path["approval"], call.body.did, call.body.reason),
+    ),
+]

@@ -1,0 +1,49 @@
+"""The acts that cross a border between nodes, as UCAN commands (docs/terms.md, "Border acts").
+
+An act is its own invocation: command and arguments follow from the event and from nothing that can be erased.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from foedus.log.event import Act
+
+SPEAK = "/foedus/room/speak"
+
+COMMANDS: Mapping[str, str] = MappingProxyType(
+    {
+        SPEAK: "speak in a room that another node hosts",
+        "/foedus/knowledge/publish": "publish knowledge to another node",
+        "/foedus/knowledge/read": "read knowledge of another node",
+        "/foedus/query/ask": "ask another node a question",
+        "/foedus/agent/call": "call an agent of another node",
+        "/foedus/agreement/change": "open or change an agreement",
+        "/foedus/council/propose": "propose to a council",
+    },
+)
+"""Every command of version 1, and what it lets an agent do."""
+
+_IN_ROOMS: Mapping[str, str] = MappingProxyType({"message.text": SPEAK})
+
+
+class Crossing(NamedTuple):
+    """What an act asks of the other side: a command and its arguments, ids as lowercase hex."""
+
+    command: str
+    arguments: Mapping[str, str]
+
+
+def in_room(act: Act, room: str, host: bytes, writer: bytes) -> Crossing | None:
+    """Return the crossing of an act in ``room:<room>``; None where it stays at home.
+
+    ``host``: the node that hosts the room; ``writer``: the node that orders the act. Kinds that no command names are
+    taken for speech: what a later version adds must not cross unseen.
+    """
+    if host == writer or act.device is None:
+        return None
+    arguments = {"room": room, "host": host.hex(), "kind": act.kind, "digest": act.digest.hex()}
+    return Crossing(_IN_ROOMS.get(act.kind, SPEAK), arguments)

@@ -1,0 +1,162 @@
+"""The one evaluator of the door verdict on a border act: agreement and grant and room, in this order.
+
+Pure: what the node knows comes as ``Terms``, ``Author`` and the honoured grants that the act cites. Tiers, standing and
+roles are presets of these three layers and not judged beside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from typing import Literal, NamedTuple, TypeAlias
+
+from foedus.base.clock import Instant
+from foedus.base.limits import AUTH_MAX, SECOND
+from foedus.identity.did import did_of
+from foedus.identity.ucan import Delegation, check_chain
+from foedus.identity.ucan.errors import UcanRefused
+from foedus.log.grants import Grant
+from foedus.trust.border import Crossing
+
+CHAINS_MAX = 16
+"""Chains looked at for one act: more than signers that any agreement asks for; parallel links multiply them."""
+
+Layer: TypeAlias = Literal["agreement", "grant", "room"]
+
+
+class Allow(NamedTuple):
+    """The act may pass. ``humans``: the DIDs of those in whose name."""
+
+    humans: tuple[str, ...] = ()
+
+
+class Withhold(NamedTuple):
+    """The act may not pass: which layer says so, by which clause."""
+
+    layer: Layer
+    clause: str
+
+    @property
+    def code(self) -> str:
+        """The clause as it is stored and shown: ``grant.human_required``."""
+        return f"{self.layer}.{self.clause}"
+
+
+Decision: TypeAlias = Allow | Withhold
+
+
+class Author(NamedTuple):
+    """Who acts: a participant of the writing node, and the device that signed (32-byte key)."""
+
+    did: str
+    is_human: bool
+    device: bytes
+
+
+class Terms(NamedTuple):
+    """What the version of the agreement that was in force says of the writing node.
+
+    ``signers``: the DIDs of its human signers; None where this node has no agreement with the writing node (a third
+    node, met in a room): then any human of that node counts. ``refuses`` names the clause that forbids a command, or
+    is ''. ``named_only``: humans who are not signers do not even speak for themselves. ``approvals``: how many
+    signers a command needs.
+    """
+
+    signers: frozenset[str] | None
+    refuses: Callable[[str], str]
+    approvals: Callable[[str], int]
+    named_only: bool = False
+
+    def names(self, did: str) -> bool:
+        """Whether a DID counts as a human signer."""
+        return self.signers is None or did in self.signers
+
+
+def no_clause(_command: str) -> str:
+    """Forbid no command."""
+    return ""
+
+
+def one_signer(_command: str) -> int:
+    """Ask one human signer."""
+    return 1
+
+
+WITHOUT_AGREEMENT = Terms(None, no_clause, one_signer)
+"""What is asked of a node that this one has no agreement with."""
+
+
+def decide(crossing: Crossing, author: Author, grants: Sequence[Grant], terms: Terms, now: Instant) -> Decision:
+    """Give the verdict on a border act. ``grants``: those that it cites; ``now``: the event's clock."""
+    clause = terms.refuses(crossing.command)
+    if clause:
+        return Withhold("agreement", clause)
+    if author.is_human:
+        if terms.named_only and not terms.names(author.did):
+            return Withhold("agreement", "humans")
+        return Allow((author.did,))
+    return _by_grants(crossing, author, grants, terms, now)
+
+
+def _by_grants(crossing: Crossing, author: Author, grants: Sequence[Grant], terms: Terms, now: Instant) -> Decision:
+    """Look for chains from human signers to the device: as many signers as the agreement asks for."""
+    found = Withhold("grant", "human_required")
+    humans: dict[str, None] = {}
+    for chain in islice(chains_to(did_of(author.device), grants), CHAINS_MAX):
+        clause = _fault(crossing, author, chain, terms, now)
+        if clause:
+            found = Withhold("grant", clause)
+        else:
+            humans[chain[0].issuer.did] = None
+    if len(humans) >= max(1, terms.approvals(crossing.command)):
+        return Allow(tuple(humans))
+    return Withhold("grant", "approvals") if humans else found
+
+
+def _fault(crossing: Crossing, author: Author, chain: Sequence[Grant], terms: Terms, now: Instant) -> str:
+    """Return the clause by which a chain does not carry the act, or ''."""
+    root = chain[0]
+    if root.issuer.kind != "human" or root.issuer.custody != "device":
+        return "human_required"
+    if not terms.names(root.issuer.did):
+        return "signer"
+    try:
+        check_chain(
+            [link.delegation for link in chain],
+            issuer=did_of(author.device),
+            subject=root.delegation.issuer,
+            command=crossing.command,
+            arguments=crossing.arguments,
+            now_s=now // SECOND,
+            revoked=_not_here,
+        )
+    except UcanRefused as error:
+        return error.code.removeprefix("ucan_")
+    return ""
+
+
+def _not_here(_cid: bytes) -> bool:
+    """Leave revocations to the authority verdict, which knows their cuts."""
+    return False
+
+
+def chains_to(audience: str, grants: Sequence[Grant]) -> Iterator[tuple[Grant, ...]]:
+    """Yield the chains, root first, by which one of ``grants`` reaches ``audience`` (a device's did:key)."""
+    for grant in grants:
+        if grant.delegation.audience == audience:
+            yield from _upwards((grant,), grants)
+
+
+def _upwards(chain: tuple[Grant, ...], grants: Sequence[Grant]) -> Iterator[tuple[Grant, ...]]:
+    top = chain[0].delegation
+    if is_root(top):
+        yield chain
+        return
+    for above in grants:
+        if above.delegation.audience == top.issuer and above not in chain and len(chain) < AUTH_MAX:
+            yield from _upwards((above, *chain), grants)
+
+
+def is_root(delegation: Delegation) -> bool:
+    """Whether its issuer delegates what is its own."""
+    return delegation.subject == delegation.issuer

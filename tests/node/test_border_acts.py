@@ -1,0 +1,121 @@
+"""Agents that speak at another node: only in the name of a human, whom that node can check."""
+
+import pytest
+
+from foedus.base.errors import FoedusError
+from foedus.node.values import Said
+from foedus.surfaces.cli.delegating import Scope
+from foedus.trust.border import SPEAK
+from tests.node.nodes import connect, share, street, until
+from tests.node.people import agent, enrol
+
+
+@pytest.fixture
+async def border(tmp_path):
+    """Node a hosts a room; node b has the human ada, whom the agreement names, and the agent scout."""
+    async with street(tmp_path) as it:
+        a, b = await it.add("a"), await it.add("b")
+        ada = await enrol(b, "ada")
+        scout = await agent(b, "scout")
+        await connect(b, a)
+        await share(a, b)
+        yield it, a, b, ada, scout
+
+
+async def test_an_agent_waits_for_a_human_and_then_speaks(border):
+    _, a, b, ada, _ = border
+    placed = await b.say("may I?", "scout")
+    assert (placed.id, placed.seq) == ("", 0)
+    waiting = await b.service.approval(placed.approval)
+    assert (waiting.state, waiting.text, waiting.agent.name) == ("waiting", "may I?", "scout")
+    assert waiting.clause == "grant.human_required"
+    assert any(trouble.code == "approval" for trouble in b.service.status().troubles)
+    done = await ada.allow(placed.approval)
+    assert done.state == "done"
+    await until(lambda: a.texts() == ["may I?"], "the other side shows it")
+    assert a.service.messages("plans").messages[0].verified
+
+
+async def test_a_denied_act_is_never_said_and_the_agent_is_told_at_once(border):
+    _, a, b, ada, _ = border
+    placed = await b.say("let me out", "scout")
+    denied = await b.service.approval_deny(placed.approval, ada.did, "no")
+    assert denied.state == "denied"
+    assert (await b.service.approval(placed.approval, wait_s=5)).reason == "no"
+    with pytest.raises(FoedusError, match="denied already"):
+        await ada.allow(placed.approval)
+    assert a.texts() == b.texts() == []
+
+
+async def test_a_standing_grant_carries_until_it_is_revoked(border):
+    _, a, b, ada, scout = border
+    grant = await ada.give(scout)
+    await b.say("one", "scout")
+    await until(lambda: a.texts() == ["one"], "it crosses")
+    await ada.take_back(grant)
+    assert (await b.say("two", "scout")).approval
+    assert b.service.grant(grant).state == "revoked"
+
+
+async def test_a_grant_for_another_room_or_command_does_not_carry(border):
+    _, _, b, ada, scout = border
+    await ada.give(scout, Scope(SPEAK, rooms=["00" * 32]))
+    await ada.give(scout, Scope("/foedus/query/ask"))
+    await ada.give(scout, Scope("/foedus/room/speakers"))
+    assert (await b.say("?", "scout")).approval
+
+
+async def test_uses_are_counted_by_the_hour(border):
+    it, a, b, ada, scout = border
+    await ada.give(scout, Scope(SPEAK, uses=2))
+    for text in ("one", "two"):
+        assert (await b.say(text, "scout")).id
+    assert (await b.say("three", "scout")).approval
+    with pytest.raises(FoedusError, match="needs a human"):
+        await b.service.say_batch("plans", [Said(text="x", as_="scout"), Said(text="y", as_="scout")])
+    b = await it.restart("b")
+    assert (await b.say("four", "scout")).approval, "a restart forgets no use"
+    await until(lambda: a.texts() == ["one", "two"], "two crossed")
+
+
+async def test_after_reading_strangers_only_marked_grants_count(border):
+    _, a, b, ada, scout = border
+    await ada.give(scout)
+    await b.node.consent.note_read(scout)
+    assert (await b.say("?", "scout")).approval
+    await ada.give(scout, Scope(SPEAK, after_foreign=True))
+    assert (await b.say("!", "scout")).id
+    await until(lambda: a.texts() == ["!"], "it crosses")
+
+
+async def test_an_agent_with_its_own_key_cites_the_grant_itself(border):
+    _, a, b, ada, _ = border
+    rover = await enrol(b, "rover", "agent")
+    with pytest.raises(FoedusError, match="needs a human"):
+        await rover.say("hello")
+    asked = await b.service.approval_ask("plans", "rover", "hello")
+    assert asked.state == "waiting"
+    grant = await ada.give(rover.did)
+    assert (await rover.say("hello", grants=[bytes.fromhex(grant)])).id
+    await until(lambda: a.texts() == ["hello"], "it crosses")
+
+
+async def test_a_human_speaks_for_themselves(border):
+    _, a, _, ada, _ = border
+    await ada.say("it is me")
+    await until(lambda: a.texts() == ["it is me"], "it crosses")
+
+
+async def test_what_was_allowed_before_a_crash_is_done_after_it(border, monkeypatch):
+    it, a, b, ada, _ = border
+    placed = await b.say("survivor", "scout")
+
+    async def crash(_approval):
+        raise RuntimeError("the power went")
+
+    monkeypatch.setattr(b.node.consent, "_do", crash)
+    with pytest.raises(RuntimeError):
+        await ada.allow(placed.approval)
+    b = await it.restart("b")
+    assert (await b.service.approval(placed.approval)).state == "done"
+    await until(lambda: a.texts() == ["survivor"], "it crosses")
