@@ -64,7 +64,8 @@ class NonceBook:
         while self._by_expiry and self._by_expiry[0][0] < now_s and len(forgotten) < most:
             _, key = heapq.heappop(self._by_expiry)
             del self._spent[key]
-            self._by_issuer[key[0]] -= 1
             forgotten.append(key)
-        self._by_issuer += Counter()  # drops the issuers with none
+            self._by_issuer[key[0]] -= 1
+            if not self._by_issuer[key[0]]:
+                del self._by_issuer[key[0]]
         return forgotten

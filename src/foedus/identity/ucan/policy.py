@@ -9,21 +9,20 @@ false, and a selector without a value makes its statement false.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, ValuesView
 from operator import ge, gt, le, lt
 from typing import Any
 
 from foedus.identity.ucan.errors import MalformedUcan
 from foedus.identity.ucan.ipld import Link
-from foedus.identity.ucan.selector import Selector, Unresolved, parse_selector
+from foedus.identity.ucan.selector import CHARACTERS_A_STEP, Selector, Unresolved, parse_selector
 
 STATEMENTS_MAX = 256
 """Statements in one policy, nested ones too: a person is to understand what is granted."""
 POLICY_DEPTH_MAX = 8
 """Statements within statements: ours need 3."""
 STEPS_MAX = 20_000
-"""Steps of one match, some 10 ms: statements run, values compared, and a step for each 64 characters of a text."""
-_CHARACTERS_A_STEP = 64
+"""Steps of one match, some 10 ms: statements run, segments followed, values compared, and the length of what is met."""
 
 _ORDERS: dict[str, Callable[[Any, Any], bool]] = {"<": lt, "<=": le, ">": gt, ">=": ge}
 
@@ -59,17 +58,15 @@ class Policy:
         self._tests = tests
 
     def matches(self, arguments: Mapping[str, Any]) -> bool:
-        """Tell whether every statement holds for ``arguments``; false where telling would cost too much."""
+        """Tell whether every statement holds for ``arguments`` (as decoded: maps, lists, scalars, bytes, Link).
+
+        False where telling would cost more than STEPS_MAX.
+        """
         budget = _Budget()
         try:
             return all(test(arguments, budget) for test in self._tests)
         except _TooCostly:
             return False
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Policy) and self.plain == other.plain
-
-    __hash__ = None  # type: ignore[assignment]  # it holds a list
 
     def __repr__(self) -> str:
         return f"Policy({self.plain!r})"
@@ -87,11 +84,6 @@ def matches(policy: Policy | Sequence[Any], arguments: Mapping[str, Any]) -> boo
     """Tell whether ``arguments`` match a policy, parsed or not. Raises MalformedUcan where it is none."""
     parsed = policy if isinstance(policy, Policy) else parse_policy(list(policy))
     return parsed.matches(arguments)
-
-
-def equal(left: Any, right: Any) -> bool:
-    """Tell whether two values are the same: numbers by value, never a truth value for a number, maps in any order."""
-    return _equal(left, right, _Budget())
 
 
 def _statement(plain: object, depth: int, room: Iterator[int]) -> _Test:
@@ -114,45 +106,41 @@ def _statement(plain: object, depth: int, room: Iterator[int]) -> _Test:
     raise MalformedUcan(f"{plain!r:.60} is not a statement of the policy language")
 
 
-def _comparison(selector: Selector, wanted: Any, *, equal_wanted: bool) -> _Test:
+def _at(selector: Selector, judge: _Test) -> _Test:
+    """Return the test that judges what is at the selector, and is false where nothing is."""
+
     def test(value: Any, budget: _Budget) -> bool:
         budget.spend()
         try:
-            found = selector.resolve(value)
+            found = selector.resolve(value, budget.spend)
         except Unresolved:
             return False
-        return _equal(found, wanted, budget) == equal_wanted
+        return judge(found, budget)
 
     return test
+
+
+def _comparison(selector: Selector, wanted: Any, *, equal_wanted: bool) -> _Test:
+    return _at(selector, lambda found, budget: _equal(found, wanted, budget) == equal_wanted)
 
 
 def _inequality(selector: Selector, holds: Callable[[Any, Any], bool], bound: float) -> _Test:
-    def test(value: Any, budget: _Budget) -> bool:
-        budget.spend()
-        try:
-            found = selector.resolve(value)
-        except Unresolved:
-            return False
+    def judge(found: Any, _budget: _Budget) -> bool:
         return isinstance(found, int | float) and not _is_truth(found) and holds(found, bound)
 
-    return test
+    return _at(selector, judge)
 
 
 def _like(selector: Selector, pattern: str) -> _Test:
     parts = _glob(pattern)
 
-    def test(value: Any, budget: _Budget) -> bool:
-        budget.spend()
-        try:
-            found = selector.resolve(value)
-        except Unresolved:
-            return False
+    def judge(found: Any, budget: _Budget) -> bool:
         if not isinstance(found, str):
             return False
-        budget.spend(len(found) // _CHARACTERS_A_STEP)
+        budget.spend(len(found) // CHARACTERS_A_STEP)
         return _glob_matches(parts, found)
 
-    return test
+    return _at(selector, judge)
 
 
 def _not(inner: _Test) -> _Test:
@@ -182,19 +170,12 @@ def _or(tests: tuple[_Test, ...]) -> _Test:
 def _quantifier(selector: Selector, inner: _Test, *, every: bool) -> _Test:
     combine = all if every else any
 
-    def test(value: Any, budget: _Budget) -> bool:
-        budget.spend()
-        try:
-            found = selector.resolve(value)
-        except Unresolved:
-            return False
+    def judge(found: Any, budget: _Budget) -> bool:
         if isinstance(found, dict):
             found = found.values()
-        elif not isinstance(found, list):
-            return False
-        return combine(inner(item, budget) for item in found)
+        return isinstance(found, list | ValuesView) and combine(inner(item, budget) for item in found)
 
-    return test
+    return _at(selector, judge)
 
 
 def _is_truth(value: object) -> bool:
@@ -216,7 +197,7 @@ def _equal(left: Any, right: Any, budget: _Budget) -> bool:
             and all(_equal(one, other, budget) for one, other in zip(left, right, strict=True))
         )
     if isinstance(left, str | bytes):
-        budget.spend(len(left) // _CHARACTERS_A_STEP)
+        budget.spend(len(left) // CHARACTERS_A_STEP)
     return _kind(left) is _kind(right) and bool(left == right)
 
 

@@ -20,6 +20,10 @@ SELECTOR_MAX = 256
 SELECTORS_CACHED = 1_024
 """Selectors that are in use at one time: few programs write policies, so the same ones come again and again."""
 
+CHARACTERS_A_STEP = 64
+"""Characters, bytes or items that are looked through or copied in the time of one step."""
+
+_TEXT = msgspec.json.Decoder(str)
 _SEGMENT = re.compile(
     r"""(?:
         \.(?P<name>[A-Za-z_][A-Za-z0-9_]*)
@@ -49,8 +53,11 @@ class Selector:
         self.text = text
         self._steps = steps
 
-    def resolve(self, value: Any) -> Any:
-        """Return what is at this path in ``value``; raise Unresolved where there is nothing."""
+    def resolve(self, value: Any, spend: Callable[[int], None]) -> Any:
+        """Return what is at this path in ``value``; raise Unresolved where there is nothing.
+
+        ``spend`` is told what each segment costs, in steps, and may raise to end it.
+        """
         for step, optional in self._steps:
             try:
                 value = step(value)
@@ -58,6 +65,7 @@ class Selector:
                 if optional:
                     return None
                 raise
+            spend(1 + len(value) // CHARACTERS_A_STEP if isinstance(value, list | bytes) else 1)
         return value
 
 
@@ -96,7 +104,7 @@ def _step(match: re.Match[str]) -> _Step:
 
 def _unquote(text: str) -> str:
     try:
-        return msgspec.json.decode(text, type=str)
+        return _TEXT.decode(text)
     except (msgspec.DecodeError, UnicodeEncodeError):
         raise MalformedUcan(f"{text[:40]!r} is not a quoted key") from None
 
