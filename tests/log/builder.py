@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from random import Random
 
-from foedus.base.cbor import encode
+from foedus.base.cbor import decode, encode
 from foedus.base.clock import ZERO, Hlc
 from foedus.base.ids import sha256
 from foedus.base.limits import SECOND
@@ -17,6 +17,7 @@ from foedus.crypto.ed25519 import Ed25519Key
 from foedus.identity.did import did_of
 from foedus.identity.directory import IdentityDirectory
 from foedus.identity.record import SignedRecord
+from foedus.identity.ucan import issue_delegation, issue_revocation, parse_delegation
 from foedus.log import streams
 from foedus.log.checkpoints import make_checkpoint
 from foedus.log.event import (
@@ -244,6 +245,28 @@ class Participant:
         signer = by or self.devices[0]
         body = {"device": device.public, "cuts": cuts}
         return self.node.write(self.stream, "device.revoke", body, device=signer, auth=(signer.enrolment,))
+
+    def grant(self, audience: Device, by: Device | None = None, **fields: object) -> Parsed:
+        """Delegate to a device; ``fields`` replace what ``issue_delegation`` takes."""
+        signer = by or self.devices[0]
+        own = did_of(signer.public)
+        token = {
+            "audience": did_of(audience.public),
+            "subject": own,
+            "command": "/foedus/room/speak",
+            "policy": [],
+            "nonce": self.node.world.bytes(12),
+            "expires": None,
+        }
+        ucan = issue_delegation(fields.pop("key", signer.key), **(token | fields))
+        return self.node.write(self.stream, "grant.create", {"ucan": ucan}, device=signer, auth=(signer.enrolment,))
+
+    def withdraw(self, grant: Parsed, cuts: list, by: Device | None = None) -> Parsed:
+        """Take a delegation back, whoever issued it."""
+        signer = by or self.devices[0]
+        cid = parse_delegation(decode(grant.envelope.body)["ucan"]).cid
+        body = {"ucan": issue_revocation(signer.key, revoked=cid, nonce=b""), "cuts": cuts}
+        return self.node.write(self.stream, "grant.revoke", body, device=signer, auth=(signer.enrolment,))
 
 
 class Room:

@@ -9,11 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from foedus.base.cbor import Malformed, NotCanonical, decode_as
+from foedus.base.errors import FoedusError
 from foedus.base.ids import sha256
-from foedus.base.limits import MINUTE
+from foedus.base.limits import MINUTE, SECOND
 from foedus.crypto import ed25519
 from foedus.identity.did import did_of
 from foedus.identity.directory import IdentityDirectory
+from foedus.identity.ucan import parse_delegation, parse_revocation
+from foedus.identity.ucan.errors import InvalidSignature
 from foedus.log.bodies import SHAPES
 from foedus.log.event import Parsed
 from foedus.log.participants import possession_bytes
@@ -32,7 +35,13 @@ BY_NODE = {  # kind → streams, where the node itself acts
     "agreement.sign": {"pair"},
     "agreement.end": {"pair"},
 }
-BY_DEVICE = {"device.enrol": {"participant"}, "device.revoke": {"participant"}, "message.text": {"room"}}
+BY_DEVICE = {
+    "device.enrol": {"participant"},
+    "device.revoke": {"participant"},
+    "grant.create": {"participant"},
+    "grant.revoke": {"participant"},
+    "message.text": {"room"},
+}
 OTHER_BY_NODE = {"node", "members", "room", "pair"}
 OTHER_BY_DEVICE = {"participant", "room"}
 
@@ -50,6 +59,7 @@ class Oracle:
         self.by_id = {parsed.id: parsed for parsed in self.held}
         self.at = {(p.event.epoch, p.event.stream, p.event.seq): p for p in self.held}
         self._folds = {}
+        self._withdrawn = {}
 
     def node(self, parsed):
         return self.identities.node_of(parsed.event.epoch)
@@ -141,8 +151,54 @@ class Oracle:
             after_heads = event.seq > {cut.chain: cut.seq for cut in body.heads}.get(chain, 0)
             cuts = withdrawn[cited]
             if covers and after_heads and (cuts is None or event.seq <= cuts.get(chain, 0)):
-                return OK
+                return self.by_grants(parsed, chain)
         return self.unfounded(parsed, "not_permitted")
+
+    # rule 8
+
+    def by_grants(self, parsed, chain):
+        links = []
+        for cited in parsed.event.act.auth:
+            held = self.by_id.get(cited)
+            if held is None and cited not in self.known:
+                return ("pending", "auth")
+            if held is None or held.event.act.kind != "grant.create" or not self.is_of_participant(held):
+                continue
+            verdict = self.verdict(held)[0]
+            if verdict == "pending":
+                return ("pending", "auth")
+            if verdict != "accepted" or self.node(held) != self.node(parsed):
+                return ("rejected", "invalid_grant")
+            links.append(held)
+        now = parsed.event.hlc[0]
+        tokens = [parse_delegation(self.body(held).ucan) for held in links]
+        if any(
+            (token.not_before or 0) * SECOND > now
+            or (token.expires is not None and now >= (token.expires + 1) * SECOND)
+            for token in tokens
+        ):
+            return ("rejected", "expired_grant")
+        for position, held in enumerate(links):
+            if self.is_withdrawn(held, tokens[position].cid, links[: position + 1], chain, parsed.event.seq):
+                return ("rejected", "revoked_grant")
+        return OK
+
+    @staticmethod
+    def is_of_participant(held):
+        return held.event.stream.startswith("participant:")
+
+    def is_withdrawn(self, held, cid, above, chain, seq):
+        _, devices = self.participant(self.node(held), held.event.act.author)
+        _, revoked = devices[held.event.act.device]
+        if revoked is not None and seq > revoked.get(chain, 0):
+            return True
+        for issued in above:
+            key = (self.node(issued), issued.event.act.author)
+            self.participant(*key)
+            cuts = self._withdrawn.get((*key, cid))
+            if cuts is not None and seq > cuts.get(chain, 0):
+                return True
+        return False
 
     def unfounded(self, parsed, reason):
         act, node = parsed.event.act, self.node(parsed)
@@ -211,6 +267,22 @@ class Oracle:
             if revoked is not None:
                 return ("rejected", "unknown_device")
             devices[body.device] = (enrolment, {cut.chain: cut.seq for cut in body.cuts})
+        if act.kind in {"grant.create", "grant.revoke"}:
+            return self._on_grant(act, body, node, did)
+        return OK
+
+    def _on_grant(self, act, body, node, did):
+        parse = parse_delegation if act.kind == "grant.create" else parse_revocation
+        try:
+            token = parse(body.ucan)
+        except InvalidSignature:
+            return ("rejected", "invalid_signature")
+        except FoedusError:
+            return ("rejected", "malformed_event")
+        if token.issuer != did_of(act.device):
+            return ("rejected", "not_permitted")
+        if act.kind == "grant.revoke":
+            self._withdrawn.setdefault((node, did, token.revoked), {cut.chain: cut.seq for cut in body.cuts})
         return OK
 
     # rules 5 and 6, memberships

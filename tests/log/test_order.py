@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from foedus.base.limits import HOUR, MINUTE
+from foedus.base.limits import HOUR, MINUTE, SECOND
 from foedus.identity import directory
 from foedus.identity.record import verify_record
 from foedus.log.event import Parsed, parse_event
@@ -23,6 +23,7 @@ ACTIONS = [
     *["fork", "rotate"] * 2,
     *["node_says", "add", "remove", "readd", "enrol", "revoke", "leave", "recover", "steal", "go_on"],
     *["junk", "drift", "foreign", "unknown"],
+    *["grant", "withdraw", "say_granted", "say_granted"],
 ]
 
 
@@ -56,6 +57,7 @@ class Story:
             (self.room.add(self.nodes[2], self.people[1]), self.nodes[2]),
         ]
         self.past: dict = {}
+        self.grants: list = []
         self.genuine: set = set()
 
     def act(self, name: str):
@@ -155,6 +157,24 @@ class Story:
             found.append(epoch)
             epoch = node.record(epoch).record.prev
         return found
+
+    def grant(self):
+        who = self.pick(self.people)
+        now_s = self.world.now // SECOND
+        times = [{"expires": None}] * 3 + [{"expires": now_s + 5}, {"expires": None, "not_before": now_s + 5}]
+        fields = self.pick([*times, {"key": self.device().key}])
+        self.grants.append(who.grant(self.device(), self.pick(who.devices), **fields))
+
+    def withdraw(self):
+        if self.grants:
+            who = self.pick(self.people)
+            who.withdraw(self.pick(self.grants), self.cuts(who.node), self.pick(who.devices))
+
+    def say_granted(self):
+        device = self.device()
+        add, _ = self.pick(self.adds)
+        cited = [self.pick(self.grants).id for _ in range(self.random.randint(1, 2)) if self.grants]
+        self.room.say(device, add, auth=(device.enrolment, add.id, *cited))
 
     def fork(self):
         """Write another event after one that has a successor, or another opening."""

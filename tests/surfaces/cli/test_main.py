@@ -69,8 +69,6 @@ def test_no_arguments_show_the_help(foedus):
         ["up", "--tls-cert", "c.pem"],
         ["version", "surplus"],
         ["say"],
-        *(["grant", verb] for verb in ("create", "list", "show", "revoke")),
-        *(["approval", verb] for verb in ("list", "show", "allow", "deny")),
         ["say", "general"],
         ["say", "general", " "],
         ["say", "general", "hi", "--file", "x"],
