@@ -164,10 +164,12 @@ class Oracle:
                 return ("pending", "auth")
             if held is None or held.event.act.kind != "grant.create" or not self.is_of_participant(held):
                 continue
+            if self.node(held) != self.node(parsed):
+                return ("rejected", "invalid_grant")
             verdict = self.verdict(held)[0]
             if verdict == "pending":
                 return ("pending", "auth")
-            if verdict != "accepted" or self.node(held) != self.node(parsed):
+            if verdict != "accepted":
                 return ("rejected", "invalid_grant")
             links.append(held)
         now = parsed.event.hlc[0]

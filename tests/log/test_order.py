@@ -315,6 +315,20 @@ def test_every_order_gives_the_verdicts_of_the_protocol(seed, actions, order):
         check_same(receivers[0], receiver)
 
 
+GRANTING = [*["say_granted"] * 8, *["grant"] * 4, *["withdraw"] * 2, "revoke", "enrol", "say", "add", "rotate"]
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.integers(0, 10_000), st.lists(st.sampled_from(GRANTING), min_size=20, max_size=50), st.integers(0, 1000))
+def test_every_order_gives_the_verdicts_of_grants(seed, actions, order):
+    story = tell(seed, actions)
+    one, other = receive(story, order), receive(story, order + 1)
+    for receiver in (one, other):
+        check_against_oracle(receiver)
+        check_against_load(receiver)
+    check_same(one, other)
+
+
 @pytest.mark.soak
 def test_every_order_gives_the_verdicts_of_the_protocol_in_many_long_stories():
     for seed in range(5_000):

@@ -146,10 +146,12 @@ class Authority:
                 if self._unheld([cited]):
                     return pending("auth")
             elif held.act.kind == "grant.create":
+                if held.node != chain.node:
+                    return rejected("invalid_grant")
                 if held.verdict is Verdict.PENDING:
                     return pending("auth")
                 grant = self.grant(held)
-                if grant is None or held.node != chain.node:
+                if grant is None:
                     return rejected("invalid_grant")
                 links.append(grant)
         return links
