@@ -156,7 +156,7 @@ class Oracle:
 
     # rule 8
 
-    def by_grants(self, parsed, chain):
+    def by_grants(self, parsed, chain):  # noqa: PLR0911  # the rule, clause by clause
         links = []
         for cited in parsed.event.act.auth:
             held = self.by_id.get(cited)
