@@ -87,7 +87,7 @@ def test_a_link_is_told_from_bytes_that_look_like_one():
         "d82a4100",  # a link without a CID
         "d82a450001711220",  # a CID without its hash
         "d82a46000171122041",  # a hash of another length than said
-        "d82a4600810071120000",  # a version in more bytes than it needs
+        "d82a46008100711200",  # a version in more bytes than it needs
     ],
 )
 def test_other_forms_are_refused(data):

@@ -114,5 +114,7 @@ def test_the_one_unused_for_longest_makes_room():
     cache.get(one.cid)
     cache.put(three)
     assert [cache.get(held.cid) for held in (one, two, three)] == [one, None, three]
-    cache.put(three)
+    cache.put(one)
+    cache.put(two)
+    assert [cache.get(held.cid) for held in (one, two, three)] == [one, two, None]
     assert len(cache) == 2
