@@ -13,10 +13,9 @@ from foedus.identity.ucan.ipld import Link, cid_of, cid_text, decode, encode, is
 CID = cid_of(b"x")
 SCALARS = st.none() | st.booleans() | st.integers(-(2**64), 2**64 - 1) | st.text(max_size=30) | st.binary(max_size=30)
 PLAIN = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(), inner, max_size=5))
-FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 LINKS = st.binary(max_size=40).map(lambda data: Link(cid_of(data)))
 ALL = st.recursive(
-    SCALARS | FLOATS | LINKS, lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(), inner, max_size=5)
+    SCALARS | LINKS, lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(), inner, max_size=5)
 )
 
 
@@ -42,7 +41,7 @@ def test_of_each_value_one_form_is_read(data, draw):
             value = decode(candidate)
         except NotCanonical:
             continue
-        assert encode(value) == candidate
+        assert encode(value) == candidate or b"\xfb" in candidate  # a float, which is not written
 
 
 @example(bytes.fromhex("d82a5825000171122000") + bytes(31))
@@ -53,6 +52,11 @@ def test_what_is_read_libipld_reads_too(data):
     except NotCanonical:
         return
     libipld.decode_dag_cbor(data)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_floats_are_read(number):
+    assert decode(libipld.encode_dag_cbor([number])) == [number]
 
 
 def test_a_link_is_told_from_bytes_that_look_like_one():
@@ -87,7 +91,7 @@ def test_a_link_is_told_from_bytes_that_look_like_one():
         "d82a4100",  # a link without a CID
         "d82a450001711220",  # a CID without its hash
         "d82a46000171122041",  # a hash of another length than said
-        "d82a4600810071120000",  # a version in more bytes than it needs
+        "d82a46008100711200",  # a version in more bytes than it needs
     ],
 )
 def test_other_forms_are_refused(data):
@@ -108,7 +112,7 @@ def test_nesting_is_bounded_in_both_directions():
         decode(b"\x81" * 100_000)
 
 
-@pytest.mark.parametrize("value", [{1}, 2**64, -(2**64) - 1, float("nan"), float("inf"), (1,), bytearray(2), object()])
+@pytest.mark.parametrize("value", [{1}, 2**64, -(2**64) - 1, 0.5, float("nan"), (1,), bytearray(2), object()])
 def test_what_has_no_canonical_form_is_not_written(value):
     with pytest.raises(ValueError):  # noqa: PT011  # which one does not matter, and the message varies
         encode([value])

@@ -24,7 +24,7 @@ def invocation(who=ALICE, nonce=b"n", expires=NOW + 60):
 
 def test_an_invocation_serves_once():
     book = NonceBook()
-    assert book.spend(invocation(), NOW) == (DIDS[ALICE], b"n")
+    assert book.spend(invocation(), NOW) == ((DIDS[ALICE], b"n"), NOW + 60)
     with pytest.raises(Replayed):
         book.spend(invocation(), NOW)
     with pytest.raises(Replayed):  # the same nonce in another invocation
@@ -42,7 +42,7 @@ def test_what_was_spent_outlives_a_restart():
 
 def test_nonces_are_kept_until_the_invocation_could_not_serve_anyway():
     book = NonceBook()
-    keys = [book.spend(invocation(nonce=bytes([number]), expires=NOW + number), NOW) for number in (3, 1, 2)]
+    keys = [book.spend(invocation(nonce=bytes([number]), expires=NOW + number), NOW)[0] for number in (3, 1, 2)]
     assert book.forget(NOW + 1, most=9) == []
     assert book.forget(NOW + 3, most=1) == [keys[1]]
     assert book.forget(NOW + 3, most=9) == [keys[2]]
@@ -80,7 +80,7 @@ def test_nothing_that_could_still_serve_serves_twice(tries):
         book = NonceBook(book.spent)
         wanted = invocation(who, bytes([number]), NOW + now + life)
         try:
-            served.append((book.spend(wanted, NOW + now), wanted.expires))
+            served.append(book.spend(wanted, NOW + now))
         except Replayed:
             assert any(key == (wanted.issuer, wanted.nonce) and until >= NOW + now for key, until in served)
             continue
@@ -114,5 +114,7 @@ def test_the_one_unused_for_longest_makes_room():
     cache.get(one.cid)
     cache.put(three)
     assert [cache.get(held.cid) for held in (one, two, three)] == [one, None, three]
-    cache.put(three)
+    cache.put(one)
+    cache.put(two)
+    assert [cache.get(held.cid) for held in (one, two, three)] == [one, two, None]
     assert len(cache) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import libipld
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -153,7 +154,7 @@ def test_no_field_may_be_missing(name):
         {"nonce": bytes(65)},
         {"exp": -1},
         {"exp": 2**53},
-        {"exp": 1.0},
+        {"exp": "1"},
         {"exp": True},
         {"nbf": None},
         {"nbf": "1"},
@@ -174,10 +175,12 @@ def test_only_ed25519_keys_are_principals(did):
 
 
 def test_floats_are_read_but_never_written():
-    assert parse_delegation(changed(pol=[["<", ".size", 1.5]])).policy.matches({"size": 1})
-    with pytest.raises(ValueError, match="floats"):
+    map_bytes = libipld.encode_dag_cbor(decode(GRANT)[1] | {"ucan/dlg@1.0.0": PAYLOAD | {"pol": [["<", ".size", 1.5]]}})
+    token = b"\x82\x58\x40" + KEYS[ALICE].sign(map_bytes) + map_bytes
+    assert parse_delegation(token).policy.matches({"size": 1})
+    with pytest.raises(ValueError, match="has no place"):
         grant(ALICE, BOB, policy=[["<", ".size", 1.5]])
-    with pytest.raises(ValueError, match="floats"):
+    with pytest.raises(ValueError, match="has no place"):
         invocation(arguments={"a": [{"b": 1.5}]})
 
 

@@ -20,7 +20,6 @@ from foedus.identity.ucan.envelope import (
     seal,
     seconds_in,
 )
-from foedus.identity.ucan.plain import refuse_floats
 from foedus.identity.ucan.policy import Policy, parse_policy
 
 DELEGATION_BYTES_MAX = 16_384
@@ -78,7 +77,6 @@ def issue_delegation(  # noqa: PLR0913  # the fields of a delegation, each named
     }
     payload |= {} if not_before is None else {"nbf": not_before}
     payload |= {} if meta is None else {"meta": dict(meta)}
-    refuse_floats(payload)
     data = seal(key, "dlg", payload)
     parse_delegation(data, verify=False)
     return data

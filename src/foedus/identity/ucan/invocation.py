@@ -24,7 +24,6 @@ from foedus.identity.ucan.envelope import (
 )
 from foedus.identity.ucan.errors import InvalidAudience, MalformedUcan, UnavailableProof
 from foedus.identity.ucan.ipld import Link, cid_text, is_token_cid
-from foedus.identity.ucan.plain import refuse_floats
 
 INVOCATION_BYTES_MAX = 65_536
 """Bytes of an invocation: as an event, whose arguments it may carry."""
@@ -90,7 +89,6 @@ def issue_invocation(  # noqa: PLR0913  # the fields of an invocation, each name
         "meta": None if meta is None else dict(meta),
     }
     payload |= {name: value for name, value in optional.items() if value is not None}
-    refuse_floats(payload)
     data = seal(key, "inv", payload)
     parse_invocation(data, verify=False)
     return data

@@ -3,7 +3,7 @@
 ``base.cbor`` leaves both out, and libipld cannot tell a link from a byte string that looks like a
 CID. UCANs have links where foedus has ids, and the policies of others may hold floats. So this is an
 own reader that takes exactly the canonical form (RFC 8949 section 4.2.1 and the DAG-CBOR
-specification): ``encode(decode(p)) == p`` for all that it takes.
+specification): ``encode(decode(p)) == p`` for all that it takes, floats aside.
 """
 
 from __future__ import annotations
@@ -70,9 +70,9 @@ def decode(data: bytes) -> Any:
 
 
 def encode(value: Any) -> bytes:
-    """Return the canonical bytes of maps, lists, str, bytes, int, bool, None, float and Link.
+    """Return the canonical bytes of maps, lists, str, bytes, int, bool, None and Link.
 
-    Raises ValueError where the value has no canonical form.
+    Raises ValueError where the value has no canonical form, and on floats, which foedus never signs.
     """
     parts: list[bytes] = []
     _write(value, parts, NESTING_MAX)
@@ -220,8 +220,6 @@ def _scalar(value: Any) -> bytes:
         return b"\xf6" if value is None else b"\xf5" if value else b"\xf4"
     if isinstance(value, int):
         return _head(_MAJOR_UNSIGNED, value) if value >= 0 else _head(_MAJOR_NEGATIVE, -1 - value)
-    if isinstance(value, float) and isfinite(value):
-        return b"\xfb" + struct.pack(">d", value)
     if isinstance(value, str):
         text = value.encode()
         return _head(_MAJOR_TEXT, len(text)) + text

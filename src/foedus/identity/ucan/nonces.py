@@ -39,8 +39,8 @@ class NonceBook:
         """What must outlive a restart: (issuer, nonce) → expiry."""
         return dict(self._spent)
 
-    def spend(self, invocation: Invocation, now_s: int) -> Spent:
-        """Remember a verified invocation; return the key to store durably, before anything is done for it.
+    def spend(self, invocation: Invocation, now_s: int) -> tuple[Spent, int]:
+        """Remember a verified invocation; return what to store durably, before anything is done for it: key and expiry.
 
         Raises Replayed where it came before, InvalidClaim where it never expires or lives too long to be
         remembered, TooManyInvocations at the bound. Next: ``forget`` gives the keys that may be deleted.
@@ -56,7 +56,7 @@ class NonceBook:
         self._spent[key] = expires
         heapq.heappush(self._by_expiry, (expires, key))
         self._by_issuer[key[0]] += 1
-        return key
+        return key, expires
 
     def forget(self, now_s: int, most: int) -> list[Spent]:
         """Take out at most ``most`` whose time is over, oldest first; the caller deletes them."""
