@@ -15,7 +15,7 @@ import msgspec
 from bench import report
 from bench.options import Benchmark, Figures, Options
 
-NAMES = ("ingest", "author", "deliver", "sustained", "catchup", "handshake", "start", "fanout")
+NAMES = ("ingest", "border", "author", "deliver", "sustained", "catchup", "handshake", "start", "fanout")
 
 
 def _arguments() -> argparse.Namespace:

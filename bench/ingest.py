@@ -40,7 +40,8 @@ class Raw:
         self.rates.append(2 * len(self._signed) / (time.perf_counter() - begun))
 
 
-async def _timed(node: Node, batches: Sequence[bytes], carrier: bytes) -> float:
+async def timed(node: Node, batches: Sequence[bytes], carrier: bytes) -> float:
+    """Feed batches; return the seconds that took."""
     begun = time.perf_counter()
     accepted = await feed(node, batches, carrier)
     spent = time.perf_counter() - begun
@@ -85,7 +86,7 @@ class _Ingest:
                 queue += self.world.batches(max(0, count - len(queue)))
                 part, queue = queue[:count], queue[count:]
                 self.raw.slice()
-                seconds += await _timed(node, part, self.carrier)
+                seconds += await timed(node, part, self.carrier)
                 events += count * FRAME_EVENTS
                 done += count * FRAME_EVENTS
             self.sizes[f"ingest_checks_per_s_to_{size}"] = _CHECKS_PER_EVENT * events / seconds
@@ -109,14 +110,14 @@ class _Ingest:
             batches = self.rest + self.world.batches(_ROUND - len(self.rest))
             self.rest = []
             small.append(await self._small_round(self.options.folder, number))
-            grown.append(await _timed(large, batches, self.carrier))
+            grown.append(await timed(large, batches, self.carrier))
         return sum(grown) / sum(small)
 
     async def _small_round(self, folder: Path, number: int) -> float:
         async with running(make_home(folder, f"small{number}", self.friends)) as node:
             await self.prepare(node)
             await feed(node, self.first[:4], self.carrier)
-            return await _timed(node, self.first[4:], self.carrier)
+            return await timed(node, self.first[4:], self.carrier)
 
 
 def ingest(options: Options) -> Figures:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,6 +19,7 @@ from foedus.node.composition import Node
 from foedus.node.home import Home, create_home
 from foedus.node.ingest import Pending, Prepared
 from foedus.node.peers import PEERS
+from foedus.trust.agreement import draft
 from foedus.trust.peer import Peer, State, encode_peer
 from foedus.trust.tiers import Tier
 
@@ -33,19 +34,26 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         return runner.run(work)
 
 
-def make_home(folder: Path, name: str, friends: Sequence[SignedRecord] = ()) -> Home:
-    """Make a node that holds these identities and is connected with their nodes."""
+def make_home(
+    folder: Path, name: str, friends: Sequence[SignedRecord] = (), signers: Mapping[bytes, Sequence[str]] | None = None
+) -> Home:
+    """Make a node that holds these identities and is connected with their nodes; ``signers``: node → its humans."""
     home = Home(folder / name)
-    create_home(home, name)
+    identity, _ = create_home(home, name)
     log = SqliteLog(home.database)
-    peers = [Value(PEERS, record.node, encode_peer(_connected(record))) for record in friends]
+    named = signers or {}
+    own = bytes.fromhex(identity.node)
+    peers = [
+        Value(PEERS, record.node, encode_peer(_connected(record, own, named.get(record.node, ()))))
+        for record in friends
+    ]
     log.commit(Commit(records=[(record.id, record.encode()) for record in friends], values=peers))
     log.close()
     return home
 
 
-def _connected(record: SignedRecord) -> Peer:
-    """Return a peer as peering leaves it; what the agreement says plays no part in what is measured."""
+def _connected(record: SignedRecord, own: bytes, signers: Sequence[str]) -> Peer:
+    """Return a peer as peering leaves it, but for the signatures, which are checked before."""
     return Peer(
         node=record.node,
         state=State.CONNECTED,
@@ -53,7 +61,7 @@ def _connected(record: SignedRecord) -> Peer:
         their_tier=Tier.CORE,
         name="peer",
         key=record.record.keys.ed25519,
-        agreement=b"agreement",
+        agreement=draft(record.node, own, signers, bytes(32)),
         own_signature=bytes(64),
         peer_signature=bytes(64),
     )

@@ -37,6 +37,8 @@ def _most(figure: str, bound: float, words: str) -> Target:
 
 TARGETS = [
     _least("ingest_ratio", 1.2, "≥ 1.2 of raw"),
+    _most("border_cost_ratio", 1.1, "≤ 1.1 of humans'"),
+    _most("cold_chain_ms", 1, "≤ 1 ms"),
     _least("author_per_s", 10_000, "≥ 10,000/s"),
     Target(
         "deliver_p50_ms", lambda it: 2 * it["fsync_p50_ms"] + 2, "≤ twice fsync + 2 ms", at_least=False,

@@ -20,6 +20,7 @@ from foedus.crypto.ed25519 import Ed25519Key
 from foedus.identity.did import did_of
 from foedus.identity.record import first_record
 from foedus.identity.recovery import RecoverySecrets
+from foedus.identity.ucan import issue_delegation
 from foedus.log import streams
 from foedus.log.admission import SignatureCheck, signature_checks
 from foedus.log.event import (
@@ -32,6 +33,7 @@ from foedus.log.event import (
     event_signing_bytes,
     parse_envelope,
 )
+from foedus.trust.border import SPEAK
 
 SENDERS = 4
 PARTICIPANTS = 2
@@ -40,20 +42,33 @@ _STEP_US = 1_000
 
 
 class Device:
-    """A participant with one device, enrolled at its node."""
+    """A participant with one device, enrolled at its node. ``grants``: the events that its acts cite."""
 
-    def __init__(self, node: ForeignNode, name: str) -> None:
+    def __init__(self, node: ForeignNode, name: str, kind: str = "human") -> None:
+        self.kind = kind
+        self.grants: list[bytes] = []
         self.key = Ed25519Key(secrets.token_bytes(32))
         self.did = did_of(self.key.public)
         self.enrolment = b""
-        self.first = node.write(streams.participant(self.did), "device.enrol", self._enrol(node, name), device=self)
-        self.enrolment = node.ends[streams.participant(self.did)][1] or b""
+        self._stream = streams.participant(self.did)
+        self.first = node.write(self._stream, "device.enrol", self._enrol(node, name), device=self)
+        self.enrolment = node.ends[self._stream][1] or b""
+
+    def grant(self, node: ForeignNode, to: Device, subject: str) -> bytes:
+        """Delegate speech in rooms to a device, which cites it from now on; return the envelope."""
+        ucan = issue_delegation(
+            self.key, audience=to.did, subject=subject, command=SPEAK,
+            policy=[["==", ".kind", "message.text"]], nonce=secrets.token_bytes(NONCE_BYTES), expires=None,
+        )  # fmt: skip
+        envelope = node.write(self._stream, "grant.create", {"ucan": ucan}, auth=(self.enrolment,), device=self)
+        to.grants = [*self.grants, node.ends[self._stream][1] or b""]
+        return envelope
 
     def _enrol(self, node: ForeignNode, name: str) -> dict[str, Any]:
         return {
             "did": self.did,
             "node": node.id,
-            "kind": "agent",
+            "kind": self.kind,
             "name": name,
             "custody": "device",
             "device": self.key.public,
@@ -102,14 +117,21 @@ class ForeignNode:
 
 
 class World:
-    """``prelude``: batches that make the room, its members and its participants known; feed them first."""
+    """``prelude``: batches that make the room, its members and its participants known; feed them first.
 
-    def __init__(self) -> None:
+    ``by_agents``: agents speak, by a chain of two grants from a human of their node; else humans do.
+    """
+
+    def __init__(self, *, by_agents: bool = False) -> None:
         self.host = ForeignNode()
         self.senders = [ForeignNode() for _ in range(SENDERS)]
+        kind = "agent" if by_agents else "human"
         self.devices = {
-            sender.id: [Device(sender, f"agent {number}") for number in range(PARTICIPANTS)] for sender in self.senders
+            sender.id: [Device(sender, f"{kind} {number}", kind) for number in range(PARTICIPANTS)]
+            for sender in self.senders
         }
+        self.signers: dict[bytes, list[str]] = {}
+        grants = [envelope for sender in self.senders for envelope in self._grant(sender)] if by_agents else []
         body = encode({"host": self.host.id, "name": "harbour", "random": secrets.token_bytes(32)})
         self.room = sha256(body)
         members = streams.members(self.room)
@@ -120,8 +142,15 @@ class World:
             opening.append(self.host.write(members, "member.add", add))
             self._memberships[member.id] = self.host.ends[members][1] or b""
         enrolments = [device.first for devices in self.devices.values() for device in devices]
-        self.prelude = [b"".join(frame(envelope) for envelope in part) for part in (opening, enrolments)]
+        self.prelude = [b"".join(frame(envelope) for envelope in part) for part in (opening, enrolments, grants)]
         self.nodes = [self.host, *self.senders]
+
+    def _grant(self, sender: ForeignNode) -> list[bytes]:
+        """Let a human grant to a first agent, and that one to all that speak; return the envelopes."""
+        human, chief = Device(sender, "human"), Device(sender, "chief", "agent")
+        self.signers[sender.id] = [human.did]
+        found = [human.first, chief.first, human.grant(sender, chief, human.did)]
+        return [*found, *(chief.grant(sender, device, human.did) for device in self.devices[sender.id])]
 
     def batches(self, count: int) -> list[bytes]:
         """Return the next ``count`` batches of FRAME_EVENTS messages, each of one sender, as links carry them."""
@@ -139,7 +168,7 @@ class World:
 
     def _say(self, sender: ForeignNode, place: int) -> bytes:
         device = self.devices[sender.id][place % PARTICIPANTS]
-        auth = (device.enrolment, self._memberships[sender.id])
+        auth = (device.enrolment, self._memberships[sender.id], *device.grants)
         return sender.write(
             streams.room(self.room), "message.text", {"text": f"{_TEXT}{place}"}, auth=auth, device=device
         )

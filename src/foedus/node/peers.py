@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from foedus.base.cbor import decode, encode
 from foedus.base.errors import FoedusError
+from foedus.base.limits import PEERS_MAX
 from foedus.log import streams
 from foedus.log.port import Value
 from foedus.node.link import Link
@@ -81,6 +82,7 @@ class Peers:
         self._store = store
         self._links = links
         self._order = asyncio.Lock()
+        self._terms: dict[tuple[bytes, bytes], Terms] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.book = self._load()
         store.on_reload.append(self._reload)
@@ -309,7 +311,13 @@ class Peers:
         document = self.book.peer(other).agreement
         if document is None:
             return WITHOUT_AGREEMENT
-        return Terms(frozenset(parse(document, own, other).signers_of(writer)), no_clause, one_signer)
+        terms = self._terms.get((document, writer))
+        if terms is None:
+            if len(self._terms) >= PEERS_MAX:
+                self._terms.clear()
+            signers = frozenset(parse(document, own, other).signers_of(writer))
+            terms = self._terms[document, writer] = Terms(signers, no_clause, one_signer)
+        return terms
 
     def pair_stream(self, node: bytes) -> str:
         """Return the stream of this node and a peer."""

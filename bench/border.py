@@ -1,0 +1,69 @@
+"""What the grants of agents cost: ingest of acts under a known chain of two, beside the same acts of humans."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from statistics import median
+
+from bench.ingest import timed
+from bench.nodes import feed, make_home, run, running
+from bench.options import Figures, Options
+from bench.world import World
+from foedus.base.limits import SECOND
+from foedus.crypto.ed25519 import Ed25519Key
+from foedus.identity.did import did_of
+from foedus.identity.ucan import check_chain, issue_delegation, parse_delegation
+from foedus.trust.border import SPEAK
+
+_BATCHES = 8
+_LINKS = 4
+_COLD_ROUNDS = 200
+
+
+async def _rounds(options: Options) -> Figures:
+    humans, agents = World(), World(by_agents=True)
+    ratios = []
+    async with (
+        running(_home(options.folder, "humans", humans)) as one,
+        running(_home(options.folder, "agents", agents)) as other,
+    ):
+        for node, world in ((one, humans), (other, agents)):
+            await feed(node, world.prelude, world.host.id)
+            await feed(node, world.batches(_BATCHES), world.host.id)
+        for _ in range(3 if options.quick else 12):
+            without = await timed(one, humans.batches(_BATCHES), humans.host.id)
+            ratios.append(await timed(other, agents.batches(_BATCHES), agents.host.id) / without)
+        withheld = sum(count for clause, count in other.ingest.refusals.items() if clause.startswith("grant."))
+        assert not withheld, other.ingest.refusals
+    return {"border_cost_ratio": median(ratios)}
+
+
+def _home(folder: Path, name: str, world: World) -> Path:
+    return make_home(folder, name, [node.record for node in world.nodes], world.signers)
+
+
+def _cold_chain() -> Figures:
+    """Parse, check the signatures of, and judge a chain that was never seen."""
+    keys = [Ed25519Key(bytes([number + 1]) * 32) for number in range(_LINKS + 1)]
+    dids = [did_of(key.public) for key in keys]
+    tokens = [
+        issue_delegation(
+            key, audience=dids[place + 1], subject=dids[0], command=SPEAK,
+            policy=[["==", ".room", "harbour"]], nonce=bytes(12), expires=None,
+        )
+        for place, key in enumerate(keys[:-1])
+    ]  # fmt: skip
+    spent = []
+    for _ in range(_COLD_ROUNDS):
+        begun = time.perf_counter()
+        check_chain(
+            [parse_delegation(token) for token in tokens], issuer=dids[-1], subject=dids[0], command=SPEAK,
+            arguments={"room": "harbour"}, now_s=time.time_ns() // 1_000 // SECOND, revoked=lambda _: False,
+        )  # fmt: skip
+        spent.append(time.perf_counter() - begun)
+    return {"cold_chain_ms": median(spent) * 1_000}
+
+
+def border(options: Options) -> Figures:
+    return run(_rounds(options)) | _cold_chain()
