@@ -114,7 +114,7 @@ class _Ingest:
         return sum(grown) / sum(small)
 
     async def _small_round(self, folder: Path, number: int) -> float:
-        async with running(make_home(folder, f"small{number}", self.friends)) as node:
+        async with running(make_home(folder, f"small{number}", self.friends), warm=True) as node:
             await self.prepare(node)
             await feed(node, self.first[:4], self.carrier)
             return await timed(node, self.first[4:], self.carrier)

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import uvloop
 
 from foedus.adapters.sqlite_log import SqliteLog
+from foedus.adapters.verifier_processes import VerifierProcesses
 from foedus.base.cbor import split_frames
 from foedus.base.limits import BATCH_EVENTS_MAX
 from foedus.identity.record import SignedRecord
@@ -18,6 +19,7 @@ from foedus.log.port import Commit, Value
 from foedus.node.composition import Node
 from foedus.node.home import Home, create_home
 from foedus.node.ingest import Pending, Prepared
+from foedus.node.parts import open_parts
 from foedus.node.peers import PEERS
 from foedus.trust.agreement import draft
 from foedus.trust.peer import Peer, State, encode_peer
@@ -68,10 +70,15 @@ def _connected(record: SignedRecord, own: bytes, signers: Sequence[str]) -> Peer
 
 
 @asynccontextmanager
-async def running(home: Home) -> AsyncIterator[Node]:
-    """Run a node without a server."""
-    node = Node(home)
+async def running(home: Home, *, warm: bool = False) -> AsyncIterator[Node]:
+    """Run a node without a server. ``warm``: with its checking processes, as after some time under load."""
+    verifiers = VerifierProcesses()
+    node = Node(home, parts=lambda home: open_parts(home)._replace(verifiers=verifiers))
     try:
+        if warm:
+            verifiers.start()
+            while not verifiers.pids():  # noqa: ASYNC110  # a benchmark may wait for a child by looking
+                await asyncio.sleep(0.01)
         await node.start()
         yield node
     finally:

@@ -267,4 +267,4 @@ async def test_a_peer_that_leaves_in_the_middle_of_its_batches_leaves_no_work_be
                 await evil.deliver(*batch)
             evil.socket._writer.transport.abort()
             await until(lambda: victim.node.links.get(evil.node) is None, "the link is over")
-            await until(lambda: not victim.node.ingest._running, "and so are its checks")
+            await until(lambda: victim.node.ingest.checking.is_idle, "and so are its checks")

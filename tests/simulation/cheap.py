@@ -14,7 +14,7 @@ from unittest import mock
 
 from foedus.crypto import aead, ed25519, mldsa, xwing
 from foedus.crypto.errors import NotAuthentic
-from foedus.node import author, ingest
+from foedus.node import author, checking
 from foedus.sync import handshake
 from tests.simulation.loop import InlineExecutor
 
@@ -120,7 +120,7 @@ def cheap_world(seed):
         mock.patch.object(aead.Direction, "open", _open),
         mock.patch.object(gc, "freeze"),
         mock.patch.object(gc, "set_threshold"),
-        mock.patch.object(ingest, "ThreadPoolExecutor", InlineExecutor),
+        mock.patch.object(checking, "ThreadPoolExecutor", InlineExecutor),
         mock.patch.object(author, "ThreadPoolExecutor", InlineExecutor),
     ]
     with ExitStack() as stack:

@@ -80,7 +80,7 @@ class Node:
         self._join()
 
     def _make_parts(self) -> None:
-        self.ingest = Ingest(self.store)
+        self.ingest = Ingest(self.store, self._parts.verifiers)
         self.author = Author(self.store)
         self.records = RecordBook(self.store)
         self.links = Links(self.store, self.ingest, self.records, self._parts.dialler.connect)
@@ -292,7 +292,7 @@ class Node:
         await self.client.close()
         if self._writer is not None:
             await self._writer.close()
-        self.ingest.close()
+        await self.ingest.close()
         self.author.close()
         self.log.close()
         self._parts.lock.release()

@@ -1,6 +1,6 @@
 """The one door in for foreign events, whatever carried them: link, HTTP, SSE, a file.
 
-decode → limits → id → held? → signatures (worker threads) → verdicts → one transaction → publish. The steps are
+decode → limits → id → held? → signatures (threads, processes) → verdicts → one transaction → publish. The steps are
 apart so that a carrier can keep several batches in flight: ``prepare`` (parse, start the checks), ``admit``
 (verdicts, in order, and the commit is queued), ``finish`` (durable, visible).
 """
@@ -8,16 +8,14 @@ apart so that a carrier can keep several batches in flight: ``prepare`` (parse, 
 from __future__ import annotations
 
 import asyncio
-import os
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from foedus.base.cbor import Malformed
 from foedus.base.errors import FoedusError
 from foedus.base.ids import sha256
-from foedus.crypto import ed25519
 from foedus.log import streams
 from foedus.log.admission import Admitted, Deferred, Duplicate, Forked, Refused, SignatureCheck, signature_checks
 from foedus.log.chains import ChainKey, Position
@@ -25,15 +23,12 @@ from foedus.log.checkpoints import is_valid
 from foedus.log.event import Event, Parsed, parse_envelope
 from foedus.log.outcomes import OVER_QUOTA
 from foedus.log.port import Commit, Entry, Proof, Row, Verdict
+from foedus.node.checking import Checking, Verdicts, Verifiers
 from foedus.node.crossings import Crossings
 from foedus.node.store import Store
 
 BODILESS_MAX = 10_000
 """Ids of events that came without a body and may still get it from another carrier; others are found by want."""
-_INLINE_CHECKS = 4
-"""So few signatures are checked at once: handing them to a thread costs as much (about 60 µs each)."""
-_THREAD_CHECKS = 32
-"""A thread gets at least so many: less does not pay for the hand-over."""
 
 
 @dataclass
@@ -74,7 +69,7 @@ class Prepared:
     parsed: list[tuple[int, Parsed, bytes]]
     report: Report
     counts: list[int]
-    checks: list[Future[list[bool]]]
+    checks: list[Verdicts]
     inline: list[bool]
     carrier: bytes | None
     bad_checkpoints: Future[set[bytes]] | None
@@ -93,7 +88,8 @@ class Pending:
 class Ingest:
     """Admits foreign events. One per node; every carrier calls it from the event loop's thread."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, verifiers: Verifiers | None = None) -> None:
+        self.checking = Checking(verifiers)
         self.refusals: Counter[str] = Counter()
         self.door: Callable[[bytes, str], str] = lambda _node, _stream: ""
         """The door of ``trust``: (origin node, stream) → the clause by which the event is not shown here, or ''."""
@@ -102,9 +98,6 @@ class Ingest:
         self.crossings: Crossings | None = None
         self.checked = 0
         self._store = store
-        self._workers = max(1, min(4, os.cpu_count() or 1))
-        self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="verify")
-        self._running: set[Future[list[bool]]] = set()
         self._clause = ""
         self._doors: dict[tuple[bytes, str], str] = {}
         self._bodiless: set[bytes] = set()
@@ -132,9 +125,9 @@ class Ingest:
             return ""
         return self.crossings.used_up(event, node) if self.crossings is not None else ""
 
-    def close(self) -> None:
-        """Stop the worker threads."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+    async def close(self) -> None:
+        """Stop the checks under way."""
+        await self.checking.close()
 
     # --- prepare -----------------------------------------------------------------------------
 
@@ -166,7 +159,7 @@ class Ingest:
             counts.append(len(mine))
             parsed.append((index, found, data))
         self.checked += len(checks)
-        futures, inline = self._check(checks)
+        futures, inline = self.checking.check(checks)
         return Prepared(parsed, report, counts, futures, inline, carrier, self._check_checkpoints(parsed))
 
     def _parse(self, index: int, data: bytes, report: Report) -> Parsed | None:
@@ -200,19 +193,6 @@ class Ingest:
             return error.code
         return "" if carrier is None else self.may_carry(carrier, stream)
 
-    def _check(self, checks: list[SignatureCheck]) -> tuple[list[Future[list[bool]]], list[bool]]:
-        if len(checks) <= _INLINE_CHECKS and not self._running:
-            return [], ed25519.verify_many(checks)
-        size = max(_THREAD_CHECKS, -(-len(checks) // self._workers))
-        futures = [
-            self._pool.submit(ed25519.verify_many, checks[start : start + size])
-            for start in range(0, len(checks), size)
-        ]
-        for future in futures:
-            self._running.add(future)
-            future.add_done_callback(self._running.discard)  # whether or not its batch is still wanted
-        return futures, []
-
     def _check_checkpoints(self, parsed: list[tuple[int, Parsed, bytes]]) -> Future[set[bytes]] | None:
         found = [
             (item.id, item.envelope.body, item.event.epoch, view.record.record.keys)
@@ -223,7 +203,7 @@ class Ingest:
         ]
         if not found:
             return None
-        return self._pool.submit(
+        return self.checking.in_thread(
             lambda: {
                 event_id
                 for event_id, body, epoch, keys in found

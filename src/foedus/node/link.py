@@ -100,7 +100,6 @@ class Link:
         self._again: dict[ChainKey, float] = {}
         self._due: dict[ChainKey, float] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._timer_changed = asyncio.Event()
         self._done = asyncio.Event()
 
     # --- life --------------------------------------------------------------------------------
@@ -166,7 +165,6 @@ class Link:
         """Run what the session asks for, in order."""
         for effect in effects:
             self._run(effect)
-        self._timer_changed.set()
 
     def _run(self, effect: SessionEffect) -> None:
         match effect:
@@ -262,17 +260,10 @@ class Link:
             self._end(Close("lost", str(error)))
 
     async def _keep_time(self) -> None:
-        while True:
-            deadline = self.session.next_deadline()
-            if deadline is None:
-                return
-            self._timer_changed.clear()
-            wait_s = max(0.0, (deadline - self._links.now()) / SECOND)
-            try:
-                async with asyncio.timeout(wait_s):  # wait_for of Python 3.11 can swallow the cancellation
-                    await self._timer_changed.wait()
-            except TimeoutError:
-                self.run_effects(self.session.on_deadline(self._links.now()))
+        """Sleep until the next deadline. Frames only ever move it away, so none of them needs to wake this."""
+        while (deadline := self.session.next_deadline()) is not None:
+            await asyncio.sleep(max(0.0, (deadline - self._links.now()) / SECOND))
+            self.run_effects(self.session.on_deadline(self._links.now()))
 
     def _settle(self, report: Report, cost: int) -> None:
         """Acknowledge a batch that is durable, and ask for what it showed to be missing."""

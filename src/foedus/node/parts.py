@@ -8,9 +8,11 @@ from typing import NamedTuple, Protocol
 
 from foedus.adapters.home_lock import HomeLock
 from foedus.adapters.sqlite_log import SqliteLog
+from foedus.adapters.verifier_processes import VerifierProcesses
 from foedus.adapters.websocket_client import WebSocketDialler
 from foedus.adapters.writer import GroupWriter
 from foedus.log.port import EventLog
+from foedus.node.checking import Verifiers
 from foedus.node.home import Home
 from foedus.node.ports import ByteStream
 from foedus.node.store import Writer
@@ -51,6 +53,8 @@ class Parts(NamedTuple):
     log: EventLog
     dialler: Dialler
     writer: Callable[[EventLog, asyncio.AbstractEventLoop], ClosingWriter]
+    verifiers: Verifiers | None = None
+    """None: signatures are checked in threads only."""
 
 
 def open_parts(home: Home) -> Parts:
@@ -58,7 +62,7 @@ def open_parts(home: Home) -> Parts:
     home.require()
     lock = HomeLock(home.path)
     try:
-        return Parts(lock, SqliteLog(home.database), WebSocketDialler(), GroupWriter)
+        return Parts(lock, SqliteLog(home.database), WebSocketDialler(), GroupWriter, VerifierProcesses())
     except BaseException:
         lock.release()
         raise
