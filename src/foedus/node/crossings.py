@@ -7,26 +7,44 @@ depends on what came before, so it is judged once, when the event is admitted, a
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from foedus.base.clock import Instant
 from foedus.base.limits import HOUR
 from foedus.log.event import Act, Event, parse_event
-from foedus.log.grants import Grant
+from foedus.log.grants import Grant, window
 from foedus.log.port import Verdict
 from foedus.node.store import Store
 from foedus.trust import border
 from foedus.trust.border import Crossing
-from foedus.trust.evaluator import Author, Decision, Terms, Withhold, decide
+from foedus.trust.evaluator import Allow, Author, Decision, Terms, Withhold, decide
 
 COUNTED_MAX = 4_096
 """Grants whose uses in the last hour are remembered; for others they are counted from the log again."""
 USES_PER_HOUR_MAX = 10_000
 """Uses that a grant can count: a busy agent says three things a second."""
+KNOWN_MAX = 4_096
+"""Verdicts that are remembered: authors who talk at one time, as in the authority verdict."""
+_STEADY = frozenset({".room", ".host", ".kind"})
 _PAGE = 500
 
 TermsOf = Callable[[bytes, bytes], Terms]
 """(writing node, hosting node) → what the agreement in force says of the writing node."""
+
+
+class _Judged(NamedTuple):
+    """A verdict, by which terms, in which time, and those of the cited grants whose uses are counted."""
+
+    decision: Decision
+    terms: Terms
+    since: Instant
+    until: Instant
+    limited: list[Grant]
+
+
+_Key = tuple[str, bytes, bytes, str, tuple[bytes, ...]]
+"""(stream, writing node, device, kind, auth): all that a verdict can depend on but the act's digest and time."""
 
 
 class Crossings:
@@ -36,6 +54,7 @@ class Crossings:
         self._store = store
         self._terms_of = terms_of
         self._uses: OrderedDict[bytes, deque[Instant]] = OrderedDict()
+        self._known: dict[_Key, _Judged] = {}
 
     def host_of(self, stream: str) -> bytes:
         """Return the host of the room whose stream this is; b'' where it is none, or not held."""
@@ -55,14 +74,30 @@ class Crossings:
         if node == self._store.node:
             return ""
         found = self._judge(event, node)
-        return found.code if isinstance(found, Withhold) else ""
+        return found.decision.code if found is not None and isinstance(found.decision, Withhold) else ""
 
-    def _judge(self, event: Event, node: bytes) -> Decision | None:
-        crossing = self.crossing(event.act, event.stream, node)
+    def _judge(self, event: Event, node: bytes) -> _Judged | None:
+        """Return the verdict on a crossing; one that does not depend on the single act is remembered."""
+        act = event.act
+        host = self.host_of(event.stream)
+        if act.device is None or host in {b"", node}:
+            return None
+        terms = self._terms_of(node, host)
+        key = (event.stream, node, act.device, act.kind, act.auth)
+        known = self._known.get(key)
+        if known is not None and known.terms is terms and known.since <= event.hlc[0] < known.until:
+            return known
+        crossing = border.in_room(act, event.stream.partition(":")[2], host, node)
         if crossing is None:
             return None
-        grants = self._store.admission.authority.grants_of(event.act)
-        return self.decide(crossing, event.act, node, grants, event.hlc[0])
+        grants = self._store.admission.authority.grants_of(act)
+        decision = self.decide(crossing, act, node, grants, event.hlc[0])
+        found = _Judged(decision, terms, *window(grants), [grant for grant in grants if uses_per_hour(grant)])
+        if isinstance(decision, Allow) and not any(depends_on_act(grant) for grant in grants):
+            if len(self._known) >= KNOWN_MAX:
+                self._known.clear()
+            self._known[key] = found
+        return found
 
     def decide(self, crossing: Crossing, act: Act, node: bytes, grants: Sequence[Grant], now: Instant) -> Decision:
         """Give the verdict on a crossing that cites ``grants``."""
@@ -80,12 +115,12 @@ class Crossings:
 
     def used_up(self, event: Event, node: bytes) -> str:
         """Count an admitted border act against its grants; return the clause where one allows no more this hour."""
-        if self.crossing(event.act, event.stream, node) is None:
+        found = self._judge(event, node)
+        if found is None or not found.limited:
             return ""
-        limited = [grant for grant in self._store.admission.authority.grants_of(event.act) if uses_per_hour(grant)]
-        if not all(self.has_uses(grant, event.hlc[0]) for grant in limited):
+        if not all(self.has_uses(grant, event.hlc[0]) for grant in found.limited):
             return "grant.uses"
-        for grant in limited:
+        for grant in found.limited:
             self._counted(grant).append(event.hlc[0])
         return ""
 
@@ -140,6 +175,23 @@ def uses_per_hour(grant: Grant) -> int:
         return 0
     uses = grant.delegation.meta["uses_per_hour"]
     return uses if isinstance(uses, int) and 0 < uses <= USES_PER_HOUR_MAX else 1
+
+
+def depends_on_act(grant: Grant) -> bool:
+    """Whether a policy looks at more than room, host and kind: then each act is judged by itself."""
+    return any(selector not in _STEADY for selector in _selectors(grant.delegation.policy.plain))
+
+
+def _selectors(statements: Sequence[Any]) -> Iterator[str]:
+    """Yield the selectors of a policy, those of quantified statements included."""
+    for statement in statements:
+        match statement:
+            case ["and" | "or", list(inner)]:
+                yield from _selectors(inner)
+            case ["not", list(inner)]:
+                yield from _selectors([inner])
+            case [_, str(selector), *_]:
+                yield selector
 
 
 def counts_after_foreign(grant: Grant) -> bool:
