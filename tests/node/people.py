@@ -1,7 +1,6 @@
 """People and agents with keys of their own, for tests that drive a node's service in one process."""
 
-import os
-import time
+import secrets
 from dataclasses import dataclass
 
 from foedus.base.ids import parse_id
@@ -22,11 +21,17 @@ class Person:
     name: str
     key: Ed25519Key
     did: str
-    enrolment: bytes
+
+    @property
+    def enrolment(self):
+        node = self.running.node.store
+        return node.admission.authority.participants[node.node, self.did].devices[self.key.public].enrolment
 
     def sign(self, draft):
         context = self.running.service.signing_context()
-        moment = Moment(parse_id(context.epoch), self.running.node.store.now(), os.urandom(16), os.urandom(32))
+        moment = Moment(
+            parse_id(context.epoch), self.running.node.store.now(), secrets.token_bytes(16), secrets.token_bytes(32)
+        )
         return signed_act(self.key, draft, moment)
 
     def act(self, stream, kind, body, auth=(), refs=()):
@@ -43,7 +48,9 @@ class Person:
         return await self.running.service.say_signed(room, act)
 
     def signed_grant(self, audience, scope=None, *, key=None):
-        ucan = grant(key or self.key, audience, scope or Scope(SPEAK), time.time_ns() // 1000, os.urandom(16))
+        ucan = grant(
+            key or self.key, audience, scope or Scope(SPEAK), self.running.node.store.now(), secrets.token_bytes(16)
+        )
         return self.sign(grant_draft(self.did, self.enrolment, ucan))
 
     async def give(self, audience, scope=None):
@@ -64,13 +71,12 @@ class Person:
         return await self.running.service.approval_allow(view.id, self.did, self.signed_grant(view.agent.did, scope))
 
 
-async def enrol(running, name, kind="human"):
+async def enrol(running, name, kind="human", key=None):
     """Make a participant with a key of its own at a running node."""
-    key = Ed25519Key(os.urandom(32))
-    did = did_of(key.public)
-    it = Person(running, name, key, did, b"")
-    placed = await running.service.participant_act(did, it.sign(enrolment_draft(key, parse_id(running.id), kind, name)))
-    it.enrolment = parse_id(placed.id)
+    key = key or Ed25519Key(secrets.token_bytes(32))
+    it = Person(running, name, key, did_of(key.public))
+    draft = enrolment_draft(key, running.node.store.node, kind, name)
+    await running.service.participant_act(it.did, it.sign(draft))
     return it
 
 

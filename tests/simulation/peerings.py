@@ -1,5 +1,8 @@
 """Nodes that are connected before a simulation begins: both books run against each other, without a link."""
 
+from foedus.base.ids import sha256
+from foedus.crypto.ed25519 import Ed25519Key
+from foedus.identity.did import did_of
 from foedus.log.port import Commit, Value
 from foedus.node.peers import PEERS
 from foedus.trust import effects as do
@@ -7,6 +10,11 @@ from foedus.trust import inputs as hear
 from foedus.trust.peer import encode_peer
 from foedus.trust.peering import Peering
 from foedus.trust.tiers import Tier
+
+
+def human_key(place):
+    """Return the device key of the human at a place, whom its agreements name."""
+    return Ed25519Key(sha256(b"human", str(place).encode()))
 
 
 def connect(one, other, now):
@@ -27,7 +35,7 @@ class _Side:
         self.place = place
         self.now = now
         self.key = place.disk.keys.ed25519.public
-        self.book = Peering(place.node, place.disk.keys.ed25519, [])
+        self.book = Peering(place.node, place.disk.keys.ed25519, [did_of(human_key(place).public)])
 
     def tell(self, them, received):
         """Give an input, and the frames that follow from it to the other side."""

@@ -7,10 +7,13 @@ from typing import NamedTuple
 from foedus.base.errors import FoedusError
 from foedus.base.limits import SECOND
 from foedus.crypto.words import to_words
+from foedus.identity.did import did_of
 from foedus.node.values import Said
 from foedus.trust.inputs import HumanRequest
 from foedus.trust.tiers import Tier
+from tests.node.people import Person, enrol
 from tests.simulation import checks, peerings
+from tests.simulation.peerings import human_key
 from tests.simulation.watch import described
 from tests.simulation.world import EPOCH_US
 
@@ -183,7 +186,9 @@ class Scenario:
         self._spoken += 1
         said = Said(text=f"message {self._spoken} of {place}", as_=await self._agent(place))
         placed = await self._do(place, lambda service: service.say(room, said))
-        if placed is not None:
+        if placed is not None and placed.approval:
+            self.world.trace(f"{place} asks for a human in {room[:8]}")
+        elif placed is not None:
             self.world.trace(f"{place} said {placed.seq} in {room[:8]}")
             self.acknowledge(placed, place)
 
@@ -200,11 +205,42 @@ class Scenario:
         """Half of what is said is said by an agent, made when it is first needed."""
         if self.draw.random() < 0.5:
             return ""
-        names = [who.name for who in place.life.node.agents.local()]
-        if not names:
-            view = await self._do(place, lambda service: service.participant_add_custodial(f"agent of {place}"))
-            return view.name if view else ""
-        return self.draw.choice(names)
+        name = f"agent of {place}"
+        if not any(who.name == name for who in place.life.node.agents.local()):
+            await self.trusted_agent(place, name)
+        elif self.draw.random() < 0.1:
+            await self._change_mind(place, name)
+        return name if any(who.name == name for who in place.life.node.agents.local()) else ""
+
+    async def trusted_agent(self, place, name):
+        """Make an agent, the human of its place, and a grant between them."""
+        human = self.human(place)
+        if human.did not in {who.did for who in place.life.node.agents.local()}:
+            await self._do(place, lambda _: enrol(place.life, "human", key=human.key))
+        await self._do(place, lambda service: service.participant_add_custodial(name))
+        await self._give(place, name)
+
+    def human(self, place):
+        """Return the human of a place, at whichever node runs there now."""
+        key = human_key(place)
+        return Person(place.life, "human", key, did_of(key.public))
+
+    async def _give(self, place, name):
+        async def give(_service):
+            human = self.human(place)
+            agent = place.life.node.agents.find(name)
+            return await human.give(agent.did)
+
+        return await self._do(place, give)
+
+    async def _change_mind(self, place, name):
+        """A human takes all grants back, and half the time gives a new one."""
+        for view in place.life.service.grants():
+            if view.state == "in_force":
+                self.world.trace(f"{place} revokes {view.id[:8]}")
+                await self._do(place, lambda _, view=view: self.human(place).take_back(view.id))
+        if self.draw.random() < 0.5 and place.up:
+            await self._give(place, name)
 
     async def _remove(self):
         """A host takes a member out, or a member leaves; now and then it comes back."""

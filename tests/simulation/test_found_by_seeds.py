@@ -54,7 +54,7 @@ def test_what_an_agent_said_before_it_left_stands_for_who_comes_later():
     async def story(scenario, places):
         host, guest, late = places
         room = await make_room(scenario, host, guest)
-        await scenario._do(guest, lambda service: service.participant_add_custodial("scout"))
+        await scenario.trusted_agent(guest, "scout")
         await say(scenario, guest, room, "scout")
         await asyncio.sleep(1.0)
         await remove(scenario, host, room, guest)
