@@ -218,7 +218,8 @@ class Scenario:
         if human.did not in {who.did for who in place.life.node.agents.local()}:
             await self._do(place, lambda _: enrol(place.life, "human", key=human.key))
         await self._do(place, lambda service: service.participant_add_custodial(name))
-        await self._give(place, name)
+        if place.up and {name, "human"} <= {who.name for who in place.life.node.agents.local()}:
+            await self._give(place, name)
 
     def human(self, place):
         """Return the human of a place, at whichever node runs there now."""
