@@ -41,14 +41,24 @@ class BenchNode(NodeProcess):
         return self._is_ready()
 
     def resident_mb(self) -> float:
-        """Return the resident memory now."""
+        """Return the resident memory now, with what its checking processes do not share."""
         pages = int(Path(f"/proc/{self.pid}/statm").read_text(encoding="ascii").split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+        threads = Path(f"/proc/{self.pid}/task").glob("*/children")
+        children = [int(pid) for thread in threads for pid in thread.read_text(encoding="ascii").split()]
+        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6 + sum(_private_mb(pid) for pid in children)
 
     def peer_lag(self) -> int | None:
         """Return how many events its one peer has not acknowledged; None while there is no link."""
         (peer,) = self.client.get("/peers", list[PeerView])
         return peer.lag if peer.link == "link" else None
+
+
+def _private_mb(pid: int) -> float:
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
+    except (FileNotFoundError, ProcessLookupError):  # a checking process that has just ended
+        return 0.0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Private_")) * 1_024 / 1e6
 
 
 class Cluster:

@@ -38,8 +38,8 @@ def checks_of(count, bad=()):
 
 
 @asynccontextmanager
-async def running(count=1, idle_s=60.0):
-    processes = VerifierProcesses(count, idle_s)
+async def running(count=1):
+    processes = VerifierProcesses(count)
     try:
         processes.start()
         await until(lambda: len(processes.pids()) == count, "the children are ready")
@@ -169,9 +169,14 @@ async def test_a_child_that_cannot_start_is_no_error():
 
 
 async def test_idle_children_are_gone_and_come_again():
-    async with running(count=2, idle_s=0.2) as processes:
+    async with running(count=2) as processes:
         pids = processes.pids()
+        assert await processes.check(checks_of(2)) == [True] * 2
+        processes._idle_s = 0.2
+        processes._end_idle()
+        assert processes.pids() == pids, "they were used just now"
         await until(lambda: not any(is_there(pid) for pid in pids), "idle children end")
+        processes._idle_s = 60.0
         processes.start()
         await until(lambda: len(processes.pids()) == 2, "they come again")
 

@@ -56,7 +56,7 @@ async def test_processes_find_the_bad_signatures_of_a_big_batch():
     checking, _ = await with_processes()
     bad = {1, 255, 256, 400}
     assert await verdicts(checking.check(checks_of(512, bad))) == [number not in bad for number in range(512)]
-    assert checking.is_idle
+    await until(lambda: checking.is_idle, "nothing is under way")
     await checking.close()
 
 

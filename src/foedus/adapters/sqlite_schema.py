@@ -22,7 +22,7 @@ VERSION = 1
 """``PRAGMA user_version``. A change of the tables takes the next number and brings a migration."""
 APPLICATION_ID = 0x666F6564
 """``foed``: tells our database from any other program's."""
-WRITER_CACHE_KIB = 24 * 1024
+WRITER_CACHE_KIB = 12 * 1024
 """Page cache of the writer: holds the upper levels of every index, and stays within the memory of an idle node."""
 READER_CACHE_KIB = 2 * 1024
 """Page cache of each reader: reads are ranges; the system's own cache serves the rest."""

@@ -34,7 +34,7 @@ log = logging.getLogger("foedus.verifiers")
 CHILDREN_MAX = 4
 """As many as there are cores, up to this: beyond it the one event loop cannot feed them."""
 IDLE_S = 30.0
-"""So long after the last batch the children end, and their memory (12 MB each) is free."""
+"""So long after the last batch the children end, and their memory (12 MB each, half of it shared) is free."""
 ANSWER_TIMEOUT_S = 10.0
 """For a start, and between two answers: a batch takes some 20 ms, so this is a child that hangs."""
 _RESTART_AFTER_S = 10.0
@@ -61,9 +61,9 @@ class _Asked(NamedTuple):
 class VerifierProcesses:
     """Up to ``count`` children, all of one event loop. ``start`` when a backlog stands; idle ones end by themselves."""
 
-    def __init__(self, count: int | None = None, idle_s: float = IDLE_S) -> None:
+    def __init__(self, count: int | None = None) -> None:
         self._count = count if count is not None else min(CHILDREN_MAX, os.cpu_count() or 1)
-        self._idle_s = idle_s
+        self._idle_s = IDLE_S
         self._children: list[_Child] = []
         self._starting: set[asyncio.Task[None]] = set()
         self._not_before = 0.0
