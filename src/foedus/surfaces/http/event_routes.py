@@ -8,6 +8,7 @@ from foedus.base.limits import HTTP_PAGE_MAX, STREAM_NAME_MAX
 from foedus.node.values import EventsPage, RotationView, VerifyReport
 from foedus.surfaces.http import sse
 from foedus.surfaces.http.bodies import WordsInput
+from foedus.surfaces.http.callers import Rule
 from foedus.surfaces.http.limits import CURSOR_MAX
 from foedus.surfaces.http.operations import Call, Number, Operation, Raw, Streaming, Text
 from foedus.surfaces.http.problems import MalformedRequest
@@ -61,6 +62,7 @@ EVENTS = [
             Text(name="stream", about="only this stream", max_length=STREAM_NAME_MAX),
         ),
         media_types=("application/json", "text/event-stream"),
+        rule=Rule.PARTICIPANT,
         run=_events,
     ),
     Operation(
