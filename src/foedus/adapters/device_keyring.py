@@ -19,7 +19,7 @@ _PASSPHRASE_BYTES = 32
 
 
 class NoKeyring(Unavailable):
-    """This machine has no keyring that can be used."""
+    """No keyring of this machine can be used."""
 
     code = "no_keyring"
     remedy = "leave out --keyring and choose a passphrase, or start the keyring of your desktop (Secret Service)"
