@@ -68,7 +68,7 @@ def is_timely(proof: Proof, now: Instant) -> bool:
 
 
 def proof_bytes(request: ProvedRequest, at: Instant, nonce: bytes) -> bytes:
-    """Return what the device signs (docs/protocol.md, section 10)."""
+    """Return what the device signs (docs/protocol.md, section 11)."""
     signed = {
         "at": at,
         "body": sha256(request.body),

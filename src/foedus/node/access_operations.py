@@ -98,7 +98,7 @@ class AccessOperations:
             raise UsageError(
                 "a new participant brings its first enrolment, signed by its device",
                 code="enrolment_needed",
-                remedy="see docs/protocol.md, section 10",
+                remedy="see docs/protocol.md, section 11",
             )
         draft = draft_of(streams.participant(pairing.did), enrolment)
         self._node.access.pairings.check_first(pairing, draft)

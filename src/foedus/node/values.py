@@ -367,7 +367,7 @@ class PairCodeView(View, frozen=True):
 class PairStep(View, frozen=True):
     """Where a pairing stands. ``state`` says what the new device does next.
 
-    ``prove``: sign the challenge (docs/protocol.md, section 10). ``waiting``: an enrolled device of the participant
+    ``prove``: sign the challenge (docs/protocol.md, section 11). ``waiting``: an enrolled device of the participant
     confirms it; ask again. ``paired``: done.
     """
 

@@ -55,7 +55,7 @@ class ProveInput(Input, frozen=True, tag_field="step", tag="prove"):
 class TokenInput(Input, frozen=True):
     """Which device's token; it may be left out where there is one."""
 
-    device: KeyHex | Literal[""] = ""
+    device: Annotated[str, Meta(max_length=64)] = ""
 
 
 def _pair(node: NodeService, call: Call) -> PairStep | Awaitable[PairStep]:
