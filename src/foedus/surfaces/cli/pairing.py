@@ -50,7 +50,7 @@ def start(
 
 def _code_lines(code: PairCodeView) -> Iterable[Line]:
     whom = "a further device" if code.did else f"a new {'person' if code.kind == 'human' else 'agent'}"
-    yield from ([line] for line in _qr(code.link))
+    yield from ([(line, "white on black")] for line in _qr(code.link))
     yield from pairs(
         [
             ("code", (code.code, "bold")),

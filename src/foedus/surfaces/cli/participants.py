@@ -214,7 +214,7 @@ def token(
 ) -> None:
     """Issue a bearer token for a custodial agent, or anew; the former one is void. It is shown once.
 
-    A token of a device that has a key of its own serves only with that device's proof: `foedus pair` gives it.
+    For a device with a key of its own the token serves only with that key, and is kept beside it in your device folder.
     """
     from foedus.surfaces.cli.client import path_of
 
@@ -228,8 +228,22 @@ def token(
         out.next("foedus participant token {}", who.name)
         return
     issued = node.post(path, TokenView, {"device": device})
+    if issued.bound:
+        _keep_profile(node, who, issued)
     out.show(issued, _token_lines)
     out.next("FOEDUS_URL=URL FOEDUS_TOKEN=… foedus room list   (there, as {})", who.name)
+
+
+def _keep_profile(node: Client, who: ParticipantView, issued: TokenView) -> None:
+    """Keep the token beside the device's key, where that key is in this folder."""
+    from foedus.adapters.device_profiles import Profile, save_profile
+    from foedus.surfaces.cli.devices import device_folder
+
+    folder = device_folder()
+    for entry in folder.list():
+        if entry.public.hex() == issued.device:
+            profile = Profile(node.url(), who.node, who.did, issued.device, entry.name, issued.token)
+            save_profile(folder.path, profile)
 
 
 def _token_lines(issued: TokenView) -> Iterable[Line]:
