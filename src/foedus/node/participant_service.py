@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec.structs import replace
 
-from foedus.base.errors import NotFound, UsageError
+from foedus.base.errors import NotFound
 from foedus.base.ids import parse_id
 from foedus.log import streams
 from foedus.log.memberships import Room
 from foedus.node.codec import draft_of
 from foedus.node.lookup import find
+from foedus.node.not_yourself import NotYourself
+from foedus.node.participant_consent import ParticipantConsent
 from foedus.node.tokens import Holder
 from foedus.node.values import (
     CallerView,
@@ -39,15 +41,7 @@ if TYPE_CHECKING:
     from foedus.node.composition import Node
 
 
-class NotYourself(UsageError):
-    """A participant's token speaks and acts for that participant alone."""
-
-    code = "not_yourself"
-    http_status = 403
-    remedy = "use the token of the participant who is meant, or the operator's"
-
-
-class ParticipantService:
+class ParticipantService(ParticipantConsent):
     """``node`` is asked for memberships, ``service`` (the whole ``NodeService``) does what is allowed."""
 
     def __init__(self, node: Node, service: Any, holder: Holder) -> None:
@@ -78,16 +72,11 @@ class ParticipantService:
     # --- participants ------------------------------------------------------------------------
 
     def participants(self, query: str = "") -> list[ParticipantView]:
-        """Return participants; of others without their devices."""
-        own = self._node.store.node.hex()
+        """Return participants. It sees its own devices, and those of this node's agents, whom one grants to."""
         return [
-            who if (who.did, who.node) == (self._holder.did, own) else replace(who, devices=[])
+            who if who.is_local and (who.did == self._holder.did or who.kind == "agent") else replace(who, devices=[])
             for who in self._service.participants(query)
         ]
-
-    def _refuse_other(self, did: str) -> None:
-        if did != self._holder.did:
-            raise NotYourself("this token is another participant's")
 
     async def participant_act(self, did: str, act: SignedAct) -> Placed:
         """Order an enrolment or revocation of its own devices."""
@@ -129,8 +118,7 @@ class ParticipantService:
 
     async def room_direct(self, participant: str, author: str) -> RoomView:
         """Return its two-party room with another."""
-        if author not in {self._holder.did, self._name()}:
-            raise NotYourself("this token is another participant's")
+        self._refuse_other(author)
         found: RoomView = await self._service.room_direct(participant, self._holder.did)
         return found
 
@@ -143,8 +131,7 @@ class ParticipantService:
 
     def _own(self, message: Said) -> Said:
         """Return a message as the custodial participant itself says it. '' is itself here, never the node."""
-        if message.as_ not in {"", self._holder.did, self._name()}:
-            raise NotYourself("this token is another participant's")
+        self._refuse_other(message.as_ or self._holder.did)
         return replace(message, as_=self._holder.did)
 
     def _signed(self, room: str, act: SignedAct) -> SignedAct:
@@ -199,8 +186,7 @@ class ParticipantService:
 
     def pair_generate(self, who: str, kind: Literal["human", "agent"]) -> PairCodeView:
         """Open a code for a further device of its own."""
-        if who not in {"", self._holder.did, self._name()}:
-            raise NotYourself("this token is another participant's")
+        self._refuse_other(who or self._holder.did)
         code: PairCodeView = self._service.pair_generate(self._holder.did, kind)
         return code
 

@@ -42,7 +42,7 @@ def test_a_participant_may_do_nothing_that_its_view_of_the_node_lacks():
     """Each method that a route opened to participants calls is one of theirs: none ends in an internal error."""
     from foedus.node.participant_service import ParticipantService  # noqa: PLC0415  # one use
 
-    theirs = {name for name in vars(ParticipantService) if not name.startswith("_")}
+    theirs = {name for name in dir(ParticipantService) if not name.startswith("_")}
     for operation in OPERATIONS:
         if operation.rule in {Rule.PARTICIPANT, Rule.SELF}:
             called = _called(operation.run.__code__)

@@ -14,7 +14,7 @@ from msgspec import Struct
 from foedus.base.errors import UsageError
 from foedus.crypto.compare import equal
 from foedus.identity.request_proof import PROOF_HEADER
-from foedus.node.participant_service import NotYourself
+from foedus.node.not_yourself import NotYourself
 from foedus.surfaces.http.problems import Unauthorized
 from foedus.surfaces.http.wire import Scope, header
 
@@ -96,16 +96,22 @@ def identify(scope: Scope, node: NodeService) -> Caller:
     raise Unauthorized("the bearer token is missing or wrong")
 
 
-async def view_for(caller: Caller | None, node: NodeService, rule: Rule, scope: Scope, body: bytes) -> Any:
-    """Return the node as the caller may use it under a rule; raise where it may not, or did not prove its device."""
+def check_rule(caller: Caller | None, rule: Rule, scope: Scope) -> None:
+    """Raise OperatorOnly or NotYourself where a participant may not call a route, whatever it brings."""
     if not isinstance(caller, ParticipantCaller):
-        return node
-    proof = (header(scope, PROOF_HEADER.encode()) or b"").decode("latin-1")
-    await node.prove_request(caller.holder, (scope["method"], _target(scope), body, caller.token), proof)
+        return
     if rule not in {Rule.PARTICIPANT, Rule.SELF}:
         raise OperatorOnly("this is for the node's operator")
     if rule is Rule.SELF and scope["path_params"].get("did", caller.did) != caller.did:
         raise NotYourself("this token is another participant's")
+
+
+async def view_for(caller: Caller | None, node: NodeService, scope: Scope, body: bytes) -> Any:
+    """Return the node as the caller may use it; raise where a device's token came without that device's proof."""
+    if not isinstance(caller, ParticipantCaller):
+        return node
+    proof = (header(scope, PROOF_HEADER.encode()) or b"").decode("latin-1")
+    await node.prove_request(caller.holder, (scope["method"], _target(scope), body, caller.token), proof)
     return node.as_participant(caller.holder)
 
 

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from foedus.node.api import NodeService
-from foedus.surfaces.http.callers import Caller, Rule, identify, until_dead, view_for
+from foedus.surfaces.http.callers import Caller, Rule, check_rule, identify, until_dead, view_for
 from foedus.surfaces.http.limits import TARGET_MAX
 from foedus.surfaces.http.problems import MalformedRequest, MethodNotAllowed
 from foedus.surfaces.http.streams import Streams
@@ -129,8 +129,9 @@ class Door:
         open_to_all = scope["method"] in self._by_method and self._by_method[scope["method"]].rule is Rule.ANYONE
         caller = None if open_to_all else identify(scope, self._node)
         operation = self._choose(scope["method"])
+        check_rule(caller, operation.rule, scope)
         call, body = await self._check(operation, scope, receive)
-        node = await view_for(caller, self._node, operation.rule, scope, body)
+        node = await view_for(caller, self._node, scope, body)
         result = operation.run(node, call)
         if isawaitable(result):
             result = await result
