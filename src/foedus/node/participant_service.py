@@ -6,7 +6,7 @@ participants by mistake finds nothing to call here. What is forbidden and what i
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec.structs import replace
@@ -26,6 +26,7 @@ from foedus.node.values import (
     EventView,
     IdentityView,
     MessagesPage,
+    MessageView,
     PairCodeView,
     PairingView,
     ParticipantView,
@@ -122,10 +123,17 @@ class ParticipantService(ParticipantConsent):
         found: RoomView = await self._service.room_direct(participant, self._holder.did)
         return found
 
-    def messages(self, room: str, *, after: str = "", limit: int = 50) -> MessagesPage:
+    async def messages(self, room: str, *, after: str = "", limit: int = 50) -> MessagesPage:
         """Return messages of a room that it is in."""
         page: MessagesPage = self._service.messages(self._room(room), after=after, limit=limit)
+        await self._note_read(page.messages)
         return page
+
+    async def _note_read(self, read: Iterable[MessageView | EventView]) -> None:
+        """Remember, before it is shown, that an agent reads what was written at another node."""
+        own = self._node.store.node.hex()
+        if self._holder.kind == "agent" and any(view.node != own and view.stream.startswith("room:") for view in read):
+            await self._node.consent.note_read(self._holder.did)
 
     # --- speaking ----------------------------------------------------------------------------
 
@@ -141,7 +149,8 @@ class ParticipantService(ParticipantConsent):
 
     async def say(self, room: str, message: Said) -> Placed:
         """Speak as itself: a custodial agent."""
-        return (await self.say_batch(room, [message]))[0]
+        placed: Placed = await self._service.say(self._room(room), self._own(message))
+        return placed
 
     async def say_batch(self, room: str, messages: Sequence[Said]) -> list[Placed]:
         """Say several things."""
@@ -151,7 +160,9 @@ class ParticipantService(ParticipantConsent):
 
     async def say_signed(self, room: str, act: SignedAct) -> Placed:
         """Speak as itself, signed by its device."""
-        return (await self.say_signed_batch(room, [act]))[0]
+        where = self._room(room)
+        placed: Placed = await self._service.say_signed(where, self._signed(where, act))
+        return placed
 
     async def say_signed_batch(self, room: str, acts: Sequence[SignedAct]) -> list[Placed]:
         """Say several signed things."""
@@ -171,15 +182,18 @@ class ParticipantService(ParticipantConsent):
         room = self._node.store.admission.authority.rooms.get(parse_id(subject))
         return room is not None and self._is_in(room)
 
-    def events(self, *, after: str = "", limit: int = 100, stream: str = "") -> EventsPage:
+    async def events(self, *, after: str = "", limit: int = 100, stream: str = "") -> EventsPage:
         """Return the events of a page that it may see; the cursor is of the whole page."""
         page: EventsPage = self._service.events(after=after, limit=limit, stream=stream)
-        return replace(page, events=[event for event in page.events if self.may_see(event.stream)])
+        shown = [event for event in page.events if self.may_see(event.stream)]
+        await self._note_read(shown)
+        return replace(page, events=shown)
 
     async def follow(self, *, after: str | None = None, stream: str = "") -> AsyncIterator[EventView]:
         """Yield events that it may see at the time when they come."""
         async for event in self._service.follow(after=after, stream=stream):
             if self.may_see(event.stream):
+                await self._note_read([event])
                 yield event
 
     # --- devices -----------------------------------------------------------------------------

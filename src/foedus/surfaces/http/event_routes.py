@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Any
 
 from foedus.base.limits import HTTP_PAGE_MAX, STREAM_NAME_MAX
 from foedus.node.values import EventsPage, RotationView, VerifyReport
@@ -23,7 +24,9 @@ _PROMETHEUS = b"text/plain; version=0.0.4; charset=utf-8"
 async def _events(node: NodeService, call: Call) -> EventsPage | Streaming:
     stream = call.query.get("stream", "")
     if sse.MEDIA_TYPE not in (header(call.scope, b"accept") or b""):
-        return node.events(after=call.query.get("after", ""), limit=call.query["limit"], stream=stream)
+        asked: Any = node.events(after=call.query.get("after", ""), limit=call.query["limit"], stream=stream)
+        page: EventsPage = await asked if isawaitable(asked) else asked
+        return page
     after = _last_event_id(call)
     if after is None:
         after = call.query.get("after")
