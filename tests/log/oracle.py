@@ -251,7 +251,9 @@ class Oracle:
             devices[body.device] = (parsed.id, None)
             return OK
         enrolment, revoked = devices.get(act.device, (None, {}))
-        if revoked is not None or enrolment not in act.auth:
+        recovers = first is not None and first.recovery is not None and sha256(act.device) == first.recovery
+        may_recover = recovers and act.kind in {"device.enrol", "device.revoke"} and body is not None
+        if (revoked is not None or enrolment not in act.auth) and not may_recover:
             return ("rejected", "unknown_device")
         if act.kind in SHAPES and body is None:
             return ("rejected", "malformed_event")

@@ -9,12 +9,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from foedus.base.ids import sha256
 from foedus.base.limits import HOUR, MINUTE, SECOND
+from foedus.crypto.ed25519 import Ed25519Key
 from foedus.identity import directory
 from foedus.identity.record import verify_record
 from foedus.log.event import Parsed, parse_event
 from foedus.log.streams import chain_id
-from tests.log.builder import World
+from tests.log.builder import Device, World
 from tests.log.delivery import Receiver
 from tests.log.oracle import Oracle
 
@@ -25,6 +27,8 @@ ACTIONS = [
     *["junk", "drift", "foreign", "unknown"],
     *["grant", "withdraw", "say_granted", "say_granted"],
 ]
+PAPER = Ed25519Key(bytes([0x33]) * 32)
+"""The recovery key of each participant of a story."""
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -50,7 +54,8 @@ class Story:
         self.random = Random(seed)
         self.world = World(seed, signed=False)
         self.nodes = [self.world.node(name) for name in ("host", "anna", "bert")]
-        self.people = [self.nodes[i].participant(f"p{i}") for i in (1, 2)]
+        recovery = {"recovery": sha256(PAPER.public)}
+        self.people = [self.nodes[i].participant(f"p{i}", fields=recovery) for i in (1, 2)]
         self.room = self.nodes[0].room()
         self.adds = [
             (self.room.add(self.nodes[1]), self.nodes[1]),
@@ -68,6 +73,12 @@ class Story:
 
     def chains(self, node):
         return [key for key in node.heads if key[0] == node.epoch]
+
+    def signers(self, who):
+        """Return what may sign for a participant in its own stream: its devices and its recovery key."""
+        paper = Device(who, "paper")
+        paper.key, paper.public, paper.enrolment = PAPER, PAPER.public, bytes(32)
+        return [*who.devices, paper]
 
     def device(self):
         return self.pick(self.pick(self.people).devices)
@@ -108,11 +119,11 @@ class Story:
     def enrol(self):
         who = self.pick(self.people)
         if len(who.devices) < 3:
-            who.device(self.pick(who.devices))
+            who.device(self.pick(self.signers(who)))
 
     def revoke(self):
         who = self.pick(self.people)
-        who.revoke(self.pick(who.devices), self.cuts(who.node), by=self.pick(who.devices))
+        who.revoke(self.pick(who.devices), self.cuts(who.node), by=self.pick(self.signers(who)))
 
     def _take_up(self, node, former):
         streams = dict.fromkeys(stream for epoch, stream in node.heads if epoch in former)

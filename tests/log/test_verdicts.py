@@ -6,13 +6,14 @@ import pytest
 from msgspec import structs
 
 from foedus.base.clock import Hlc
+from foedus.base.ids import sha256
 from foedus.base.limits import CLOCK_AHEAD_MAX, MINUTE, SECOND
 from foedus.crypto.ed25519 import Ed25519Key, verify_many
 from foedus.log import streams
 from foedus.log.admission import Admitted, Deferred, Duplicate, Forked, Refused, signature_checks
 from foedus.log.event import encode_event, event_signing_bytes, parse_event
 from foedus.log.port import Commit, Verdict
-from tests.log.builder import World
+from tests.log.builder import Device, World
 from tests.log.delivery import Receiver
 
 
@@ -645,3 +646,46 @@ def test_the_door_withholds_without_changing_the_verdict(scene, receiver):
     outcome = receiver.take(scene.room.say(scene.ann, scene.add))
     assert outcome.entry.withheld == "clause"
     assert outcome.entry.verdict is Verdict.ACCEPTED
+
+
+# --- the recovery key of a participant -------------------------------------------------------------
+
+RECOVERY = Ed25519Key(b"\x33" * 32)
+
+
+def recovering(scene, name="ann2"):
+    """A participant whose first enrolment names a recovery key, and that key as if it were a device."""
+    who = scene.anna.participant(name, fields={"recovery": sha256(RECOVERY.public)})
+    paper = Device(who, "paper")
+    paper.key, paper.public, paper.enrolment = RECOVERY, RECOVERY.public, bytes(32)
+    return who, paper
+
+
+def test_the_recovery_key_enrols_and_revokes_devices(scene, receiver):
+    who, paper = recovering(scene)
+    fresh = who.device(by=paper)
+    revoked = who.revoke(who.devices[0], [], by=paper)
+    after = who.device(by=who.devices[0])
+    receiver.take_all(scene.world.events[len(scene.start) :])
+    assert [verdict(receiver, event) for event in (who.first, revoked)] == [ACCEPTED, ACCEPTED]
+    assert receiver.verdicts()[fresh.enrolment] == ACCEPTED
+    assert receiver.verdicts()[after.enrolment] == rejected("unknown_device")
+
+
+def test_the_recovery_key_says_nothing_else(scene, receiver):
+    who, paper = recovering(scene)
+    said = scene.room.say(paper, scene.add)
+    note = scene.anna.write(who.stream, "note", {}, device=paper, auth=())
+    receiver.take_all(scene.world.events[len(scene.start) :])
+    assert verdict(receiver, note) == rejected("unknown_device")
+    assert verdict(receiver, said)[0] is not Verdict.ACCEPTED
+
+
+def test_only_the_first_enrolment_names_the_recovery_key(scene, receiver):
+    who = scene.anna.participant("ann3")
+    who.device(fields={"recovery": sha256(RECOVERY.public)})
+    paper = Device(who, "paper")
+    paper.key, paper.public, paper.enrolment = RECOVERY, RECOVERY.public, bytes(32)
+    refused = who.revoke(who.devices[0], [], by=paper)
+    receiver.take_all(scene.world.events[len(scene.start) :])
+    assert verdict(receiver, refused) == rejected("unknown_device")

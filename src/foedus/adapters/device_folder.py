@@ -32,7 +32,8 @@ class DeviceEntry(msgspec.Struct, frozen=True):
     """What a device key is for; no secret in it.
 
     ``name`` is the person's word for it, unique in the folder; ``did`` the participant's; ``node`` the
-    32-byte id of their node; ``kind`` "human" or "agent"; ``public`` the 32-byte Ed25519 key.
+    32-byte id of their node; ``kind`` "human" or "agent"; ``public`` the 32-byte Ed25519 key. ``keyring``: its
+    passphrase is one that the operating system keeps (``adapters.device_keyring``).
     """
 
     name: str
@@ -41,6 +42,7 @@ class DeviceEntry(msgspec.Struct, frozen=True):
     kind: str
     sealed: bool
     public: bytes
+    keyring: bool = False
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,6 +56,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     public: str
     sealed: bool
     secret: str
+    keyring: bool = False
 
     def __repr__(self) -> str:
         return f"_File(name={self.name!r})"
@@ -66,7 +69,17 @@ class DeviceFolder:
         self.path = path
         self._cost = cost
 
-    def add(self, name: str, did: str, node: bytes, kind: str, seed: bytes, passphrase: str | None) -> DeviceEntry:
+    def add(  # noqa: PLR0913  # what a key file holds
+        self,
+        name: str,
+        did: str,
+        node: bytes,
+        kind: str,
+        seed: bytes,
+        passphrase: str | None,
+        *,
+        keyring: bool = False,
+    ) -> DeviceEntry:
         """Keep the key of ``seed`` (32 bytes), durably, and return its entry.
 
         ``kind`` is "human" or "agent". A human's key needs a ``passphrase`` (PassphraseRequired); an
@@ -78,7 +91,7 @@ class DeviceFolder:
         if kind == HUMAN and not passphrase:
             raise PassphraseRequired(f"{name} signs as a person, so its key must be sealed by a passphrase")
         self._refuse_known(name, key.public)
-        entry = DeviceEntry(name, did, node, kind, bool(passphrase), key.public)
+        entry = DeviceEntry(name, did, node, kind, bool(passphrase), key.public, keyring)
         secret = self._seal(seed, passphrase) if passphrase else seed
         write_private(self._path_of(key.public), _to_json(entry, secret))
         return entry
@@ -157,7 +170,7 @@ class DeviceFolder:
             raise DamagedKeyFile(f"{path} is not a device key") from None
         if path != self._path_of(public):
             raise DamagedKeyFile(f"{path} is not named by the key that it holds")
-        return DeviceEntry(file.name, file.did, node, file.kind, file.sealed, public), secret
+        return DeviceEntry(file.name, file.did, node, file.kind, file.sealed, public, file.keyring), secret
 
     def _damaged(self, public: bytes) -> DamagedKeyFile:
         return DamagedKeyFile(f"{self._path_of(public)} does not hold the secret of its public key")

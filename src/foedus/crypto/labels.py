@@ -15,6 +15,8 @@ LABELS = frozenset(
         "audit",
         "http",
         "manifest",
+        "pairing",
+        "proof",
     }
 )
 """Every label of version 1; docs/protocol.md says what each covers."""

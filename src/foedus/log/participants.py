@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from foedus.base.cbor import encode
+from foedus.base.ids import sha256
 from foedus.crypto import ed25519
 from foedus.crypto.labels import signed_bytes
 from foedus.identity.did import did_of
@@ -62,6 +63,8 @@ class Participant:
         self.kind: Literal["human", "agent"] = "agent"
         self.custody: Literal["device", "node"] = "device"
         self.name = ""
+        self.recovery: bytes | None = None
+        """SHA-256 of the recovery key, as the first enrolment names it."""
         self.devices: dict[bytes, Device] = {}
         self.grants: dict[bytes, Grant] = {}
         self.withdrawals: dict[bytes, Withdrawal] = {}
@@ -86,17 +89,24 @@ class Participant:
         if isinstance(event.body, DeviceEnrol) and not self.devices:
             return self._first(event, event.body)
         signer = self.devices.get(device)
-        if signer is None or signer.cuts is not None or signer.enrolment not in event.act.auth:
+        in_force = signer is not None and signer.cuts is None and signer.enrolment in event.act.auth
+        if not in_force and not self._is_recovery(event, device):
             return rejected("unknown_device")
         return self._take(event, signer)
 
-    def _take(self, event: ControlEvent, signer: Device) -> Judgement:
+    def _is_recovery(self, event: ControlEvent, key: bytes) -> bool:
+        """Whether the offline recovery key signs: it enrols and revokes devices, and says nothing else."""
+        may = isinstance(event.body, DeviceEnrol | DeviceRevoke)
+        return may and self.recovery is not None and sha256(key) == self.recovery
+
+    def _take(self, event: ControlEvent, signer: Device | None) -> Judgement:
+        """Let an act take effect; without a ``signer`` the recovery key signed it, and it is one of the first two."""
         body = event.body
         if isinstance(body, DeviceEnrol):
             return self._enrol(event, body)
         if isinstance(body, DeviceRevoke):
             return self._revoke(body)
-        if isinstance(body, GrantCreate):
+        if isinstance(body, GrantCreate) and signer is not None:
             return self._grant(event, signer)
         if isinstance(body, GrantRevoke):
             return self._withdraw(event, body)
@@ -106,7 +116,7 @@ class Participant:
         fits = body.device == event.act.device and body.possession is None and did_of(body.device) == self.did
         if not fits or not self._is_ours(body):
             return rejected("unknown_device")
-        self.kind, self.custody, self.name = body.kind, body.custody, body.name
+        self.kind, self.custody, self.name, self.recovery = body.kind, body.custody, body.name, body.recovery
         self.devices[body.device] = Device(body.device, event.id, body.name)
         return ACCEPTED
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Protocol
 
+from foedus.node.access_api import AccessService
 from foedus.node.values import (
     ApprovalView,
     EventsPage,
@@ -27,7 +28,7 @@ from foedus.node.values import (
 )
 
 
-class NodeService(Protocol):
+class NodeService(AccessService, Protocol):
     """A running node. ``peer`` and ``room`` arguments take a whole id, or an unambiguous name or id prefix ≥ 8."""
 
     @property

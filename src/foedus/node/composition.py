@@ -17,6 +17,7 @@ from foedus.log import streams
 from foedus.log.chains import Position
 from foedus.log.port import Value, Verdict
 from foedus.node import membership
+from foedus.node.access import Access
 from foedus.node.agents import Agents
 from foedus.node.approvals import Approvals
 from foedus.node.audience import Audience
@@ -93,6 +94,7 @@ class Node:
         self.fallback = Fallback(self)
         self.epochs = Epochs(self.store, self.author)
         self.agents = Agents(self.store, self.author)
+        self.access = Access(self.store, self.agents)
         self.crossings = Crossings(self.store, self.peers.border_terms)
         self.consent = Consent(self.store, self.author, self.agents, self.crossings, Approvals(self.store))
         self.branches = BranchCollector(self.store, self._ask)
@@ -119,6 +121,7 @@ class Node:
         self.epochs.on_opened = self._epoch_opened
         self.store.on_reload.append(self._reloaded)
         self.publisher.listeners.append(self._published)
+        self.publisher.listeners.append(self.access.tokens.published)
 
     def door(self, origin: bytes, stream: str) -> str:
         """Return the clause by which what ``origin`` wrote is not shown here now, or ''."""

@@ -31,30 +31,38 @@ class TooManyRequests(Unavailable):
 
 
 class NonceBook:
-    """What ``sync.http_signature.NonceWindow`` says, durable. Key: epoch ‖ nonce; value: when it came, µs."""
+    """What ``sync.http_signature.NonceWindow`` says, durable. Key: epoch ‖ nonce; value: when it came, µs.
 
-    def __init__(self, store: Store) -> None:
+    The proofs of participants' devices have a book of their own, in another space: there a device is the signer.
+    """
+
+    def __init__(self, store: Store, space: str = SPACE) -> None:
         self._store = store
-        stored = {key: int.from_bytes(value, "big") for key, value in store.log.values(SPACE).items()}
+        self._space = space
+        stored = {key: int.from_bytes(value, "big") for key, value in store.log.values(space).items()}
         self._seen: dict[bytes, Instant] = dict(sorted(stored.items(), key=lambda item: item[1]))
         self._by_epoch = Counter(key[:ID_BYTES] for key in self._seen)
 
     async def spend(self, verified: VerifiedRequest) -> None:
-        """Remember the nonce of a verified request, durably, before anything is done for it.
+        """Remember the nonce of a verified request: see ``take``."""
+        await self.take(verified.epoch, verified.nonce)
+
+    async def take(self, signer: bytes, nonce: bytes) -> None:
+        """Remember a nonce of a signer (32 bytes), durably, before anything is done for it.
 
         Raises BadHttpSignature where it is known, TooManyRequests or Unavailable.
         """
         now = self._store.now()
-        key = verified.epoch + verified.nonce
+        key = signer + nonce
         if key in self._seen:
             raise BadHttpSignature("the request came before", code="replayed_nonce", remedy="sign each request anew")
-        forgotten = [Value(SPACE, old, None) for old in self._forget(now)]
-        if len(self._seen) >= NONCES_MAX or self._by_epoch[verified.epoch] >= PER_EPOCH_MAX:
+        forgotten = [Value(self._space, old, None) for old in self._forget(now)]
+        if len(self._seen) >= NONCES_MAX or self._by_epoch[signer] >= PER_EPOCH_MAX:
             await self._store.put(*forgotten)
             raise TooManyRequests("too many signed requests in two minutes")
         self._seen[key] = now
-        self._by_epoch[verified.epoch] += 1
-        await self._store.put(Value(SPACE, key, now.to_bytes(_INSTANT_BYTES, "big")), *forgotten)
+        self._by_epoch[signer] += 1
+        await self._store.put(Value(self._space, key, now.to_bytes(_INSTANT_BYTES, "big")), *forgotten)
 
     def _forget(self, now: Instant) -> list[bytes]:
         """Take out what is old, oldest first. After a clock that stepped back some are kept longer, none shorter."""

@@ -29,6 +29,10 @@ def _families(node: Node) -> Iterator[list[str]]:
         *_head("foedus_refused_total", "Events not admitted, rejected, put off or withheld.", "counter"),
         *(f'foedus_refused_total{{reason="{code}"}} {count}' for code, count in sorted(node.ingest.refusals.items())),
     ]
+    yield [
+        *_head("foedus_access_total", "Pairing codes tried, and participants' requests refused.", "counter"),
+        *(f'foedus_access_total{{outcome="{code}"}} {count}' for code, count in sorted(node.access.counts.items())),
+    ]
     links = node.links.all()
     yield _per_peer(
         "foedus_link_lag", "Events not acknowledged by a peer.", {link.node: link.session.lag for link in links}

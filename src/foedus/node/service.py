@@ -16,6 +16,7 @@ from foedus.base.limits import CLOCK_AHEAD_MAX, HTTP_PAGE_MAX, SECOND
 from foedus.identity.record import SignedRecord
 from foedus.log import streams
 from foedus.log.port import Row, Verdict
+from foedus.node.access_operations import AccessOperations
 from foedus.node.codec import draft_of
 from foedus.node.composition import Node
 from foedus.node.consent_operations import ConsentOperations
@@ -47,7 +48,7 @@ _LOCAL_DIGITS = 18
 """A local number fits SQLite's 64-bit integers."""
 
 
-class Service(ConsentOperations):
+class Service(ConsentOperations, AccessOperations):
     """Answers the surfaces. One per running node."""
 
     def __init__(self, node: Node) -> None:

@@ -113,7 +113,9 @@ def made_home(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def surroundings(tmp_path, monkeypatch):
-    for name in ("FOEDUS_PASSPHRASE", "FOEDUS_RECOVERY_WORDS", "FORCE_COLOR", "NO_COLOR", "COLUMNS"):
+    for name in ("PASSPHRASE", "RECOVERY_WORDS", "TOKEN", "URL"):
+        monkeypatch.delenv(f"FOEDUS_{name}", raising=False)
+    for name in ("FORCE_COLOR", "NO_COLOR", "COLUMNS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("FOEDUS_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("FOEDUS_DEVICE", str(tmp_path / "device"))

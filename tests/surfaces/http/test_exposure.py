@@ -27,6 +27,8 @@ def test_on_the_same_machine_every_door_answers(client):
 def test_beyond_it_without_tls_only_the_open_doors_answer(client):
     assert code(scope(client=client)) == "needs_tls"
     assert code(scope("/schema", client=client)) == "needs_tls"
+    assert code(scope("/api/pair", client=client)) == "needs_tls"
+    assert code(scope("/api/pair/generate", client=client)) == "needs_tls"
     assert code(scope("/api/federation/events", client=client)) == "needs_tls"
     assert code(scope("/api/federation/register/../events", client=client)) == "needs_tls"
     for path in OPEN_PATHS:

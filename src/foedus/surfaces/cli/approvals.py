@@ -69,13 +69,13 @@ def allow(  # noqa: PLR0913  # each limit of a standing grant is an option of it
     from foedus.surfaces.cli.persons import person
 
     out = common.output()
-    node = common.client()
+    node = common.client(passphrase_file)
     view = _get(common, approval)
     if not yes and not out.as_json:
         out.show(view, approval_lines)
     confirm(f"Allow {view.agent.name} to {view.what}{', from now on' if always else ''}?", yes=yes)
     local = [who for who in node.get("/participants", list[ParticipantView]) if who.is_local]
-    signer = person(local, as_, passphrase_file)
+    signer = person(local, as_ or node.speaker(), passphrase_file)
     if always:
         scope = Scope(view.command, [view.room], lasts=duration(expires), uses=uses, after_foreign=after_foreign)
     else:

@@ -17,6 +17,7 @@ from foedus.base.limits import ENVELOPE_MAX
 from foedus.surfaces.cli.errors import BadAnswer, NotRunning
 
 if TYPE_CHECKING:
+    from foedus.crypto.ed25519 import Ed25519Key
     from foedus.node.home import Home, RunningInfo
 
 T = TypeVar("T")
@@ -55,7 +56,10 @@ class Followed(NamedTuple):
 
 
 class Client:
-    """Asks the running node of ``home``; each call opens a connection of its own."""
+    """Asks the running node of ``home`` as its operator; each call opens a connection of its own."""
+
+    opened: Ed25519Key | None = None
+    """The device's key, where a participant's client has opened it to prove its requests."""
 
     def __init__(self, home: Home) -> None:
         self._home = home
@@ -76,6 +80,10 @@ class Client:
         """Ask for something that has no answer; errors as ``get``."""
         self._exchange(method, path + _query(query), body, TIMEOUT_S)
 
+    def ask(self, method: str, target: str, shape: type[T], body: Any = None) -> T:
+        """Ask a door outside of the local API, by its whole path; errors as ``get``."""
+        return self._decoded(self._exchange_at(method, target, body, TIMEOUT_S), shape)
+
     def follow(self, path: str, query: Mapping[str, str], after: str | None) -> Iterator[Followed]:
         """Open a stream of server-sent events and yield them; raise StreamLost where it ends.
 
@@ -86,7 +94,7 @@ class Client:
             headers["Last-Event-ID"] = after
         connection = self._connect(QUIET_S)
         try:
-            response = self._send(connection, "GET", path + _query(query), None, headers)
+            response = self._send(connection, "GET", API + path + _query(query), None, headers)
             _raise_for(response.status, response.read() if response.status != HTTPStatus.OK else b"")
         except BaseException:
             connection.close()
@@ -94,17 +102,23 @@ class Client:
         return _events(connection, response)
 
     def _ask(self, method: str, path: str, shape: type[T], body: Any = None, timeout_s: float = TIMEOUT_S) -> T:
-        data = self._exchange(method, path, body, timeout_s)
+        return self._decoded(self._exchange(method, path, body, timeout_s), shape)
+
+    @staticmethod
+    def _decoded(data: bytes, shape: type[T]) -> T:
         try:
             return msgspec.json.decode(data, type=shape)
         except msgspec.DecodeError as error:
             raise BadAnswer(f"the node's answer is not understood: {error}") from None
 
     def _exchange(self, method: str, path: str, body: Any, timeout_s: float) -> bytes:
+        return self._exchange_at(method, API + path, body, timeout_s)
+
+    def _exchange_at(self, method: str, target: str, body: Any, timeout_s: float) -> bytes:
         connection = self._connect(timeout_s)
         try:
             payload = None if body is None else msgspec.json.encode(body)
-            response = self._send(connection, method, path, payload, {"Accept": "application/json"})
+            response = self._send(connection, method, target, payload, {"Accept": "application/json"})
             data = response.read()
         except (OSError, HTTPException) as error:
             raise _broken(error) from None
@@ -114,28 +128,49 @@ class Client:
         return data
 
     def _send(
-        self, connection: HTTPConnection, method: str, path: str, payload: bytes | None, headers: dict[str, str]
+        self, connection: HTTPConnection, method: str, target: str, payload: bytes | None, headers: dict[str, str]
     ) -> HTTPResponse:
-        headers["Authorization"] = f"Bearer {self._home.token()}"
+        headers |= self.authorization(method, target, payload or b"")
         if payload is not None:
             headers["Content-Type"] = "application/json"
         try:
-            connection.request(method, API + path, payload, headers)
+            connection.request(method, target, payload, headers)
             return connection.getresponse()
         except ConnectionRefusedError:
-            raise _not_running(self._home) from None
+            raise self.not_running() from None
         except (OSError, HTTPException) as error:
             raise _broken(error) from None
 
     def _connect(self, timeout_s: float) -> HTTPConnection:
+        return open_connection(self.url(), timeout_s)
+
+    def url(self) -> str:
+        """Return where the node answers; raise NotRunning."""
         info = self._home.running()
         if info is None or not _alive(info):
-            raise _not_running(self._home)
-        url = urlsplit(info.url)
-        host = url.hostname or ""
-        if url.scheme == "https":
-            return HTTPSConnection(host, url.port, timeout=timeout_s, context=_tls(host))
-        return HTTPConnection(host, url.port, timeout=timeout_s)
+            raise self.not_running()
+        return info.url
+
+    def authorization(self, _method: str, _target: str, _body: bytes) -> dict[str, str]:
+        """Return the headers that say who asks; ``target``: path and query."""
+        return {"Authorization": f"Bearer {self._home.token()}"}
+
+    def speaker(self) -> str:
+        """Return the DID of the participant who asks; '' for the operator, who may speak for several."""
+        return ""
+
+    def not_running(self) -> NotRunning:
+        """Return the error for a node that does not answer."""
+        return NotRunning(f"the node in {self._home.path} is not running")
+
+
+def open_connection(address: str, timeout_s: float) -> HTTPConnection:
+    """Return a connection to a URL's host; it opens with its first request."""
+    url = urlsplit(address)
+    host = url.hostname or ""
+    if url.scheme == "https":
+        return HTTPSConnection(host, url.port, timeout=timeout_s, context=_tls(host))
+    return HTTPConnection(host, url.port, timeout=timeout_s)
 
 
 def path_of(*parts: str) -> str:
@@ -210,10 +245,6 @@ def _error_of(status: int, data: bytes) -> FoedusError:
         return BadAnswer(f"the node answered with status {status}")
     family = UsageError if status < HTTPStatus.INTERNAL_SERVER_ERROR else Unavailable
     return family(told.message, code=told.code, remedy=told.remedy, http_status=status)
-
-
-def _not_running(home: Home) -> NotRunning:
-    return NotRunning(f"the node in {home.path} is not running")
 
 
 def _broken(error: OSError | HTTPException) -> Unavailable:

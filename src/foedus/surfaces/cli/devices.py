@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from foedus.adapters import device_keyring
 from foedus.adapters.device_folder import HUMAN, DeviceEntry, DeviceFolder
 from foedus.base.errors import NotFound, Unavailable, UsageError
 from foedus.base.ids import parse_id
@@ -31,14 +32,34 @@ def new_key(
     folder: DeviceFolder, name: str, kind: str, node: bytes, file: Path | None
 ) -> tuple[DeviceEntry, Ed25519Key]:
     """Make a device key and keep it: a human's always sealed, an agent's where a passphrase is given."""
-    phrase = passphrase(name, file, fresh=True) if kind == HUMAN else given_passphrase(file)
     key = Ed25519Key(os.urandom(SEED_BYTES))
-    return folder.add(name, did_of(key.public), node, kind, key.seed, phrase), key
+    return keep_key(folder, DeviceEntry(name, did_of(key.public), node, kind, False, key.public), key, file), key  # noqa: FBT003
+
+
+def keep_key(folder: DeviceFolder, entry: DeviceEntry, key: Ed25519Key, file: Path | None) -> DeviceEntry:
+    """Keep a new key, sealed as ``entry`` says: by the keyring, else a human's by a passphrase."""
+    if entry.keyring:
+        phrase: str | None = device_keyring.new_passphrase(key.public)
+    else:
+        phrase = passphrase(entry.name, file, fresh=True) if entry.kind == HUMAN else given_passphrase(file)
+    return folder.add(entry.name, entry.did, entry.node, entry.kind, key.seed, phrase, keyring=entry.keyring)
 
 
 def unlock(folder: DeviceFolder, entry: DeviceEntry, file: Path | None) -> Ed25519Key:
     """Return the signing key of an entry, asking for its passphrase where it is sealed."""
-    return folder.open(entry.name, passphrase(entry.name, file) if entry.sealed else None)
+    return folder.open(entry.name, _phrase_of(entry, file))
+
+
+def signer_of(node: Client, folder: DeviceFolder, entry: DeviceEntry, file: Path | None) -> Ed25519Key:
+    """Return the signing key of an entry; where the client of a participant has opened it, nobody is asked again."""
+    opened = node.opened
+    return opened if opened is not None and opened.public == entry.public else unlock(folder, entry, file)
+
+
+def _phrase_of(entry: DeviceEntry, file: Path | None) -> str | None:
+    if entry.keyring:
+        return device_keyring.passphrase_of(entry.public)
+    return passphrase(entry.name, file) if entry.sealed else None
 
 
 def enrolled(folder: DeviceFolder, who: ParticipantView) -> tuple[DeviceEntry, DeviceView]:

@@ -11,7 +11,20 @@ from typing import Any
 from cyclopts import App, CycloptsError, Parameter
 
 from foedus.base.errors import FoedusError
-from foedus.surfaces.cli import approvals, grants, keys, logs, nodes, participants, peers, rooms, running, speaking
+from foedus.surfaces.cli import (
+    approvals,
+    device_commands,
+    grants,
+    keys,
+    logs,
+    nodes,
+    pairing,
+    participants,
+    peers,
+    rooms,
+    running,
+    speaking,
+)
 from foedus.surfaces.cli.errors import INTERRUPTED, PIPE_BROKEN, CommandLineError, report
 from foedus.surfaces.cli.text import ERRORS
 
@@ -33,6 +46,8 @@ app.command(nodes.demo)
 app.command(nodes.version)
 app.command(peers.app)
 app.command(participants.app)
+app.command(pairing.app)
+app.command(device_commands.app)
 app.command(rooms.app)
 app.command(speaking.say, usage=speaking.USAGE)
 app.command(grants.app)

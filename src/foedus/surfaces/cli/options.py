@@ -45,11 +45,16 @@ class Common:
         home.require()
         return home
 
-    def client(self) -> Client:
-        """Return a client of the running node; raise NotFound or NotRunning."""
-        from foedus.surfaces.cli.client import Client
+    def client(self, passphrase_file: Path | None = None) -> Client:
+        """Return a client of the running node: a participant's where its token is given, or no node is made here.
 
-        return Client(self.made_home())
+        Raises NotFound or NotRunning.
+        """
+        from foedus.surfaces.cli.client import Client
+        from foedus.surfaces.cli.participant_client import chosen_client
+
+        made_here = self.home is not None or self.folder().exists()
+        return chosen_client(passphrase_file, made_here=made_here) or Client(self.made_home())
 
     def identity(self) -> IdentityView:
         """Return who this node is, whether it runs or not; raise NotFound."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import msgspec
 from cyclopts import App, Parameter
 
 from foedus.base.errors import NotFound, UsageError
-from foedus.node.values import ParticipantView, Placed
+from foedus.node.values import ParticipantView, Placed, TokenView
 from foedus.surfaces.cli.errors import CommandLineError
 from foedus.surfaces.cli.options import COMMON, Common, PassphraseFile, Yes
 from foedus.surfaces.cli.output import Line, pairs
-from foedus.surfaces.cli.prompts import confirm
 
 if TYPE_CHECKING:
     from foedus.adapters.device_folder import DeviceEntry, DeviceFolder
@@ -36,6 +36,12 @@ def add(
         bool,
         Parameter(negative="", help="Let the node keep an agent's key and sign for it."),
     ] = False,
+    recovery: Annotated[
+        bool,
+        Parameter(
+            negative="", help="Show 24 words, once, that revoke and replace a lost device when no other is left."
+        ),
+    ] = False,
     passphrase_file: PassphraseFile = None,
     common: Common = COMMON,
 ) -> None:
@@ -50,16 +56,40 @@ def add(
         )
     out = common.output()
     node = common.client()
+    words: list[str] = []
     if custodial:
         body = {"name": name, "kind": kind, "custodial": True}
         added = node.post("/participants", ParticipantView, body)
     else:
-        added = _enrol(node, name, kind, passphrase_file)
-    out.show(added, participant_lines)
+        words, name_of_words = new_recovery() if recovery else ([], None)
+        added = _enrol(node, name, kind, passphrase_file, name_of_words)
+    if words and out.as_json:
+        out.show({**msgspec.to_builtins(added), "recovery_words": words}, lambda _: [])
+    else:
+        out.show(added, participant_lines)
+        out.lines(words_lines(words))
     out.next("foedus say ROOM TEXT --as {}", name)
 
 
-def _enrol(node: Client, name: str, kind: str, file: PassphraseFile) -> ParticipantView:
+def new_recovery() -> tuple[list[str], bytes]:
+    """Return 24 fresh recovery words, and the name of their key for the first enrolment."""
+    import os
+
+    from foedus.crypto.words import to_words
+    from foedus.identity.participant_recovery import SEED_BYTES, recovery_name
+
+    seed = os.urandom(SEED_BYTES)
+    return to_words(seed), recovery_name(seed)
+
+
+def words_lines(words: list[str]) -> Iterable[Line]:
+    """Return recovery words as one writes them down."""
+    if words:
+        yield [("Write these 24 words down; they are shown only now:", "bold yellow")]
+        yield from ([f"  {' '.join(words[start : start + 6])}"] for start in range(0, len(words), 6))
+
+
+def _enrol(node: Client, name: str, kind: str, file: PassphraseFile, recovery: bytes | None) -> ParticipantView:
     """Make the device key, durably, then let it enrol itself."""
     from foedus.base.ids import parse_id
     from foedus.node.values import SigningContext
@@ -75,12 +105,12 @@ def _enrol(node: Client, name: str, kind: str, file: PassphraseFile) -> Particip
         key = unlock(folder, entry, file)
     else:
         raise UsageError(f"the key {name} was made for a {entry.kind}", code="other_kind", remedy="say so by --kind")
-    act = sign(node, key, enrolment_draft(key, own, kind, name))
+    act = sign(node, key, enrolment_draft(key, own, kind, name, recovery))
     node.post(path_of("participants", entry.did, "acts"), Placed, act)
     return find_one(node.get("/participants", list[ParticipantView], {"q": entry.did}), entry.did)
 
 
-def enrolment_draft(key: Ed25519Key, node: bytes, kind: str, name: str) -> Draft:
+def enrolment_draft(key: Ed25519Key, node: bytes, kind: str, name: str, recovery: bytes | None = None) -> Draft:
     """Return the first enrolment of a participant, which its device signs for itself."""
     from foedus.identity.did import did_of
     from foedus.log.streams import participant
@@ -95,7 +125,7 @@ def enrolment_draft(key: Ed25519Key, node: bytes, kind: str, name: str) -> Draft
         "custody": "device",
         "device": key.public,
         "possession": None,
-        "recovery": None,
+        "recovery": recovery,
     }
     return Draft(did, participant(did), "device.enrol", body)
 
@@ -167,30 +197,58 @@ def revoke(
     yes: Yes = False,
     common: Common = COMMON,
 ) -> None:
-    """Revoke a device of a participant, for good. What it signed until now stands; later acts are rejected."""
-    from foedus.base.ids import parse_id
-    from foedus.log.streams import participant
+    """Revoke a device of a participant, for good: the same as `foedus device revoke`."""
+    from foedus.surfaces.cli.device_commands import revoke as revoke_device
+
+    revoke_device(device, as_=name, passphrase_file=passphrase_file, yes=yes, common=common)
+
+
+@app.command
+def token(
+    name: Annotated[str, Parameter(help="The participant's name or DID.")],
+    /,
+    *,
+    device: Annotated[str, Parameter(help="The device's key in hex, where there are several.")] = "",
+    revoke: Annotated[bool, Parameter(negative="", help="End the token instead.")] = False,
+    common: Common = COMMON,
+) -> None:
+    """Issue a bearer token for a custodial agent, or anew; the former one is void. It is shown once.
+
+    For a device with a key of its own the token serves only with that key, and is kept beside it in your device folder.
+    """
     from foedus.surfaces.cli.client import path_of
-    from foedus.surfaces.cli.devices import device_folder, enrolled, refuse_foreign, sign, unlock
-    from foedus.surfaces.cli.signing import Draft
 
     out = common.output()
     node = common.client()
-    who = find_one(node.get("/participants", list[ParticipantView], {"q": name}), name)
-    refuse_foreign(who)
-    revoked = parse_id(device)
-    if not any(held.key == device and not held.revoked for held in who.devices):
-        raise NotFound(f"{who.name} has no such device in force", code="device_not_found")
-    confirm(f"Revoke the device {device} of {who.name} for good?", yes=yes)
+    who = find_one([who for who in node.get("/participants", list[ParticipantView]) if who.is_local], name)
+    path = path_of("participants", who.did, "token")
+    if revoke:
+        node.tell("DELETE", path, query={"device": device})
+        out.show({"did": who.did, "token": None}, lambda _: [[f"the token of {who.name} is void"]])
+        out.next("foedus participant token {}", who.name)
+        return
+    issued = node.post(path, TokenView, {"device": device})
+    if issued.bound:
+        _keep_profile(node, who, issued)
+    out.show(issued, _token_lines)
+    out.next("FOEDUS_URL=URL FOEDUS_TOKEN=… foedus room list   (there, as {})", who.name)
+
+
+def _keep_profile(node: Client, who: ParticipantView, issued: TokenView) -> None:
+    """Keep the token beside the device's key, where that key is in this folder."""
+    from foedus.adapters.device_profiles import Profile, save_profile
+    from foedus.surfaces.cli.devices import device_folder
+
     folder = device_folder()
-    entry, signer = enrolled(folder, who)
-    key = unlock(folder, entry, passphrase_file)
-    cuts = node.get(path_of("participants", who.did, "devices", device, "cuts"), list[tuple[str, int, str]])
-    body = {"device": revoked, "cuts": [[parse_id(chain), seq, parse_id(last)] for chain, seq, last in cuts]}
-    draft = Draft(who.did, participant(who.did), "device.revoke", body, auth=(parse_id(signer.enrolment),))
-    placed = node.post(path_of("participants", who.did, "acts"), Placed, sign(node, key, draft))
-    out.show(placed, lambda _: [[f"revoked by event {placed.id}"]])
-    out.next("foedus participant find {}", who.name)
+    for entry in folder.list():
+        if entry.public.hex() == issued.device:
+            profile = Profile(node.url(), who.node, who.did, issued.device, entry.name, issued.token)
+            save_profile(folder.path, profile)
+
+
+def _token_lines(issued: TokenView) -> Iterable[Line]:
+    how = "only with its device's proof" if issued.bound else "whoever has it speaks as this agent"
+    return pairs([("token", (issued.token, "bold")), ("of", issued.name), ("serves", how)])
 
 
 def find_one(found: list[ParticipantView], name: str) -> ParticipantView:

@@ -25,6 +25,7 @@ local API (`/schema`), one value a line, and an error is `{"error": {"code", "me
 |---|---|
 | `FOEDUS_HOME` | the node's folder, where `--home` is not given; else `~/.foedus` |
 | `FOEDUS_DEVICE` | your device folder; else `~/.foedus-device` |
+| `FOEDUS_TOKEN`, `FOEDUS_URL` | ask as a participant, not as the operator; the address alone: as paired |
 | `FOEDUS_PASSPHRASE` | the passphrase of your device keys |
 | `FOEDUS_RECOVERY_WORDS` | the 24 words, for `foedus key recover` |
 | `NO_COLOR` | no colour on a screen either |

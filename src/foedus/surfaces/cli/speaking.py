@@ -43,9 +43,9 @@ def say(
     """Say something in a room, or to one participant."""
     room, text = split_words(words, to, file)
     out = common.output()
-    node = common.client()
+    node = common.client(passphrase_file)
     everyone = node.get("/participants", list[ParticipantView])
-    speaker = choose_speaker([who for who in everyone if who.is_local], as_)
+    speaker = choose_speaker([who for who in everyone if who.is_local], as_ or node.speaker())
     make = _maker(node, speaker, passphrase_file)
     if to:
         other = find_one([who for who in everyone if who.did != speaker.did], to)
@@ -92,12 +92,12 @@ def _maker(
     if speaker.custody == "node":
         return lambda _room, text: {"text": text, "as": speaker.did}
     from foedus.base.ids import parse_id
-    from foedus.surfaces.cli.devices import device_folder, enrolled, sign, unlock
+    from foedus.surfaces.cli.devices import device_folder, enrolled, sign, signer_of
     from foedus.surfaces.cli.signing import Draft
 
     folder = device_folder()
     entry, device = enrolled(folder, speaker)
-    key = unlock(folder, entry, file)
+    key = signer_of(node, folder, entry, file)
 
     def signed(room: RoomView, text: str) -> SignedAct:
         auth = (parse_id(device.enrolment), parse_id(membership_of(room, speaker)))

@@ -19,11 +19,13 @@ from litestar.types import ASGIApp, Method
 
 from foedus.base.errors import FoedusError, NotFound
 from foedus.surfaces.http import openapi
+from foedus.surfaces.http.callers import Rule
 from foedus.surfaces.http.consent_routes import CONSENT
 from foedus.surfaces.http.event_routes import EVENTS
 from foedus.surfaces.http.exposure import MANIFEST_PATH, Exposure, Gate
 from foedus.surfaces.http.federation import FederationApp
-from foedus.surfaces.http.operations import API, Door, Operation
+from foedus.surfaces.http.operations import Door, Operation
+from foedus.surfaces.http.pair_routes import ACCESS, PAIRING
 from foedus.surfaces.http.peer_routes import NODE, PEERS, TRUST
 from foedus.surfaces.http.problems import MalformedRequest, MethodNotAllowed, error_of, no_such_path, problem_bytes
 from foedus.surfaces.http.room_routes import MESSAGES, PARTICIPANTS, ROOMS
@@ -34,8 +36,22 @@ if TYPE_CHECKING:
     from foedus.node.api import NodeService
     from foedus.node.ports import FederationDoors, LinkDoor
 
-OPERATIONS: list[Operation] = [*NODE, *PEERS, *TRUST, *PARTICIPANTS, *ROOMS, *MESSAGES, *CONSENT, *EVENTS]
+OPERATIONS: list[Operation] = [
+    *NODE,
+    *PEERS,
+    *TRUST,
+    *PARTICIPANTS,
+    *ROOMS,
+    *MESSAGES,
+    *CONSENT,
+    *EVENTS,
+    *ACCESS,
+    *PAIRING,
+]
 FEDERATION = "/api/federation"
+SCHEMA = "/schema"
+OTHER_ROUTES = {FEDERATION: Rule.NODES, MANIFEST_PATH: Rule.ANYONE, SCHEMA: Rule.ANYONE}
+"""Who may call the routes that are no operations."""
 _METHODS: list[Method] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 """All go to the door, which knows those of its path and answers the others in the form of every error."""
 _HTML = b"text/html; charset=utf-8"
@@ -60,7 +76,7 @@ def create_app(service: NodeService, federation: FederationDoors, links: LinkDoo
 def _local_doors(service: NodeService, streams: Streams) -> list[HTTPRouteHandler]:
     by_path: dict[str, list[Operation]] = defaultdict(list)
     for operation in OPERATIONS:
-        by_path[operation.path].append(operation)
+        by_path[operation.address].append(operation)
     return [_routed(path, Door(service, operations, streams)) for path, operations in by_path.items()]
 
 
@@ -71,7 +87,7 @@ def _routed(path: str, door: Door) -> HTTPRouteHandler:
     async def answer(scope: Any, receive: Any, send: Any) -> None:
         await door(scope, receive, send)
 
-    return HTTPRouteHandler(API + path.replace("}", ":str}"), http_method=_METHODS)(handle)
+    return HTTPRouteHandler(path.replace("}", ":str}"), http_method=_METHODS)(handle)
 
 
 def _federation_doors(carrier: FederationApp) -> list[ASGIRouteHandler]:
@@ -91,7 +107,7 @@ def _federation_doors(carrier: FederationApp) -> list[ASGIRouteHandler]:
 def _schema_door() -> ASGIRouteHandler:
     made: dict[str, bytes] = {}
 
-    @asgi("/schema", copy_scope=True)
+    @asgi(SCHEMA, copy_scope=True)
     async def schema(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001  # ASGI
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008, "reason": "not_found"})

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from foedus.base.limits import APPROVAL_WAIT_MAX_S
 from foedus.node.values import ApprovalView, GrantView
 from foedus.surfaces.http.bodies import AllowInput, AskInput, DenyInput
+from foedus.surfaces.http.callers import Rule
 from foedus.surfaces.http.operations import Call, Number, Operation
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ CONSENT = [
         path="/grants",
         about="The grants of this node's people and agents, newest first",
         answer=list[GrantView],
+        rule=Rule.PARTICIPANT,
         run=lambda node, _: node.grants(),
     ),
     Operation(
@@ -37,6 +39,7 @@ CONSENT = [
         path="/grants/{grant}",
         about="One grant, by its event or its CID",
         answer=GrantView,
+        rule=Rule.PARTICIPANT,
         run=lambda node, call: node.grant(call.path["grant"]),
     ),
     Operation(
@@ -44,6 +47,7 @@ CONSENT = [
         path="/grants/{grant}/cuts",
         about="[chain id, seq, event id] of each chain in which acts under it may stand: what a revocation names",
         answer=list[list[Any]],
+        rule=Rule.PARTICIPANT,
         run=lambda node, call: node.grant_cuts(call.path["grant"]),
     ),
     Operation(
@@ -51,6 +55,7 @@ CONSENT = [
         path="/approvals",
         about="Acts that wait or waited for a human, oldest first",
         answer=list[ApprovalView],
+        rule=Rule.PARTICIPANT,
         run=lambda node, _: node.approvals(),
     ),
     Operation(
@@ -60,6 +65,7 @@ CONSENT = [
         answer=ApprovalView,
         status=201,
         body=AskInput,
+        rule=Rule.SELF,
         run=lambda node, call: node.approval_ask(call.body.room, call.body.as_, call.body.text),
     ),
     Operation(
@@ -68,6 +74,7 @@ CONSENT = [
         about="One approval; with `wait`, once it is decided",
         answer=ApprovalView,
         query=(Number(name="wait", about="seconds at most", default=0, minimum=0, maximum=APPROVAL_WAIT_MAX_S),),
+        rule=Rule.PARTICIPANT,
         run=_approval,
     ),
     Operation(
@@ -76,6 +83,7 @@ CONSENT = [
         about="Allow a waiting act by a signed grant; once enough humans did, the node orders it",
         answer=ApprovalView,
         body=AllowInput,
+        rule=Rule.SELF,
         run=_allow,
     ),
     Operation(
@@ -84,6 +92,7 @@ CONSENT = [
         about="Say no to a waiting act",
         answer=ApprovalView,
         body=DenyInput,
+        rule=Rule.SELF,
         run=lambda node, call: node.approval_deny(call.path["approval"], call.body.did, call.body.reason),
     ),
 ]

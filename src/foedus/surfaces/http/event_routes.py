@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Any
 
 from foedus.base.limits import HTTP_PAGE_MAX, STREAM_NAME_MAX
 from foedus.node.values import EventsPage, RotationView, VerifyReport
 from foedus.surfaces.http import sse
 from foedus.surfaces.http.bodies import WordsInput
+from foedus.surfaces.http.callers import Rule
 from foedus.surfaces.http.limits import CURSOR_MAX
 from foedus.surfaces.http.operations import Call, Number, Operation, Raw, Streaming, Text
 from foedus.surfaces.http.problems import MalformedRequest
@@ -22,7 +24,9 @@ _PROMETHEUS = b"text/plain; version=0.0.4; charset=utf-8"
 async def _events(node: NodeService, call: Call) -> EventsPage | Streaming:
     stream = call.query.get("stream", "")
     if sse.MEDIA_TYPE not in (header(call.scope, b"accept") or b""):
-        return node.events(after=call.query.get("after", ""), limit=call.query["limit"], stream=stream)
+        asked: Any = node.events(after=call.query.get("after", ""), limit=call.query["limit"], stream=stream)
+        page: EventsPage = await asked if isawaitable(asked) else asked
+        return page
     after = _last_event_id(call)
     if after is None:
         after = call.query.get("after")
@@ -61,6 +65,7 @@ EVENTS = [
             Text(name="stream", about="only this stream", max_length=STREAM_NAME_MAX),
         ),
         media_types=("application/json", "text/event-stream"),
+        rule=Rule.PARTICIPANT,
         run=_events,
     ),
     Operation(

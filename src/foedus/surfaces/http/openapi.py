@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 
 from foedus import __version__
+from foedus.surfaces.http.callers import Rule
 from foedus.surfaces.http.limits import TARGET_MAX
-from foedus.surfaces.http.operations import API, Number, Operation, Text
+from foedus.surfaces.http.operations import Number, Operation, Text
 from foedus.surfaces.http.problems import Problem
 
 _PROBLEM = "#/components/schemas/Problem"
@@ -22,7 +23,7 @@ def document(operations: list[Operation]) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
         described = _describe(operation, shapes)
-        paths.setdefault(API + operation.path, {})[operation.method.lower()] = described
+        paths.setdefault(operation.address, {})[operation.method.lower()] = described
     return {
         "openapi": "3.1.0",
         "info": {"title": "foedus", "version": __version__, "description": "The local API of a foedus node."},
@@ -37,13 +38,11 @@ def document(operations: list[Operation]) -> dict[str, Any]:
 
 def page(operations: list[Operation]) -> str:
     """Return a plain page that lists the operations and asks nobody for anything."""
-    rows = "".join(
-        f"<tr><td>{o.method}<td><code>{escape(API + o.path)}</code><td>{escape(o.about)}" for o in operations
-    )
+    rows = "".join(f"<tr><td>{o.method}<td><code>{escape(o.address)}</code><td>{escape(o.about)}" for o in operations)
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>foedus API</title>'
         "<h1>foedus API</h1><p>The same as OpenAPI: <code>curl /schema</code>. "
-        "Every call needs <code>Authorization: Bearer TOKEN</code>.</p>"
+        "Calls need <code>Authorization: Bearer TOKEN</code>, but for those of anyone.</p>"
         f"<table><tr><th>Method<th>Path<th>What it does{rows}</table></html>"
     )
 
@@ -59,6 +58,7 @@ def _describe(operation: Operation, shapes: dict[int, Any]) -> dict[str, Any]:
     described: dict[str, Any] = {
         "operationId": _name(operation),
         "summary": operation.about,
+        "x-callers": operation.rule.value,
         "parameters": [_path_parameter(name) for name in operation.path_parameters]
         + [_query_parameter(parameter) for parameter in operation.query],
         "responses": {
@@ -67,6 +67,8 @@ def _describe(operation: Operation, shapes: dict[int, Any]) -> dict[str, Any]:
             "default": _failure("an error; its code says which"),
         },
     }
+    if operation.rule is Rule.ANYONE:
+        described["security"] = []
     if operation.body is not None:
         content = {"application/json": {"schema": shapes[id(operation.body)]}}
         described["requestBody"] = {"required": not operation.body_optional, "content": content}

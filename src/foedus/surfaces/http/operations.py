@@ -10,17 +10,16 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from foedus.crypto.compare import equal
 from foedus.node.api import NodeService
+from foedus.surfaces.http.callers import Caller, Rule, check_rule, identify, until_dead, view_for
 from foedus.surfaces.http.limits import TARGET_MAX
-from foedus.surfaces.http.problems import MalformedRequest, MethodNotAllowed, Unauthorized
+from foedus.surfaces.http.problems import MalformedRequest, MethodNotAllowed
 from foedus.surfaces.http.streams import Streams
 from foedus.surfaces.http.wire import (
     JSON,
     Receive,
     Scope,
     Send,
-    header,
     query_of,
     read_body,
     send_body,
@@ -78,7 +77,11 @@ class Streaming(Struct, frozen=True, kw_only=True):
 
 
 class Operation(Struct, frozen=True, kw_only=True):
-    """One method of one path. ``run`` may return a value, an awaitable of one, Raw or Streaming."""
+    """One method of one path. ``run`` may return a value, an awaitable of one, Raw or Streaming.
+
+    ``rule``: who may call it. Where that is a participant, ``run`` gets the node as that participant may use it
+    (``node.participant_service``).
+    """
 
     method: str
     path: str
@@ -91,6 +94,13 @@ class Operation(Struct, frozen=True, kw_only=True):
     query: tuple[Text | Number, ...] = ()
     status: int = 200
     media_types: tuple[str, ...] = ("application/json",)
+    rule: Rule = Rule.OPERATOR
+    root: str = API
+
+    @property
+    def address(self) -> str:
+        """Return the whole path."""
+        return self.root + self.path
 
     @property
     def path_parameters(self) -> list[str]:
@@ -111,15 +121,21 @@ class Door:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, errors included."""
         try:
-            authorise(scope, self._node.token)
-            operation = self._choose(scope["method"])
-            call = await self._check(operation, scope, receive)
-            result = operation.run(self._node, call)
-            if isawaitable(result):
-                result = await result
-            await self._answer(operation, result, receive, send)
+            await self._serve(scope, receive, send)
         except Exception as error:  # noqa: BLE001  # the last net: error_of logs what nobody expected
             await send_error(send, error, self._allowed if isinstance(error, MethodNotAllowed) else "")
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        open_to_all = scope["method"] in self._by_method and self._by_method[scope["method"]].rule is Rule.ANYONE
+        caller = None if open_to_all else identify(scope, self._node)
+        operation = self._choose(scope["method"])
+        check_rule(caller, operation.rule, scope)
+        call, body = await self._check(operation, scope, receive)
+        node = await view_for(caller, self._node, scope, body)
+        result = operation.run(node, call)
+        if isawaitable(result):
+            result = await result
+        await self._answer(operation, result, caller, receive, send)
 
     def _choose(self, method: str) -> Operation:
         operation = self._by_method.get(method)
@@ -127,23 +143,26 @@ class Door:
             raise MethodNotAllowed(f"this path takes {self._allowed}")
         return operation
 
-    async def _check(self, operation: Operation, scope: Scope, receive: Receive) -> Call:
+    async def _check(self, operation: Operation, scope: Scope, receive: Receive) -> tuple[Call, bytes]:
         path: dict[str, str] = scope["path_params"]
         for name, value in path.items():
             if len(value) > TARGET_MAX:
                 raise MalformedRequest(f"{name} has more than {TARGET_MAX} characters")
         query = _read_query(operation, query_of(scope))
-        body = None
+        data, body = b"", None
         decoder = self._decoders.get(operation.method)
         if decoder is not None:
-            body = _decode(decoder, await read_body(scope, receive), optional=operation.body_optional)
-        return Call(scope=scope, path=path, query=query, body=body)
+            data = await read_body(scope, receive)
+            body = _decode(decoder, data, optional=operation.body_optional)
+        return Call(scope=scope, path=path, query=query, body=body), data
 
-    async def _answer(self, operation: Operation, result: Any, receive: Receive, send: Send) -> None:
+    async def _answer(  # what to send, for whom, and where
+        self, operation: Operation, result: Any, caller: Caller | None, receive: Receive, send: Send
+    ) -> None:
         if isinstance(result, Streaming):
-            with self._streams.counted():
+            with self._streams.counted(), until_dead(self._node, caller) as dead:
                 await send_head(send, operation.status, result.media_type)
-                await self._streams.pour(result.chunks, receive, send)
+                await self._streams.pour(result.chunks, receive, send, dead)
         elif isinstance(result, Raw):
             await send_whole(send, operation.status, result.body, result.media_type)
         elif operation.status == _NO_CONTENT:
@@ -151,13 +170,6 @@ class Door:
             await send_body(send, b"")
         else:
             await send_whole(send, operation.status, _encode(result), JSON)
-
-
-def authorise(scope: Scope, token: str) -> None:
-    """Raise Unauthorized unless the request carries the operator's bearer token."""
-    scheme, _, given = (header(scope, b"authorization") or b"").partition(b" ")
-    if scheme.lower() != b"bearer" or not token or not equal(given.strip(), token.encode()):
-        raise Unauthorized("the bearer token is missing or wrong")
 
 
 def _read_query(operation: Operation, given: dict[str, str]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from foedus.node.values import IdentityView, PeerView, ProbeView, SigningContext, StatusView
 from foedus.surfaces.http.bodies import KeyInput, ProbeInput, ReasonInput, RequestInput, TierInput, TrustInput
+from foedus.surfaces.http.callers import Rule
 from foedus.surfaces.http.limits import REASON_MAX, TARGET_MAX
 from foedus.surfaces.http.operations import Call, Operation, Text
 from foedus.surfaces.http.problems import MalformedRequest
@@ -40,7 +41,12 @@ def _on_peer(action: str, about: str, run: Callable[[NodeService, Call], Any], b
 
 NODE = [
     Operation(
-        method="GET", path="/identity", about="This node", answer=IdentityView, run=lambda node, _: node.identity()
+        method="GET",
+        path="/identity",
+        about="This node",
+        answer=IdentityView,
+        rule=Rule.PARTICIPANT,
+        run=lambda node, _: node.identity(),
     ),
     Operation(
         method="GET", path="/status", about="How the node does", answer=StatusView, run=lambda node, _: node.status()
@@ -50,6 +56,7 @@ NODE = [
         path="/signing",
         about="What a device needs to sign acts for this node",
         answer=SigningContext,
+        rule=Rule.PARTICIPANT,
         run=lambda node, _: node.signing_context(),
     ),
 ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from foedus.base.limits import HTTP_PAGE_MAX, NAME_MAX
 from foedus.node.values import MessagesPage, ParticipantView, Placed, RoomView, Said
 from foedus.surfaces.http.bodies import ActInput, DirectInput, Message, Messages, ParticipantInput, PeerInput, RoomInput
+from foedus.surfaces.http.callers import Rule
 from foedus.surfaces.http.limits import CURSOR_MAX
 from foedus.surfaces.http.operations import Call, Number, Operation, Text
 from foedus.surfaces.http.problems import MalformedRequest
@@ -52,6 +53,7 @@ PARTICIPANTS = [
         about="Local participants and those of peers",
         answer=list[ParticipantView],
         query=(Text(name="q", about="part of a name or DID", max_length=NAME_MAX),),
+        rule=Rule.PARTICIPANT,
         run=lambda node, call: node.participants(call.query.get("q", "")),
     ),
     Operation(
@@ -70,6 +72,7 @@ PARTICIPANTS = [
         answer=Placed,
         status=201,
         body=ActInput,
+        rule=Rule.SELF,
         run=lambda node, call: node.participant_act(call.path["did"], call.body.value()),
     ),
     Operation(
@@ -77,6 +80,7 @@ PARTICIPANTS = [
         path="/participants/{did}/devices/{key}/cuts",
         about="[chain id, seq, event id] of each chain that the device acted in: what a revocation names",
         answer=list[list[Any]],
+        rule=Rule.SELF,
         run=lambda node, call: node.device_cuts(call.path["did"], call.path["key"]),
     ),
 ]
@@ -87,6 +91,7 @@ ROOMS = [
         path="/rooms",
         about="Rooms that this node is in",
         answer=list[RoomView],
+        rule=Rule.PARTICIPANT,
         run=lambda node, _: node.rooms(),
     ),
     Operation(
@@ -104,6 +109,7 @@ ROOMS = [
         about="The two-party room of a local participant and another",
         answer=RoomView,
         body=DirectInput,
+        rule=Rule.SELF,
         run=lambda node, call: node.room_direct(call.body.participant, call.body.as_),
     ),
     Operation(
@@ -111,6 +117,7 @@ ROOMS = [
         path="/rooms/{room}",
         about="One room",
         answer=RoomView,
+        rule=Rule.PARTICIPANT,
         run=lambda node, call: node.room(call.path["room"]),
     ),
     Operation(
@@ -146,6 +153,7 @@ MESSAGES = [
         answer=Placed,
         status=201,
         body=Message,
+        rule=Rule.SELF,
         run=_say,
     ),
     Operation(
@@ -157,6 +165,7 @@ MESSAGES = [
             Text(name="after", about="cursor of an earlier answer", max_length=CURSOR_MAX),
             Number(name="limit", about="messages at most", default=50, minimum=1, maximum=HTTP_PAGE_MAX),
         ),
+        rule=Rule.PARTICIPANT,
         run=_messages,
     ),
     Operation(
@@ -166,6 +175,7 @@ MESSAGES = [
         answer=list[Placed],
         status=201,
         body=Messages,
+        rule=Rule.SELF,
         run=_say_batch,
     ),
 ]

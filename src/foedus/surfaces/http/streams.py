@@ -44,15 +44,20 @@ class Streams:
         finally:
             self._open -= 1
 
-    async def pour(self, chunks: AsyncIterator[bytes], receive: Receive, send: Send) -> None:
-        """Send ``chunks`` as the body of an answer whose head is sent. A failing source ends the answer."""
+    async def pour(
+        self, chunks: AsyncIterator[bytes], receive: Receive, send: Send, dead: asyncio.Event | None = None
+    ) -> None:
+        """Send ``chunks`` as the body of an answer whose head is sent. A failing source ends the answer.
+
+        It also ends when ``dead`` is set: who follows may do so no more.
+        """
         pump = asyncio.create_task(_pump(chunks, send))
         gone = asyncio.create_task(_until_gone(receive))
-        closing = asyncio.create_task(self._closing.wait())
+        ends = [asyncio.create_task(event.wait()) for event in (self._closing, dead) if event is not None]
         try:
-            await asyncio.wait({pump, gone, closing}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({pump, gone, *ends}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await _cancel(pump, gone, closing)
+            await _cancel(pump, gone, *ends)
         if not pump.cancelled() and (error := pump.exception()):
             error_of(error)  # for the log: the head is gone, so the client sees only the end
         await send_body(send, b"")
