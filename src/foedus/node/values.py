@@ -45,7 +45,7 @@ class PeerView(View, frozen=True):
     name: str
     """As it calls itself: a claim."""
     name_clash: list[str]
-    """Ids of known peers that use the same name."""
+    """Ids of known peers whose name a reader may take for this one."""
     state: Literal[
         "requested", "incoming", "accepting", "connected", "disconnected", "declined", "turned_down", "ignored", "known"
     ]
