@@ -1,4 +1,4 @@
-"""Names that mislead are marked, honest ones are not: on two lists of pairs, made for this test and kept as they are."""
+"""Names that mislead are marked, honest ones are not: by two lists of pairs, made for this test."""
 
 import json
 from pathlib import Path

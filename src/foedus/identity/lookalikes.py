@@ -82,7 +82,7 @@ def _skeleton(letters: str) -> str:
 
 
 def _is_slip(one: str, other: str) -> bool:
-    """Tell whether two spellings are one slip apart: a near letter, two that changed places, one doubled or left out."""
+    """Tell whether one slip parts two spellings: a near letter, two that changed places, one doubled or left out."""
     if min(len(one), len(other)) < TYPO_MIN - 1 or abs(len(one) - len(other)) > 1 or one == other:
         return False
     start = _common(one, other)

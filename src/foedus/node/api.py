@@ -12,6 +12,7 @@ from foedus.node.values import (
     GrantView,
     IdentityView,
     MessagesPage,
+    NameView,
     ParticipantView,
     PeerView,
     Placed,
@@ -213,6 +214,18 @@ class NodeService(Protocol):
 
     def follow(self, *, after: str | None = None, stream: str = "") -> AsyncIterator[EventView]:
         """Yield events as they become durable here, after a cursor (None: from now on), without a gap."""
+        ...
+
+    def names(self) -> list[NameView]:
+        """Return the names given here to peers and participants."""
+        ...
+
+    async def name_set(self, who: str, name: str) -> NameView:
+        """Name ``who``: a peer, or a participant's DID."""
+        ...
+
+    async def name_remove(self, who: str) -> None:
+        """Take back the name of ``who``: a peer, a DID, or the name itself."""
         ...
 
     async def verify(self) -> VerifyReport:

@@ -21,6 +21,7 @@ from foedus.node.composition import Node
 from foedus.node.consent_operations import ConsentOperations
 from foedus.node.home import identity_view
 from foedus.node.metrics import render
+from foedus.node.name_operations import NameOperations
 from foedus.node.rooms import Rooms, placed
 from foedus.node.values import (
     EventsPage,
@@ -47,7 +48,7 @@ _LOCAL_DIGITS = 18
 """A local number fits SQLite's 64-bit integers."""
 
 
-class Service(ConsentOperations):
+class Service(ConsentOperations, NameOperations):
     """Answers the surfaces. One per running node."""
 
     def __init__(self, node: Node) -> None:
@@ -170,7 +171,7 @@ class Service(ConsentOperations):
         views = [
             self._views.participant(who)
             for who in found
-            if who.is_enrolled and (wanted in who.name.casefold() or wanted in who.did.casefold())
+            if who.is_enrolled and any(wanted in text.casefold() for text in self._views.texts_of(who))
         ]
         return sorted(views, key=lambda view: (not view.is_local, view.name, view.did))
 

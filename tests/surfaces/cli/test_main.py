@@ -25,6 +25,7 @@ COMMANDS = [
     ["say"],
     *(["grant", verb] for verb in ("create", "list", "show", "revoke")),
     *(["approval", verb] for verb in ("list", "show", "allow", "deny")),
+    *(["name", verb] for verb in ("set", "list", "remove")),
     *(["log", verb] for verb in ("list", "verify")),
     *(
         ["key", verb]

@@ -21,13 +21,14 @@ from foedus.node.values import (
     StatusView,
     VerifyReport,
 )
+from tests.surfaces.http.fake_names import FakeNames
 from tests.surfaces.http.fake_values import EPOCH, NODE, STORE, a_peer, an_event, hex_id
 
 TOKEN = "operator-token"
 PREFIX_MIN = 8
 
 
-class FakeService:
+class FakeService(FakeNames):
     """Keeps everything in dictionaries. ``calls`` records (method, arguments) for assertions."""
 
     def __init__(self, token=TOKEN):

@@ -11,7 +11,19 @@ from typing import Any
 from cyclopts import App, CycloptsError, Parameter
 
 from foedus.base.errors import FoedusError
-from foedus.surfaces.cli import approvals, grants, keys, logs, nodes, participants, peers, rooms, running, speaking
+from foedus.surfaces.cli import (
+    approvals,
+    grants,
+    keys,
+    logs,
+    names,
+    nodes,
+    participants,
+    peers,
+    rooms,
+    running,
+    speaking,
+)
 from foedus.surfaces.cli.errors import INTERRUPTED, PIPE_BROKEN, CommandLineError, report
 from foedus.surfaces.cli.text import ERRORS
 
@@ -34,6 +46,7 @@ app.command(nodes.version)
 app.command(peers.app)
 app.command(participants.app)
 app.command(rooms.app)
+app.command(names.app)
 app.command(speaking.say, usage=speaking.USAGE)
 app.command(grants.app)
 app.command(approvals.app)

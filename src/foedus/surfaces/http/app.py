@@ -23,6 +23,7 @@ from foedus.surfaces.http.consent_routes import CONSENT
 from foedus.surfaces.http.event_routes import EVENTS
 from foedus.surfaces.http.exposure import MANIFEST_PATH, Exposure, Gate
 from foedus.surfaces.http.federation import FederationApp
+from foedus.surfaces.http.name_routes import NAMES
 from foedus.surfaces.http.operations import API, Door, Operation
 from foedus.surfaces.http.peer_routes import NODE, PEERS, TRUST
 from foedus.surfaces.http.problems import MalformedRequest, MethodNotAllowed, error_of, no_such_path, problem_bytes
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from foedus.node.api import NodeService
     from foedus.node.ports import FederationDoors, LinkDoor
 
-OPERATIONS: list[Operation] = [*NODE, *PEERS, *TRUST, *PARTICIPANTS, *ROOMS, *MESSAGES, *CONSENT, *EVENTS]
+OPERATIONS: list[Operation] = [*NODE, *PEERS, *TRUST, *PARTICIPANTS, *ROOMS, *MESSAGES, *CONSENT, *NAMES, *EVENTS]
 FEDERATION = "/api/federation"
 _METHODS: list[Method] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 """All go to the door, which knows those of its path and answers the others in the form of every error."""
