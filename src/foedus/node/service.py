@@ -19,6 +19,8 @@ from foedus.log.port import Row, Verdict
 from foedus.node.codec import draft_of
 from foedus.node.composition import Node
 from foedus.node.consent_operations import ConsentOperations
+from foedus.node.credential_operations import CredentialOperations
+from foedus.node.credentials import Credentials
 from foedus.node.home import identity_view
 from foedus.node.metrics import render
 from foedus.node.name_operations import NameOperations
@@ -39,6 +41,7 @@ from foedus.node.values import (
     Trouble,
     VerifyReport,
 )
+from foedus.node.verifier import Verifier
 from foedus.node.verify import verify_log
 from foedus.node.views import Views
 
@@ -48,13 +51,15 @@ _LOCAL_DIGITS = 18
 """A local number fits SQLite's 64-bit integers."""
 
 
-class Service(ConsentOperations, NameOperations):
+class Service(ConsentOperations, NameOperations, CredentialOperations):
     """Answers the surfaces. One per running node."""
 
     def __init__(self, node: Node) -> None:
         views = Views(node)
         self._rooms = Rooms(node, views)
         super().__init__(node, views, self._rooms)
+        self.credentials = Credentials(node)
+        self.verifier = Verifier(node, self.credentials.kept, self.credentials.principals)
         self._token = node.home.ensure_token()
 
     @property

@@ -76,6 +76,8 @@ class PeerView(View, frozen=True):
     """A newer epoch that waits for a human (`foedus peer follow ID`)."""
     address: str = ""
     """Where its request came from."""
+    did: str = ""
+    """The did:key of its epoch, where its identity record is held."""
     known_as: str = ""
     """The name that was given to it here."""
     looks_like: list[str] = []

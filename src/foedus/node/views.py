@@ -8,6 +8,7 @@ from foedus.adapters.log_errors import DamagedDatabase
 from foedus.base.cbor import Malformed, NotCanonical, decode_as, to_plain
 from foedus.base.errors import PeerViolation
 from foedus.base.ids import short
+from foedus.identity.did import did_of
 from foedus.identity.lookalikes import looks_alike
 from foedus.log import streams
 from foedus.log.bodies import SHAPES, MessageText
@@ -52,6 +53,21 @@ class Views:
     def known_as(self, who: Participant) -> str:
         """Return the name that a participant has here: its own where it is of this node, '' where none was given."""
         return self._node.petnames.of(who.did) or (who.name if who.node == self._node.store.node else "")
+
+    def did_known_as(self, did: str) -> str:
+        """Return the name that the participant or node of a DID has here, or ''."""
+        if did == did_of(self._node.store.keys.ed25519.public):
+            return self._node.store.name
+        who = self.participant_of(self._node.store.node, did)
+        return self._node.petnames.of(did) or (who.name if who else "") or self._peer_known_as(did)
+
+    def _peer_known_as(self, did: str) -> str:
+        identities = self._node.store.identities
+        for node in self._node.peers.book.peers:
+            newest = identities.newest(node)
+            if newest is not None and did_of(newest.record.keys.ed25519) == did:
+                return self._node.petnames.of(node.hex())
+        return ""
 
     def texts_of(self, who: Participant) -> tuple[str, ...]:
         """Return what a participant can be searched by."""
@@ -104,6 +120,7 @@ class Views:
             received=link.received if link else 0,
             refused=dict(link.refused) if link else {},
             clock_offset_us=link.session.clock_offset_us if link else None,
+            did=did_of(newest.record.keys.ed25519) if newest else "",
             epoch=newest.id.hex() if newest else "",
             epoch_number=newest.record.n if newest else 0,
             held_epoch=held.id.hex() if held else None,

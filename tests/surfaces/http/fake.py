@@ -21,6 +21,7 @@ from foedus.node.values import (
     StatusView,
     VerifyReport,
 )
+from tests.surfaces.http.fake_credentials import FakeCredentials
 from tests.surfaces.http.fake_names import FakeNames
 from tests.surfaces.http.fake_values import EPOCH, NODE, STORE, a_peer, an_event, hex_id
 
@@ -28,7 +29,7 @@ TOKEN = "operator-token"
 PREFIX_MIN = 8
 
 
-class FakeService(FakeNames):
+class FakeService(FakeNames, FakeCredentials):
     """Keeps everything in dictionaries. ``calls`` records (method, arguments) for assertions."""
 
     def __init__(self, token=TOKEN):

@@ -151,7 +151,7 @@ def _check_status(credential: Credential, judge: Judge) -> None:
         return
     given = judge.status_lists.get(credential.status.url)
     if given is None:
-        raise StatusUnknown(f"its status list, {credential.status.url}, is not at hand")
+        raise StatusUnknown(f"its status list, {credential.status.url}, is not at hand, or older than one seen before")
     listed = read_status_list(given, credential.status.url, judge.now)
     if not (judge.speaks_for(listed.issuer, credential.issuer) or judge.speaks_for(credential.issuer, listed.issuer)):
         raise StatusUnknown("its status list was signed by somebody else", code="wrong_status_issuer")

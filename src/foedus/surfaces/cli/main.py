@@ -13,6 +13,7 @@ from cyclopts import App, CycloptsError, Parameter
 from foedus.base.errors import FoedusError
 from foedus.surfaces.cli import (
     approvals,
+    credentials,
     grants,
     keys,
     logs,
@@ -47,6 +48,8 @@ app.command(peers.app)
 app.command(participants.app)
 app.command(rooms.app)
 app.command(names.app)
+app.command(credentials.app)
+app.command(credentials.vouch)
 app.command(speaking.say, usage=speaking.USAGE)
 app.command(grants.app)
 app.command(approvals.app)

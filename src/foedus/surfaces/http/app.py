@@ -20,8 +20,9 @@ from litestar.types import ASGIApp, Method
 from foedus.base.errors import FoedusError, NotFound
 from foedus.surfaces.http import openapi
 from foedus.surfaces.http.consent_routes import CONSENT
+from foedus.surfaces.http.credential_routes import CREDENTIALS
 from foedus.surfaces.http.event_routes import EVENTS
-from foedus.surfaces.http.exposure import MANIFEST_PATH, Exposure, Gate
+from foedus.surfaces.http.exposure import MANIFEST_PATH, STATUS_PATH, Exposure, Gate
 from foedus.surfaces.http.federation import FederationApp
 from foedus.surfaces.http.name_routes import NAMES
 from foedus.surfaces.http.operations import API, Door, Operation
@@ -35,7 +36,18 @@ if TYPE_CHECKING:
     from foedus.node.api import NodeService
     from foedus.node.ports import FederationDoors, LinkDoor
 
-OPERATIONS: list[Operation] = [*NODE, *PEERS, *TRUST, *PARTICIPANTS, *ROOMS, *MESSAGES, *CONSENT, *NAMES, *EVENTS]
+OPERATIONS: list[Operation] = [
+    *NODE,
+    *PEERS,
+    *TRUST,
+    *PARTICIPANTS,
+    *ROOMS,
+    *MESSAGES,
+    *CONSENT,
+    *NAMES,
+    *CREDENTIALS,
+    *EVENTS,
+]
 FEDERATION = "/api/federation"
 _METHODS: list[Method] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 """All go to the door, which knows those of its path and answers the others in the form of every error."""
@@ -86,7 +98,13 @@ def _federation_doors(carrier: FederationApp) -> list[ASGIRouteHandler]:
     async def manifest(scope: Scope, receive: Receive, send: Send) -> None:
         await carrier.serve(MANIFEST_PATH, scope, receive, send)
 
-    return [federation, manifest]
+    @asgi(STATUS_PATH, is_mount=True, copy_scope=True)
+    async def status_lists(scope: Scope, receive: Receive, send: Send) -> None:
+        if not scope["path"].startswith("/"):
+            raise NotFoundException
+        await carrier.serve(f"{STATUS_PATH}{scope['path']}".rstrip("/"), scope, receive, send)
+
+    return [federation, manifest, status_lists]
 
 
 def _schema_door() -> ASGIRouteHandler:
