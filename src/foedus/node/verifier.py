@@ -38,7 +38,7 @@ from foedus.node.principals import Principals
 from foedus.trust.peer import State
 
 CHALLENGES_MAX = 256
-"""Questions that wait for an answer: each is 22 characters for ten minutes; the oldest goes first."""
+"""Questions that wait for an answer: each is 32 characters for ten minutes; the oldest goes first."""
 NEWEST_LISTS_MAX = 1_024
 """Lists of others of which the newest time is remembered, so that an older one is not shown in its place."""
 _CHALLENGE_BYTES = 16
@@ -59,7 +59,7 @@ class Verifier:
         """Return a fresh challenge, and until when this node takes an answer to it."""
         while len(self._challenges) >= CHALLENGES_MAX:
             self._challenges.popitem(last=False)
-        challenge = secrets.token_urlsafe(_CHALLENGE_BYTES)
+        challenge = secrets.token_hex(_CHALLENGE_BYTES)  # no hyphen in front, which a command line takes for a flag
         self._challenges[challenge] = self._node.store.now() + PRESENTATION_AGE_MAX
         return challenge, self._challenges[challenge]
 
