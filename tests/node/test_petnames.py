@@ -11,7 +11,7 @@ async def test_a_name_given_here_stands_before_every_claim_and_survives_a_restar
         alice, bob = await it.add("alice"), await it.add("bob")
         await connect(alice, bob)
         await bob.service.participant_add_custodial("scout")
-        room = await share(alice, bob)
+        room = await share(bob, alice)
         await bob.say("hello", "scout")
         await until(lambda: alice.texts() == ["hello"], "the message arrives")
         scout = next(view for view in alice.service.participants("scout"))
