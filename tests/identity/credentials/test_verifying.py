@@ -4,10 +4,12 @@ import copy
 import socket
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from foedus.base.limits import DAY, HOUR, MINUTE
 from foedus.identity.credentials.credential import CONTEXT, StatusEntry
-from foedus.identity.credentials.document import CREDENTIAL_BYTES_MAX, read_document, to_text
+from foedus.identity.credentials.document import CREDENTIAL_BYTES_MAX, canonical, read_document, to_text
 from foedus.identity.credentials.errors import CredentialRefused
 from foedus.identity.credentials.issuing import BadClaim, Question
 from foedus.identity.credentials.proof import ProofOptions, sign_document
@@ -302,3 +304,17 @@ def test_verifying_opens_no_socket(monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", no_socket)
     judge = a_judge(status_lists={LIST: a_list(1)})
     assert verify_presentation(shown(listed(2)), QUESTION, judge).holder == did(ADA)
+
+
+SIGNED = to_text(a_credential())
+
+
+@given(st.integers(0, len(SIGNED) - 1), st.characters(min_codepoint=32, max_codepoint=126))
+def test_no_changed_character_passes(place, character):
+    text = SIGNED[:place] + character + SIGNED[place + 1 :]
+    try:
+        document = read_document(text, CREDENTIAL_BYTES_MAX)
+        verify_credential(document, a_judge())
+    except CredentialRefused:
+        return
+    assert canonical(document) == canonical(read_document(SIGNED, CREDENTIAL_BYTES_MAX))
