@@ -105,8 +105,15 @@ class FederationClient:
 
     async def manifest(self, url: str) -> bytes:
         """Return the public manifest at a base URL, as it came: it proves itself. Raises Unreachable or Refused."""
-        async with self._sent("GET", _base(url) + MANIFEST_PATH, {}, b"") as response:
-            body = await _bounded(response, MANIFEST_JSON_MAX)
+        return await self.public(url, MANIFEST_PATH, MANIFEST_JSON_MAX)
+
+    async def public(self, url: str, path: str, limit: int) -> bytes:
+        """Return what anyone may read at ``path`` of a base URL, at most ``limit`` bytes; it must prove itself.
+
+        Raises Unreachable, Refused or PeerViolation.
+        """
+        async with self._sent("GET", _base(url) + path, {}, b"") as response:
+            body = await _bounded(response, limit)
             if response.status != 200:  # noqa: PLR2004  # HTTP
                 raise _refusal(Answer(response.status, {}, body))
             return body

@@ -36,6 +36,7 @@ from foedus.node.manifests import ManifestReader
 from foedus.node.outbox import Outbox
 from foedus.node.parts import ClosingWriter, Parts, open_parts
 from foedus.node.peers import Peers
+from foedus.node.petnames import Petnames
 from foedus.node.publisher import Published, Publisher
 from foedus.node.records import RecordBook
 from foedus.node.store import Store, wall_clock
@@ -97,6 +98,7 @@ class Node:
         self.access = Access(self.store, self.agents)
         self.crossings = Crossings(self.store, self.peers.border_terms)
         self.consent = Consent(self.store, self.author, self.agents, self.crossings, Approvals(self.store))
+        self.petnames = Petnames(self.store)
         self.branches = BranchCollector(self.store, self._ask)
         self.checkpointer = Checkpointer(self.store, self.author, self.publisher)
         self.started_at = self.store.now()

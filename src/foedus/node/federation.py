@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from foedus.base.errors import FoedusError, NotFound
 from foedus.node.composition import Node
+from foedus.node.credential_store import STATUS_ROOT
 from foedus.node.federation_access import Access, Asking
 from foedus.node.federation_events import EventDoors
 from foedus.node.federation_records import RecordDoors
@@ -78,6 +79,8 @@ class Federation:
 
     def _way(self, request: FederationRequest) -> _Way:
         ways = self._ways.get(request.path)
+        if ways is None and request.path.startswith(f"{STATUS_ROOT}/"):
+            ways = {"GET": _Way(self._access.anyone, self._status_list)}
         if ways is None and request.path.startswith(f"{_PEERS}/"):
             ways = {
                 "GET": _Way(self._access.peer, self._peer),
@@ -111,6 +114,10 @@ class Federation:
             "records": records,
         }
         return json_reply(200, shown)
+
+    async def _status_list(self, asking: Asking) -> FederationResponse:
+        list_id = asking.request.path.removeprefix(f"{STATUS_ROOT}/")
+        return json_reply(200, self._service.credentials.kept.list_document(list_id))
 
     # --- for peers, about themselves ---------------------------------------------------------
 

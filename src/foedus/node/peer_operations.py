@@ -42,6 +42,7 @@ class PeerOperations:
 
     def _peer_id(self, wanted: str) -> bytes:
         peers = self._node.peers.book.peers
+        wanted = self._node.petnames.id_of(wanted) or wanted
         return find(wanted, ((node, peer.name) for node, peer in peers.items()), "peer", _PEER_REMEDY)
 
     def peers(self) -> list[PeerView]:

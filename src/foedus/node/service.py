@@ -20,8 +20,11 @@ from foedus.node.access_operations import AccessOperations
 from foedus.node.codec import draft_of
 from foedus.node.composition import Node
 from foedus.node.consent_operations import ConsentOperations
+from foedus.node.credential_operations import CredentialOperations
+from foedus.node.credentials import Credentials
 from foedus.node.home import identity_view
 from foedus.node.metrics import render
+from foedus.node.name_operations import NameOperations
 from foedus.node.rooms import Rooms, placed
 from foedus.node.values import (
     EventsPage,
@@ -39,6 +42,7 @@ from foedus.node.values import (
     Trouble,
     VerifyReport,
 )
+from foedus.node.verifier import Verifier
 from foedus.node.verify import verify_log
 from foedus.node.views import Views
 
@@ -48,13 +52,15 @@ _LOCAL_DIGITS = 18
 """A local number fits SQLite's 64-bit integers."""
 
 
-class Service(ConsentOperations, AccessOperations):
+class Service(ConsentOperations, AccessOperations, NameOperations, CredentialOperations):
     """Answers the surfaces. One per running node."""
 
     def __init__(self, node: Node) -> None:
         views = Views(node)
         self._rooms = Rooms(node, views)
         super().__init__(node, views, self._rooms)
+        self.credentials = Credentials(node)
+        self.verifier = Verifier(node, self.credentials.kept, self.credentials.principals)
         self._token = node.home.ensure_token()
 
     @property
@@ -171,7 +177,7 @@ class Service(ConsentOperations, AccessOperations):
         views = [
             self._views.participant(who)
             for who in found
-            if who.is_enrolled and (wanted in who.name.casefold() or wanted in who.did.casefold())
+            if who.is_enrolled and any(wanted in text.casefold() for text in self._views.texts_of(who))
         ]
         return sorted(views, key=lambda view: (not view.is_local, view.name, view.did))
 

@@ -45,7 +45,7 @@ class PeerView(View, frozen=True):
     name: str
     """As it calls itself: a claim."""
     name_clash: list[str]
-    """Ids of known peers that use the same name."""
+    """Ids of known peers whose name a reader may take for this one."""
     state: Literal[
         "requested", "incoming", "accepting", "connected", "disconnected", "declined", "turned_down", "ignored", "known"
     ]
@@ -76,6 +76,12 @@ class PeerView(View, frozen=True):
     """A newer epoch that waits for a human (`foedus peer follow ID`)."""
     address: str = ""
     """Where its request came from."""
+    did: str = ""
+    """The did:key of its epoch, where its identity record is held."""
+    known_as: str = ""
+    """The name that was given to it here."""
+    looks_like: list[str] = []
+    """Names given here to others that its claimed name may be taken for."""
 
 
 class StatusView(View, frozen=True):
@@ -132,6 +138,11 @@ class ParticipantView(View, frozen=True):
     node_name: str
     is_local: bool
     devices: list[DeviceView]
+    known_as: str = ""
+    """The name that was given to it here; its own where it is local."""
+    node_known_as: str = ""
+    looks_like: list[str] = []
+    """Names known here, of others, that its claimed name may be taken for."""
 
 
 class MemberView(View, frozen=True):
@@ -142,6 +153,8 @@ class MemberView(View, frozen=True):
     node_name: str
     participant: str
     participant_name: str
+    node_known_as: str = ""
+    participant_known_as: str = ""
 
 
 class RoomView(View, frozen=True):
@@ -154,6 +167,7 @@ class RoomView(View, frozen=True):
     is_host: bool
     members: list[MemberView]
     left: bool
+    host_known_as: str = ""
 
 
 class MessageView(View, frozen=True):
@@ -178,6 +192,11 @@ class MessageView(View, frozen=True):
     """'' where verified, else the verdict and its reason."""
     refs: list[str]
     cursor: str
+    author_known_as: str = ""
+    """The name known here; '' where there is only what the author claims."""
+    node_known_as: str = ""
+    author_looks_like: list[str] = []
+    """Names known here, of others, that the author's claimed name may be taken for."""
 
 
 class MessagesPage(View, frozen=True):
@@ -339,6 +358,13 @@ class VerifyReport(View, frozen=True):
     problems: list[str]
     """At most 100, in words."""
     seconds: float
+
+
+class NameView(View, frozen=True):
+    """A name given here to the peer or participant of a whole id."""
+
+    id: str
+    name: str
 
 
 class RotationView(View, frozen=True):

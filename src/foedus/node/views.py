@@ -8,6 +8,8 @@ from foedus.adapters.log_errors import DamagedDatabase
 from foedus.base.cbor import Malformed, NotCanonical, decode_as, to_plain
 from foedus.base.errors import PeerViolation
 from foedus.base.ids import short
+from foedus.identity.did import did_of
+from foedus.identity.lookalikes import looks_alike
 from foedus.log import streams
 from foedus.log.bodies import SHAPES, MessageText
 from foedus.log.event import Event, parse_event
@@ -44,6 +46,40 @@ class Views:
             return self._node.store.name
         return self._node.peers.book.peer(node).name or short(node)
 
+    def node_known_as(self, node: bytes) -> str:
+        """Return the name that a node has here: its own where it is this one, '' where none was given."""
+        return self._node.store.name if node == self._node.store.node else self._node.petnames.of(node.hex())
+
+    def known_as(self, who: Participant) -> str:
+        """Return the name that a participant has here: its own where it is of this node, '' where none was given."""
+        return self._node.petnames.of(who.did) or (who.name if who.node == self._node.store.node else "")
+
+    def did_known_as(self, did: str) -> str:
+        """Return the name that the participant or node of a DID has here, or ''."""
+        if did == did_of(self._node.store.keys.ed25519.public):
+            return self._node.store.name
+        who = self.participant_of(self._node.store.node, did)
+        return self._node.petnames.of(did) or (who.name if who else "") or self._peer_known_as(did)
+
+    def _peer_known_as(self, did: str) -> str:
+        identities = self._node.store.identities
+        for node in self._node.peers.book.peers:
+            newest = identities.newest(node)
+            if newest is not None and did_of(newest.record.keys.ed25519) == did:
+                return self._node.petnames.of(node.hex())
+        return ""
+
+    def texts_of(self, who: Participant) -> tuple[str, ...]:
+        """Return what a participant can be searched by."""
+        return (who.name, who.did, self._node.petnames.of(who.did))
+
+    def looks_like(self, who: Participant) -> list[str]:
+        """Return names known here, of others, that the claimed name of a foreign, unnamed participant looks like."""
+        if self.known_as(who):
+            return []
+        ours = (mine.name for mine in self._node.agents.local() if looks_alike(mine.name, who.name))
+        return sorted({*ours, *self._node.petnames.like(who.did, who.name)})
+
     def participant_of(self, node: bytes, author: Any) -> Participant | None:
         """Return the participant behind an author, where it is held."""
         found: Participant | None = (
@@ -63,6 +99,8 @@ class Views:
         return PeerView(
             node=peer.node.hex(),
             name=peer.name,
+            known_as=self.node_known_as(peer.node),
+            looks_like=sorted(node.petnames.like(peer.node.hex(), peer.name)),
             name_clash=[other.hex() for other in name_clash(peer, node.peers.book.peers.values())],
             state="known" if peer.state is State.UNKNOWN else peer.state.value,  # type: ignore[arg-type]  # the literals
             tier=peer.tier.value,
@@ -82,6 +120,7 @@ class Views:
             received=link.received if link else 0,
             refused=dict(link.refused) if link else {},
             clock_offset_us=link.session.clock_offset_us if link else None,
+            did=did_of(newest.record.keys.ed25519) if newest else "",
             epoch=newest.id.hex() if newest else "",
             epoch_number=newest.record.n if newest else 0,
             held_epoch=held.id.hex() if held else None,
@@ -99,6 +138,9 @@ class Views:
             node=who.node.hex(),
             node_name=self.node_name(who.node),
             is_local=who.node == self._node.store.node,
+            known_as=self.known_as(who),
+            node_known_as=self.node_known_as(who.node),
+            looks_like=self.looks_like(who),
             devices=[
                 DeviceView(
                     key=device.key.hex(),
@@ -120,6 +162,7 @@ class Views:
             is_host=room.host == self._node.store.node,
             members=[self._member(entry) for entry in room.current()],
             left=self._node.store.node not in room.present(),
+            host_known_as=self.node_known_as(room.host),
         )
 
     def _member(self, entry: Membership) -> MemberView:
@@ -130,6 +173,8 @@ class Views:
             node_name=self.node_name(entry.node),
             participant=entry.participant or "",
             participant_name=who.name if who else "",
+            node_known_as=self.node_known_as(entry.node),
+            participant_known_as=self.known_as(who) if who else "",
         )
 
     # --- events ------------------------------------------------------------------------------
@@ -160,6 +205,9 @@ class Views:
             verified=not reason,
             why_not=reason,
             refs=[ref.hex() for ref in event.act.refs],
+            author_known_as=self.known_as(who) if who else self.node_known_as(node),
+            node_known_as=self.node_known_as(node),
+            author_looks_like=self.looks_like(who) if who else [],
             cursor=self.cursor(row.local),
         )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from foedus.base.cbor import Malformed
 from foedus.base.limits import NAME_MAX, NOTE_MAX
+from foedus.identity.lookalikes import looks_alike
 from foedus.trust.peer import Peer, State
 
 if TYPE_CHECKING:
@@ -31,19 +32,12 @@ def check_claims(name: str, note: str = "", endpoints: tuple[str, ...] = ()) -> 
         raise Malformed("control characters have no place in a name, note or endpoint")
 
 
-def folded(name: str) -> str:
-    """Return what two names have in common that a reader takes for the same: NFKC, case, spaces, invisibles."""
-    visible = "".join(c for c in unicodedata.normalize("NFKC", name) if unicodedata.category(c) != "Cf")
-    return " ".join(unicodedata.normalize("NFKC", visible.casefold()).split())
-
-
 def name_clash(peer: Peer, others: Iterable[Peer]) -> tuple[bytes, ...]:
-    """Return the ids of known peers, other than ``peer``, that go by its name (none where it claims no name)."""
-    name = folded(peer.name)
+    """Return the ids of known peers, other than ``peer``, whose name a reader may take for its own."""
     return tuple(
         other.node
         for other in others
-        if name and other.node != peer.node and _is_known(other) and folded(other.name) == name
+        if other.node != peer.node and _is_known(other) and looks_alike(peer.name, other.name)
     )
 
 

@@ -81,7 +81,7 @@ class SendTier(Struct, frozen=True):
 class PendingRequest(Struct, frozen=True):
     """A request that waits for a human.
 
-    ``name_clash``: ids of peers already known by that name. A name is only a claim, so a surface warns:
+    ``name_clash``: ids of peers already known by a name that looks like it. A name is only a claim, so a surface warns:
     this may be somebody else.
     """
 

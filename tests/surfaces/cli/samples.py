@@ -111,7 +111,11 @@ GENERAL = RoomView(
     host=OWN,
     host_name="north",
     is_host=True,
-    members=[MemberView(id=MEMBERSHIP, node=OWN, node_name="north", participant="", participant_name="")],
+    members=[
+        MemberView(
+            id=MEMBERSHIP, node=OWN, node_name="north", participant="", participant_name="", node_known_as="north"
+        )
+    ],
     left=False,
 )
 

@@ -27,6 +27,10 @@ COMMANDS = [
     ["say"],
     *(["grant", verb] for verb in ("create", "list", "show", "revoke")),
     *(["approval", verb] for verb in ("list", "show", "allow", "deny")),
+    *(["name", verb] for verb in ("set", "list", "remove")),
+    *(["credential", verb] for verb in ("issue", "list", "show", "hold", "forget", "challenge", "present", "verify")),
+    *(["credential", verb] for verb in ("revoke", "trust", "untrust", "issuers")),
+    ["vouch"],
     *(["log", verb] for verb in ("list", "verify")),
     *(
         ["key", verb]

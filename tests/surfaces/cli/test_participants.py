@@ -139,7 +139,7 @@ def test_list_and_find(foedus, node):
     node.on("GET", "/participants", [ROBOT, ELSEWHERE])
     out = foedus("participant", "list").out
     assert "this node" in out
-    assert f"bank ({ELSEWHERE.node[:8]})" in out
+    assert f'"bank" ({ELSEWHERE.node[:12]})' in out
     assert foedus("participant", "find", "bob", "--json").json == to_builtins([ROBOT, ELSEWHERE])
     assert node.asked[-1].query == {"q": "bob"}
     node.on("GET", "/participants", [])

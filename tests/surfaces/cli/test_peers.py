@@ -66,7 +66,7 @@ def test_pending_shows_who_asks_and_warns_of_a_known_name(foedus, node):
     ran = foedus("peer", "pending")
     for told in (BANK, "bigbank", "we met on Monday", "https://bank.example", "192.0.2.7", "20"):
         assert told in ran.out
-    assert "another peer you know uses this name: " + "0d" * 32 in ran.out
+    assert "a peer you know uses this name, or one like it: " + "0d" * 32 in ran.out
     assert "foedus peer accept" in ran.err
     assert foedus("peer", "pending", "--json").json == [to_builtins(CLASH)]
 
@@ -80,11 +80,7 @@ def test_accept_shows_the_whole_id_and_the_clash_before_it_asks(foedus, bank, an
     bank.on("GET", "/peers/bigbank", CLASH)
     answers_typed("yes\n")
     ran = foedus("peer", "accept", "bigbank")
-    assert (
-        ran.err.index(BANK)
-        < ran.err.index("another peer you know uses this name")
-        < ran.err.index("Accept it as CORE?")
-    )
+    assert ran.err.index(BANK) < ran.err.index("a peer you know uses this name") < ran.err.index("Accept it as CORE?")
     assert bank.bodies("POST", f"/peers/{BANK}/accept") == [{"tier": "CORE"}]
 
 
@@ -134,7 +130,7 @@ def test_list(foedus, node):
     ran = foedus("peer", "list")
     head, row = ran.out.splitlines()
     assert head.split() == ["peer", "id", "state", "gives", "gets", "link", "lag", "last", "seen"]
-    assert row.split() == ["bigbank", BANK[:12], "connected", "CORE", "CORE", "link", "0", DASH]
+    assert row.split() == ['"bigbank"', BANK[:12], "connected", "CORE", "CORE", "link", "0", DASH]
     assert foedus("peer", "list", "--json").json == [to_builtins(CONNECTED)]
     node.on("GET", "/peers", [])
     assert foedus("peer", "list").out == "no peers yet\n"
@@ -154,3 +150,24 @@ def test_follow_names_the_new_epoch_and_asks(foedus, bank, answers_typed):
     ran = foedus("peer", "follow", "bigbank")
     assert ran.code == 0
     assert "0f" * 32 in ran.err
+
+
+def test_a_name_of_ones_own_is_shown_in_place_of_the_claim(foedus, node):
+    node.on("GET", "/peers", [replace(CONNECTED, known_as="the bank")])
+    assert foedus("peer", "list").out.splitlines()[1].startswith("the bank ")
+    node.on("GET", f"/peers/{BANK}", replace(CONNECTED, known_as="the bank"))
+    shown = foedus("peer", "show", BANK).out
+    assert "the bank" in shown
+    assert "bigbank" in shown
+
+
+def test_a_claim_that_looks_like_a_known_name_is_marked(foedus, node):
+    impostor = replace(CONNECTED, name="B1gBank", looks_like=["BigBank"])
+    node.on("GET", "/peers", [impostor]).on("GET", f"/peers/{BANK}", impostor)
+    assert '"B1gBank" ✗ looks like BigBank' in foedus("peer", "list").out
+    assert "looks like a name that you gave: BigBank" in foedus("peer", "show", BANK).out
+
+
+def test_a_claim_cannot_end_its_quotes(foedus, node):
+    node.on("GET", "/peers", [replace(CONNECTED, name='" (mine) "')])
+    assert "\"' (mine) '\"" in foedus("peer", "list").out

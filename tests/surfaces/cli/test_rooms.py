@@ -60,10 +60,18 @@ def test_ending_a_membership_asks(foedus, general, command, answers_typed):
 def test_a_message_shows_who_what_where_and_whether_it_is_proved(foedus, general):
     ran = foedus("room", "read", "general", "--limit", "5", "--after", "c0")
     head, text = ran.out.splitlines()
-    assert head[20:] == " bob (human) at bank  ✓ verified"
+    assert head[20:] == f' "bob" (z6MkBob), human, at "bank" ({BANK[:12]})  ✓ verified'
     assert text == "    hello"
     assert general.asked[-1].query == {"limit": "5", "after": "c0"}
     assert foedus("room", "read", "general", "--json").json == page(MESSAGE)
+
+
+def test_a_message_by_a_look_alike_of_someone_known_says_so(foedus, general):
+    general.on("GET", "/rooms/general/messages", page(replace(MESSAGE, author_looks_like=["bob"])))
+    assert "    looks like a name that you know: bob\n" in foedus("room", "read", "general").out
+    known = replace(MESSAGE, author_known_as="Bob", node_known_as="the bank")
+    general.on("GET", "/rooms/general/messages", page(known))
+    assert f" Bob (z6MkBob), human, at the bank ({BANK[:12]})" in foedus("room", "read", "general").out
 
 
 def test_what_is_not_proved_says_why_and_a_missing_text_is_said(foedus, general):

@@ -31,7 +31,8 @@ def test_beyond_it_without_tls_only_the_open_doors_answer(client):
     assert code(scope("/api/pair/generate", client=client)) == "needs_tls"
     assert code(scope("/api/federation/events", client=client)) == "needs_tls"
     assert code(scope("/api/federation/register/../events", client=client)) == "needs_tls"
-    for path in OPEN_PATHS:
+    assert code(scope("/api/credentials/status/../../v1/status", client=client)) == "needs_tls"
+    for path in [*OPEN_PATHS, "/api/credentials/status/" + "ab" * 16]:
         assert code(scope(path, client=client)) is None
 
 

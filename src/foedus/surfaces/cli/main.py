@@ -13,10 +13,12 @@ from cyclopts import App, CycloptsError, Parameter
 from foedus.base.errors import FoedusError
 from foedus.surfaces.cli import (
     approvals,
+    credentials,
     device_commands,
     grants,
     keys,
     logs,
+    names,
     nodes,
     pairing,
     participants,
@@ -49,6 +51,9 @@ app.command(participants.app)
 app.command(pairing.app)
 app.command(device_commands.app)
 app.command(rooms.app)
+app.command(names.app)
+app.command(credentials.app)
+app.command(credentials.vouch)
 app.command(speaking.say, usage=speaking.USAGE)
 app.command(grants.app)
 app.command(approvals.app)

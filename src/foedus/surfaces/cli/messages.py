@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from foedus.node.values import MessageView
 from foedus.surfaces.cli.output import Line, Part
-from foedus.surfaces.cli.text import CROSS, TICK, paragraphs, short, when
+from foedus.surfaces.cli.text import CROSS, TICK, named, paragraphs, when
 
 INDENT = "    "
 """What was said stands apart from who said it: no text can begin a line that looks like a message's head."""
@@ -19,11 +19,13 @@ def message_lines(message: MessageView, width: int) -> Iterable[Line]:
     yield [
         (when(message.at), "dim"),
         "  ",
-        (message.author_name or short(message.author), "bold"),
-        f" ({message.author_kind}) at {message.node_name or short(message.node)}",
+        (named(message.author_known_as, message.author_name, message.author), "bold"),
+        f", {message.author_kind}, at {named(message.node_known_as, message.node_name, message.node)}",
         ("  ", ""),
         _proof(message),
     ]
+    if message.author_looks_like:
+        yield [INDENT, (f"looks like a name that you know: {', '.join(message.author_looks_like)}", "bold yellow")]
     if message.text is None:
         yield [INDENT, ("(the text is not held here, or was erased)", "dim")]
         return

@@ -12,7 +12,8 @@ from foedus.base.errors import NotFound, UsageError
 from foedus.node.values import ParticipantView, Placed, TokenView
 from foedus.surfaces.cli.errors import CommandLineError
 from foedus.surfaces.cli.options import COMMON, Common, PassphraseFile, Yes
-from foedus.surfaces.cli.output import Line, pairs
+from foedus.surfaces.cli.output import Line, Part, pairs
+from foedus.surfaces.cli.text import CROSS, named
 
 if TYPE_CHECKING:
     from foedus.adapters.device_folder import DeviceEntry, DeviceFolder
@@ -176,13 +177,20 @@ def _list(common: Common, text: str) -> None:
     if out.as_json or not found:
         out.show(found, lambda _: [["nobody found"]])
     else:
-        rows = ([who.name, who.kind, _place(who), who.custody, who.did] for who in found)
+        rows = ([_name(who), who.kind, _place(who), who.custody, who.did] for who in found)
         out.table(["name", "kind", "node", "key kept by", "DID"], rows)
     out.next('foedus say --to DID "hello" --as NAME' if found else "foedus participant add NAME --kind human")
 
 
 def _place(who: ParticipantView) -> str:
-    return "this node" if who.is_local else f"{who.node_name} ({who.node[:8]})"
+    return "this node" if who.is_local else named(who.node_known_as, who.node_name, who.node)
+
+
+def _name(who: ParticipantView) -> Part:
+    shown = named(who.known_as, who.name)
+    if who.looks_like:
+        return (f"{shown} {CROSS} looks like {', '.join(who.looks_like)}", "bold yellow")
+    return shown
 
 
 @app.command
@@ -253,7 +261,8 @@ def _token_lines(issued: TokenView) -> Iterable[Line]:
 
 def find_one(found: list[ParticipantView], name: str) -> ParticipantView:
     """Return the participant of exactly that name or DID; raise NotFound, or UsageError naming the candidates."""
-    exact = [who for who in found if name in {who.name, who.did}]
+    known = [who for who in found if name in {who.known_as, who.did}]
+    exact = known or [who for who in found if name == who.name]
     if not exact:
         raise NotFound(f"there is no participant {name!r}", remedy="see `foedus participant list`")
     if len(exact) > 1:
@@ -266,7 +275,9 @@ def participant_lines(who: ParticipantView) -> Iterable[Line]:
     """Return who a participant is."""
     return pairs(
         [
-            ("name", (who.name, "bold")),
+            ("name", (named(who.known_as, who.name), "bold")),
+            *([("calls itself", who.name)] if who.known_as not in {"", who.name} else []),
+            *([("looks like", (", ".join(who.looks_like), "bold yellow"))] if who.looks_like else []),
             ("kind", who.kind),
             ("DID", who.did),
             ("node", _place(who)),

@@ -12,7 +12,7 @@ from foedus.node.values import PeerView, ProbeView
 from foedus.surfaces.cli.options import COMMON, Common, Peer, Tier, Yes
 from foedus.surfaces.cli.output import Line, Output, Part, pairs
 from foedus.surfaces.cli.prompts import confirm
-from foedus.surfaces.cli.text import DASH, short, when
+from foedus.surfaces.cli.text import CROSS, DASH, named, short, when
 
 if TYPE_CHECKING:
     from foedus.surfaces.cli.client import Client
@@ -86,6 +86,7 @@ def request_lines(peer: PeerView) -> Iterable[Line]:
     yield from pairs(
         [
             ("id", (peer.node, "bold")),
+            *([("name", (peer.known_as, "bold"))] if peer.known_as else []),
             ("calls itself", peer.name),
             ("note", peer.note or DASH),
             ("address", ", ".join(dict.fromkeys([peer.url, *peer.endpoints])).strip(", ") or DASH),
@@ -94,7 +95,9 @@ def request_lines(peer: PeerView) -> Iterable[Line]:
         ]
     )
     if peer.name_clash:
-        yield [("another peer you know uses this name: ", "bold yellow"), ", ".join(peer.name_clash)]
+        yield [("a peer you know uses this name, or one like it: ", "bold yellow"), ", ".join(peer.name_clash)]
+    if peer.looks_like and not peer.known_as:
+        yield [("looks like a name that you gave: ", "bold yellow"), ", ".join(peer.looks_like)]
 
 
 @app.command
@@ -209,7 +212,7 @@ def disconnect(peer: Peer, /, *, yes: Yes = False, common: Common = COMMON) -> N
     out = common.output()
     node = common.client()
     found = _get(node, peer)
-    confirm(f"End the connection to {found.name} ({found.node})?", yes=yes)
+    confirm(f"End the connection to {named(found.known_as, found.name)} ({found.node})?", yes=yes)
     out.show(node.delete(f"/peers/{found.node}", PeerView), peer_lines)
     out.next("foedus peer list")
 
@@ -221,9 +224,13 @@ def follow(peer: Peer, /, *, yes: Yes = False, common: Common = COMMON) -> None:
     node = common.client()
     found = _get(node, peer)
     if not found.held_epoch:
-        raise UsageError(f"no new epoch of {found.name} waits", code="nothing_to_follow", remedy="see `foedus status`")
-    question = f"Follow {found.name} ({found.node}) into epoch {found.held_epoch}? Ask its people first."
-    confirm(question, yes=yes)
+        raise UsageError(
+            f"no new epoch of {named(found.known_as, found.name)} waits",
+            code="nothing_to_follow",
+            remedy="see `foedus status`",
+        )
+    who = f"{named(found.known_as, found.name)} ({found.node})"
+    confirm(f"Follow {who} into epoch {found.held_epoch}? Ask its people first.", yes=yes)
     out.show(node.post(f"/peers/{found.node}/follow", PeerView), peer_lines)
     out.next("foedus status")
 
@@ -245,8 +252,15 @@ def _get(node: Client, peer: str) -> PeerView:
 
 def peer_table(out: Output, peers: Sequence[PeerView]) -> None:
     """Print a row for each peer."""
-    rows = ([peer.name, short(peer.node), *_state_cells(peer)] for peer in peers)
+    rows = ([_name(peer), short(peer.node), *_state_cells(peer)] for peer in peers)
     out.table(["peer", "id", "state", "gives", "gets", "link", "lag", "last seen"], rows)
+
+
+def _name(peer: PeerView) -> Part:
+    shown = named(peer.known_as, peer.name)
+    if not peer.known_as and (alike := [*peer.looks_like, *map(short, peer.name_clash)]):
+        return (f"{shown} {CROSS} looks like {', '.join(alike)}", "bold yellow")
+    return shown
 
 
 def _state_cells(peer: PeerView) -> list[Part]:

@@ -60,21 +60,21 @@ def recovery_words(file: Path | None) -> str:
     return _ask("The 24 recovery words, with spaces between: ")
 
 
-def read_text(file: Path) -> str:
+def read_text(file: Path, limit: int = FILE_MAX) -> str:
     """Return the text of a small file ('-': standard input); raise CommandLineError."""
     try:
         if file == _STANDARD_INPUT:
-            data = sys.stdin.buffer.read(FILE_MAX + 1)
+            data = sys.stdin.buffer.read(limit + 1)
         else:
             with file.open("rb") as opened:
-                data = opened.read(FILE_MAX + 1)
+                data = opened.read(limit + 1)
         text = data.decode()
     except OSError as error:
         raise CommandLineError(f"{file}: {error.strerror}", remedy="name a file that can be read") from None
     except UnicodeDecodeError:
         raise CommandLineError(f"{file} is not text", remedy="give UTF-8") from None
-    if len(data) > FILE_MAX:
-        raise CommandLineError(f"{file} is longer than {FILE_MAX} bytes", remedy="name the right file")
+    if len(data) > limit:
+        raise CommandLineError(f"{file} is longer than {limit} bytes", remedy="name the right file")
     return text
 
 

@@ -16,7 +16,7 @@ from foedus.surfaces.cli.messages import message_lines
 from foedus.surfaces.cli.options import COMMON, Common, Limit, Peer, Room, Yes
 from foedus.surfaces.cli.output import Line, Output, pairs
 from foedus.surfaces.cli.prompts import confirm
-from foedus.surfaces.cli.text import short
+from foedus.surfaces.cli.text import named, short
 
 if TYPE_CHECKING:
     from foedus.surfaces.cli.client import Client
@@ -177,14 +177,16 @@ def room_lines(room: RoomView) -> Iterable[Line]:
     """Return a room and its members."""
     yield from pairs([("room", (room.name, "bold")), ("id", room.room), ("host", _host(room))])
     for member in room.members:
-        who = member.participant_name or "everyone"
-        yield [("member  ", "dim"), f"{who} at {member.node_name} ({short(member.node)})"]
+        who = "everyone"
+        if member.participant:
+            who = named(member.participant_known_as, member.participant_name, member.participant)
+        yield [("member  ", "dim"), f"{who} at {named(member.node_known_as, member.node_name, member.node)}"]
     if room.left:
         yield [("this node left it", "yellow")]
 
 
 def _host(room: RoomView) -> str:
-    return "this node" if room.is_host else f"{room.host_name} ({short(room.host)})"
+    return "this node" if room.is_host else named(room.host_known_as, room.host_name, room.host)
 
 
 def _state(room: RoomView) -> str:

@@ -27,6 +27,7 @@ ERRORS = "foedus.terminal"
 _ASCII = {TICK: "ok", CROSS: "x", ARROW: "->", DASH: "-", REPLACEMENT: "?"}
 # Control, format (bidi marks, zero width), surrogate, private, unassigned, line and paragraph separators.
 _HOSTILE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_DID_PREFIX = "did:key:"
 _MARKS = frozenset({"Mn", "Me"})
 _UNITS = ((DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (SECOND, "s"))
 
@@ -55,6 +56,19 @@ def paragraphs(text: str) -> list[str]:
 def short(hex_id: str) -> str:
     """Return the first digits of an id, for tables: never for a decision."""
     return hex_id[:SHORT_HEX]
+
+
+def named(known_as: str, claim: str, whole_id: str = "") -> str:
+    """Return the name known here; else, in quotes that a claim cannot close, what that one calls itself.
+
+    With ``whole_id`` (hex, or a DID) its first characters stand behind it.
+    """
+    claimed = claim.replace('"', "'")
+    shown = known_as or (f'"{claimed}"' if claimed else "")
+    if not whole_id:
+        return shown or DASH
+    digits = short(whole_id.removeprefix(_DID_PREFIX))
+    return f"{shown} ({digits})" if shown else digits
 
 
 def when(at: Instant | None) -> str:

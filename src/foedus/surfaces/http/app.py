@@ -21,9 +21,11 @@ from foedus.base.errors import FoedusError, NotFound
 from foedus.surfaces.http import openapi
 from foedus.surfaces.http.callers import Rule
 from foedus.surfaces.http.consent_routes import CONSENT
+from foedus.surfaces.http.credential_routes import CREDENTIALS
 from foedus.surfaces.http.event_routes import EVENTS
-from foedus.surfaces.http.exposure import MANIFEST_PATH, Exposure, Gate
+from foedus.surfaces.http.exposure import MANIFEST_PATH, STATUS_PATH, Exposure, Gate
 from foedus.surfaces.http.federation import FederationApp
+from foedus.surfaces.http.name_routes import NAMES
 from foedus.surfaces.http.operations import Door, Operation
 from foedus.surfaces.http.pair_routes import ACCESS, PAIRING
 from foedus.surfaces.http.peer_routes import NODE, PEERS, TRUST
@@ -47,6 +49,8 @@ OPERATIONS: list[Operation] = [
     *EVENTS,
     *ACCESS,
     *PAIRING,
+    *NAMES,
+    *CREDENTIALS,
 ]
 FEDERATION = "/api/federation"
 SCHEMA = "/schema"
@@ -101,7 +105,13 @@ def _federation_doors(carrier: FederationApp) -> list[ASGIRouteHandler]:
     async def manifest(scope: Scope, receive: Receive, send: Send) -> None:
         await carrier.serve(MANIFEST_PATH, scope, receive, send)
 
-    return [federation, manifest]
+    @asgi(STATUS_PATH, is_mount=True, copy_scope=True)
+    async def status_lists(scope: Scope, receive: Receive, send: Send) -> None:
+        if not scope["path"].startswith("/"):
+            raise NotFoundException
+        await carrier.serve(f"{STATUS_PATH}{scope['path']}".rstrip("/"), scope, receive, send)
+
+    return [federation, manifest, status_lists]
 
 
 def _schema_door() -> ASGIRouteHandler:

@@ -78,6 +78,13 @@ class ParticipantInput(Input, frozen=True):
     custodial: Annotated[bool, Meta(extra_json_schema={"const": True})] = True
 
 
+class NameInput(Input, frozen=True):
+    """A name for a peer or a participant."""
+
+    id: Target
+    name: Name
+
+
 class RoomInput(Input, frozen=True):
     """A room to create."""
 

@@ -26,7 +26,10 @@ REGISTER_PATH = "/api/federation/register"
 MANIFEST_PATH = "/.well-known/mesh-manifest.json"
 OPEN_PATHS = frozenset({LINK_PATH, REGISTER_PATH, MANIFEST_PATH})
 """What answers strangers without TLS: each proves keys by itself or shows only what anyone may know."""
+STATUS_PATH = "/api/credentials/status"
+"""Below it lie status lists, signed by their issuers and found only by who knows a credential: as open as those."""
 
+_STATUS_LIST = re.compile(rf"{STATUS_PATH}/[0-9a-f]{{32}}")
 _HOST = re.compile(r"(?P<name>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::\d{1,5})?")
 
 
@@ -80,9 +83,13 @@ def judge(scope: Scope, exposure: Exposure) -> UsageError | None:
         return ForeignHost(f"this node does not answer to the name {name}")
     if any(value != _own_origin(scope, hosts[0]) for key, value in scope["headers"] if key == b"origin"):
         return ForeignOrigin("this node takes no requests from pages of other sites")
-    if not is_secure(scope, exposure) and scope["path"] not in OPEN_PATHS:
+    if not is_secure(scope, exposure) and not _is_open(scope["path"]):
         return NeedsTls("without TLS this door answers only on the node's own machine")
     return None
+
+
+def _is_open(path: str) -> bool:
+    return path in OPEN_PATHS or _STATUS_LIST.fullmatch(path) is not None
 
 
 def is_secure(scope: Scope, exposure: Exposure) -> bool:

@@ -1,0 +1,1 @@
+"""Who vouches for what: W3C Verifiable Credentials 2.0 with Data Integrity proofs, and their revocation."""

@@ -1,0 +1,37 @@
+"""What surfaces may do with petnames, for ``Service``."""
+
+from __future__ import annotations
+
+from foedus.identity.did import key_of
+from foedus.node.composition import Node
+from foedus.node.values import NameView
+
+
+class NameOperations:
+    """Operations on names."""
+
+    _node: Node
+
+    def _peer_id(self, wanted: str) -> bytes:
+        raise NotImplementedError
+
+    def names(self) -> list[NameView]:
+        """Return the names given here."""
+        return [NameView(id=whole_id, name=name) for whole_id, name in self._node.petnames.all().items()]
+
+    async def name_set(self, who: str, name: str) -> NameView:
+        """Give a peer or a participant a name."""
+        whole_id = self._named(who)
+        await self._node.petnames.put(whole_id, name)
+        return NameView(id=whole_id, name=self._node.petnames.of(whole_id))
+
+    async def name_remove(self, who: str) -> None:
+        """Take a name back; ``who`` may be the name itself."""
+        await self._node.petnames.remove(self._node.petnames.id_of(who) or self._named(who))
+
+    def _named(self, who: str) -> str:
+        """Return the whole id: a DID as it is, else that of a peer."""
+        if who.startswith("did:"):
+            key_of(who)
+            return who
+        return self._peer_id(who).hex()
