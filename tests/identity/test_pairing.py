@@ -1,5 +1,7 @@
 """The book of codes, by an explicit clock, and the proofs of a device."""
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -132,7 +134,8 @@ def test_no_sequence_of_wrong_tries_finds_more_than_the_limits_say(tries):
     book, looked, now = CodeBook(), [], NOW
     for number, pause in tries:
         now += pause
-        opened(book, number, now=now)
+        with suppress(TooManyCodes):
+            opened(book, number, now=now)
         try:
             book.check("ZZ-ZZZZ", str(number), now)
         except BadCode:

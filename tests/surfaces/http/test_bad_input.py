@@ -4,12 +4,13 @@ import json
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from foedus.base.limits import HTTP_BODY_MAX
 from foedus.surfaces.http.app import OPERATIONS
 from foedus.surfaces.http.limits import HEAD_BYTES_MAX
+from tests.surfaces.http.fake import TOKEN
 from tests.surfaces.http.running import exchange, request_bytes, status_of
 
 FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -137,6 +138,7 @@ def test_any_body_at_any_operation_is_answered(live, operation, body):
 @given(st.sampled_from(["", "Bearer ", "bearer operator-toke", "Basic "]), st.text(max_size=30))
 def test_no_other_token_opens_the_door(live, start, rest):
     value = (start + rest).encode("latin-1", "ignore").decode("latin-1").translate(dict.fromkeys(range(32)))
+    assume(value.lower().removeprefix("bearer ").strip() != TOKEN)
     response = exchange(live.port, request_bytes("GET", "/api/v1/identity", Authorization=value))
     assert status_of(response) in {400, 401}
 

@@ -54,7 +54,12 @@ OPERATIONS: list[Operation] = [
 ]
 FEDERATION = "/api/federation"
 SCHEMA = "/schema"
-OTHER_ROUTES = {FEDERATION: Rule.NODES, MANIFEST_PATH: Rule.ANYONE, SCHEMA: Rule.ANYONE}
+OTHER_ROUTES = {
+    FEDERATION: Rule.NODES,
+    MANIFEST_PATH: Rule.ANYONE,
+    STATUS_PATH: Rule.ANYONE,
+    SCHEMA: Rule.ANYONE,
+}
 """Who may call the routes that are no operations."""
 _METHODS: list[Method] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 """All go to the door, which knows those of its path and answers the others in the form of every error."""
