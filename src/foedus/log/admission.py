@@ -24,9 +24,10 @@ from foedus.log.branches import Branches, is_path
 from foedus.log.chains import Chain, Chains
 from foedus.log.control import ControlEvent
 from foedus.log.cuts import Opening
+from foedus.log.erasures import ERASE, Erasures
 from foedus.log.event import Parsed, digest_matches, parse_event
 from foedus.log.evidence import make_proof
-from foedus.log.loading import index_waiting, judge_controls, read_chains
+from foedus.log.loading import index_waiting, judge_controls, read_chains, read_erasures
 from foedus.log.outcomes import (
     OVER_QUOTA,
     Admitted,
@@ -80,7 +81,8 @@ class Admission:
         self.chains = Chains()
         self._staged = Staged(log)
         self.authority = Authority(identities, self.chains, self._staged.unheld)
-        self._rechecks = Rechecks(self.authority, self._staged)
+        self.erasures = Erasures(self.authority.host_of, identities.node_of)
+        self._rechecks = Rechecks(self.authority, self.erasures, self._staged)
         self.withhold: Withhold = lambda _parsed, _node: ""
         self._branches = Branches()
 
@@ -93,6 +95,7 @@ class Admission:
             self._find_opening(chain)
         judge_controls(self.authority)
         index_waiting(self.log, self.authority)
+        read_erasures(self.log, self.authority, self.erasures)
 
     def _find_opening(self, chain: Chain) -> None:
         if chain.seq and self._epoch_number(chain.epoch):
@@ -184,6 +187,7 @@ class Admission:
             is_full = not self.authority.controls.has_room_for(parsed, chain.node)
         else:
             is_full = self.authority.waiting.is_full(chain.epoch) and self.judge_own(parsed, chain).reason == "auth"
+            is_full |= parsed.event.act.kind == ERASE and self.erasures.is_full(chain.node)
         if is_full:
             return Deferred(OVER_QUOTA)
         if cut is None or not self.authority.cuts.would_stand(chain.node, chain.epoch, chain.stream):
@@ -210,9 +214,15 @@ class Admission:
         salt, body = parsed.envelope.salt, parsed.envelope.body
         if salt is None or body is None or held.envelope.body is not None:
             return Duplicate(Commit())
+        if self.erasures.erased_by(parsed.id, parsed.event) is not None:
+            return Duplicate(Commit())
         fill = BodyFill(parsed.id, salt, body)
         if isinstance(held, Entry):
             self._staged.fill(held, parsed.envelope)
+        erase = self.erasures.get(parsed.id)
+        if erase is not None:
+            self.erasures.note(parsed, chain)
+            return Duplicate(Commit(bodies=[fill], verdicts=self._rechecks.run([], [erase.place])))
         control = self.authority.controls.get(parsed.id)
         if control is None or control.has_body:
             return Duplicate(Commit(bodies=[fill]))
@@ -225,6 +235,8 @@ class Admission:
     def append(self, parsed: Parsed, chain: Chain) -> Admitted:
         """Make a checked event the head of its chain, and judge it. Own events come here directly."""
         event = parsed.event
+        if self.erasures.names(parsed.id) and self.erasures.erased_by(parsed.id, event) is not None:
+            parsed = parsed._replace(envelope=parsed.envelope.without_body())
         chain.advance(event.seq, parsed.id, parsed.hlc)
         self._branches.drop(chain.node, parsed.id)
         verdicts = self._open(parsed, chain) if event.seq == 1 else []
@@ -236,6 +248,9 @@ class Admission:
             judged = self.authority.judge(event, chain, event.seq)
             if judged.reason == "auth":
                 self.authority.await_cited(event, chain, event.seq)
+            if event.act.kind == ERASE:
+                self.erasures.note(parsed, chain)
+                judged = self.erasures.judge(parsed.id, judged)
         entry = Entry(
             parsed.id,
             event.epoch,
@@ -275,7 +290,9 @@ class Admission:
 
     def judge_own(self, parsed: Parsed, chain: Chain) -> Judgement:
         """Return what the verdict of a room event would be, before it is ordered: to refuse its author early."""
-        return self.authority.judge(parsed.event, chain, parsed.event.seq)
+        judged = self.authority.judge(parsed.event, chain, parsed.event.seq)
+        is_erase = parsed.event.act.kind == ERASE
+        return self.erasures.judge_own(parsed, chain, judged, self._staged.get) if is_erase else judged
 
     def settled(self, entries: Iterable[Entry]) -> None:
         """Let go of entries that are durable now."""
@@ -381,6 +398,7 @@ class Admission:
         else:
             chain.advance(base.seq, base.id, base.hlc)
         if not chain.is_folded:
+            self.erasures.forget(chain.key, from_seq)
             return []
         rechecks = self.authority.forget(chain.epoch, chain.stream, chain.node, from_seq)
         changes, more = self.authority.relearn(chain.stream)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from foedus.node.access_api import AccessService
 from foedus.node.values import (
@@ -214,6 +214,18 @@ class NodeService(AccessService, Protocol):
 
     def follow(self, *, after: str | None = None, stream: str = "") -> AsyncIterator[EventView]:
         """Yield events as they become durable here, after a cursor (None: from now on), without a gap."""
+        ...
+
+    def event(self, event: str) -> EventView:
+        """Return one held event by its id."""
+        ...
+
+    async def erase(self, event: str, reason: Literal["author", "moderator", "retention"]) -> Placed:
+        """Erase an event: as its author where the node keeps that key, else as the room's host."""
+        ...
+
+    async def erase_signed(self, event: str, act: SignedAct) -> Placed:
+        """Order an erasure of an event that a device signed."""
         ...
 
     async def verify(self) -> VerifyReport:

@@ -27,6 +27,7 @@ from foedus.node.checkpointer import Checkpointer
 from foedus.node.consent import Consent
 from foedus.node.crossings import Crossings
 from foedus.node.epochs import Epochs
+from foedus.node.erasing import Eraser
 from foedus.node.fallback import Fallback
 from foedus.node.home import SETTINGS, Home, check_name
 from foedus.node.ingest import Ingest, Report
@@ -98,6 +99,7 @@ class Node:
         self.crossings = Crossings(self.store, self.peers.border_terms)
         self.consent = Consent(self.store, self.author, self.agents, self.crossings, Approvals(self.store))
         self.branches = BranchCollector(self.store, self._ask)
+        self.eraser = Eraser(self.store, self.publisher, self.ingest, self._ask)
         self.checkpointer = Checkpointer(self.store, self.author, self.publisher)
         self.started_at = self.store.now()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -213,6 +215,7 @@ class Node:
             self.epochs.check_forked()
             self._finish_leaving()
             await self.consent.resume()
+        self._spawn(self.eraser.run())
         if network:
             self._spawn(self.checkpointer.run())
             self.peers.start()

@@ -54,7 +54,7 @@ class Outbox:
         if recent is not None:
             return recent
         rows = self._store.log.chain(*key, wanted.after_seq, wanted.max_events, wanted.max_bytes)
-        return [(row.seq, row.envelope.encode()) for row in rows]
+        return [(row.seq, self._store.sendable(row)) for row in rows]
 
     def id_at(self, epoch: bytes, stream: str, seq: int) -> bytes | None:
         """Return the id of the held event at a place."""
@@ -220,7 +220,7 @@ class Outbox:
             if row is None or chain is None or not self._may_have(link, chain.node, row):
                 missing.append(event_id)
                 continue
-            data = row.envelope.encode()
+            data = self._store.sendable(row)
             size += len(data)
             if size > BATCH_BYTES_MAX:
                 break

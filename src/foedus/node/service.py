@@ -20,6 +20,7 @@ from foedus.node.access_operations import AccessOperations
 from foedus.node.codec import draft_of
 from foedus.node.composition import Node
 from foedus.node.consent_operations import ConsentOperations
+from foedus.node.erase_operations import EraseOperations, Reason
 from foedus.node.home import identity_view
 from foedus.node.metrics import render
 from foedus.node.rooms import Rooms, placed
@@ -55,6 +56,7 @@ class Service(ConsentOperations, AccessOperations):
         views = Views(node)
         self._rooms = Rooms(node, views)
         super().__init__(node, views, self._rooms)
+        self._erasing = EraseOperations(node, views)
         self._token = node.home.ensure_token()
 
     @property
@@ -300,6 +302,18 @@ class Service(ConsentOperations, AccessOperations):
                         yield row
             finally:
                 self._node.publisher.unsubscribe(subscription)
+
+    def event(self, event: str) -> EventView:
+        """Return one held event by its id."""
+        return self._erasing.event(event)
+
+    async def erase(self, event: str, reason: Reason) -> Placed:
+        """Erase an event: as its author where the node keeps that key, else as the room's host."""
+        return await self._erasing.erase(event, reason)
+
+    async def erase_signed(self, event: str, act: SignedAct) -> Placed:
+        """Order an erasure of an event that a device signed."""
+        return await self._erasing.erase_signed(event, act)
 
     async def verify(self) -> VerifyReport:
         """Check the whole log from disk again, in a worker thread."""

@@ -156,6 +156,18 @@ class RoomView(View, frozen=True):
     left: bool
 
 
+class ErasedView(View, frozen=True):
+    """Why a body is gone: the erase event ``event``, whose it is, when and for what reason."""
+
+    event: str
+    by: str
+    """did:key, or the node id where the node itself erased."""
+    by_name: str
+    node: str
+    at: int
+    reason: Literal["author", "moderator", "retention"]
+
+
 class MessageView(View, frozen=True):
     """What someone said in a room, and how far that is proved."""
 
@@ -178,6 +190,7 @@ class MessageView(View, frozen=True):
     """'' where verified, else the verdict and its reason."""
     refs: list[str]
     cursor: str
+    erased: ErasedView | None = None
 
 
 class MessagesPage(View, frozen=True):
@@ -207,6 +220,7 @@ class EventView(View, frozen=True):
     message: MessageView | None
     """Set for message.text."""
     cursor: str
+    erased: ErasedView | None = None
 
 
 class EventsPage(View, frozen=True):

@@ -14,6 +14,7 @@ from foedus.base.errors import FoedusError
 from foedus.surfaces.cli import (
     approvals,
     device_commands,
+    erasing,
     grants,
     keys,
     logs,
@@ -52,6 +53,7 @@ app.command(rooms.app)
 app.command(speaking.say, usage=speaking.USAGE)
 app.command(grants.app)
 app.command(approvals.app)
+app.command(erasing.erase)
 app.command(logs.app)
 app.command(keys.app)
 

@@ -24,8 +24,12 @@ def message_lines(message: MessageView, width: int) -> Iterable[Line]:
         ("  ", ""),
         _proof(message),
     ]
+    if message.erased is not None:
+        who = message.erased.by_name or short(message.erased.by)
+        yield [INDENT, (f"(erased by {who}, {message.erased.reason}, {when(message.erased.at)})", "dim")]
+        return
     if message.text is None:
-        yield [INDENT, ("(the text is not held here, or was erased)", "dim")]
+        yield [INDENT, ("(the text is not held here)", "dim")]
         return
     for paragraph in paragraphs(message.text):
         for line in wrapped(paragraph, max(width - len(INDENT), _NARROW)):
