@@ -18,7 +18,7 @@ from foedus.adapters.sqlite_check import faults
 from foedus.adapters.sqlite_checkpoint import Checkpointer, passive
 from foedus.adapters.sqlite_errors import read_from, translate, translated
 from foedus.adapters.sqlite_read import LogReader
-from foedus.adapters.sqlite_schema import open_writer
+from foedus.adapters.sqlite_schema import BUSY_TIMEOUT_MS, open_writer
 from foedus.adapters.sqlite_write import CommitWriter
 from foedus.log.port import Commit, Committed, Gap, Head, Proof, Row
 
@@ -26,6 +26,9 @@ CHECKPOINT_PAGES = 16_384
 """Pages (64 MiB) in the write-ahead log before its content moves into the database: a page that many commits changed
 is then written once (at 10^6 events a commit of 256 changes 500 pages; 32 MiB cost 10 us more an event, 128 MiB save
 a few and take the disk)."""
+
+SCRUB_WAIT_MS = 500
+"""A scrub holds up the writer, so it waits no longer for readers (ours read a page in milliseconds)."""
 
 
 class SqliteLog:
@@ -125,10 +128,13 @@ class SqliteLog:
         """
         with self._lock, translated(str(self._path)):
             self._require_usable()
+            self._connection.set_busy_timeout(SCRUB_WAIT_MS)
             try:
                 self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
             except apsw.BusyError:
                 return False
+            finally:
+                self._connection.set_busy_timeout(BUSY_TIMEOUT_MS)
             self._wal_pages = 0
         return True
 

@@ -27,6 +27,7 @@ from foedus.log.cuts import Opening
 from foedus.log.erasures import ERASE, Erasures
 from foedus.log.event import Parsed, digest_matches, parse_event
 from foedus.log.evidence import make_proof
+from foedus.log.gaps import Gaps
 from foedus.log.loading import index_waiting, judge_controls, read_chains, read_erasures
 from foedus.log.outcomes import (
     OVER_QUOTA,
@@ -46,6 +47,7 @@ from foedus.log.port import (
     Commit,
     Entry,
     EventLog,
+    Gap,
     Proof,
     Row,
     Truncate,
@@ -84,6 +86,7 @@ class Admission:
         self.erasures = Erasures(self.authority.host_of, identities.node_of)
         self._rechecks = Rechecks(self.authority, self.erasures, self._staged)
         self.withhold: Withhold = lambda _parsed, _node: ""
+        self.gaps = Gaps()
         self._branches = Branches()
 
     # --- loading -----------------------------------------------------------------------------
@@ -96,6 +99,7 @@ class Admission:
         judge_controls(self.authority)
         index_waiting(self.log, self.authority)
         read_erasures(self.log, self.authority, self.erasures)
+        self.gaps = Gaps(self.log.gaps())
 
     def _find_opening(self, chain: Chain) -> None:
         if chain.seq and self._epoch_number(chain.epoch):
@@ -205,7 +209,8 @@ class Admission:
             return self._fill(parsed, held, chain)
         there = self._staged.at(chain.key, parsed.event.seq)
         if there is None:
-            return Deferred("missing_prev")
+            is_pruned = self.gaps.behind(chain.key, parsed.event.seq - 1) is not None
+            return Refused("pruned") if is_pruned else Deferred("missing_prev")
         proof = make_proof(_parse(there), parsed)
         return Forked(proof, self.contest(proof))
 
@@ -297,6 +302,21 @@ class Admission:
     def settled(self, entries: Iterable[Entry]) -> None:
         """Let go of entries that are durable now."""
         self._staged.settled(entries)
+
+    def leave_gap(self, gap: Gap) -> Commit:
+        """Drop the events of a gap; where it ends beyond the head, the chain goes on from there.
+
+        The caller has checked the checkpoint, and ``may_prune`` where events are held.
+        """
+        node = self.identities.node_of(gap.epoch)
+        if node is None:
+            raise ValueError("the epoch of a gap is not held")
+        chain = self.chains.ensure(gap.epoch, gap.stream, node)
+        if chain.seq < gap.seq:
+            chain.advance(gap.seq, gap.id, gap.hlc)
+        self.gaps.add(gap)
+        self.erasures.prune(chain.key, gap.after, gap.seq)
+        return Commit(gaps=[gap])
 
     # --- what new facts change ---------------------------------------------------------------
 
@@ -399,6 +419,7 @@ class Admission:
             chain.advance(base.seq, base.id, base.hlc)
         if not chain.is_folded:
             self.erasures.forget(chain.key, from_seq)
+            self.gaps.cut(chain.key, from_seq)
             return []
         rechecks = self.authority.forget(chain.epoch, chain.stream, chain.node, from_seq)
         changes, more = self.authority.relearn(chain.stream)

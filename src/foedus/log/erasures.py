@@ -154,9 +154,9 @@ class Erasures:
         """Let go of the erases at the end of a chain: its owner chose another branch, or they were pruned."""
         self._forget([e for e in self._erases.values() if e.chain.key == key and e.seq >= from_seq])
 
-    def prune(self, key: ChainKey, to_seq: int) -> None:
-        """Let go of the erases up to a place: retention has dropped them."""
-        self._forget([e for e in self._erases.values() if e.chain.key == key and e.seq <= to_seq])
+    def prune(self, key: ChainKey, after: int, to_seq: int) -> None:
+        """Let go of the erases in a part of a chain that retention drops."""
+        self._forget([e for e in self._erases.values() if e.chain.key == key and after < e.seq <= to_seq])
 
     def _forget(self, gone: list[Erase]) -> None:
         for erase in gone:

@@ -17,6 +17,7 @@ from foedus.node.values import (
     PeerView,
     Placed,
     ProbeView,
+    PruningView,
     RoomView,
     RotationView,
     Said,
@@ -226,6 +227,10 @@ class NodeService(AccessService, Protocol):
 
     async def erase_signed(self, event: str, act: SignedAct) -> Placed:
         """Order an erasure of an event that a device signed."""
+        ...
+
+    async def retention_run(self, days: int | None, room: str) -> PruningView:
+        """Prune now: by these days (of one room, or ''), or where that is None as the policy says."""
         ...
 
     async def verify(self) -> VerifyReport:

@@ -260,6 +260,8 @@ class Rooms:
             middle = (low + high + 1) // 2
             rows = self._node.log.chain(chain.epoch, chain.stream, middle - 1, 1)
             if rows and _order(rows[0]) <= after:  # the newest may not be durable yet
+            rows = self._node.log.chain(chain.epoch, chain.stream, middle - 1, 1)  # the next one, where some are pruned
+            if rows and _order(rows[0]) <= after:
                 low = middle
             else:
                 high = middle - 1

@@ -31,6 +31,7 @@ from foedus.node.values import (
     MessagesPage,
     ParticipantView,
     Placed,
+    PruningView,
     RoomView,
     RotationView,
     Said,
@@ -86,7 +87,7 @@ class Service(ConsentOperations, AccessOperations):
             started_at=node.started_at,
             uptime_us=node.store.now() - node.started_at,
             home=str(node.home.path),
-            events=sum(chain.seq for chain in chains),
+            events=sum(chain.seq for chain in chains) - node.store.admission.gaps.events(),
             chains=sum(1 for chain in chains if chain.seq),
             contested_chains=sum(1 for chain in chains if chain.is_contested),
             forks=sum(1 for chain in chains if chain.contested),
@@ -108,6 +109,8 @@ class Service(ConsentOperations, AccessOperations):
             *self._held_epochs(),
             *self._forks(),
         ]
+        states = [*self._stopped(), *self._clock_behind(), *self._requests(), *self._held_epochs()]
+        return [*states, *self._forks(), *self._lacking()]
 
     def _stopped(self) -> list[Trouble]:
         author = self._node.author
@@ -162,6 +165,16 @@ class Service(ConsentOperations, AccessOperations):
             )
             for chain in self._node.store.admission.chains
             if chain.is_contested
+        ]
+
+    def _lacking(self) -> list[Trouble]:
+        return [
+            Trouble(
+                code="pruned",
+                message=f"{self._views.node_name(peer)} no longer has the events {held + 1} to {seq} of {stream}",
+                remedy="another member of the room may have them still; what follows waits for them",
+            )
+            for (_, stream), (peer, held, seq) in self._node.pruned.lacking.items()
         ]
 
     # --- participants ------------------------------------------------------------------------
@@ -314,6 +327,13 @@ class Service(ConsentOperations, AccessOperations):
     async def erase_signed(self, event: str, act: SignedAct) -> Placed:
         """Order an erasure of an event that a device signed."""
         return await self._erasing.erase_signed(event, act)
+
+    async def retention_run(self, days: int | None, room: str) -> PruningView:
+        """Prune now: by these days (of one room, or ''), or where that is None as the policy says."""
+        key = self._rooms.find(room).id.hex() if room else "room"
+        retention = self._node.retention
+        pruned = await retention.prune(retention.days if days is None else {key: days})
+        return PruningView(chains=pruned.chains, events=pruned.events)
 
     async def verify(self) -> VerifyReport:
         """Check the whole log from disk again, in a worker thread."""

@@ -340,6 +340,13 @@ class Said(View, frozen=True):
     as_: str = ""
 
 
+class PruningView(View, frozen=True):
+    """What retention dropped."""
+
+    chains: int
+    events: int
+
+
 class VerifyReport(View, frozen=True):
     """The result of checking the whole log from disk again."""
 

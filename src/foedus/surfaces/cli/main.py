@@ -22,6 +22,7 @@ from foedus.surfaces.cli import (
     pairing,
     participants,
     peers,
+    retention,
     rooms,
     running,
     speaking,
@@ -54,6 +55,7 @@ app.command(speaking.say, usage=speaking.USAGE)
 app.command(grants.app)
 app.command(approvals.app)
 app.command(erasing.erase)
+app.command(retention.app)
 app.command(logs.app)
 app.command(keys.app)
 

@@ -160,6 +160,13 @@ class EraseInput(Input, frozen=True):
         raise MalformedRequest("an erasure is either a reason, or act, asig, salt and body")
 
 
+class RetentionInput(Input, frozen=True):
+    """Days to keep, in one room or in all; without them as the policy says."""
+
+    days: Annotated[int, Meta(ge=1, le=36_500)] | None = None
+    room: Annotated[str, Meta(max_length=TARGET_MAX)] = ""
+
+
 class MessageInput(Input, frozen=True):
     """Either ``text`` and ``as`` for a custodial agent, or the four parts of a signed act."""
 

@@ -6,9 +6,9 @@ from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
 from foedus.base.limits import HTTP_PAGE_MAX, STREAM_NAME_MAX
-from foedus.node.values import EventsPage, EventView, Placed, RotationView, SignedAct, VerifyReport
+from foedus.node.values import EventsPage, EventView, Placed, PruningView, RotationView, SignedAct, VerifyReport
 from foedus.surfaces.http import sse
-from foedus.surfaces.http.bodies import Erasure, WordsInput
+from foedus.surfaces.http.bodies import Erasure, RetentionInput, WordsInput
 from foedus.surfaces.http.callers import Rule
 from foedus.surfaces.http.limits import CURSOR_MAX
 from foedus.surfaces.http.operations import Call, Number, Operation, Raw, Streaming, Text
@@ -92,6 +92,14 @@ EVENTS = [
         status=201,
         body=Erasure,
         run=_erase,
+    ),
+    Operation(
+        method="POST",
+        path="/retention/run",
+        about="Drop what is older than its days, up to checkpoints that are",
+        answer=PruningView,
+        body=RetentionInput,
+        run=lambda node, call: node.retention_run(call.body.days, call.body.room),
     ),
     Operation(
         method="POST",
