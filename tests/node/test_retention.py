@@ -127,8 +127,30 @@ async def test_who_holds_a_part_is_told_what_is_lacking(pair):
     bert = await pair.start("bert", pair.clock)
     await until(lambda: any(t.code == "pruned" for t in bert.service.status().troubles), "bert is told")
     (trouble,) = [t for t in bert.service.status().troubles if t.code == "pruned"]
-    assert f"no longer has the events 2 to {chain_of(anna, anna, pair.room).seq - 2}" in trouble.message
+    assert f"no longer has the events 2 to {chain_of(anna, anna, pair.room).seq - 2} " in trouble.message
     assert bert.texts() == ["seen by bert"]
+    skipped = await bert.service.retention_skip("plans")
+    assert skipped.chains == 1
+    await until(lambda: bert.texts() == ["seen by bert", "missed last"], "bert goes on")
+    assert bert.service.status().troubles == []
+    assert (await bert.service.verify()).problems == []
+    bert = await restart(pair, "bert")
+    assert bert.texts() == ["seen by bert", "missed last"]
+
+
+async def test_a_carrier_cannot_cut_off_what_another_wrote(pair):
+    anna, bert = pair.anna, pair.bert
+    await grow(pair, anna, "old", 5)
+    await until(lambda: "old last" in bert.texts(), "bert has all")
+    pair.clock.ahead = 10 * DAY
+    await bert.service.retention_run(5, "")
+    carl = await pair.add("carl", pair.clock)
+    await connect(carl, anna)
+    await pair.stop("anna")
+    await connect(carl, bert)
+    anna = await pair.start("anna", pair.clock)
+    await anna.service.room_share("plans", carl.id)
+    await until(lambda: len(carl.texts()) == 6, "carl has all of it from anna")
 
 
 async def test_a_pruned_answer_that_is_not_signed_changes_nothing(pair):

@@ -233,6 +233,10 @@ class NodeService(AccessService, Protocol):
         """Prune now: by these days (of one room, or ''), or where that is None as the policy says."""
         ...
 
+    async def retention_skip(self, room: str) -> PruningView:
+        """Go on without what peers no longer have of a room; they are gone from here, too."""
+        ...
+
     async def verify(self) -> VerifyReport:
         """Check the whole log from disk again."""
         ...

@@ -1,13 +1,15 @@
 """What a peer no longer holds: it says so, with the checkpoint that vouches for where it goes on.
 
-A chain of which nothing is held here is taken up at that checkpoint, since there is nothing to lose. Where a part of it
-is held, another member may still have what lies between: that is told to the operator and not decided here.
+Where its own writer says so of a chain of which nothing is held here, the chain is taken up at that checkpoint. In all
+other cases another node may still have what lies between, and a carrier could cut off what it dislikes: that is told to
+the operator, who may ``skip``.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import NamedTuple
 
 from foedus.base.cbor import Malformed, NotCanonical
 from foedus.log import streams
@@ -22,12 +24,20 @@ OFFERS_MAX = 4_096
 """Chains of which peers said that they lack a part: as many as are asked for again on one link (``node/link.py``)."""
 
 
+class Lacking(NamedTuple):
+    """A peer lacks what follows ``held``, our last event of a chain; it can go on behind ``statement``."""
+
+    peer: bytes
+    held: int
+    statement: Statement
+    checkpoint: bytes
+
+
 class PrunedChains:
     """Takes the ``pruned`` answers of peers. ``go_on``: asks a peer for a chain from our head."""
 
     def __init__(self, store: Store, ingest: Ingest, go_on: Callable[[bytes, ChainKey], None]) -> None:
-        self.lacking: dict[ChainKey, tuple[bytes, int, int]] = {}
-        """Chain → the peer that said so, our last seq, and the one from which the peer can go on."""
+        self.lacking: dict[ChainKey, Lacking] = {}
         self._store = store
         self._ingest = ingest
         self._go_on = go_on
@@ -47,13 +57,26 @@ class PrunedChains:
         held = self._held(key)
         if held >= statement.seq:
             return
-        if held != frame.after or held != self._kept(frame.epoch):
-            if len(self.lacking) < OFFERS_MAX:
-                self.lacking[key] = (carrier, held, statement.seq)
-            return
-        gap = gap_from(statement, frame.stream, frame.after, frame.checkpoint)
+        lacking = Lacking(carrier, held, statement, frame.checkpoint)
+        if held == self._kept(frame.epoch) and carrier == self._store.identities.node_of(frame.epoch):
+            await self._leave(key, lacking)
+        elif len(self.lacking) < OFFERS_MAX:
+            self.lacking[key] = lacking
+
+    async def skip(self, stream: str) -> int:
+        """Go on without what peers said they lack of a stream; return how many events that leaves out."""
+        skipped = 0
+        for key, lacking in [(key, one) for key, one in self.lacking.items() if key[1] == stream]:
+            del self.lacking[key]
+            if self._held(key) == lacking.held:
+                skipped += lacking.statement.seq - lacking.held
+                await self._leave(key, lacking)
+        return skipped
+
+    async def _leave(self, key: ChainKey, lacking: Lacking) -> None:
+        gap = gap_from(lacking.statement, key[1], lacking.held, lacking.checkpoint)
         await self._store.commit(self._store.admission.leave_gap(gap))
-        self._go_on(carrier, key)
+        self._go_on(lacking.peer, key)
 
     def _is_timely(self, carrier: bytes, frame: Pruned) -> bool:
         """Whether what must come first is here: the writer's record, our membership, the events before the gap."""
@@ -61,7 +84,7 @@ class PrunedChains:
         return (
             is_known
             and not self._ingest.may_carry(carrier, frame.stream)
-            and self._held((frame.epoch, frame.stream)) >= min(frame.after, self._kept(frame.epoch))
+            and self._held((frame.epoch, frame.stream)) >= self._kept(frame.epoch)
         )
 
     def _held(self, key: ChainKey) -> int:
@@ -89,7 +112,7 @@ class PrunedChains:
         if not self._early and not self.lacking:
             return []
         for key in report.reached:
-            if key in self.lacking and self._held(key) > self.lacking[key][1]:
+            if key in self.lacking and self._held(key) > self.lacking[key].held:
                 del self.lacking[key]
         ready = [at for at, frame in self._early.items() if at[0] == carrier and self._is_timely(carrier, frame)]
         return [self._early.pop(at) for at in ready]

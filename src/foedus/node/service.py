@@ -108,9 +108,8 @@ class Service(ConsentOperations, AccessOperations):
             *self._approvals_waiting(),
             *self._held_epochs(),
             *self._forks(),
+            *self._lacking(),
         ]
-        states = [*self._stopped(), *self._clock_behind(), *self._requests(), *self._held_epochs()]
-        return [*states, *self._forks(), *self._lacking()]
 
     def _stopped(self) -> list[Trouble]:
         author = self._node.author
@@ -171,10 +170,12 @@ class Service(ConsentOperations, AccessOperations):
         return [
             Trouble(
                 code="pruned",
-                message=f"{self._views.node_name(peer)} no longer has the events {held + 1} to {seq} of {stream}",
-                remedy="another member of the room may have them still; what follows waits for them",
+                message=f"{self._views.node_name(one.peer)} no longer has the events {one.held + 1} to "
+                f"{one.statement.seq} of {stream}; what follows waits for them",
+                remedy="connect to who may have them, or go on without them: "
+                f"`foedus retention skip {stream.removeprefix('room:')}`",
             )
-            for (_, stream), (peer, held, seq) in self._node.pruned.lacking.items()
+            for (_, stream), one in self._node.pruned.lacking.items()
         ]
 
     # --- participants ------------------------------------------------------------------------
@@ -334,6 +335,12 @@ class Service(ConsentOperations, AccessOperations):
         retention = self._node.retention
         pruned = await retention.prune(retention.days if days is None else {key: days})
         return PruningView(chains=pruned.chains, events=pruned.events)
+
+    async def retention_skip(self, room: str) -> PruningView:
+        """Go on without what peers no longer have of a room."""
+        stream = streams.room(self._rooms.find(room).id)
+        chains = sum(1 for _, lacking in self._node.pruned.lacking if lacking == stream)
+        return PruningView(chains=chains, events=await self._node.pruned.skip(stream))
 
     async def verify(self) -> VerifyReport:
         """Check the whole log from disk again, in a worker thread."""

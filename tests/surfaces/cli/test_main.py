@@ -27,6 +27,8 @@ COMMANDS = [
     ["say"],
     *(["grant", verb] for verb in ("create", "list", "show", "revoke")),
     *(["approval", verb] for verb in ("list", "show", "allow", "deny")),
+    ["erase"],
+    *(["retention", verb] for verb in ("run", "skip")),
     *(["log", verb] for verb in ("list", "verify")),
     *(
         ["key", verb]

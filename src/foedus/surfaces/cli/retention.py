@@ -39,3 +39,19 @@ def run(
     pruning = node.post("/retention/run", PruningView, asked)
     out.show(pruning, lambda _: [[f"{pruning.events} events of {pruning.chains} chains dropped"]])
     out.next("foedus log verify")
+
+
+@app.command
+def skip(
+    room: Annotated[str, Parameter(help="The room: its id, first digits, or name.")],
+    *,
+    yes: Yes = False,
+    common: Common = COMMON,
+) -> None:
+    """Go on in a room without the events that peers no longer have (`foedus status` names them)."""
+    out = common.output()
+    node = common.client()
+    confirm("What lies between is not taken any more, whoever has it. Skip it?", yes=yes)
+    pruning = node.post("/retention/skip", PruningView, {"room": room})
+    out.show(pruning, lambda _: [[f"{pruning.events} events of {pruning.chains} chains skipped"]])
+    out.next("foedus status")

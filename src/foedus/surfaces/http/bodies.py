@@ -167,6 +167,12 @@ class RetentionInput(Input, frozen=True):
     room: Annotated[str, Meta(max_length=TARGET_MAX)] = ""
 
 
+class SkipInput(Input, frozen=True):
+    """The room that goes on: its id, name or id prefix."""
+
+    room: Target
+
+
 class MessageInput(Input, frozen=True):
     """Either ``text`` and ``as`` for a custodial agent, or the four parts of a signed act."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from foedus.base.limits import HTTP_PAGE_MAX, STREAM_NAME_MAX
 from foedus.node.values import EventsPage, EventView, Placed, PruningView, RotationView, SignedAct, VerifyReport
 from foedus.surfaces.http import sse
-from foedus.surfaces.http.bodies import Erasure, RetentionInput, WordsInput
+from foedus.surfaces.http.bodies import Erasure, RetentionInput, SkipInput, WordsInput
 from foedus.surfaces.http.callers import Rule
 from foedus.surfaces.http.limits import CURSOR_MAX
 from foedus.surfaces.http.operations import Call, Number, Operation, Raw, Streaming, Text
@@ -100,6 +100,14 @@ EVENTS = [
         answer=PruningView,
         body=RetentionInput,
         run=lambda node, call: node.retention_run(call.body.days, call.body.room),
+    ),
+    Operation(
+        method="POST",
+        path="/retention/skip",
+        about="Go on without the events of a room that peers no longer have",
+        answer=PruningView,
+        body=SkipInput,
+        run=lambda node, call: node.retention_skip(call.body.room),
     ),
     Operation(
         method="POST",
