@@ -11,6 +11,7 @@ from foedus.log import streams
 from foedus.log.event import parse_envelope
 from foedus.node.values import Said
 from tests.node.nodes import connect, share, street, until
+from tests.node.people import agent, enrol
 
 SECRET = "the-secret-word-" + "x" * 5_000
 """Longer than a page, so part of it stands in overflow pages; every part of it is looked for."""
@@ -186,3 +187,50 @@ async def test_retention_by_the_host_and_batches_say_so(pair):
     await anna.service.erase(event, "retention")
     await erased_at(anna, pair.bert, event=event)
     assert anna.service.event(event).erased.reason == "retention"
+
+
+async def test_a_person_erases_by_their_device_and_nobody_elses_words(pair):
+    anna, bert = pair.anna, pair.bert
+    bea = await enrol(bert, "bea")
+    said = await bea.say(SECRET)
+    await until(lambda: SECRET in anna.texts(), "anna hears it")
+    theirs = await say_everywhere(anna, "theirs", bert)
+
+    def erase(event):
+        room = bert.service.room("plans").room
+        body = {"targets": [bytes.fromhex(event)], "reason": "author"}
+        return bea.act(f"room:{room}", "event.erase", body, (bea.enrolment, bert_membership(bert)))
+
+    with pytest.raises(FoedusError) as caught:
+        await bert.service.erase_signed(theirs, erase(theirs))
+    assert caught.value.code == "not_permitted"
+    with pytest.raises(FoedusError) as caught:
+        await bert.service.erase_signed(said.id, erase(theirs))
+    assert caught.value.code == "malformed_event"
+    await bert.service.erase_signed(said.id, erase(said.id))
+    await erased_at(anna, bert, event=said.id)
+    assert message(anna, said.id).erased.by == bea.did
+    assert_gone(anna, bert)
+
+
+def bert_membership(it):
+    room = it.service._rooms.find("plans")
+    return room.of(it.node.store.node, None).id
+
+
+async def test_what_a_human_once_allowed_goes_with_the_event_that_it_became(tmp_path):
+    async with street(tmp_path) as nodes:
+        anna, bert = await nodes.add("anna"), await nodes.add("bert")
+        ada = await enrol(bert, "ada")
+        await agent(bert, "scout")
+        await connect(bert, anna)
+        await share(anna, bert)
+        asked = await bert.say(SECRET, "scout")
+        done = await ada.allow(asked.approval)
+        await until(lambda: anna.texts() == [SECRET], "it crosses")
+        await bert.service.erase(done.event, "author")
+        await erased_at(anna, bert, event=done.event)
+        assert_gone(anna, bert)
+        assert message(anna, done.event).erased.by_name == "scout"
+        with pytest.raises(NotFound):
+            await bert.service.approval(asked.approval)

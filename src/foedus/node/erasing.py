@@ -16,7 +16,7 @@ from foedus.base.errors import FoedusError
 from foedus.base.limits import BATCH_EVENTS_MAX
 from foedus.log.erasures import ERASE, Erase
 from foedus.log.event import Event, parse_event
-from foedus.log.port import Commit, Row, Verdict
+from foedus.log.port import Commit, Row, Value, Verdict
 from foedus.node.ingest import Ingest
 from foedus.node.publisher import Published, Publisher
 from foedus.node.store import Store
@@ -46,6 +46,8 @@ class Eraser:
 
     def __init__(self, store: Store, publisher: Publisher, ingest: Ingest, ask: Callable[[list[bytes]], None]) -> None:
         self.on_erased: list[Callable[[Erased], None]] = []
+        self.derived: list[Callable[[Row], Sequence[Value]]] = []
+        """What else holds the body of an event: how it goes, in the same transaction."""
         self._store = store
         self._publisher = publisher
         self._ingest = ingest
@@ -147,7 +149,8 @@ class Eraser:
         if not rows:
             return
         self._unclean = True
-        await self._store.commit(Commit(drops=[row.id for row in rows]))
+        values = [value for row in rows for forget in self.derived for value in forget(row)]
+        await self._store.commit(Commit(drops=[row.id for row in rows], values=values))
         for row in rows:
             self._tell(*found[row.id])
 
