@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from foedus.base.clock import Hlc
+from foedus.base.clock import ZERO, Hlc
 from foedus.base.errors import Unavailable, UsageError
 from foedus.log.event import Envelope
 from foedus.log.port import (
@@ -16,6 +16,7 @@ from foedus.log.port import (
     Commit,
     Entry,
     EventLog,
+    Gap,
     Proof,
     Truncate,
     Value,
@@ -324,6 +325,78 @@ class EventLogContract:
         log.commit(Commit(truncations=[Truncate(EPOCH, ROOM, 1)]))
         assert {row.local for row in log.by_ids([entry(1).id, entry(2).id, entry(2, branch=1).id]).values()} == {0}
         assert log.check() == []
+
+    # --- what goes ---------------------------------------------------------------------------------------------
+
+    def test_a_dropped_body_is_gone_and_the_event_stays(self, log: EventLog, reopen: Callable[[], EventLog]) -> None:
+        log.commit(Commit(entries=run(1, 3)))
+        log.commit(Commit(truncations=[Truncate(EPOCH, ROOM, 3)]))
+        log.commit(Commit(drops=[entry(2).id, entry(3).id, b"\x0e" * 32]))
+        assert log.scrub()
+        for get in (lambda: log, reopen):
+            held = get()
+            rows = held.by_ids([entry(seq).id for seq in (1, 2, 3)])
+            assert [rows[entry(seq).id].envelope.body is None for seq in (1, 2, 3)] == [False, True, True]
+            assert rows[entry(2).id].envelope == entry(2).envelope.without_body()
+            assert held.check() == []
+
+    def test_a_dropped_body_can_come_again(self, log: EventLog) -> None:
+        log.commit(Commit(entries=run(1, 1), bodies=[BodyFill(entry(1).id, b"s" * 32, b"x")], drops=[entry(1).id]))
+        assert log.by_ids([entry(1).id])[entry(1).id].envelope.body is None
+        log.commit(Commit(bodies=[BodyFill(entry(1).id, b"s" * 32, b"x")]))
+        assert log.by_ids([entry(1).id])[entry(1).id].envelope.body == b"x"
+
+    def test_erasures_are_found_where_they_stand_in_their_chains(self, log: EventLog) -> None:
+        erase = [entry(2, kind="event.erase"), entry(4, kind="event.erase", verdict=Verdict.REJECTED)]
+        log.commit(Commit(entries=[entry(1), erase[0], entry(3), erase[1]]))
+        assert [row.seq for row in log.erase_rows()] == [2, 4]
+        log.commit(Commit(truncations=[Truncate(EPOCH, ROOM, 4)]))
+        assert [row.id for row in log.erase_rows()] == [erase[0].id]
+
+    def test_a_pruned_prefix_leaves_a_gap(self, log: EventLog, reopen: Callable[[], EventLog]) -> None:
+        log.commit(Commit(entries=[*run(1, 9), *run(1, 2, stream=OTHER_ROOM)]))
+        gap = Gap(EPOCH, ROOM, 0, 6, entry(6).id, entry(6).hlc, b"checkpoint")
+        assert log.commit(Commit(gaps=[gap])) == (12, ())
+        for get in (lambda: log, reopen):
+            held = get()
+            assert list(held.gaps()) == [gap]
+            assert seqs(held.chain(EPOCH, ROOM, 0, 10)) == [7, 8, 9]
+            assert held.by_ids([entry(6).id]) == {}
+            assert [row.local for row in held.since(0, 20, ROOM)] == [7, 8, 9]
+            assert [row.local for row in held.since(7, 20, ROOM)] == [8, 9]
+            assert {head.stream: head.seq for head in held.heads()} == {ROOM: 9, OTHER_ROOM: 2}
+            assert held.check() == []
+
+    def test_the_nonces_of_a_pruned_prefix_stay_taken(self, log: EventLog) -> None:
+        log.commit(Commit(entries=run(1, 3)))
+        log.commit(Commit(gaps=[Gap(EPOCH, ROOM, 0, 2, entry(2).id, entry(2).hlc, b"c")]))
+        assert log.commit(Commit(entries=[entry(4, nonce=entry(1).nonce)])).replayed == (0,)
+
+    def test_a_wider_gap_takes_the_place_of_the_former(self, log: EventLog) -> None:
+        log.commit(Commit(entries=run(1, 9)))
+        for seq in (3, 9):
+            log.commit(Commit(gaps=[Gap(EPOCH, ROOM, 1, seq, entry(seq).id, entry(seq).hlc, b"c")]))
+        assert [(gap.after, gap.seq) for gap in log.gaps()] == [(1, 9)]
+        assert seqs(log.chain(EPOCH, ROOM, 0, 10)) == [1]
+        assert [(head.seq, head.id, head.hlc) for head in log.heads()] == [(9, entry(9).id, entry(9).hlc)]
+        assert log.commit(Commit(entries=[entry(10)])).first_local == 10
+        assert log.check() == []
+
+    def test_a_chain_may_begin_with_a_gap(self, log: EventLog, reopen: Callable[[], EventLog]) -> None:
+        log.commit(Commit(gaps=[Gap(EPOCH, ROOM, 0, 1_000, entry(1_000).id, ZERO, b"c")]))
+        assert [(head.seq, head.id) for head in log.heads()] == [(1_000, entry(1_000).id)]
+        again = reopen()
+        again.commit(Commit(entries=run(1_001, 1_003)))
+        assert seqs(again.chain(EPOCH, ROOM, 0, 10)) == [1_001, 1_002, 1_003]
+        assert again.check() == []
+        again.commit(Commit(truncations=[Truncate(EPOCH, ROOM, 1_001)]))
+        assert [head.seq for head in again.heads()] == [1_000]
+
+    @pytest.mark.parametrize("ends", [(3, 3), (4, 3), (-1, 2)])
+    def test_a_gap_that_holds_nothing_is_refused(self, log: EventLog, ends: tuple[int, int]) -> None:
+        with pytest.raises(UsageError):
+            log.commit(Commit(gaps=[Gap(EPOCH, ROOM, *ends, b"\x0e" * 32, ZERO, b"c")]))
+        assert list(log.gaps()) == []
 
     # --- evidence, records, values ---------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from foedus.adapters.memory_log import MemoryLog
 from foedus.adapters.sqlite_log import SqliteLog
 from foedus.base.errors import UsageError
-from foedus.log.port import BodyFill, Commit, Committed, EventLog, Truncate, Value, Verdict, VerdictChange
+from foedus.log.port import BodyFill, Commit, Committed, EventLog, Gap, Truncate, Value, Verdict, VerdictChange
 from tests.adapters.event_log_contract import (
     EPOCH,
     MEMBERS,
@@ -125,6 +125,16 @@ class SameAsMemory(RuleBasedStateMachine):
     def fill(self, place: Any, body: bytes) -> None:
         self.commit([Commit(bodies=[BodyFill(_id(place), b"s" * 32, body)])])
 
+    @rule(place=PLACES)
+    def drop(self, place: Any) -> None:
+        self.commit([Commit(drops=[_id(place)])])
+
+    @rule(chain=CHAINS, keep=st.integers(0, 1), seq=st.integers(1, 12))
+    def prune(self, chain: Any, keep: int, seq: int) -> None:
+        held = self.slow.chain(*chain, seq - 1, 1)
+        if keep < seq and held and held[0].seq == seq:
+            self.commit([Commit(gaps=[Gap(*chain, keep, seq, held[0].id, held[0].hlc, b"c")])])
+
     @rule(place=PLACES, mark=st.binary(max_size=1))
     def convict(self, place: Any, mark: bytes) -> None:
         (epoch, stream), seq, _ = place
@@ -199,6 +209,8 @@ _READS: list[Callable[[EventLog], Any]] = [
     lambda log: sorted(log.proofs()),
     lambda log: list(log.records()),
     lambda log: log.values("s"),
+    lambda log: list(log.erase_rows()),
+    lambda log: sorted(log.gaps()),
 ]
 
 TestSameAsMemory = SameAsMemory.TestCase

@@ -295,3 +295,11 @@ class Room:
     def say_as_node(self, node: Node, membership: Parsed, text: str = "hello", **write: object) -> Parsed:
         write.setdefault("auth", (membership.id,))
         return node.write(self.stream, "message.text", {"text": text}, **write)
+
+    def erase(self, who: Device | Node, membership: Parsed, targets: list, reason: str = "author", **write: object):
+        body = {"targets": targets, "reason": reason}
+        if isinstance(who, Device):
+            write.setdefault("auth", (who.enrolment, membership.id))
+            return who.participant.node.write(self.stream, "event.erase", body, device=who, **write)
+        write.setdefault("auth", (membership.id,))
+        return who.write(self.stream, "event.erase", body, **write)

@@ -45,6 +45,19 @@ class Receiver:
                 assert commit.entries[index].device is not None
             self.admission.settled(commit.entries)
         del self.queue[:count]
+        self.drop_erased()
+
+    def drop_erased(self):
+        """Drop what accepted erasures name, as the node does once they are durable (replays are known then)."""
+        erasures = self.admission.erasures
+        erases = {row.id: row for row in self.log.erase_rows()}
+        for erase in erasures.all():
+            if erase.id in erases and erases[erase.id].reason == "replayed_nonce":
+                erasures.judged(erase.id, Verdict.REJECTED)
+            if erase.id in erases and erase.counts:
+                rows = self.log.by_ids(erase.targets).values()
+                taken = [row for row in rows if erasures.erased_by(row.id, parse_event(row.envelope).event)]
+                self.log.commit(Commit(drops=[row.id for row in taken]))
 
     def learn(self, record) -> bool:
         found = self.identities.add(record)
@@ -98,6 +111,9 @@ class Receiver:
 
     def held(self) -> list[Parsed]:
         return [parse_event(row.envelope) for row in self.log.since(0, 1 << 30)]
+
+    def aside(self) -> list[Parsed]:
+        return [parse_event(row.envelope) for row in self.log._state.aside.values()]
 
     def known(self) -> set[bytes]:
         return set(self.log._state.rows) | set(self.log._state.aside)

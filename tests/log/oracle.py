@@ -6,7 +6,7 @@ calls, nothing is updated: every verdict is looked up from all that is held.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from foedus.base.cbor import Malformed, NotCanonical, decode_as
 from foedus.base.errors import FoedusError
@@ -32,6 +32,7 @@ BY_NODE = {  # kind → streams, where the node itself acts
     "member.remove": {"members"},
     "message.text": {"room"},
     "room.leave": {"room"},
+    "event.erase": {"room"},
     "agreement.sign": {"pair"},
     "agreement.end": {"pair"},
 }
@@ -41,7 +42,9 @@ BY_DEVICE = {
     "grant.create": {"participant"},
     "grant.revoke": {"participant"},
     "message.text": {"room"},
+    "event.erase": {"room"},
 }
+NOT_ERASABLE = {"epoch.open", "checkpoint", "room.leave", "event.erase"}
 OTHER_BY_NODE = {"node", "members", "room", "pair"}
 OTHER_BY_DEVICE = {"participant", "room"}
 
@@ -54,6 +57,7 @@ class Oracle:
     forks: dict[tuple[bytes, str], int]
     identities: IdentityDirectory
     known: set[bytes]  # also those that were set aside
+    aside: list[Parsed] = field(default_factory=list)
 
     def __post_init__(self):
         self.by_id = {parsed.id: parsed for parsed in self.held}
@@ -85,7 +89,39 @@ class Oracle:
         first = self.before_authority(parsed)
         if first is not None:
             return first
-        return OK if kind in {"node", "pair"} else self.in_room(parsed, subject)
+        if kind in {"node", "pair"}:
+            return OK
+        found = self.in_room(parsed, subject)
+        return self.erase(parsed, subject) if (parsed.event.act.kind, found) == ("event.erase", OK) else found
+
+    # erasure
+
+    def erase(self, parsed, subject):
+        act, node, body = parsed.event.act, self.node(parsed), self.body(parsed)
+        if parsed.envelope.body is None:
+            return ("pending", "body")
+        if body is None:
+            return ("rejected", "malformed_event")
+        host = next((self.node(p) for p in self.held if self.creates(p, subject)), None)
+        if body.reason != "author" and (act.device is not None or node != host):
+            return ("rejected", "not_permitted")
+        return OK
+
+    def erased(self) -> set[bytes]:
+        """Return the ids of the events whose bodies are erased: those that an accepted erase names and may."""
+        everything = self.by_id | {p.id: p for p in self.aside if p.id not in self.by_id}
+        found = set()
+        for parsed in self.held:
+            if parsed.event.act.kind == "event.erase" and self.verdict(parsed) == OK:
+                named = [everything[target] for target in self.body(parsed).targets if target in everything]
+                found |= {other.id for other in named if self.may_erase(parsed, other)}
+        return found
+
+    def may_erase(self, parsed, other):
+        if other.event.stream != parsed.event.stream or other.event.act.kind in NOT_ERASABLE:
+            return False
+        same = (other.event.act.author, self.node(other)) == (parsed.event.act.author, self.node(parsed))
+        return same or self.body(parsed).reason != "author"
 
     # rules 1 to 4
 

@@ -22,7 +22,7 @@ from tests.log.oracle import Oracle
 
 ACTIONS = [
     *["say"] * 4,
-    *["fork", "rotate"] * 2,
+    *["fork", "rotate", "erase"] * 2,
     *["node_says", "add", "remove", "readd", "enrol", "revoke", "leave", "recover", "steal", "go_on"],
     *["junk", "drift", "foreign", "unknown"],
     *["grant", "withdraw", "say_granted", "say_granted"],
@@ -102,6 +102,18 @@ class Story:
     def node_says(self):
         add, node = self.pick(self.adds)
         self.room.say_as_node(node, add)
+
+    def erase(self):
+        """Erase some events of the room: mostly one's own, as author or not, some that never were."""
+        add, node = self.pick(self.adds)
+        device = self.pick([None, self.device()])
+        own = [e for e in self.world.events if e.event.act.device == (device.public if device else None)]
+        others = [e for e in self.world.events if e.event.stream in {self.room.stream, self.room.members}]
+        pool = self.pick([own, own, others]) or others
+        targets = [self.pick(pool).id for _ in range(self.random.randint(1, 3))]
+        targets += self.pick([[], [], [self.world.bytes(32)]])
+        reason = self.pick(["author", "author", "moderator", "retention"])
+        self.room.erase(device or node, add, targets, reason, nonce=self.pick([b"", b"", b"n" * 16]))
 
     def add(self):
         node = self.pick(self.nodes)
@@ -268,10 +280,13 @@ def stub(parsed: Parsed) -> Parsed:
 
 
 def check_against_oracle(receiver: Receiver):
-    oracle = Oracle(receiver.held(), receiver.forks(), receiver.identities, receiver.known())
+    oracle = Oracle(receiver.held(), receiver.forks(), receiver.identities, receiver.known(), receiver.aside())
     told, found = oracle.verdicts(), receiver.verdicts()
     wrong = {i.hex()[:8]: (found[i], told[i], oracle.by_id[i].event) for i in found if found[i] != told[i]}
     assert not wrong
+    gone, erasures = oracle.erased(), receiver.admission.erasures
+    assert not [held.id for held in receiver.held() if held.id in gone and held.envelope.body is not None]
+    assert gone & set(told) == {held.id for held in receiver.held() if erasures.erased_by(held.id, held.event)}
 
 
 def check_against_load(receiver: Receiver):
@@ -286,6 +301,8 @@ def check_against_load(receiver: Receiver):
             assert (control.verdict, control.reason) == (row.verdict, row.reason)
         elif row.reason != "replayed_nonce":
             judged = again.admission.authority.judge(parse_event(row.envelope).event, chain, row.seq)
+            if row.kind == "event.erase":
+                judged = again.admission.erasures.judge(row.id, judged)
             assert judged == (row.verdict, row.reason)
 
 

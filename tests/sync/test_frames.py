@@ -48,6 +48,7 @@ EXAMPLES = [
     (frames.Want((ID,)), ["want", [ID]]),
     (frames.Missing((ID,)), ["missing", [ID]]),
     (frames.Proof(b"one", b"other"), ["proof", b"one", b"other"]),
+    (frames.Pruned(ID, "room:x", 1, b"body"), ["pruned", ID, "room:x", 1, b"body"]),
     (frames.Ping(1), ["ping", 1]),
     (frames.Pong(1, 1_700_000_000_000_000), ["pong", 1, 1_700_000_000_000_000]),
     (frames.Bye("rekey"), ["bye", "rekey"]),

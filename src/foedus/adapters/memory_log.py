@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from secrets import token_bytes
 
 from foedus.adapters.log_errors import BrokenCommit, LogClosed
-from foedus.base.clock import Hlc
-from foedus.log.port import Commit, Committed, Entry, Head, Proof, Row, Truncate, Value, Verdict
+from foedus.base.clock import ZERO, Hlc
+from foedus.log.port import Commit, Committed, Entry, Gap, Head, Proof, Row, Truncate, Value, Verdict
 from foedus.log.streams import parse
 
 _REPLAYED = "replayed_nonce"
@@ -25,8 +25,10 @@ class _State:
     """Everything that is stored. ``_copy`` must copy each container."""
 
     last_local: int = 0
-    chains: dict[_ChainName, list[bytes]] = field(default_factory=dict)
-    """Ids in the order of seq, which starts at 1."""
+    chains: dict[_ChainName, dict[int, bytes]] = field(default_factory=dict)
+    """Ids by seq, which starts at 1, in that order."""
+    gaps: dict[tuple[_ChainName, int], Gap] = field(default_factory=dict)
+    """By (chain, last seq)."""
     rows: dict[bytes, Row] = field(default_factory=dict)
     aside: dict[bytes, Row] = field(default_factory=dict)
     nonces: dict[tuple[bytes, str, bytes, bytes], int] = field(default_factory=dict)
@@ -37,8 +39,8 @@ class _State:
     def copy(self) -> _State:
         """Return a state whose change leaves this one as it is."""
         state = copy(self)
-        state.chains = {name: list(ids) for name, ids in self.chains.items()}
-        for name in ("rows", "aside", "nonces", "proofs", "records", "values"):
+        state.chains = {name: dict(ids) for name, ids in self.chains.items()}
+        for name in ("gaps", "rows", "aside", "nonces", "proofs", "records", "values"):
             setattr(state, name, dict(getattr(self, name)))
         return state
 
@@ -93,7 +95,8 @@ class MemoryLog:
     def heads(self) -> Iterator[Head]:
         """Every chain's head."""
         state = self._open()
-        return iter([_head(state, name) for name, ids in state.chains.items() if ids])
+        ends = {name: _end(state, name) for name in state.chains}
+        return iter([_head(state, name) for name, (seq, _, _) in ends.items() if seq])
 
     def control_rows(self) -> Iterator[Row]:
         """Return the events of all control streams, by local number."""
@@ -102,6 +105,10 @@ class MemoryLog:
     def pending_rows(self) -> Iterator[Row]:
         """Return the events whose verdict is PENDING, by local number."""
         return iter([row for row in self._by_local() if row.verdict is Verdict.PENDING])
+
+    def erase_rows(self) -> Iterator[Row]:
+        """Return the erasures that stand in their chains, by local number."""
+        return iter([row for row in self._by_local() if row.kind == "event.erase"])
 
     def chain(self, epoch: bytes, stream: str, after_seq: int, limit: int, max_bytes: int = 1 << 62) -> list[Row]:
         """Rows of a chain with seq > ``after_seq``; the one that reaches ``max_bytes`` is the last."""
@@ -132,6 +139,16 @@ class MemoryLog:
         """Return the kept equivocation proofs: of each chain that of its lowest fork."""
         return iter(list(self._open().proofs.values()))
 
+    def gaps(self) -> Iterator[Gap]:
+        """Return what chains no longer hold, by chain and seq."""
+        gaps = self._open().gaps
+        return iter([gaps[key] for name in self._open().chains for key in sorted(gaps) if key[0] == name])
+
+    def scrub(self) -> bool:
+        """Memory keeps nothing that was dropped."""
+        self._open()
+        return True
+
     def records(self) -> Iterator[tuple[bytes, bytes]]:
         """(epoch id, signed record bytes), in the order they were stored; the first of an epoch is kept."""
         return iter(list(self._open().records.items()))
@@ -159,18 +176,18 @@ class MemoryLog:
 
     def _chain_rows(self, epoch: bytes, stream: str) -> list[Row]:
         state = self._open()
-        return [state.rows[id_] for id_ in state.chains.get((epoch, stream), [])]
+        return [state.rows[id_] for id_ in state.chains.get((epoch, stream), {}).values()]
 
 
 def _apply(state: _State, commit: Commit) -> Committed:
     """Apply one commit to ``state``; raise BrokenCommit with the state half changed."""
     for truncation in commit.truncations:
         _truncate(state, truncation)
+    for gap in commit.gaps:
+        _leave_gap(state, gap)
     first = state.last_local + 1
     replayed = [index for index, entry in enumerate(commit.entries) if _append(state, entry)]
-    for fill in commit.bodies:
-        row = _held(state, fill.id)
-        _replace(state, row._replace(envelope=row.envelope._replace(salt=fill.salt, body=fill.body)))
+    _change_bodies(state, commit)
     for change in commit.verdicts:
         row = _held(state, change.id)
         if row.reason != _REPLAYED:
@@ -186,14 +203,26 @@ def _apply(state: _State, commit: Commit) -> Committed:
     return Committed(first, tuple(replayed))
 
 
+def _change_bodies(state: _State, commit: Commit) -> None:
+    for fill in commit.bodies:
+        row = _held(state, fill.id)
+        _replace(state, row._replace(envelope=row.envelope._replace(salt=fill.salt, body=fill.body)))
+    for id_ in commit.drops:
+        if id_ in state.rows or id_ in state.aside:
+            row = _held(state, id_)
+            _replace(state, row._replace(envelope=row.envelope.without_body()))
+
+
 def _append(state: _State, entry: Entry) -> bool:
     """Append one event; return whether its nonce was taken."""
-    ids = state.chains.setdefault((entry.epoch, entry.stream), [])
-    if entry.seq != len(ids) + 1 or entry.id in state.rows:
-        raise BrokenCommit(f"event {entry.seq} of {entry.stream} does not follow {len(ids)}, or is held already")
+    name = (entry.epoch, entry.stream)
+    ids = state.chains.setdefault(name, {})
+    last = _end(state, name)[0]
+    if entry.seq != last + 1 or entry.id in state.rows:
+        raise BrokenCommit(f"event {entry.seq} of {entry.stream} does not follow {last}, or is held already")
     replayed = _claim(state, entry)
     state.last_local += 1
-    ids.append(entry.id)
+    ids[entry.seq] = entry.id
     state.rows[entry.id] = Row(
         local=state.last_local,
         id=entry.id,
@@ -220,13 +249,38 @@ def _claim(state: _State, entry: Entry) -> bool:
 
 def _truncate(state: _State, truncation: Truncate) -> None:
     name = (truncation.epoch, truncation.stream)
-    ids = state.chains.get(name, [])
+    ids = state.chains.get(name, {})
     if truncation.from_seq < 1:
         raise BrokenCommit(f"a chain cannot be cut at {truncation.from_seq}")
-    for id_ in ids[truncation.from_seq - 1 :]:
+    for seq in [seq for seq in ids if seq >= truncation.from_seq]:
+        id_ = ids.pop(seq)
         state.aside[id_] = state.rows.pop(id_)._replace(local=0)
-    del ids[truncation.from_seq - 1 :]
+    state.gaps = {key: gap for key, gap in state.gaps.items() if key[0] != name or gap.seq < truncation.from_seq}
     state.nonces = {key: seq for key, seq in state.nonces.items() if key[:2] != name or seq < truncation.from_seq}
+
+
+def _leave_gap(state: _State, gap: Gap) -> None:
+    name = (gap.epoch, gap.stream)
+    if not 0 <= gap.after < gap.seq:
+        raise BrokenCommit(f"no gap goes from {gap.after} to {gap.seq}")
+    ids = state.chains.setdefault(name, {})
+    for seq in [seq for seq in ids if gap.after < seq <= gap.seq]:
+        del state.rows[ids.pop(seq)]
+    inside = [key for key in state.gaps if key[0] == name and gap.after < key[1] <= gap.seq]
+    for key in inside:
+        del state.gaps[key]
+    state.gaps[name, gap.seq] = gap
+
+
+def _end(state: _State, name: _ChainName) -> tuple[int, bytes, Hlc]:
+    """Return (seq, id, clock) of the end of a chain."""
+    ids = state.chains.get(name, {})
+    last = max(ids, default=0)
+    gaps = [gap for (of, _), gap in state.gaps.items() if of == name and gap.seq > last]
+    if gaps:
+        gap = max(gaps, key=lambda gap: gap.seq)
+        return gap.seq, gap.id, gap.hlc
+    return (last, ids[last], state.rows[ids[last]].hlc) if last else (0, b"", ZERO)
 
 
 def _held(state: _State, id_: bytes) -> Row:
@@ -253,6 +307,6 @@ def _stubs(proof: Proof) -> Proof:
 
 
 def _head(state: _State, name: _ChainName) -> Head:
-    last = state.rows[state.chains[name][-1]]
     proof = state.proofs.get(name)
-    return Head(*name, last.seq, last.id, last.hlc, proof.seq if proof else 0)
+    seq, id_, hlc = _end(state, name)
+    return Head(*name, seq, id_, hlc, proof.seq if proof else 0)

@@ -12,10 +12,16 @@ _FAULTS_SHOWN = 20
 
 _INVARIANTS = {
     "chain {0} has {1} events up to seq {2}, but its head is {3}": """
-        SELECT number, count(local), coalesce(max(events.seq), 0), chains.seq
-        FROM chains LEFT JOIN events ON events.chain = number GROUP BY number
-        HAVING count(local) != chains.seq OR coalesce(max(events.seq), 0) != chains.seq
-            OR coalesce(min(events.seq), 1) != 1
+        SELECT number, sum(places), max(last), head FROM (
+            SELECT number, count(local) AS places, coalesce(max(events.seq), 0) AS last, chains.seq AS head
+            FROM chains LEFT JOIN events ON events.chain = number GROUP BY number
+            UNION ALL
+            SELECT number, gaps.seq - after, gaps.seq, chains.seq FROM chains JOIN gaps ON gaps.chain = number
+        ) GROUP BY number HAVING sum(places) != head OR max(last) != head
+    """,
+    "chain {0} has the event {1}, which lies in a gap": """
+        SELECT events.chain, events.seq FROM events JOIN gaps
+        ON gaps.chain = events.chain AND events.seq > after AND events.seq <= gaps.seq
     """,
     "the head of chain {0} names another event than the last": """
         SELECT number FROM chains JOIN events ON events.chain = number AND events.seq = chains.seq

@@ -18,14 +18,17 @@ from foedus.adapters.sqlite_check import faults
 from foedus.adapters.sqlite_checkpoint import Checkpointer, passive
 from foedus.adapters.sqlite_errors import read_from, translate, translated
 from foedus.adapters.sqlite_read import LogReader
-from foedus.adapters.sqlite_schema import open_writer
+from foedus.adapters.sqlite_schema import BUSY_TIMEOUT_MS, open_writer
 from foedus.adapters.sqlite_write import CommitWriter
-from foedus.log.port import Commit, Committed, Head, Proof, Row
+from foedus.log.port import Commit, Committed, Gap, Head, Proof, Row
 
 CHECKPOINT_PAGES = 16_384
 """Pages (64 MiB) in the write-ahead log before its content moves into the database: a page that many commits changed
 is then written once (at 10^6 events a commit of 256 changes 500 pages; 32 MiB cost 10 us more an event, 128 MiB save
 a few and take the disk)."""
+
+SCRUB_WAIT_MS = 500
+"""A scrub holds up the writer, so it waits no longer for readers (ours read a page in milliseconds)."""
 
 
 class SqliteLog:
@@ -90,6 +93,10 @@ class SqliteLog:
         """Return the events whose verdict is PENDING, by local number."""
         return self._reader.pending_rows()
 
+    def erase_rows(self) -> Iterator[Row]:
+        """Return the erasures that stand in their chains, by local number."""
+        return self._reader.erase_rows()
+
     def chain(self, epoch: bytes, stream: str, after_seq: int, limit: int, max_bytes: int = 1 << 62) -> list[Row]:
         """Rows of a chain with seq > ``after_seq``; the one that reaches ``max_bytes`` is the last."""
         return self._reader.chain(epoch, stream, after_seq, limit, max_bytes)
@@ -109,6 +116,27 @@ class SqliteLog:
     def proofs(self) -> Iterator[Proof]:
         """Return the kept equivocation proofs: of each chain that of its lowest fork."""
         return self._reader.proofs()
+
+    def gaps(self) -> Iterator[Gap]:
+        """Return what chains no longer hold, by chain and seq."""
+        return self._reader.gaps()
+
+    def scrub(self) -> bool:
+        """Move the write-ahead log into the database and cut it to nothing: what it held of dropped bodies is gone.
+
+        The pages themselves were overwritten with zeros as the bodies were dropped (``secure_delete``).
+        """
+        with self._lock, translated(str(self._path)):
+            self._require_usable()
+            self._connection.set_busy_timeout(SCRUB_WAIT_MS)
+            try:
+                self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            except apsw.BusyError:
+                return False
+            finally:
+                self._connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+            self._wal_pages = 0
+        return True
 
     def records(self) -> Iterator[tuple[bytes, bytes]]:
         """(epoch id, signed record bytes), in the order they were stored; the first of an epoch is kept."""

@@ -18,7 +18,7 @@ from foedus.adapters.sqlite_errors import read_from
 from foedus.adapters.sqlite_schema import open_reader
 from foedus.base.clock import Hlc
 from foedus.log.event import Envelope
-from foedus.log.port import Head, Proof, Row, Verdict
+from foedus.log.port import Gap, Head, Proof, Row, Verdict
 
 READERS_MAX = 8
 """Connections that read at once: more threads than that wait; each holds at most READER_CACHE_KIB."""
@@ -149,6 +149,12 @@ class LogReader:
             raws = fetch(connection, "SELECT local FROM events WHERE verdict = 1 ORDER BY local")
         return self._paged_by_local([local for (local,) in raws])
 
+    def erase_rows(self) -> Iterator[Row]:
+        """Return the erasures that stand in their chains, by local number."""
+        with self._pool.connection() as connection:
+            raws = fetch(connection, "SELECT local FROM events WHERE kind = 'event.erase' ORDER BY local")
+        return self._paged_by_local([local for (local,) in raws])
+
     # --- small state --------------------------------------------------------------------------------
 
     def heads(self) -> Iterator[Head]:
@@ -181,6 +187,19 @@ class LogReader:
             )
         for epoch, stream, seq, one, one_sig, other, other_sig in raws:
             yield Proof(epoch, stream, seq, Envelope(one, one_sig, None, None), Envelope(other, other_sig, None, None))
+
+    def gaps(self) -> Iterator[Gap]:
+        """Return what chains no longer hold, by chain and seq."""
+        with self._pool.connection() as connection:
+            raws = fetch(
+                connection,
+                "SELECT epochs.id, name, after, gaps.seq, gaps.id, gaps.hlc_us, gaps.hlc_counter, checkpoint"
+                " FROM gaps JOIN chains ON chains.number = gaps.chain"
+                " JOIN epochs ON epochs.number = epoch JOIN streams ON streams.number = stream"
+                " ORDER BY gaps.chain, gaps.seq",
+            )
+        for epoch, stream, after, seq, id_, us, counter, checkpoint in raws:
+            yield Gap(epoch, stream, after, seq, id_, Hlc(us, counter), checkpoint)
 
     def records(self) -> Iterator[tuple[bytes, bytes]]:
         """Identity records, in the order they were stored."""
@@ -318,7 +337,9 @@ def _first_after(connection: apsw.Connection, chain: int, head: int, local: int)
     low, high = 1, head + 1
     while low < high:
         middle = (low + high) // 2
-        rows = fetch(connection, "SELECT local FROM events WHERE chain = ? AND seq = ?", (chain, middle))
+        rows = fetch(
+            connection, "SELECT local FROM events WHERE chain = ? AND seq >= ? ORDER BY seq LIMIT 1", (chain, middle)
+        )
         if rows and rows[0][0] <= local:
             low = middle + 1
         else:

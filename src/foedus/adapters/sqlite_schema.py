@@ -18,7 +18,7 @@ import apsw
 
 from foedus.adapters.log_errors import DamagedDatabase, NewerDatabase
 
-VERSION = 1
+VERSION = 2
 """``PRAGMA user_version``. A change of the tables takes the next number and brings a migration."""
 APPLICATION_ID = 0x666F6564
 """``foed``: tells our database from any other program's."""
@@ -72,6 +72,15 @@ CREATE TABLE node_values (
 ) WITHOUT ROWID;
 """
 
+_ERASURE_TABLES = """
+CREATE INDEX events_erasing ON events (local) WHERE kind = 'event.erase';
+CREATE TABLE gaps (
+    chain INTEGER NOT NULL, seq INTEGER NOT NULL, after INTEGER NOT NULL, id BLOB NOT NULL,
+    hlc_us INTEGER NOT NULL, hlc_counter INTEGER NOT NULL, checkpoint BLOB NOT NULL, PRIMARY KEY (chain, seq)
+) WITHOUT ROWID;
+"""
+"""What version 2 added: erasures are found without reading the log, and chains know what they dropped."""
+
 _STORE_ID_BYTES = 16
 _PRIVATE = 0o600
 _READ_WRITE = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
@@ -91,11 +100,15 @@ def open_writer(path: Path) -> apsw.Connection:
         _check_version(connection, path)
         _pragma(connection, "journal_mode", "WAL")
         _pragma(connection, "synchronous", "FULL")
+        _pragma(connection, "secure_delete", "ON")
         _pragma(connection, "cache_size", str(-WRITER_CACHE_KIB))
         _pragma(connection, "journal_size_limit", str(WAL_KEPT_BYTES))
         _pragma(connection, "wal_autocheckpoint", "0")
-        if _pragma(connection, "user_version") == 0:
+        version = _pragma(connection, "user_version")
+        if version == 0:
             _create_tables(connection)
+        elif version == 1:
+            _migrate_to_2(connection)
     except BaseException:
         connection.close()
         raise
@@ -137,10 +150,16 @@ def _check_version(connection: apsw.Connection, path: Path) -> None:
 
 def _create_tables(connection: apsw.Connection) -> None:
     with connection:
-        connection.execute(_TABLES)
+        connection.execute(_TABLES + _ERASURE_TABLES)
         connection.execute("INSERT INTO meta VALUES ('store_id', ?)", (os.urandom(_STORE_ID_BYTES),))
         connection.execute("INSERT INTO meta VALUES ('last_local', 0)")
         _pragma(connection, "application_id", str(APPLICATION_ID))
+        _pragma(connection, "user_version", str(VERSION))
+
+
+def _migrate_to_2(connection: apsw.Connection) -> None:
+    with connection:
+        connection.execute(_ERASURE_TABLES)
         _pragma(connection, "user_version", str(VERSION))
 
 

@@ -11,7 +11,7 @@ import apsw
 from foedus.adapters.log_errors import BrokenCommit
 from foedus.adapters.sqlite_bulk import BulkInsert, SqlValue, fetch
 from foedus.base.clock import ZERO, Hlc
-from foedus.log.port import BodyFill, Commit, Committed, Entry, Proof, Truncate, Value, Verdict, VerdictChange
+from foedus.log.port import BodyFill, Commit, Committed, Entry, Gap, Proof, Truncate, Value, Verdict, VerdictChange
 from foedus.log.streams import parse
 
 REPLAYED = "replayed_nonce"
@@ -131,6 +131,8 @@ class CommitWriter:
         for run in _runs(commits):
             for truncation in run[0].truncations:
                 self._truncate(truncation)
+            for gap in run[0].gaps:
+                self._leave_gap(gap)
             results += self._append(run)
             for commit in run:
                 self._apply_rest(commit)
@@ -143,6 +145,8 @@ class CommitWriter:
     def _apply_rest(self, commit: Commit) -> None:
         for body in commit.bodies:
             self._fill(body)
+        for id_ in commit.drops:
+            self._drop(id_)
         for change in commit.verdicts:
             self._judge(change)
         for proof in commit.proofs:
@@ -254,15 +258,39 @@ class CommitWriter:
         )
         run("DELETE FROM events WHERE chain = ? AND seq >= ?", where)
         run("DELETE FROM nonces WHERE chain = ? AND seq >= ?", where)
+        run("DELETE FROM gaps WHERE chain = ? AND seq >= ?", where)
         run("UPDATE meta SET value = ? WHERE key = 'last_local'", (self.last_local,))
         rows = fetch(
             self._connection,
-            "SELECT seq, id, hlc_us, hlc_counter FROM events WHERE chain = ? AND seq = ?",
-            (chain.number, first - 1),
+            "SELECT seq, id, hlc_us, hlc_counter FROM events WHERE chain = ?1 AND seq < ?2"
+            " UNION ALL SELECT seq, id, hlc_us, hlc_counter FROM gaps WHERE chain = ?1 AND seq < ?2"
+            " ORDER BY seq DESC LIMIT 1",
+            where,
         )
         seq, id_, us, counter = rows[0] if rows else (0, b"", *ZERO)
         chain.seq, chain.id, chain.hlc = seq, id_, Hlc(us, counter)
         self._touched[chain.number] = chain
+
+    def _leave_gap(self, gap: Gap) -> None:
+        """Drop the events of a gap. Their nonces stay: what they used is used."""
+        chain = self._chain(gap.epoch, gap.stream)
+        if not 0 <= gap.after < gap.seq:
+            raise BrokenCommit(f"no gap goes from {gap.after} to {gap.seq}")
+        where = (chain.number, gap.after, gap.seq)
+        self._connection.execute("DELETE FROM events WHERE chain = ? AND seq > ? AND seq <= ?", where)
+        self._connection.execute("DELETE FROM gaps WHERE chain = ? AND seq > ? AND seq <= ?", where)
+        self._connection.execute(
+            "INSERT INTO gaps VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (chain.number, gap.seq, gap.after, gap.id, *gap.hlc, gap.checkpoint),
+        )
+        self._connection.execute("UPDATE meta SET value = ? WHERE key = 'last_local'", (self.last_local,))
+        if chain.seq < gap.seq:
+            chain.seq, chain.id, chain.hlc = gap.seq, gap.id, gap.hlc
+        self._touched[chain.number] = chain
+
+    def _drop(self, id_: bytes) -> None:
+        for table in ("events", "branches"):
+            self._connection.execute(f"UPDATE {table} SET salt = NULL, body = NULL WHERE id = ?", (id_,))  # noqa: S608
 
     def _fill(self, fill: BodyFill) -> None:
         self._update("salt = ?, body = ?", (fill.salt, fill.body), fill.id)
@@ -308,10 +336,10 @@ class CommitWriter:
 
 
 def _runs(commits: Sequence[Commit]) -> list[list[Commit]]:
-    """Split the commits where one truncates: the entries of each run can be appended in one sweep."""
+    """Split the commits where one truncates or leaves a gap: the entries of each run can be appended in one sweep."""
     runs: list[list[Commit]] = []
     for commit in commits:
-        if not runs or commit.truncations:
+        if not runs or commit.truncations or commit.gaps:
             runs.append([])
         runs[-1].append(commit)
     return runs

@@ -41,6 +41,8 @@ STREAM_NAME_MAX = 160
 """Characters of a stream name: the longest form, pair:<64>:<64>, has 134."""
 CUTS_MAX = 800
 """Cuts in one withdrawal: what fits a body of BODY_MAX bytes."""
+ERASE_TARGETS_MAX = 64
+"""Events that one erasure names: bounds the look-ups that it can cause, as REFS_MAX does."""
 NONCE_BYTES = 16
 SALT_BYTES = 32
 

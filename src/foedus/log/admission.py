@@ -24,9 +24,11 @@ from foedus.log.branches import Branches, is_path
 from foedus.log.chains import Chain, Chains
 from foedus.log.control import ControlEvent
 from foedus.log.cuts import Opening
+from foedus.log.erasures import ERASE, Erasures
 from foedus.log.event import Parsed, digest_matches, parse_event
 from foedus.log.evidence import make_proof
-from foedus.log.loading import index_waiting, judge_controls, read_chains
+from foedus.log.gaps import Gaps
+from foedus.log.loading import index_waiting, judge_controls, read_chains, read_erasures
 from foedus.log.outcomes import (
     OVER_QUOTA,
     Admitted,
@@ -45,6 +47,7 @@ from foedus.log.port import (
     Commit,
     Entry,
     EventLog,
+    Gap,
     Proof,
     Row,
     Truncate,
@@ -80,8 +83,10 @@ class Admission:
         self.chains = Chains()
         self._staged = Staged(log)
         self.authority = Authority(identities, self.chains, self._staged.unheld)
-        self._rechecks = Rechecks(self.authority, self._staged)
+        self.erasures = Erasures(self.authority.host_of, identities.node_of)
+        self._rechecks = Rechecks(self.authority, self.erasures, self._staged)
         self.withhold: Withhold = lambda _parsed, _node: ""
+        self.gaps = Gaps()
         self._branches = Branches()
 
     # --- loading -----------------------------------------------------------------------------
@@ -93,6 +98,8 @@ class Admission:
             self._find_opening(chain)
         judge_controls(self.authority)
         index_waiting(self.log, self.authority)
+        read_erasures(self.log, self.authority, self.erasures)
+        self.gaps = Gaps(self.log.gaps())
 
     def _find_opening(self, chain: Chain) -> None:
         if chain.seq and self._epoch_number(chain.epoch):
@@ -184,6 +191,7 @@ class Admission:
             is_full = not self.authority.controls.has_room_for(parsed, chain.node)
         else:
             is_full = self.authority.waiting.is_full(chain.epoch) and self.judge_own(parsed, chain).reason == "auth"
+            is_full |= parsed.event.act.kind == ERASE and self.erasures.is_full(chain.node)
         if is_full:
             return Deferred(OVER_QUOTA)
         if cut is None or not self.authority.cuts.would_stand(chain.node, chain.epoch, chain.stream):
@@ -201,7 +209,8 @@ class Admission:
             return self._fill(parsed, held, chain)
         there = self._staged.at(chain.key, parsed.event.seq)
         if there is None:
-            return Deferred("missing_prev")
+            is_pruned = self.gaps.behind(chain.key, parsed.event.seq - 1) is not None
+            return Refused("pruned") if is_pruned else Deferred("missing_prev")
         proof = make_proof(_parse(there), parsed)
         return Forked(proof, self.contest(proof))
 
@@ -210,9 +219,15 @@ class Admission:
         salt, body = parsed.envelope.salt, parsed.envelope.body
         if salt is None or body is None or held.envelope.body is not None:
             return Duplicate(Commit())
+        if self.erasures.erased_by(parsed.id, parsed.event) is not None:
+            return Duplicate(Commit())
         fill = BodyFill(parsed.id, salt, body)
         if isinstance(held, Entry):
             self._staged.fill(held, parsed.envelope)
+        erase = self.erasures.get(parsed.id)
+        if erase is not None:
+            self.erasures.note(parsed, chain)
+            return Duplicate(Commit(bodies=[fill], verdicts=self._rechecks.run([], [erase.place])))
         control = self.authority.controls.get(parsed.id)
         if control is None or control.has_body:
             return Duplicate(Commit(bodies=[fill]))
@@ -225,6 +240,8 @@ class Admission:
     def append(self, parsed: Parsed, chain: Chain) -> Admitted:
         """Make a checked event the head of its chain, and judge it. Own events come here directly."""
         event = parsed.event
+        if self.erasures.names(parsed.id) and self.erasures.erased_by(parsed.id, event) is not None:
+            parsed = parsed._replace(envelope=parsed.envelope.without_body())
         chain.advance(event.seq, parsed.id, parsed.hlc)
         self._branches.drop(chain.node, parsed.id)
         verdicts = self._open(parsed, chain) if event.seq == 1 else []
@@ -236,6 +253,9 @@ class Admission:
             judged = self.authority.judge(event, chain, event.seq)
             if judged.reason == "auth":
                 self.authority.await_cited(event, chain, event.seq)
+            if event.act.kind == ERASE:
+                self.erasures.note(parsed, chain)
+                judged = self.erasures.judge(parsed.id, judged)
         entry = Entry(
             parsed.id,
             event.epoch,
@@ -275,11 +295,28 @@ class Admission:
 
     def judge_own(self, parsed: Parsed, chain: Chain) -> Judgement:
         """Return what the verdict of a room event would be, before it is ordered: to refuse its author early."""
-        return self.authority.judge(parsed.event, chain, parsed.event.seq)
+        judged = self.authority.judge(parsed.event, chain, parsed.event.seq)
+        is_erase = parsed.event.act.kind == ERASE
+        return self.erasures.judge_own(parsed, chain, judged, self._staged.get) if is_erase else judged
 
     def settled(self, entries: Iterable[Entry]) -> None:
         """Let go of entries that are durable now."""
         self._staged.settled(entries)
+
+    def leave_gap(self, gap: Gap) -> Commit:
+        """Drop the events of a gap; where it ends beyond the head, the chain goes on from there.
+
+        The caller has checked the checkpoint, and ``may_prune`` where events are held.
+        """
+        node = self.identities.node_of(gap.epoch)
+        if node is None:
+            raise ValueError("the epoch of a gap is not held")
+        chain = self.chains.ensure(gap.epoch, gap.stream, node)
+        if chain.seq < gap.seq:
+            chain.advance(gap.seq, gap.id, gap.hlc)
+        self.gaps.add(gap)
+        self.erasures.prune(chain.key, gap.after, gap.seq)
+        return Commit(gaps=[gap])
 
     # --- what new facts change ---------------------------------------------------------------
 
@@ -381,6 +418,8 @@ class Admission:
         else:
             chain.advance(base.seq, base.id, base.hlc)
         if not chain.is_folded:
+            self.erasures.forget(chain.key, from_seq)
+            self.gaps.cut(chain.key, from_seq)
             return []
         rechecks = self.authority.forget(chain.epoch, chain.stream, chain.node, from_seq)
         changes, more = self.authority.relearn(chain.stream)

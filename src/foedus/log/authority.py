@@ -256,6 +256,10 @@ class Authority:
             spans.add_chains(self._affected(event), {})
         return spans.rechecks()
 
+    def host_of(self, room: str) -> bytes | None:
+        """Return the host of the room of a ``room:`` stream, None while its ``room.create`` is not held."""
+        return self._hosts.get("members:" + room.removeprefix("room:"))
+
     def _note_host(self, event: ControlEvent) -> bool:
         kind, subject = streams.parse(event.stream)
         is_host = kind == "members" and creates(event, bytes.fromhex(subject))

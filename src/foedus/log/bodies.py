@@ -7,7 +7,7 @@ from typing import Annotated, Literal, NamedTuple, TypeAlias
 from msgspec import Meta, Struct
 
 from foedus.base.cbor import learn
-from foedus.base.limits import CUTS_MAX, GRANT_BYTES_MAX, NAME_MAX, TEXT_MAX
+from foedus.base.limits import CUTS_MAX, ERASE_TARGETS_MAX, GRANT_BYTES_MAX, NAME_MAX, TEXT_MAX
 from foedus.log.event import Id, Signature
 
 Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=NAME_MAX)]
@@ -115,6 +115,13 @@ class RoomLeave(_Body, frozen=True):
     """``room.leave``: this node asks the host to remove it."""
 
 
+class EventErase(_Body, frozen=True):
+    """``event.erase``: takes the bodies of the events ``targets`` of the same stream away."""
+
+    targets: Annotated[tuple[Id, ...], Meta(min_length=1, max_length=ERASE_TARGETS_MAX)]
+    reason: Literal["author", "moderator", "retention"]
+
+
 class AgreementSign(_Body, frozen=True):
     """``agreement.sign``: the document in force, with the signatures of both nodes."""
 
@@ -141,6 +148,7 @@ Body: TypeAlias = (
     | MemberRemove
     | MessageText
     | RoomLeave
+    | EventErase
     | AgreementSign
     | AgreementEnd
 )
@@ -158,6 +166,7 @@ SHAPES: dict[str, type[Body]] = {
     "member.remove": MemberRemove,
     "message.text": MessageText,
     "room.leave": RoomLeave,
+    "event.erase": EventErase,
     "agreement.sign": AgreementSign,
     "agreement.end": AgreementEnd,
 }
@@ -190,6 +199,7 @@ PLACES: dict[str, Place] = {
     "member.remove": _place("members"),
     "message.text": _place("room", by_device=True),
     "room.leave": _place("room"),
+    "event.erase": _place("room", by_device=True),
     "agreement.sign": _place("pair"),
     "agreement.end": _place("pair"),
 }

@@ -5,8 +5,9 @@ from __future__ import annotations
 from foedus.log.authority import Authority
 from foedus.log.chains import Chain
 from foedus.log.control import ControlEvent
+from foedus.log.erasures import Erasures
 from foedus.log.event import parse_event
-from foedus.log.port import EventLog
+from foedus.log.port import EventLog, Verdict
 
 
 def read_chains(log: EventLog, authority: Authority) -> None:
@@ -41,6 +42,14 @@ def index_waiting(log: EventLog, authority: Authority) -> None:
         chain = authority.chains.get((row.epoch, row.stream))
         if chain is not None and row.reason == "auth":
             authority.await_cited(parse_event(row.envelope).event, chain, row.seq)
+
+
+def read_erasures(log: EventLog, authority: Authority, erasures: Erasures) -> None:
+    """Take in all erasures with their verdicts as stored."""
+    for row in log.erase_rows():
+        chain = authority.chains.get((row.epoch, row.stream))
+        if chain is not None:
+            erasures.note(parse_event(row.envelope), chain, counts=row.verdict is Verdict.ACCEPTED)
 
 
 def _chain(authority: Authority, epoch: bytes, stream: str) -> Chain | None:

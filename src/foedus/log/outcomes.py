@@ -81,4 +81,6 @@ def join(commits: Iterable[Commit]) -> Commit:
         proofs=[value for part in parts for value in part.proofs],
         records=[value for part in parts for value in part.records],
         values=[value for part in parts for value in part.values],
+        drops=[value for part in parts for value in part.drops],
+        gaps=[value for part in parts for value in part.gaps],
     )

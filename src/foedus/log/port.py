@@ -115,6 +115,23 @@ class Truncate(NamedTuple):
     from_seq: int
 
 
+class Gap(NamedTuple):
+    """Events of a chain after ``after`` up to ``seq`` are not held: retention dropped them, here or at a peer.
+
+    ``id`` and ``hlc`` are of the last of them, which ``checkpoint`` (the body of that event, with both signatures of
+    the epoch) names; ``hlc`` is ZERO where that event never was here. A gap takes the place of those inside it. The
+    (device, nonce) of what it drops stay taken.
+    """
+
+    epoch: bytes
+    stream: str
+    after: int
+    seq: int
+    id: bytes
+    hlc: Hlc
+    checkpoint: bytes
+
+
 class Value(NamedTuple):
     """A small durable value of the node (a peer, a request, a nonce). ``value`` None deletes it."""
 
@@ -124,7 +141,7 @@ class Value(NamedTuple):
 
 
 class Commit(NamedTuple):
-    """One transaction, applied in this order: truncations, entries, bodies, verdicts, proofs, records, values."""
+    """One transaction, applied in this order: truncations, gaps, entries, bodies, drops, verdicts, the rest."""
 
     entries: Sequence[Entry] = ()
     truncations: Sequence[Truncate] = ()
@@ -134,6 +151,10 @@ class Commit(NamedTuple):
     records: Sequence[tuple[bytes, bytes]] = ()
     """(epoch id, signed record bytes)"""
     values: Sequence[Value] = ()
+    drops: Sequence[bytes] = ()
+    """Ids of events whose salt and body go; those that are not held are passed over."""
+    gaps: Sequence[Gap] = ()
+    """One that ends beyond its chain's head moves the head there."""
 
 
 class Committed(NamedTuple):
@@ -183,6 +204,10 @@ class EventLog(Protocol):
         """Yield the events whose verdict is PENDING, by local number."""
         ...
 
+    def erase_rows(self) -> Iterator[Row]:
+        """Yield the events of kind ``event.erase`` that stand in their chains, by local number."""
+        ...
+
     def chain(self, epoch: bytes, stream: str, after_seq: int, limit: int, max_bytes: int = 1 << 62) -> list[Row]:
         """Rows of a chain with seq > ``after_seq``, at most ``limit``, stopping once ``max_bytes`` are reached."""
         ...
@@ -201,6 +226,14 @@ class EventLog(Protocol):
 
     def proofs(self) -> Iterator[Proof]:
         """Yield the kept equivocation proofs."""
+        ...
+
+    def gaps(self) -> Iterator[Gap]:
+        """Yield what chains no longer hold, by chain and seq."""
+        ...
+
+    def scrub(self) -> bool:
+        """Let nothing that was dropped remain in the files; False where someone still reads: try again."""
         ...
 
     def records(self) -> Iterator[tuple[bytes, bytes]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from foedus.log.authority import Authority, Recheck
 from foedus.log.chains import Chain
+from foedus.log.erasures import ERASE, Erasures
 from foedus.log.event import parse_event
 from foedus.log.port import Entry, Row, VerdictChange
 from foedus.log.staged import Staged
@@ -12,8 +13,9 @@ from foedus.log.staged import Staged
 class Rechecks:
     """Reads back what ``authority`` names, judges it, and says what changed."""
 
-    def __init__(self, authority: Authority, staged: Staged) -> None:
+    def __init__(self, authority: Authority, erasures: Erasures, staged: Staged) -> None:
         self._authority = authority
+        self._erasures = erasures
         self._staged = staged
 
     def run(self, changes: list[VerdictChange], rechecks: list[Recheck]) -> list[VerdictChange]:
@@ -39,6 +41,8 @@ class Rechecks:
         judged = self._authority.judge(event, chain, held.seq)
         if judged.reason == "auth":
             self._authority.await_cited(event, chain, held.seq)
+        if event.act.kind == ERASE:
+            judged = self._erasures.judge(held.id, judged)
         if judged == (held.verdict, held.reason):
             return None
         self._staged.judge(held, *judged)

@@ -109,6 +109,6 @@ class Staged:
         staged = [self._entries[places[seq]] for seq in sorted(places) if from_seq <= seq <= to_seq]
         after, last = from_seq - 1, min(to_seq, self._cut.get(key, _NO_CUT) - 1)
         while after < last and (rows := self._log.chain(*key, after, min(_PAGE, last - after))):
-            yield from (self._current(row) for row in rows if row.id not in self._entries)
+            yield from (self._current(row) for row in rows if row.id not in self._entries and row.seq <= last)
             after = rows[-1].seq
         yield from staged

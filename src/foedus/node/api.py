@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from foedus.node.access_api import AccessService
 from foedus.node.credential_values import (
@@ -29,6 +29,7 @@ from foedus.node.values import (
     PeerView,
     Placed,
     ProbeView,
+    PruningView,
     RoomView,
     RotationView,
     Said,
@@ -302,6 +303,26 @@ class NodeService(AccessService, Protocol):
 
     async def credential_untrust(self, issuer: str, kind: str) -> None:
         """Believe it no longer."""
+        ...
+
+    def event(self, event: str) -> EventView:
+        """Return one held event by its id."""
+        ...
+
+    async def erase(self, event: str, reason: Literal["author", "moderator", "retention"]) -> Placed:
+        """Erase an event: as its author where the node keeps that key, else as the room's host."""
+        ...
+
+    async def erase_signed(self, event: str, act: SignedAct) -> Placed:
+        """Order an erasure of an event that a device signed."""
+        ...
+
+    async def retention_run(self, days: int | None, room: str) -> PruningView:
+        """Prune now: by these days (of one room, or ''), or where that is None as the policy says."""
+        ...
+
+    async def retention_skip(self, room: str) -> PruningView:
+        """Go on without what peers no longer have of a room; they are gone from here, too."""
         ...
 
     async def verify(self) -> VerifyReport:

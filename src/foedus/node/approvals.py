@@ -18,8 +18,8 @@ from foedus.base.cbor import Malformed, NotCanonical, decode_as, encode, to_plai
 from foedus.base.clock import Instant
 from foedus.base.errors import NotFound, Unavailable, UsageError
 from foedus.base.limits import DAY, MINUTE
-from foedus.log.event import Id
-from foedus.log.port import Value
+from foedus.log.event import Id, digest_of, parse_event
+from foedus.log.port import Row, Value
 from foedus.node.store import Store
 from foedus.trust.border import Crossing
 
@@ -148,6 +148,14 @@ class Approvals:
             raise TooManyApprovals(f"{len(self._held)} approvals are kept already")
         await self._store.put(Value(APPROVALS, bytes.fromhex(oldest.id), None))
         del self._held[oldest.id]
+
+    def forget(self, row: Row) -> list[Value]:
+        """Let go of the acts that became an event which is erased; return what is to be stored for that."""
+        digest = parse_event(row.envelope).event.act.digest
+        gone = [held for held in self._held.values() if digest_of(held.salt, held.body) == digest]
+        for held in gone:
+            del self._held[held.id]
+        return [Value(APPROVALS, bytes.fromhex(held.id), None) for held in gone]
 
     async def settle(self, approval: Approval, state: State, **changes: object) -> Approval:
         """Give an approval its next state."""

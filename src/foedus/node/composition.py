@@ -14,7 +14,7 @@ from foedus.adapters.log_errors import DamagedDatabase
 from foedus.base.clock import Instant
 from foedus.base.errors import FoedusError, PeerViolation
 from foedus.log import streams
-from foedus.log.chains import Position
+from foedus.log.chains import ChainKey, Position
 from foedus.log.port import Value, Verdict
 from foedus.node import membership
 from foedus.node.access import Access
@@ -27,6 +27,7 @@ from foedus.node.checkpointer import Checkpointer
 from foedus.node.consent import Consent
 from foedus.node.crossings import Crossings
 from foedus.node.epochs import Epochs
+from foedus.node.erasing import Eraser
 from foedus.node.fallback import Fallback
 from foedus.node.home import SETTINGS, Home, check_name
 from foedus.node.ingest import Ingest, Report
@@ -37,8 +38,10 @@ from foedus.node.outbox import Outbox
 from foedus.node.parts import ClosingWriter, Parts, open_parts
 from foedus.node.peers import Peers
 from foedus.node.petnames import Petnames
+from foedus.node.pruned import PrunedChains
 from foedus.node.publisher import Published, Publisher
 from foedus.node.records import RecordBook
+from foedus.node.retention import Retention
 from foedus.node.store import Store, wall_clock
 from foedus.node.visible import VisibleLog
 from foedus.sync.http_signature import KeyOf, Signer
@@ -97,9 +100,14 @@ class Node:
         self.agents = Agents(self.store, self.author)
         self.access = Access(self.store, self.agents)
         self.crossings = Crossings(self.store, self.peers.border_terms)
-        self.consent = Consent(self.store, self.author, self.agents, self.crossings, Approvals(self.store))
         self.petnames = Petnames(self.store)
+        approvals = Approvals(self.store)
+        self.consent = Consent(self.store, self.author, self.agents, self.crossings, approvals)
         self.branches = BranchCollector(self.store, self._ask)
+        self.eraser = Eraser(self.store, self.publisher, self.ingest, self._ask)
+        self.eraser.derived.append(approvals.forget)
+        self.retention = Retention(self.store, self.publisher, {})
+        self.pruned = PrunedChains(self.store, self.ingest, self._go_on)
         self.checkpointer = Checkpointer(self.store, self.author, self.publisher)
         self.started_at = self.store.now()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -111,6 +119,7 @@ class Node:
         self.links.standing = self.peers
         self.links.outbox = self.outbox
         self.links.on_report = self._reported
+        self.links.on_pruned = self.pruned.take
         self.ingest.door = self.door
         self.ingest.crossings = self.crossings
         self.ingest.may_carry = self.audience.may_carry
@@ -133,7 +142,14 @@ class Node:
         verdict = decide(arrival)
         return verdict.clause if isinstance(verdict, Withhold) else ""
 
-    def _reported(self, _link: Link, report: Report) -> None:
+    def _go_on(self, peer: bytes, key: ChainKey) -> None:
+        link = self.links.get(peer)
+        if link is not None and link.session.is_open:
+            link.go_on(key)
+
+    def _reported(self, link: Link, report: Report) -> None:
+        for frame in self.pruned.reported(link.node, report):
+            self._spawn(self.pruned.take(link.node, frame))
         if report.own:
             self.epochs.saw_own()
         self.branches.collect()
@@ -215,8 +231,10 @@ class Node:
             self.epochs.check_forked()
             self._finish_leaving()
             await self.consent.resume()
+        self._spawn(self.eraser.run())
         if network:
             self._spawn(self.checkpointer.run())
+            self._spawn(self.retention.run())
             self.peers.start()
             self.fallback.start()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -96,6 +96,8 @@ class Ingest:
         self.may_carry: Callable[[bytes, str], str] = lambda _carrier, _stream: ""
         """(carrier, stream) → '' or why it may not push that: ``not_permitted``, or ``missing_prev`` (not yet)."""
         self.crossings: Crossings | None = None
+        self.is_erased: Callable[[bytes, Event], bool] = lambda _id, _event: False
+        """Whether an erasure explains that the body of an event is not here."""
         self.checked = 0
         self._store = store
         self._clause = ""
@@ -259,7 +261,8 @@ class Ingest:
             if commit is None:
                 continue
             if commit.entries:
-                pending.encoded[parsed.id] = data
+                if commit.entries[-1].envelope is parsed.envelope:  # else it came with a body that is erased
+                    pending.encoded[parsed.id] = data
                 latest = max(latest, parsed.hlc) if latest else parsed.hlc
             if commit.truncations:
                 self._flush(parts, pending)
@@ -301,14 +304,24 @@ class Ingest:
     def _note_admitted(self, report: Report, parsed: Parsed, entry: Entry) -> None:
         report.accepted += 1
         self._reach(report, parsed)
-        if parsed.envelope.body is None and len(self._bodiless) < BODILESS_MAX:
-            self._bodiless.add(parsed.id)
+        if parsed.envelope.body is None and not self.is_erased(parsed.id, parsed.event):
+            self.want_bodies([parsed.id])
         self._note_own(report, parsed)
         if entry.verdict is not Verdict.ACCEPTED:
             self.refusals[entry.reason] += 1
             report.want += self._store.admission.authority.missing_for(parsed.event)
         if entry.withheld:
             self.refusals[entry.withheld] += 1
+
+    def want_bodies(self, ids: Iterable[bytes]) -> None:
+        """Take the bodies of these held events from whoever brings them, as far as there is room to remember."""
+        for event_id in ids:
+            if len(self._bodiless) < BODILESS_MAX:
+                self._bodiless.add(event_id)
+
+    def forget_bodies(self, ids: Iterable[bytes]) -> None:
+        """Take the bodies of these events from nobody: they are erased."""
+        self._bodiless.difference_update(ids)
 
     def _note_own(self, report: Report, parsed: Parsed) -> None:
         """Notice an event of this node that it lacked; one that a later epoch of it has cut off says nothing."""

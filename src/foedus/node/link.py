@@ -216,7 +216,13 @@ class Link:
     def _read_chain(self, effect: ReadChain) -> None:
         entries = self._links.outbox.read(effect)
         self.sent += len(entries)
+        pruned = None if entries else self._links.outbox.pruned(effect)
+        if pruned is not None:  # nothing is pushed until the peer says that it goes on behind what is not here
+            held = self._links.outbox.id_at(effect.epoch, effect.stream, effect.after_seq) or NO_EVENT
+            self.run_effects(self.session.hold_chain(effect.epoch, effect.stream, held))
         self.run_effects(self.session.chain_read(effect.epoch, effect.stream, entries))
+        if pruned is not None:
+            self.control(pruned)
 
     def _compare(self, epoch: bytes, stream: str, seq: int, event_id: bytes) -> None:
         held = self._links.outbox.id_at(epoch, stream, seq)
@@ -351,6 +357,10 @@ class Link:
         for key in keys:
             del self.barred[key]
         self._resend(keys)
+
+    def go_on(self, key: ChainKey) -> None:
+        """Ask for a chain from our head: it moved by itself."""
+        self._resend([key])
 
     def advanced(self, position: Position) -> None:
         """Push what is new in a chain that was offered."""

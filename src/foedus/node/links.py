@@ -28,6 +28,7 @@ from foedus.sync.frames import (
     Missing,
     Pending,
     Proof,
+    Pruned,
     Ready,
     Records,
     Refused,
@@ -98,6 +99,7 @@ class Links:
         self.now: Callable[[], Instant] = store.now
         self.outbox: Outbox
         self.standing: Standing
+        self.on_pruned: Callable[[bytes, Pruned], Coroutine[Any, Any, None]]
         self.on_report: Callable[[Link, Report], None] = lambda _link, _report: None
         self.redialler = Redialler(self)
         self.gate = StrangerGate()
@@ -293,6 +295,8 @@ class Links:
                 self.outbox.tell_again(link, epochs)
             case Records(records=records):
                 self._spawn(self._take_records(link, records), link)
+            case Pruned():
+                self._spawn(self.on_pruned(link.node, frame), link)
             case Proof(one=one, other=other):
                 self._spawn(self._take_proof(link, one, other), link)
             case Refused(code="superseded", records=records):

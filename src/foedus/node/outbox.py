@@ -19,7 +19,7 @@ from foedus.node.link import Link
 from foedus.node.publisher import Published, Publisher
 from foedus.node.store import Store
 from foedus.sync.effects import ReadChain
-from foedus.sync.frames import Missing, Proof, Records
+from foedus.sync.frames import Missing, Proof, Pruned, Records
 
 _SHARE = 0.1
 """Of the event loop's time for offering anew, which looks at every chain for every link."""
@@ -54,7 +54,13 @@ class Outbox:
         if recent is not None:
             return recent
         rows = self._store.log.chain(*key, wanted.after_seq, wanted.max_events, wanted.max_bytes)
-        return [(row.seq, row.envelope.encode()) for row in rows]
+        gap = self._store.admission.gaps.next(key, wanted.after_seq)
+        return [(row.seq, self._store.sendable(row)) for row in rows if gap is None or row.seq <= gap.after]
+
+    def pruned(self, wanted: ReadChain) -> Pruned | None:
+        """Return what to answer who asks for events that retention dropped."""
+        gap = self._store.admission.gaps.behind((wanted.epoch, wanted.stream), wanted.after_seq)
+        return None if gap is None else Pruned(gap.epoch, gap.stream, gap.after, gap.checkpoint)
 
     def id_at(self, epoch: bytes, stream: str, seq: int) -> bytes | None:
         """Return the id of the held event at a place."""
@@ -220,7 +226,7 @@ class Outbox:
             if row is None or chain is None or not self._may_have(link, chain.node, row):
                 missing.append(event_id)
                 continue
-            data = row.envelope.encode()
+            data = self._store.sendable(row)
             size += len(data)
             if size > BATCH_BYTES_MAX:
                 break

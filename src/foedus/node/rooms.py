@@ -258,8 +258,9 @@ class Rooms:
         low, high = 0, chain.seq
         while low < high:
             middle = (low + high + 1) // 2
+            # The next one that is held: some may be pruned, and the newest may not be durable yet.
             rows = self._node.log.chain(chain.epoch, chain.stream, middle - 1, 1)
-            if rows and _order(rows[0]) <= after:  # the newest may not be durable yet
+            if rows and _order(rows[0]) <= after:
                 low = middle
             else:
                 high = middle - 1

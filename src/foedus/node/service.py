@@ -22,6 +22,7 @@ from foedus.node.composition import Node
 from foedus.node.consent_operations import ConsentOperations
 from foedus.node.credential_operations import CredentialOperations
 from foedus.node.credentials import Credentials
+from foedus.node.erase_operations import EraseOperations, Reason
 from foedus.node.home import identity_view
 from foedus.node.metrics import render
 from foedus.node.name_operations import NameOperations
@@ -33,6 +34,7 @@ from foedus.node.values import (
     MessagesPage,
     ParticipantView,
     Placed,
+    PruningView,
     RoomView,
     RotationView,
     Said,
@@ -61,6 +63,7 @@ class Service(ConsentOperations, AccessOperations, NameOperations, CredentialOpe
         super().__init__(node, views, self._rooms)
         self.credentials = Credentials(node)
         self.verifier = Verifier(node, self.credentials.kept, self.credentials.principals)
+        self._erasing = EraseOperations(node, views)
         self._token = node.home.ensure_token()
 
     @property
@@ -90,7 +93,7 @@ class Service(ConsentOperations, AccessOperations, NameOperations, CredentialOpe
             started_at=node.started_at,
             uptime_us=node.store.now() - node.started_at,
             home=str(node.home.path),
-            events=sum(chain.seq for chain in chains),
+            events=sum(chain.seq for chain in chains) - node.store.admission.gaps.events(),
             chains=sum(1 for chain in chains if chain.seq),
             contested_chains=sum(1 for chain in chains if chain.is_contested),
             forks=sum(1 for chain in chains if chain.contested),
@@ -111,6 +114,7 @@ class Service(ConsentOperations, AccessOperations, NameOperations, CredentialOpe
             *self._approvals_waiting(),
             *self._held_epochs(),
             *self._forks(),
+            *self._lacking(),
         ]
 
     def _stopped(self) -> list[Trouble]:
@@ -166,6 +170,18 @@ class Service(ConsentOperations, AccessOperations, NameOperations, CredentialOpe
             )
             for chain in self._node.store.admission.chains
             if chain.is_contested
+        ]
+
+    def _lacking(self) -> list[Trouble]:
+        return [
+            Trouble(
+                code="pruned",
+                message=f"{self._views.node_name(one.peer)} no longer has the events {one.held + 1} to "
+                f"{one.statement.seq} of {stream}; what follows waits for them",
+                remedy="connect to who may have them, or go on without them: "
+                f"`foedus retention skip {stream.removeprefix('room:')}`",
+            )
+            for (_, stream), one in self._node.pruned.lacking.items()
         ]
 
     # --- participants ------------------------------------------------------------------------
@@ -306,6 +322,31 @@ class Service(ConsentOperations, AccessOperations, NameOperations, CredentialOpe
                         yield row
             finally:
                 self._node.publisher.unsubscribe(subscription)
+
+    def event(self, event: str) -> EventView:
+        """Return one held event by its id."""
+        return self._erasing.event(event)
+
+    async def erase(self, event: str, reason: Reason) -> Placed:
+        """Erase an event: as its author where the node keeps that key, else as the room's host."""
+        return await self._erasing.erase(event, reason)
+
+    async def erase_signed(self, event: str, act: SignedAct) -> Placed:
+        """Order an erasure of an event that a device signed."""
+        return await self._erasing.erase_signed(event, act)
+
+    async def retention_run(self, days: int | None, room: str) -> PruningView:
+        """Prune now: by these days (of one room, or ''), or where that is None as the policy says."""
+        key = self._rooms.find(room).id.hex() if room else "room"
+        retention = self._node.retention
+        pruned = await retention.prune(retention.days if days is None else {key: days})
+        return PruningView(chains=pruned.chains, events=pruned.events)
+
+    async def retention_skip(self, room: str) -> PruningView:
+        """Go on without what peers no longer have of a room."""
+        stream = streams.room(self._rooms.find(room).id)
+        chains = sum(1 for _, lacking in self._node.pruned.lacking if lacking == stream)
+        return PruningView(chains=chains, events=await self._node.pruned.skip(stream))
 
     async def verify(self) -> VerifyReport:
         """Check the whole log from disk again, in a worker thread."""

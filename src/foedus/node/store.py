@@ -20,6 +20,7 @@ from foedus.base.errors import Unavailable
 from foedus.identity.directory import Added, IdentityDirectory
 from foedus.identity.record import SignedRecord, parse_signed_record
 from foedus.log.admission import Admission
+from foedus.log.event import parse_event
 from foedus.log.port import Commit, Committed, EventLog, Row, Value
 from foedus.node.home import SETTINGS, Home
 from foedus.node.publisher import Publisher
@@ -164,6 +165,14 @@ class Store:
         ]
         stored = [(record.id, record.encode()) for record in added]
         return added, Commit(records=stored, verdicts=verdicts)
+
+    def sendable(self, row: Row) -> bytes:
+        """Return the envelope of a row as it may leave this node: without a body that is erased but not yet dropped."""
+        erasures, envelope = self.admission.erasures, row.envelope
+        if envelope.body is None or not erasures.names(row.id):
+            return envelope.encode()
+        is_erased = erasures.erased_by(row.id, parse_event(envelope).event) is not None
+        return (envelope.without_body() if is_erased else envelope).encode()
 
     def holds(self, epoch: bytes) -> bool:
         """Whether the identity record of an epoch is held."""

@@ -170,6 +170,18 @@ class RoomView(View, frozen=True):
     host_known_as: str = ""
 
 
+class ErasedView(View, frozen=True):
+    """Why a body is gone: the erase event ``event``, whose it is, when and for what reason."""
+
+    event: str
+    by: str
+    """did:key, or the node id where the node itself erased."""
+    by_name: str
+    node: str
+    at: int
+    reason: Literal["author", "moderator", "retention"]
+
+
 class MessageView(View, frozen=True):
     """What someone said in a room, and how far that is proved."""
 
@@ -197,6 +209,7 @@ class MessageView(View, frozen=True):
     node_known_as: str = ""
     author_looks_like: list[str] = []
     """Names known here, of others, that the author's claimed name may be taken for."""
+    erased: ErasedView | None = None
 
 
 class MessagesPage(View, frozen=True):
@@ -226,6 +239,7 @@ class EventView(View, frozen=True):
     message: MessageView | None
     """Set for message.text."""
     cursor: str
+    erased: ErasedView | None = None
 
 
 class EventsPage(View, frozen=True):
@@ -343,6 +357,13 @@ class Said(View, frozen=True):
 
     text: str
     as_: str = ""
+
+
+class PruningView(View, frozen=True):
+    """What retention dropped."""
+
+    chains: int
+    events: int
 
 
 class VerifyReport(View, frozen=True):

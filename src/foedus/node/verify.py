@@ -13,7 +13,8 @@ from foedus.identity.record import parse_signed_record
 from foedus.log import checkpoints
 from foedus.log.admission import signature_checks
 from foedus.log.event import Parsed, digest_matches, parse_event
-from foedus.log.port import EventLog, Head, Row
+from foedus.log.gaps import is_of
+from foedus.log.port import EventLog, Gap, Head, Row
 from foedus.node.values import VerifyReport
 
 _PAGE = 1_000
@@ -29,6 +30,7 @@ class _Verifier:
         self.events = self.signatures = self.bodies = self.chains = self.checkpoints = self.records = 0
         self.found = 0
         self.problems: list[str] = []
+        self._gaps: dict[tuple[bytes, str, int], Gap] = {}
 
     def problem(self, text: str) -> None:
         self.found += 1
@@ -42,6 +44,8 @@ class _Verifier:
             self._record(epoch, data)
         if not self.records:
             self.problem("the log does not hold the identity record of its own node")
+        for gap in self.log.gaps():
+            self._gap(gap)
         for head in self.log.heads():
             self.chains += 1
             self._chain(head)
@@ -61,12 +65,35 @@ class _Verifier:
         seq, before = 0, b""
         while rows := self.log.chain(head.epoch, head.stream, seq, _PAGE):
             for row in rows:
+                seq, before = self._over_gap(head, seq, before)
                 self._row(row, seq + 1, before)
                 seq, before = row.seq, row.id
-        if (seq, before) != (head.seq, head.id):
+        if self._over_gap(head, seq, before) != (head.seq, head.id):
             self.problem(
                 f"chain {head.stream} of epoch {head.epoch.hex()[:12]} ends at {seq}, its head says {head.seq}"
             )
+
+    def _gap(self, gap: Gap) -> None:
+        """Check that the owner of a chain has signed, with both keys, where it goes on."""
+        name = f"the gap of {gap.stream} up to {gap.seq}"
+        view = self.identities.epoch(gap.epoch)
+        if view is None:
+            self.problem(f"{name}: the identity record of its epoch is missing")
+            return
+        keys = view.record.record.keys
+        try:
+            statement = checkpoints.read_checkpoint(gap.checkpoint, keys.ed25519, keys.mldsa65)
+        except FoedusError as error:
+            self.problem(f"{name}: {error}")
+            return
+        if not is_of(statement, gap.epoch, gap.stream) or (statement.seq, statement.id) != (gap.seq, gap.id):
+            self.problem(f"{name}: its checkpoint says something else")
+        self._gaps[gap.epoch, gap.stream, gap.after] = gap
+
+    def _over_gap(self, head: Head, seq: int, before: bytes) -> tuple[int, bytes]:
+        """Return where a chain goes on after ``seq``: behind the gap that begins there, if one does."""
+        gap = self._gaps.get((head.epoch, head.stream, seq))
+        return (seq, before) if gap is None else (gap.seq, gap.id)
 
     def _row(self, row: Row, seq: int, before: bytes) -> None:
         self.events += 1

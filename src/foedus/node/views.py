@@ -17,7 +17,16 @@ from foedus.log.memberships import Membership, Room
 from foedus.log.participants import Participant
 from foedus.log.port import Row, Verdict
 from foedus.node.composition import Node
-from foedus.node.values import DeviceView, EventView, MemberView, MessageView, ParticipantView, PeerView, RoomView
+from foedus.node.values import (
+    DeviceView,
+    ErasedView,
+    EventView,
+    MemberView,
+    MessageView,
+    ParticipantView,
+    PeerView,
+    RoomView,
+)
 from foedus.trust.claims import name_clash
 from foedus.trust.peer import Peer, State
 
@@ -184,6 +193,7 @@ class Views:
         node = self._node.store.identities.node_of(row.epoch) or b""
         who = self.participant_of(node, event.act.author)
         author = event.act.author
+        erased = self.erased(row, event)
         reason = (
             self.withheld(row, event, node)
             or row.reason
@@ -196,7 +206,7 @@ class Views:
             seq=row.seq,
             hlc=list(row.hlc),
             at=event.act.at,
-            text=None if self.withheld(row, event, node) else _text(row),
+            text=None if self.withheld(row, event, node) or erased else _text(row),
             author=author if isinstance(author, str) else author.hex(),
             author_name=who.name if who else self.node_name(node),
             author_kind=(who.kind if who else "unknown") if isinstance(author, str) else "node",
@@ -209,6 +219,23 @@ class Views:
             node_known_as=self.node_known_as(node),
             author_looks_like=self.looks_like(who) if who else [],
             cursor=self.cursor(row.local),
+            erased=erased,
+        )
+
+    def erased(self, row: Row, event: Event) -> ErasedView | None:
+        """Return who erased an event, where someone did."""
+        erase = self._node.store.admission.erasures.erased_by(row.id, event)
+        if erase is None or erase.body is None:
+            return None
+        author, node = erase.act.author, erase.chain.node
+        who = self.participant_of(node, author)
+        return ErasedView(
+            event=erase.id.hex(),
+            by=author if isinstance(author, str) else author.hex(),
+            by_name=who.name if who else self.node_name(node),
+            node=node.hex(),
+            at=erase.act.at,
+            reason=erase.body.reason,
         )
 
     def withheld(self, row: Row, event: Event, node: bytes) -> str:
@@ -223,6 +250,7 @@ class Views:
         event = stored_event(row)
         author = event.act.author
         node = self._node.store.identities.node_of(row.epoch) or b""
+        erased = self.erased(row, event)
         return EventView(
             id=row.id.hex(),
             stream=row.stream,
@@ -237,9 +265,10 @@ class Views:
             verdict=_VERDICTS[row.verdict],  # type: ignore[arg-type]  # the values are the literals
             reason=row.reason,
             withheld=self.withheld(row, event, node),
-            body=None if self.withheld(row, event, node) else _body(row),
+            body=None if self.withheld(row, event, node) or erased else _body(row),
             message=self.message(row, event) if row.kind == "message.text" else None,
             cursor=self.cursor(row.local),
+            erased=erased,
         )
 
 

@@ -99,7 +99,7 @@ class VisibleLog:
     def envelope(self, viewer: Viewer, row: Row) -> bytes | None:
         """Return the envelope of a row that the viewer may see, else None."""
         chain = self._store.admission.chains.get((row.epoch, row.stream))
-        return row.envelope.encode() if self.may_go(viewer, chain) else None
+        return self._store.sendable(row) if self.may_go(viewer, chain) else None
 
     def page(self, viewer: Viewer, after: int, limit: int) -> Page:
         """Return the visible rows after a local number: at most ``limit``, and what one batch may hold."""

@@ -203,6 +203,15 @@ class Proof(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, ta
     other: EnvelopeBytes
 
 
+class Pruned(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="pruned"):
+    """The sender no longer holds what follows ``after`` in a chain, up to the event that ``checkpoint`` names."""
+
+    epoch: Id
+    stream: StreamName
+    after: Seq
+    checkpoint: Document
+
+
 class Ping(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="ping"):
     """Asks for a pong with the same number."""
 
@@ -225,7 +234,7 @@ class Bye(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=
 # Names of Struct classes cannot be taken from a tuple by a type checker, so the union is written out.
 Frame: TypeAlias = (
     Ready | Pending | Refused | Request | Accepted | Confirmed | Declined | TierChanged | Ended
-    | Cursors | Records | WantRecords | Events | Ack | Want | Missing | Proof | Ping | Pong | Bye
+    | Cursors | Records | WantRecords | Events | Ack | Want | Missing | Proof | Pruned | Ping | Pong | Bye
 )  # fmt: skip
 
 _BUILTIN = (bytes,)

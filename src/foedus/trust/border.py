@@ -30,6 +30,10 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
 _IN_ROOMS: Mapping[str, str] = MappingProxyType({"message.text": SPEAK})
 
 
+_TAKES_BACK = frozenset({"event.erase"})
+"""Kinds that cross without a command: a device erases only what its own participant said, and brings nothing."""
+
+
 class Crossing(NamedTuple):
     """What an act asks of the other side: a command and its arguments, ids as lowercase hex."""
 
@@ -43,7 +47,7 @@ def in_room(act: Act, room: str, host: bytes, writer: bytes) -> Crossing | None:
     ``host``: the node that hosts the room; ``writer``: the node that orders the act. Kinds that no command names are
     taken for speech: what a later version adds must not cross unseen.
     """
-    if host == writer or act.device is None:
+    if host == writer or act.device is None or act.kind in _TAKES_BACK:
         return None
     arguments = {"room": room, "host": host.hex(), "kind": act.kind, "digest": act.digest.hex()}
     return Crossing(_IN_ROOMS.get(act.kind, SPEAK), arguments)

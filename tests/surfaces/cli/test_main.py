@@ -31,6 +31,8 @@ COMMANDS = [
     *(["credential", verb] for verb in ("issue", "list", "show", "hold", "forget", "challenge", "present", "verify")),
     *(["credential", verb] for verb in ("revoke", "trust", "untrust", "issuers")),
     ["vouch"],
+    ["erase"],
+    *(["retention", verb] for verb in ("run", "skip")),
     *(["log", verb] for verb in ("list", "verify")),
     *(
         ["key", verb]

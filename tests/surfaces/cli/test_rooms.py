@@ -5,6 +5,7 @@ from msgspec import json as msgjson
 from msgspec import to_builtins
 from msgspec.structs import replace
 
+from foedus.node.values import ErasedView
 from tests.surfaces.cli.samples import BANK, GENERAL, HOSTILE, LOGGED, MESSAGE, ROOM
 
 STREAM = f"room:{ROOM}"
@@ -79,9 +80,17 @@ def test_what_is_not_proved_says_why_and_a_missing_text_is_said(foedus, general)
     general.on("GET", "/rooms/general/messages", page(doubted))
     ran = foedus("room", "read", "general")
     assert "✗ not verified: rejected: unknown_device" in ran.out
-    assert "not held here, or was erased" in ran.out
+    assert "the text is not held here" in ran.out
     general.on("GET", "/rooms/general/messages", page())
     assert foedus("room", "read", "general").out == "nothing was said yet\n"
+
+
+def test_an_erased_message_says_who_erased_it_and_when(foedus, general):
+    erased = ErasedView(
+        event="ab" * 32, by=MESSAGE.author, by_name="ada", node="cd" * 32, at=MESSAGE.at, reason="author"
+    )
+    general.on("GET", "/rooms/general/messages", page(replace(MESSAGE, text=None, erased=erased)))
+    assert "(erased by ada, author, 2023-11-14 22:13:20)" in foedus("room", "read", "general").out
 
 
 def test_a_hostile_message_is_shown_inert(foedus, general):

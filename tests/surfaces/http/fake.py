@@ -15,6 +15,7 @@ from foedus.node.values import (
     PeerView,
     Placed,
     ProbeView,
+    PruningView,
     RoomView,
     RotationView,
     SigningContext,
@@ -301,6 +302,29 @@ class FakeService(FakeAccess, FakeNames, FakeCredentials):
     def events(self, *, after="", limit=100, stream=""):
         found = [event for event in self.log[self._position(after) :] if stream in {"", event.stream}][:limit]
         return EventsPage(events=found, cursor=found[-1].cursor if found else after)
+
+    def event(self, event):
+        found = next((view for view in self.log if view.id == event), None)
+        if found is None:
+            raise NotFound("no such event", code="unknown_event")
+        return found
+
+    async def erase(self, event, reason):
+        self._note("erase", event, reason)
+        return await self._place(self.event(event).stream, "(erase)", NODE)
+
+    async def erase_signed(self, event, act):
+        self._note("erase_signed", event, act)
+        return await self._place(self.event(event).stream, "(erase)", "did:key:zSigned")
+
+    async def retention_run(self, days, room):
+        self._note("retention_run", days, room)
+        return PruningView(chains=0, events=0)
+
+    async def retention_skip(self, room):
+        self._note("retention_skip", room)
+        self.room(room)
+        return PruningView(chains=0, events=0)
 
     async def follow(self, *, after=None, stream=""):
         position = len(self.log) if after is None else self._position(after)

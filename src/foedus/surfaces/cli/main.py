@@ -15,6 +15,7 @@ from foedus.surfaces.cli import (
     approvals,
     credentials,
     device_commands,
+    erasing,
     grants,
     keys,
     logs,
@@ -23,6 +24,7 @@ from foedus.surfaces.cli import (
     pairing,
     participants,
     peers,
+    retention,
     rooms,
     running,
     speaking,
@@ -57,6 +59,8 @@ app.command(credentials.vouch)
 app.command(speaking.say, usage=speaking.USAGE)
 app.command(grants.app)
 app.command(approvals.app)
+app.command(erasing.erase)
+app.command(retention.app)
 app.command(logs.app)
 app.command(keys.app)
 

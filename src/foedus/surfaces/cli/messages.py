@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from foedus.node.values import MessageView
 from foedus.surfaces.cli.output import Line, Part
-from foedus.surfaces.cli.text import CROSS, TICK, named, paragraphs, when
+from foedus.surfaces.cli.text import CROSS, TICK, named, paragraphs, short, when
 
 INDENT = "    "
 """What was said stands apart from who said it: no text can begin a line that looks like a message's head."""
@@ -26,8 +26,12 @@ def message_lines(message: MessageView, width: int) -> Iterable[Line]:
     ]
     if message.author_looks_like:
         yield [INDENT, (f"looks like a name that you know: {', '.join(message.author_looks_like)}", "bold yellow")]
+    if message.erased is not None:
+        who = message.erased.by_name or short(message.erased.by)
+        yield [INDENT, (f"(erased by {who}, {message.erased.reason}, {when(message.erased.at)})", "dim")]
+        return
     if message.text is None:
-        yield [INDENT, ("(the text is not held here, or was erased)", "dim")]
+        yield [INDENT, ("(the text is not held here)", "dim")]
         return
     for paragraph in paragraphs(message.text):
         for line in wrapped(paragraph, max(width - len(INDENT), _NARROW)):

@@ -148,6 +148,38 @@ class DenyInput(Input, frozen=True):
     reason: Annotated[str, Meta(max_length=REASON_MAX)] = ""
 
 
+class EraseInput(Input, frozen=True):
+    """Either ``reason``, where the node acts or signs for a custodial agent, or the four parts of a signed act."""
+
+    reason: Literal["author", "moderator", "retention"] | UnsetType = UNSET
+    act: ActBytes | UnsetType = UNSET
+    asig: SmallBytes | UnsetType = UNSET
+    salt: SmallBytes | UnsetType = UNSET
+    body: BodyBytes | UnsetType = UNSET
+
+    def value(self) -> SignedAct | Literal["author", "moderator", "retention"]:
+        """Return what the node takes; raise MalformedRequest where it is neither or both."""
+        signed = (self.act, self.asig, self.salt, self.body)
+        if self.reason is not UNSET and signed == _NOTHING:
+            return self.reason
+        if self.reason is UNSET and UNSET not in signed:
+            return SignedAct(act=str(self.act), asig=str(self.asig), salt=str(self.salt), body=str(self.body))
+        raise MalformedRequest("an erasure is either a reason, or act, asig, salt and body")
+
+
+class RetentionInput(Input, frozen=True):
+    """Days to keep, in one room or in all; without them as the policy says."""
+
+    days: Annotated[int, Meta(ge=1, le=36_500)] | None = None
+    room: Annotated[str, Meta(max_length=TARGET_MAX)] = ""
+
+
+class SkipInput(Input, frozen=True):
+    """The room that goes on: its id, name or id prefix."""
+
+    room: Target
+
+
 class MessageInput(Input, frozen=True):
     """Either ``text`` and ``as`` for a custodial agent, or the four parts of a signed act."""
 
@@ -175,5 +207,12 @@ _EITHER: dict[str, Any] = {
         {"required": ["act", "asig", "salt", "body"], "not": {"anyOf": [{"required": ["text"]}, {"required": ["as"]}]}},
     ]
 }
+_EITHER_ERASE: dict[str, Any] = {
+    "oneOf": [
+        {"required": ["reason"], "not": {"anyOf": [{"required": [name]} for name in ("act", "asig", "salt", "body")]}},
+        {"required": ["act", "asig", "salt", "body"], "not": {"required": ["reason"]}},
+    ]
+}
+Erasure = Annotated[EraseInput, Meta(extra_json_schema=_EITHER_ERASE)]
 Message = Annotated[MessageInput, Meta(extra_json_schema=_EITHER)]
 Messages = Annotated[list[Message], Meta(max_length=BATCH_EVENTS_MAX)]

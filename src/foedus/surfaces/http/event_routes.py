@@ -6,9 +6,9 @@ from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
 from foedus.base.limits import HTTP_PAGE_MAX, STREAM_NAME_MAX
-from foedus.node.values import EventsPage, RotationView, VerifyReport
+from foedus.node.values import EventsPage, EventView, Placed, PruningView, RotationView, SignedAct, VerifyReport
 from foedus.surfaces.http import sse
-from foedus.surfaces.http.bodies import WordsInput
+from foedus.surfaces.http.bodies import Erasure, RetentionInput, SkipInput, WordsInput
 from foedus.surfaces.http.callers import Rule
 from foedus.surfaces.http.limits import CURSOR_MAX
 from foedus.surfaces.http.operations import Call, Number, Operation, Raw, Streaming, Text
@@ -16,6 +16,8 @@ from foedus.surfaces.http.problems import MalformedRequest
 from foedus.surfaces.http.wire import header
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from foedus.node.api import NodeService
 
 _PROMETHEUS = b"text/plain; version=0.0.4; charset=utf-8"
@@ -52,6 +54,12 @@ def _metrics(node: NodeService, _: Call) -> Raw:
     return Raw(body=node.metrics(), media_type=_PROMETHEUS)
 
 
+def _erase(node: NodeService, call: Call) -> Awaitable[Placed]:
+    asked = call.body.value()
+    event = call.path["event"]
+    return node.erase_signed(event, asked) if isinstance(asked, SignedAct) else node.erase(event, asked)
+
+
 EVENTS = [
     Operation(
         method="GET",
@@ -67,6 +75,39 @@ EVENTS = [
         media_types=("application/json", "text/event-stream"),
         rule=Rule.PARTICIPANT,
         run=_events,
+    ),
+    Operation(
+        method="GET",
+        path="/events/{event}",
+        about="One held event, by its whole id",
+        answer=EventView,
+        run=lambda node, call: node.event(call.path["event"]),
+    ),
+    Operation(
+        method="POST",
+        path="/events/{event}/erase",
+        about="Erase what an event says, here and at peers that comply: by a reason, where the node keeps the author's "
+        "key or is the room's host, or by a signed event.erase. Durable when answered; the body goes right after",
+        answer=Placed,
+        status=201,
+        body=Erasure,
+        run=_erase,
+    ),
+    Operation(
+        method="POST",
+        path="/retention/run",
+        about="Drop what is older than its days, up to checkpoints that are",
+        answer=PruningView,
+        body=RetentionInput,
+        run=lambda node, call: node.retention_run(call.body.days, call.body.room),
+    ),
+    Operation(
+        method="POST",
+        path="/retention/skip",
+        about="Go on without the events of a room that peers no longer have",
+        answer=PruningView,
+        body=SkipInput,
+        run=lambda node, call: node.retention_skip(call.body.room),
     ),
     Operation(
         method="POST",

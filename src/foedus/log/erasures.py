@@ -1,0 +1,201 @@
+"""Erasure: which ``event.erase`` may take which bodies away (docs/protocol.md, section 4).
+
+An accepted erase takes salt and body of each event that it names and may erase, whichever of the two comes first; the
+event itself, its signatures and its chain stay. Its verdict does not depend on what it names, and whether it may erase
+an event follows from the bytes of both, which never change: so every order of arrival ends alike, and a name that
+carries nothing harms no other. What erasures name is held in memory, bounded for each node.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from typing import TypeAlias
+
+from foedus.base.cbor import Malformed, NotCanonical, decode_as
+from foedus.log.authority import Recheck
+from foedus.log.bodies import EventErase
+from foedus.log.chains import Chain, ChainKey
+from foedus.log.event import Act, Envelope, Event, Parsed, parse_event
+from foedus.log.participants import Judgement, pending, rejected
+from foedus.log.port import Entry, Row, Verdict
+
+ERASE = "event.erase"
+NOT_ERASABLE = frozenset({"epoch.open", "checkpoint", "room.leave", ERASE})
+"""Kinds in a room that others stand on. All that stands in other streams (identity, membership, grants, agreements)
+cannot be erased either: an erase speaks of its own stream only, and stands in rooms only."""
+TARGETS_PER_NODE_MAX = 65_536
+"""Ids that the erasures of one node name: some 220 bytes of memory each, 14 MB at most. Beyond, its next erase waits,
+as a control event does whose node is over its quota."""
+
+HeldOf: TypeAlias = Callable[[bytes], Entry | Row | None]
+"""The event of an id where it is held, be it aside."""
+NodeOf: TypeAlias = Callable[[bytes], bytes | None]
+"""The node of an epoch."""
+
+
+class Erase:
+    """A held ``event.erase``; ``counts``: it is accepted. Without a body of its shape it names nothing."""
+
+    __slots__ = ("act", "body", "chain", "counts", "has_body", "id", "seq", "targets")
+
+    def __init__(self, event_id: bytes, act: Act, chain: Chain, seq: int) -> None:
+        self.id = event_id
+        self.act = act
+        self.chain = chain
+        self.seq = seq
+        self.counts = False
+        self.has_body = False
+        self.body: EventErase | None = None
+        self.targets: tuple[bytes, ...] = ()
+
+    def take_body(self, envelope: Envelope) -> None:
+        """Decode the body that came along."""
+        self.has_body = envelope.body is not None
+        self.body = read_erase(envelope.body) if envelope.body is not None else None
+        self.targets = tuple(dict.fromkeys(self.body.targets)) if self.body is not None else ()
+
+    @property
+    def place(self) -> Recheck:
+        """Where it is judged anew."""
+        return Recheck(self.chain.epoch, self.chain.stream, self.seq, self.seq)
+
+
+def read_erase(body: bytes) -> EventErase | None:
+    """Return the body of an erase, None where it has not the shape of its kind."""
+    try:
+        return decode_as(body, EventErase)
+    except (NotCanonical, Malformed):
+        return None
+
+
+class Erasures:
+    """The erasures that stand in their chains. Mutated by admission alone, in its order.
+
+    ``released``: ids that were named by an erase which is no longer accepted; the node takes them out.
+    """
+
+    def __init__(self, host_of: Callable[[str], bytes | None], node_of: NodeOf) -> None:
+        self._host_of = host_of
+        self._node_of = node_of
+        self._erases: dict[bytes, Erase] = {}
+        self._by_target: dict[bytes, tuple[bytes, ...]] = {}
+        self._named: defaultdict[bytes, int] = defaultdict(int)
+        self.released: list[bytes] = []
+
+    # --- judging -----------------------------------------------------------------------------
+
+    def judge(self, event_id: bytes, judged: Judgement) -> Judgement:
+        """Return the verdict of a noted erase; ``judged`` is what the room's rules say of it."""
+        erase = self._erases[event_id]
+        found = self.judge_act(erase.act, erase.chain, erase.body, has_body=erase.has_body, judged=judged)
+        self.judged(event_id, found.verdict)
+        return found
+
+    def judge_act(
+        self, act: Act, chain: Chain, body: EventErase | None, *, has_body: bool, judged: Judgement
+    ) -> Judgement:
+        """Return the verdict of an erase, noted or not."""
+        if judged.verdict is not Verdict.ACCEPTED:
+            return judged
+        if not has_body:
+            return pending("body")
+        if body is None:
+            return rejected("malformed_event")
+        if body.reason != "author" and not self._is_host(act, chain):
+            return rejected("not_permitted")
+        return judged
+
+    def judge_own(self, parsed: Parsed, chain: Chain, judged: Judgement, held: HeldOf) -> Judgement:
+        """Return the verdict of an erase that is not ordered yet. Its author is refused what others would pass over."""
+        body = None if parsed.envelope.body is None else read_erase(parsed.envelope.body)
+        act, has_body = parsed.event.act, parsed.envelope.body is not None
+        found = self.judge_act(act, chain, body, has_body=has_body, judged=judged)
+        if body is None or found.verdict is not Verdict.ACCEPTED:
+            return found
+        targets = [parse_event(there.envelope).event for target in body.targets if (there := held(target))]
+        codes = [code for target in targets if (code := self.objection(act, chain, body, target))]
+        return rejected(codes[0]) if codes else found
+
+    def _is_host(self, act: Act, chain: Chain) -> bool:
+        return act.device is None and chain.node == self._host_of(chain.stream)
+
+    def objection(self, act: Act, chain: Chain, body: EventErase, target: Event) -> str:
+        """Return why an erase may not take the body of ``target``, '' where it may."""
+        if target.stream != chain.stream or target.act.kind in NOT_ERASABLE:
+            return "not_erasable"
+        is_author = target.act.author == act.author and self._node_of(target.epoch) == chain.node
+        return "" if is_author or body.reason != "author" else "not_permitted"
+
+    # --- what is held ------------------------------------------------------------------------
+
+    def note(self, parsed: Parsed, chain: Chain, *, counts: bool = False) -> None:
+        """Hold an erase, or the body of a held one. ``judge`` it next, unless the log says whether it ``counts``."""
+        erase = self._erases.get(parsed.id)
+        if erase is None:
+            erase = self._erases[parsed.id] = Erase(parsed.id, parsed.event.act, chain, parsed.event.seq)
+        if not erase.has_body:
+            erase.take_body(parsed.envelope)
+            self._named[chain.node] += len(erase.targets)
+            for target in erase.targets:
+                self._by_target[target] = (*self._by_target.get(target, ()), parsed.id)
+        erase.counts = counts
+
+    def judged(self, event_id: bytes, verdict: Verdict) -> None:
+        """Note that the verdict of an erase is another now."""
+        erase = self._erases.get(event_id)
+        if erase is None:
+            return
+        counted, erase.counts = erase.counts, verdict is Verdict.ACCEPTED
+        if counted and not erase.counts:
+            self._release(erase)
+
+    def forget(self, key: ChainKey, from_seq: int) -> None:
+        """Let go of the erases at the end of a chain: its owner chose another branch, or they were pruned."""
+        self._forget([e for e in self._erases.values() if e.chain.key == key and e.seq >= from_seq])
+
+    def prune(self, key: ChainKey, after: int, to_seq: int) -> None:
+        """Let go of the erases in a part of a chain that retention drops."""
+        self._forget([e for e in self._erases.values() if e.chain.key == key and after < e.seq <= to_seq])
+
+    def _forget(self, gone: list[Erase]) -> None:
+        for erase in gone:
+            del self._erases[erase.id]
+            self._named[erase.chain.node] -= len(erase.targets)
+            for target in erase.targets:
+                left = tuple(one for one in self._by_target[target] if one != erase.id)
+                if left:
+                    self._by_target[target] = left
+                else:
+                    del self._by_target[target]
+            if erase.counts:
+                self._release(erase)
+
+    def _release(self, erase: Erase) -> None:
+        self.released += erase.targets
+
+    # --- asking ------------------------------------------------------------------------------
+
+    def get(self, event_id: bytes) -> Erase | None:
+        """Return a held erase by its id."""
+        return self._erases.get(event_id)
+
+    def all(self) -> list[Erase]:
+        """Return all held erases."""
+        return list(self._erases.values())
+
+    def names(self, event_id: bytes) -> bool:
+        """Whether an erase names this event. Asked of every event that comes."""
+        return event_id in self._by_target
+
+    def erased_by(self, event_id: bytes, event: Event) -> Erase | None:
+        """Return the accepted erase that takes an event's body; of several the one with the smallest (clock, id)."""
+        found = [erase for name in self._by_target.get(event_id, ()) if self._takes(erase := self._erases[name], event)]
+        return min(found, key=lambda erase: (erase.act.at, erase.id)) if found else None
+
+    def _takes(self, erase: Erase, event: Event) -> bool:
+        return erase.counts and erase.body is not None and not self.objection(erase.act, erase.chain, erase.body, event)
+
+    def is_full(self, node: bytes) -> bool:
+        """Whether the erasures of a node name as much as they may."""
+        return self._named.get(node, 0) >= TARGETS_PER_NODE_MAX

@@ -1,0 +1,125 @@
+"""What a peer no longer holds: it says so, with the checkpoint that vouches for where it goes on.
+
+Where its own writer says so of a chain of which nothing is held here, the chain is taken up at that checkpoint. In all
+other cases another node may still have what lies between, and a carrier could cut off what it dislikes: that is told to
+the operator, who may ``skip``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import NamedTuple
+
+from foedus.base.cbor import Malformed, NotCanonical
+from foedus.log import streams
+from foedus.log.chains import ChainKey
+from foedus.log.checkpoints import Statement, read_checkpoint
+from foedus.log.gaps import gap_from, is_of
+from foedus.node.ingest import Ingest, Report
+from foedus.node.store import Store
+from foedus.sync.frames import Pruned
+
+OFFERS_MAX = 4_096
+"""Chains of which peers said that they lack a part: as many as are asked for again on one link (``node/link.py``)."""
+
+
+class Lacking(NamedTuple):
+    """A peer lacks what follows ``held``, our last event of a chain; it can go on behind ``statement``."""
+
+    peer: bytes
+    held: int
+    statement: Statement
+    checkpoint: bytes
+
+
+class PrunedChains:
+    """Takes the ``pruned`` answers of peers. ``go_on``: asks a peer for a chain from our head."""
+
+    def __init__(self, store: Store, ingest: Ingest, go_on: Callable[[bytes, ChainKey], None]) -> None:
+        self.lacking: dict[ChainKey, Lacking] = {}
+        self._store = store
+        self._ingest = ingest
+        self._go_on = go_on
+        self._early: dict[tuple[bytes, ChainKey], Pruned] = {}
+
+    async def take(self, carrier: bytes, frame: Pruned) -> None:
+        """Take a chain up at the checkpoint, or note what is lacking. A frame that is not right changes nothing."""
+        key = (frame.epoch, frame.stream)
+        if not self._is_timely(carrier, frame):
+            if len(self._early) < OFFERS_MAX:
+                self._early[carrier, key] = frame
+            return
+        statement = await self._read(frame)
+        if statement is None:
+            self._ingest.refusals["bad_checkpoint"] += 1
+            return
+        held = self._held(key)
+        if held >= statement.seq:
+            return
+        lacking = Lacking(carrier, held, statement, frame.checkpoint)
+        if held == self._kept(frame.epoch) and carrier == self._store.identities.node_of(frame.epoch):
+            await self._leave(key, lacking)
+        elif len(self.lacking) < OFFERS_MAX:
+            self.lacking[key] = lacking
+
+    async def skip(self, stream: str) -> int:
+        """Go on without what peers said they lack of a stream; return how many events that leaves out."""
+        skipped = 0
+        for key, lacking in [(key, one) for key, one in self.lacking.items() if key[1] == stream]:
+            del self.lacking[key]
+            if self._held(key) == lacking.held:
+                skipped += lacking.statement.seq - lacking.held
+                await self._leave(key, lacking)
+        return skipped
+
+    async def _leave(self, key: ChainKey, lacking: Lacking) -> None:
+        gap = gap_from(lacking.statement, key[1], lacking.held, lacking.checkpoint)
+        await self._store.commit(self._store.admission.leave_gap(gap))
+        self._go_on(lacking.peer, key)
+
+    def _is_timely(self, carrier: bytes, frame: Pruned) -> bool:
+        """Whether what must come first is here: the writer's record, our membership, the events before the gap."""
+        is_known = self._store.holds(frame.epoch) and _is_room(frame.stream)
+        return (
+            is_known
+            and not self._ingest.may_carry(carrier, frame.stream)
+            and self._held((frame.epoch, frame.stream)) >= self._kept(frame.epoch)
+        )
+
+    def _held(self, key: ChainKey) -> int:
+        chain = self._store.admission.chains.get(key)
+        return chain.seq if chain is not None else 0
+
+    def _kept(self, epoch: bytes) -> int:
+        """Return how many events of a chain of this epoch stay whatever is pruned."""
+        view = self._store.identities.epoch(epoch)
+        return 1 if view is not None and view.n else 0
+
+    async def _read(self, frame: Pruned) -> Statement | None:
+        view = self._store.identities.epoch(frame.epoch)
+        if view is None or not self._store.admission.chains.has_room_for(view.record.node):
+            return None
+        keys = view.record.record.keys
+        try:
+            statement = await asyncio.to_thread(read_checkpoint, frame.checkpoint, keys.ed25519, keys.mldsa65)
+        except (Malformed, NotCanonical):
+            return None
+        return statement if is_of(statement, frame.epoch, frame.stream) else None
+
+    def reported(self, carrier: bytes, report: Report) -> list[Pruned]:
+        """Return the answers that came too early and can be taken, now that a batch is durable."""
+        if not self._early and not self.lacking:
+            return []
+        for key in report.reached:
+            if key in self.lacking and self._held(key) > self.lacking[key].held:
+                del self.lacking[key]
+        ready = [at for at, frame in self._early.items() if at[0] == carrier and self._is_timely(carrier, frame)]
+        return [self._early.pop(at) for at in ready]
+
+
+def _is_room(stream: str) -> bool:
+    try:
+        return streams.parse(stream).kind == "room"
+    except Malformed:
+        return False

@@ -1,0 +1,129 @@
+"""Retention: what is older than its days goes, up to a checkpoint that vouches for where the chain then begins.
+
+Only ``room:`` streams are pruned. Events and bodies go; that they were, and that nothing else was there, both keys of
+their node have signed in the checkpoint, which is kept and shown to peers that ask for what is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from foedus.base.cbor import Malformed, NotCanonical
+from foedus.base.clock import Instant
+from foedus.base.errors import FoedusError
+from foedus.base.limits import DAY, HOUR, SECOND
+from foedus.log import streams
+from foedus.log.chains import Chain
+from foedus.log.checkpoints import Statement, read_checkpoint
+from foedus.log.gaps import is_of, may_prune
+from foedus.log.port import Gap, Row
+from foedus.node.publisher import Publisher
+from foedus.node.store import Store
+
+log = logging.getLogger("foedus.retention")
+
+_INTERVAL_S = HOUR / SECOND
+_PAGE = 500
+
+
+class Pruning(NamedTuple):
+    """What one run dropped."""
+
+    chains: int
+    events: int
+
+
+class Retention:
+    """Prunes by ``days``: "room", or the id of a room in hex, which goes before → days. Without one nothing goes."""
+
+    def __init__(self, store: Store, publisher: Publisher, days: Mapping[str, int]) -> None:
+        self.days = days
+        self._store = store
+        self._publisher = publisher
+        self._turn = asyncio.Lock()
+
+    async def run(self) -> None:
+        """Prune now and each hour, until cancelled."""
+        while True:
+            try:
+                await self.prune(self.days)
+            except FoedusError as error:
+                log.warning("nothing was pruned: %s: %s", error.code, error)
+            await asyncio.sleep(_INTERVAL_S)
+
+    async def prune(self, days: Mapping[str, int]) -> Pruning:
+        """Drop what is older than its days; return how much. What goes is out of the files, too."""
+        async with self._turn:
+            return await self._prune(days)
+
+    async def _prune(self, days: Mapping[str, int]) -> Pruning:
+        now, chains, events = self._store.now(), 0, 0
+        for chain in self._store.admission.chains:
+            kept = _days_of(chain, days)
+            if kept is None or not chain.seq:
+                continue
+            gap = await asyncio.to_thread(self._find, chain, now - kept * DAY)
+            if gap is None or not may_prune(chain, gap.seq):
+                continue
+            events += gap.seq - max([gap.after, *(one.seq for one in self._store.admission.gaps.of(chain.key))])
+            chains += 1
+            await self._store.commit(self._store.admission.leave_gap(gap))
+            self._publisher.recent.forget(chain.key)
+        if chains:
+            await asyncio.to_thread(self._store.log.scrub)
+        return Pruning(chains, events)
+
+    def _find(self, chain: Chain, before: Instant) -> Gap | None:
+        """Return how far a chain can go: to the event that its newest checkpoint from ``before`` names.
+
+        It ends before an erasure of something that stays: without it the body could come back.
+        """
+        view = self._store.identities.epoch(chain.epoch)
+        if view is None:
+            return None
+        after = 1 if view.n else 0
+        seq = max([after, *(gap.seq for gap in self._store.admission.gaps.of(chain.key))])
+        found: tuple[Statement, bytes] | None = None
+        while rows := self._store.log.chain(chain.epoch, chain.stream, seq, _PAGE):
+            for row in rows:
+                if row.hlc.us >= before or self._still_erases(row):
+                    return self._gap(chain, after, found)
+                found = self._checkpoint(row) or found
+            seq = rows[-1].seq
+        return self._gap(chain, after, found)
+
+    def _checkpoint(self, row: Row) -> tuple[Statement, bytes] | None:
+        view, body = self._store.identities.epoch(row.epoch), row.envelope.body
+        if row.kind != "checkpoint" or body is None or view is None:
+            return None
+        keys = view.record.record.keys
+        try:
+            statement = read_checkpoint(body, keys.ed25519, keys.mldsa65)
+        except (Malformed, NotCanonical):
+            return None
+        return (statement, body) if is_of(statement, row.epoch, row.stream) and statement.seq < row.seq else None
+
+    def _gap(self, chain: Chain, after: int, found: tuple[Statement, bytes] | None) -> Gap | None:
+        if found is None or found[0].seq <= after:
+            return None
+        statement, body = found
+        row = self._store.log.by_ids([statement.id]).get(statement.id)
+        if row is None or (row.epoch, row.stream, row.seq) != (*chain.key, statement.seq):
+            return None  # pruned up to there already; or the owner signed what is not in its chain
+        return Gap(*chain.key, after, statement.seq, statement.id, row.hlc, body)
+
+    def _still_erases(self, row: Row) -> bool:
+        erase = self._store.admission.erasures.get(row.id)
+        if erase is None or not erase.counts:
+            return False
+        held = self._store.log.by_ids(erase.targets).values()
+        return any(target.local and (target.epoch, target.stream) != (row.epoch, row.stream) for target in held)
+
+
+def _days_of(chain: Chain, days: Mapping[str, int]) -> int | None:
+    if chain.kind != "room":
+        return None
+    return days.get(streams.parse(chain.stream).subject, days.get("room"))
