@@ -75,10 +75,7 @@ class Rooms:
         room_id = sha256(body)
         stream = streams.members(room_id)
         author = self._node.author
-        adds = [
-            author.node_act(stream, "member.add", {"node": node, "participant": who, "heads": []})
-            for node, who in members
-        ]
+        adds = [author.node_act(stream, "member.add", membership.Seat(node, who).body([])) for node, who in members]
         await author.order([author.node_act(stream, "room.create", body), *adds])
         return self._held()[room_id]
 
@@ -105,12 +102,8 @@ class Rooms:
                 remedy=f"give it another tier: `foedus peer tier {peer_id.hex()} CORE`",
             )
         if not any(entry.node == peer_id and entry.participant is None for entry in room.current()):
-            await self._add(room, peer_id, None)
+            await membership.add(self._node.store, self._node.author, room, membership.Seat(peer_id, None))
         return self.find(room.id.hex())
-
-    async def _add(self, room: Room, node: bytes, participant: str | None) -> None:
-        """Add a member; one that was removed before takes up at the present heads of its chains."""
-        await membership.add(self._node.store, self._node.author, room, node, participant)
 
     async def unshare(self, wanted: str, peer_id: bytes) -> Room:
         """Remove a peer and all its participants; what they say later is rejected everywhere."""
