@@ -134,9 +134,13 @@ class Room:
         return [membership for membership in self.memberships.values() if membership.cuts is None]
 
     def of(self, node: bytes, author: str | None) -> Membership | None:
-        """Return the membership in force, last added, that covers the author (None: the node itself) at the node."""
+        """Return the membership in force, last added, that covers the author (None: the node itself) at the node.
+
+        For the node itself those of the whole node come first, as in ``governing``.
+        """
         of_node = self._in_force.get(node, {})
-        keys = list(of_node) if author is None else [key for key in (None, author) if key in of_node]
+        of_whom = [key for key in (None, author) if key in of_node]
+        keys = of_whom or (list(of_node) if author is None else [])
         found = [of_node[key][-1] for key in keys]
         return max(found, key=lambda membership: membership.number, default=None)
 

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal
 
+from foedus.base.errors import UsageError
+
 OWNER, ADMIN, MODERATOR, SUPER_AGENT, MEMBER, AGENT, SPECTATOR = 999, 900, 700, 600, 400, 300, 50
 GIVEN_MAX = 998
 """The greatest role that can be given: owner is the node that hosts the room, and nobody else."""
@@ -62,3 +64,17 @@ def default_role(kind: str | None) -> int:
 def name_of(role: int, title: str | None = None) -> str:
     """Return what a role is called: as its host says, else by its number's own name."""
     return title or NAMES.get(role, f"role {role}")
+
+
+def parse_role(text: str) -> int:
+    """Return the role that a user typed, by name or number; raise UsageError where it is none that can be given."""
+    wanted = text.strip().casefold()
+    by_name = {name: role for role, name in NAMES.items() if role <= GIVEN_MAX}
+    role = by_name.get(wanted.replace("-", " "), int(wanted) if wanted.isdecimal() and len(wanted) <= 3 else 0)  # noqa: PLR2004  # digits of GIVEN_MAX
+    if not 1 <= role <= GIVEN_MAX:
+        raise UsageError(
+            f"{text[:80]!r} is no role that can be given",
+            code="bad_role",
+            remedy=f"give {', '.join(by_name)}, or a number from 1 to {GIVEN_MAX}",
+        )
+    return role

@@ -18,6 +18,7 @@ from foedus.log.bodies import MessageText
 from foedus.log.chains import Chain
 from foedus.log.memberships import Membership, Room
 from foedus.log.port import Row
+from foedus.log.roles import Right, may, name_of
 from foedus.node import membership
 from foedus.node.approvals import Approval
 from foedus.node.author import Draft
@@ -79,15 +80,16 @@ class Rooms:
         await author.order([author.node_act(stream, "room.create", body), *adds])
         return self._held()[room_id]
 
-    def _hosted(self, wanted: str) -> Room:
+    def hosted(self, wanted: str) -> Room:
+        """Return a room of which this node is the host; raise NotHost."""
         room = self.find(wanted)
         if room.host != self._node.store.node:
             raise NotHost(f"{room.name!r} is hosted by {self._views.node_name(room.host)}")
         return room
 
-    async def share(self, wanted: str, peer_id: bytes) -> Room:
+    async def share(self, wanted: str, peer_id: bytes, role: int | None = None) -> Room:
         """Let all participants of a connected peer into a room of ours; they get its whole history."""
-        room = self._hosted(wanted)
+        room = self.hosted(wanted)
         peer = self._node.peers.book.peer(peer_id)
         if peer.state is not State.CONNECTED:
             raise UsageError(
@@ -101,13 +103,14 @@ class Rooms:
                 code="tier",
                 remedy=f"give it another tier: `foedus peer tier {peer_id.hex()} CORE`",
             )
-        if not any(entry.node == peer_id and entry.participant is None for entry in room.current()):
-            await membership.add(self._node.store, self._node.author, room, membership.Seat(peer_id, None))
+        mine = [entry.role for entry in room.current() if entry.node == peer_id and entry.participant is None]
+        if not mine or (role is not None and mine[-1] != role):
+            await membership.add(self._node.store, self._node.author, room, membership.Seat(peer_id, None, role))
         return self.find(room.id.hex())
 
     async def unshare(self, wanted: str, peer_id: bytes) -> Room:
         """Remove a peer and all its participants; what they say later is rejected everywhere."""
-        room = self._hosted(wanted)
+        room = self.hosted(wanted)
         if not any(entry.node == peer_id for entry in room.current()):
             raise UsageError("that peer is not in the room", code="not_a_member", remedy=_REMEDY)
         await membership.remove(self._node.store, self._node.author, room, peer_id)
@@ -122,7 +125,7 @@ class Rooms:
         if room.host == own:
             await membership.remove(self._node.store, self._node.author, room, own)
         else:
-            mine = self._membership(room, None)
+            mine = self._membership(room, None, "read")
             author = self._node.author
             await author.order([author.node_act(streams.room(room.id), "room.leave", {}, [mine.id])])
         return self.find(room.id.hex())
@@ -149,10 +152,21 @@ class Rooms:
 
     # --- speaking ----------------------------------------------------------------------------
 
-    def _membership(self, room: Room, author: str | None) -> Membership:
-        found = room.of(self._node.store.node, author)
+    def _membership(self, room: Room, author: str | None, right: Right = "speak") -> Membership:
+        """Return what an act would stand on; refuse at once what the authority verdict would reject."""
+        own = self._node.store.node
+        found = room.of(own, author)
         if found is None:
             raise UsageError("you are not a member of this room", code="not_permitted", http_status=403, remedy=_REMEDY)
+        who = self._node.store.admission.authority.participants.get((own, author)) if author else None
+        role = room.role_of(found, author, who.kind if who is not None else None)
+        if not may(role, right):
+            raise UsageError(
+                f"a {name_of(role, found.title)} may not {right} in {room.name!r}",
+                code="role",
+                http_status=403,
+                remedy="the room's host gives roles: `foedus room role ROOM WHO ROLE`, run there",
+            )
         return found
 
     def _draft(self, room: Room, message: Said) -> Draft:

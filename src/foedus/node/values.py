@@ -142,6 +142,8 @@ class MemberView(View, frozen=True):
     node_name: str
     participant: str
     participant_name: str
+    role: int = 400
+    role_name: str = "member"
 
 
 class RoomView(View, frozen=True):

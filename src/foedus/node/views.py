@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from foedus.adapters.log_errors import DamagedDatabase
@@ -14,6 +15,7 @@ from foedus.log.event import Event, parse_event
 from foedus.log.memberships import Membership, Room
 from foedus.log.participants import Participant
 from foedus.log.port import Row, Verdict
+from foedus.log.roles import name_of
 from foedus.node.composition import Node
 from foedus.node.values import DeviceView, EventView, MemberView, MessageView, ParticipantView, PeerView, RoomView
 from foedus.trust.claims import name_clash
@@ -118,18 +120,21 @@ class Views:
             host=room.host.hex(),
             host_name=self.node_name(room.host),
             is_host=room.host == self._node.store.node,
-            members=[self._member(entry) for entry in room.current()],
+            members=[self._member(room, entry) for entry in _newest(room.current())],
             left=self._node.store.node not in room.present(),
         )
 
-    def _member(self, entry: Membership) -> MemberView:
+    def _member(self, room: Room, entry: Membership) -> MemberView:
         who = self.participant_of(entry.node, entry.participant)
+        role = room.role_of(entry, entry.participant, who.kind if who else None)
         return MemberView(
             id=entry.id.hex(),
             node=entry.node.hex(),
             node_name=self.node_name(entry.node),
             participant=entry.participant or "",
             participant_name=who.name if who else "",
+            role=role,
+            role_name=name_of(role, entry.title),
         )
 
     # --- events ------------------------------------------------------------------------------
@@ -193,6 +198,11 @@ class Views:
             message=self.message(row, event) if row.kind == "message.text" else None,
             cursor=self.cursor(row.local),
         )
+
+
+def _newest(entries: Iterable[Membership]) -> list[Membership]:
+    """Return the last membership of each member: a further one changed its role."""
+    return list({(entry.node, entry.participant): entry for entry in entries}.values())
 
 
 def stored_event(row: Row) -> Event:
