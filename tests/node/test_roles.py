@@ -32,7 +32,7 @@ async def test_a_spectator_cannot_speak_until_the_host_says_so(room):
     await until(lambda: role_at(b, "ada") == [(50, "spectator")], "b hears of it")
     with pytest.raises(FoedusError) as refused:
         await ada.say("now")
-    assert refused.value.code == "role"
+    assert refused.value.code == "room.role"
     await a.service.room_role("plans", ada.did, 400)
     await until(lambda: role_at(b, "ada") == [(400, "member")], "b hears of it")
     await ada.say("after")

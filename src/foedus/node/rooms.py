@@ -18,7 +18,7 @@ from foedus.log.bodies import MessageText
 from foedus.log.chains import Chain
 from foedus.log.memberships import Membership, Room
 from foedus.log.port import Row
-from foedus.log.roles import Right, may, name_of
+from foedus.log.roles import name_of, right_for
 from foedus.node import membership
 from foedus.node.approvals import Approval
 from foedus.node.author import Draft
@@ -29,6 +29,7 @@ from foedus.node.home import check_name
 from foedus.node.lookup import find
 from foedus.node.values import MessagesPage, Placed, RoomView, Said, SignedAct
 from foedus.node.views import Views, stored_event
+from foedus.trust.evaluator import by_role
 from foedus.trust.peer import State
 from foedus.trust.tiers import sends_sync
 
@@ -125,7 +126,7 @@ class Rooms:
         if room.host == own:
             await membership.remove(self._node.store, self._node.author, room, own)
         else:
-            mine = self._membership(room, None, "read")
+            mine = self._membership(room, None, "room.leave")
             author = self._node.author
             await author.order([author.node_act(streams.room(room.id), "room.leave", {}, [mine.id])])
         return self.find(room.id.hex())
@@ -152,22 +153,26 @@ class Rooms:
 
     # --- speaking ----------------------------------------------------------------------------
 
-    def _membership(self, room: Room, author: str | None, right: Right = "speak") -> Membership:
+    def _membership(self, room: Room, author: str | None, kind: str = "message.text") -> Membership:
         """Return what an act would stand on; refuse at once what the authority verdict would reject."""
         own = self._node.store.node
         found = room.of(own, author)
         if found is None:
             raise UsageError("you are not a member of this room", code="not_permitted", http_status=403, remedy=_REMEDY)
-        who = self._node.store.admission.authority.participants.get((own, author)) if author else None
-        role = room.role_of(found, author, who.kind if who is not None else None)
-        if not may(role, right):
+        self._check_role(room, author, kind)
+        return found
+
+    def _check_role(self, room: Room, author: str | None, kind: str) -> None:
+        """Refuse what the author's role forbids before anyone is asked; who is no member has none here."""
+        role = self._node.crossings.role(room.id.hex(), self._node.store.node, author)
+        refused = by_role(role, kind)
+        if refused is not None and role is not None:
             raise UsageError(
-                f"a {name_of(role, found.title)} may not {right} in {room.name!r}",
-                code="role",
+                f"a {name_of(role)} may not {right_for(kind)} in {room.name!r}",
+                code=refused.code,
                 http_status=403,
                 remedy="the room's host gives roles: `foedus room role ROOM WHO ROLE`, run there",
             )
-        return found
 
     def _draft(self, room: Room, message: Said) -> Draft:
         check_text(message.text)
@@ -196,6 +201,8 @@ class Rooms:
 
     def _signed(self, room: Room, act: SignedAct) -> Draft:
         draft = draft_of(streams.room(room.id), act)
+        if isinstance(draft.act.author, str):
+            self._check_role(room, draft.act.author, draft.act.kind)
         if draft.act.kind == "message.text":
             try:
                 decode_as(draft.body, MessageText)
