@@ -138,7 +138,7 @@ class World:
         opening = [self.host.write(members, "room.create", body)]
         self._memberships: dict[bytes, bytes] = {}
         for member in (self.host, *self.senders):
-            add = {"node": member.id, "participant": None, "heads": []}
+            add = {"node": member.id, "participant": None, "heads": [], "role": None, "title": None}
             opening.append(self.host.write(members, "member.add", add))
             self._memberships[member.id] = self.host.ends[members][1] or b""
         enrolments = [device.first for devices in self.devices.values() for device in devices]

@@ -219,7 +219,9 @@ class Example:
         members = f"members:{put['room id'].hex()}"
         act = self.act("room.create", 0x12, put["room body"], [])
         put["room.create id"] = sha(self.event(members, (1, None, [AT, 1]), act))
-        put["membership body"] = cbor({"node": self.node, "participant": None, "heads": []})
+        put["membership body"] = cbor(
+            {"node": self.node, "participant": None, "heads": [], "role": None, "title": None}
+        )
         act = self.act("member.add", 0x13, put["membership body"], [])
         put["membership id"] = sha(self.event(members, (2, put["room.create id"], [AT, 2]), act))
         self.stream = f"room:{put['room id'].hex()}"

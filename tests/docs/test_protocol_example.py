@@ -97,7 +97,7 @@ class Ours:
         body = {"host": self.node, "name": "harbour", "random": of(7)}
         stream = members(sha256(encode(body)))
         create = self.event(stream, "room.create", 0x12, body, counter=1)
-        body = {"node": self.node, "participant": None, "heads": []}
+        body = {"node": self.node, "participant": None, "heads": [], "role": None, "title": None}
         return create, self.event(stream, "member.add", 0x13, body, seq=2, prev=create.id, counter=2)
 
     def said(self, text: str, number: int) -> Parsed:

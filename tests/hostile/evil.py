@@ -214,7 +214,7 @@ class Evil:
         stream = streams.members(room_id)
         events = [self.write(stream, kind="room.create", body=body)]
         for node in members:
-            add = {"node": node, "participant": None, "heads": []}
+            add = {"node": node, "participant": None, "heads": [], "role": None, "title": None}
             events.append(self.write(stream, len(events) + 1, id_of(events[-1]), kind="member.add", body=add))
         return room_id, events
 

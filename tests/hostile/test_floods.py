@@ -152,7 +152,7 @@ async def test_more_chains_at_once_than_python_calls_deep_arrive(tmp_path):
                 author.node_act(
                     streams.members(sha256(body)),
                     "member.add",
-                    {"node": bob.node.store.node, "participant": None, "heads": []},
+                    {"node": bob.node.store.node, "participant": None, "heads": [], "role": None, "title": None},
                 ),
             ]
             for body in (encode({"host": alice.node.store.node, "name": "r", "random": random}) for random in rooms)

@@ -205,7 +205,7 @@ async def test_a_host_does_not_write_for_a_room_of_another_and_no_guest_speaks_f
             room = await victim.service.room_create("plans")
             await victim.service.room_share(room.room, evil.id)
             stream = streams.members(bytes.fromhex(room.room))
-            add = {"node": secrets.token_bytes(32), "participant": None, "heads": []}
+            add = {"node": secrets.token_bytes(32), "participant": None, "heads": [], "role": None, "title": None}
             coup = evil.write(stream, kind="member.add", body=add)
             await evil.deliver(coup)
             await until(lambda: held(victim, coup), "it is kept as what it is")

@@ -278,8 +278,11 @@ class Room:
         self.members = streams.members(self.id)
         self.create = host.write(self.members, "room.create", body, **write)
 
-    def add(self, node: Node, who: Participant | None = None, heads: list | None = None) -> Parsed:
+    def add(
+        self, node: Node, who: Participant | None = None, heads: list | None = None, role: int | None = None
+    ) -> Parsed:
         body = {"node": node.id, "participant": who.did if who else None, "heads": heads or []}
+        body |= {"role": role, "title": None}
         return self.host.write(self.members, "member.add", body)
 
     def remove(self, node: Node, who: Participant | None = None, cuts: list | None = None) -> Parsed:

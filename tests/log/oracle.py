@@ -187,10 +187,33 @@ class Oracle:
             after_heads = event.seq > {cut.chain: cut.seq for cut in body.heads}.get(chain, 0)
             cuts = withdrawn[cited]
             if covers and after_heads and (cuts is None or event.seq <= cuts.get(chain, 0)):
+                if self.role(parsed, subject) < {"room.leave": 0, "event.erase": 0}.get(act.kind, 300):
+                    return ("rejected", "role")
                 return self.by_grants(parsed, chain)
         return self.unfounded(parsed, "not_permitted")
 
     # rule 8
+
+    def role(self, parsed, subject):
+        """Return the role at the place of an act that a membership carries."""
+        event, act = parsed.event, parsed.event.act
+        node, chain = self.node(parsed), chain_id(event.epoch, event.stream)
+        _, withdrawn = self.room(subject)
+        held = []
+        for added, cuts in withdrawn.items():
+            body = self.body(self.by_id[added])
+            begins = {cut.chain: cut.seq for cut in body.heads}.get(chain, 0)
+            ends = event.seq if cuts is None else cuts.get(chain, 0)
+            covers = act.device is None or body.participant in {None, act.author}
+            if body.node == node and covers and begins < event.seq <= ends:
+                held.append(body)
+        if act.device is None:
+            held = [body for body in held if body.participant is None] or held
+            if self.node(next(p for p in self.held if self.creates(p, subject))) == node:
+                return 999
+        return 300 if held[-1].role is None else held[-1].role
+
+    # rule 9
 
     def by_grants(self, parsed, chain):  # noqa: PLR0911  # the rule, clause by clause
         links = []

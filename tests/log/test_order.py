@@ -26,6 +26,7 @@ ACTIONS = [
     *["node_says", "add", "remove", "readd", "enrol", "revoke", "leave", "recover", "steal", "go_on"],
     *["junk", "drift", "foreign", "unknown"],
     *["grant", "withdraw", "say_granted", "say_granted"],
+    *["give_role", "give_role", "leave"],
 ]
 PAPER = Ed25519Key(bytes([0x33]) * 32)
 """The recovery key of each participant of a story."""
@@ -119,6 +120,13 @@ class Story:
         node = self.pick(self.nodes)
         who = self.pick([None, *self.people])
         self.adds.append((self.room.add(node, who), node))
+
+    def give_role(self):
+        node = self.pick(self.nodes)
+        mine = [who for who in self.people if who.node is node]
+        role = self.pick([50, 50, 300, 700, None])
+        heads = self.cuts(node) if self.random.random() < 0.8 else None
+        self.adds.append((self.room.add(node, self.pick([None, *mine]), heads, role), node))
 
     def readd(self):
         node = self.pick(self.nodes[1:])
@@ -216,7 +224,7 @@ class Story:
     def something(self, stream):
         if stream.startswith("members:"):
             node = self.pick(self.nodes)
-            return "member.add", {"node": node.id, "participant": None, "heads": []}
+            return "member.add", {"node": node.id, "participant": None, "heads": [], "role": None, "title": None}
         return "epoch.open", {}
 
     def go_on(self):
@@ -239,7 +247,11 @@ class Story:
 
     def foreign(self):
         node = self.pick(self.nodes)
-        node.write(self.room.members, "member.add", {"node": node.id, "participant": None, "heads": []})
+        node.write(
+            self.room.members,
+            "member.add",
+            {"node": node.id, "participant": None, "heads": [], "role": None, "title": None},
+        )
 
     def leave(self):
         add, node = self.pick(self.adds)

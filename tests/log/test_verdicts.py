@@ -447,7 +447,7 @@ def test_a_body_of_the_wrong_shape_is_rejected_and_harms_nothing(scene, receiver
 
 
 def test_only_the_host_writes_memberships(scene, receiver):
-    add = {"node": scene.anna.id, "participant": None, "heads": []}
+    add = {"node": scene.anna.id, "participant": None, "heads": [], "role": None, "title": None}
     event = scene.anna.write(scene.room.members, "member.add", add)
     device = scene.ann.devices[0]
     signed = scene.anna.write(scene.room.members, "member.add", add, device=device, auth=(device.enrolment,))
@@ -470,7 +470,9 @@ def test_a_room_belongs_to_the_host_whose_body_has_its_id(scene, receiver):
 def test_a_foreign_event_before_the_creation_changes_nothing_after_it(scene):
     receiver = Receiver(scene.world.records())
     early = scene.anna.write(
-        scene.room.members, "member.add", {"node": scene.anna.id, "participant": None, "heads": []}
+        scene.room.members,
+        "member.add",
+        {"node": scene.anna.id, "participant": None, "heads": [], "role": None, "title": None},
     )
     receiver.take_all([stub(early), *scene.start])
     assert verdict(receiver, early) == rejected("not_permitted")
@@ -633,7 +635,11 @@ def test_unknown_kinds_are_admitted_and_known_ones_stay_in_their_streams(scene, 
     bad = [
         scene.anna.write("node", "message.text", {"text": "hi"}),
         scene.anna.write("node", "node.profile", {"name": "a", "endpoints": []}, device=device, auth=auth),
-        scene.anna.write(scene.room.stream, "member.add", {"node": scene.anna.id, "participant": None, "heads": []}),
+        scene.anna.write(
+            scene.room.stream,
+            "member.add",
+            {"node": scene.anna.id, "participant": None, "heads": [], "role": None, "title": None},
+        ),
         scene.anna.write(streams.pair(scene.anna.id, scene.host.id), "node.profile", {"name": "a", "endpoints": []}),
     ]
     receiver.take_all([*good, *bad])

@@ -15,7 +15,8 @@ from foedus.identity.ucan import issue_delegation, parse_delegation
 from foedus.log.event import Act
 from foedus.trust import border
 from foedus.trust.border import COMMANDS, SPEAK, Crossing
-from foedus.trust.evaluator import CHAINS_MAX, Allow, Author, Terms, Withhold, decide, no_clause, one_signer
+from foedus.trust.evaluator import CHAINS_MAX, Allow, Author, Seat, Terms, Withhold, decide, no_clause, one_signer
+from foedus.trust.standing import NEEDS, Standing
 
 NOW_S = 1_700_000_000
 HOST, WRITER, ROOM = b"h" * 32, b"w" * 32, "ab" * 32
@@ -68,8 +69,8 @@ def terms(*signers, refuses=no_clause, approvals=one_signer, named_only=False):
     return Terms(frozenset(did(name) for name in signers), refuses, approvals, named_only)
 
 
-def judge(grants, given_terms=None, author=SCOUT, crossing=CROSSING):
-    return decide(crossing, author, grants, given_terms or terms("ada"), NOW_S * SECOND)
+def judge(grants, given_terms=None, author=SCOUT, crossing=CROSSING, seat=Seat(None, Standing.NORMAL)):  # noqa: B008  # frozen
+    return decide(crossing, author, grants, given_terms or terms("ada"), NOW_S * SECOND, seat=seat)
 
 
 def test_a_grant_by_a_named_human_allows():
@@ -173,3 +174,36 @@ def test_what_crosses():
     assert unknown is not None
     assert unknown.command == SPEAK
     assert SPEAK in COMMANDS
+
+
+# --- the room layer ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("role", [None, 50, 299, 300, 400, 999])
+def test_a_role_below_the_kind_withholds_whatever_the_grant(role):
+    found = judge([link("ada", "scout")], seat=Seat(role, Standing.SUPER))
+    assert found == (Withhold("room", "role") if role in {50, 299} else Allow((did("ada"),)))
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+@pytest.mark.parametrize("standing", list(Standing))
+def test_a_standing_lets_agents_do_what_the_table_says(command, standing):
+    last = {"contribute": 3, "open": 2}.get(NEEDS.get(command), 4)
+    crossing = Crossing(command, {"host": HOST.hex()})
+    found = judge([link("ada", "scout", command=command)], crossing=crossing, seat=Seat(None, standing))
+    assert found == (Allow((did("ada"),)) if standing <= last else Withhold("room", "standing"))
+
+
+def test_a_human_whom_the_agreement_names_needs_no_standing():
+    crossing = Crossing("/foedus/agreement/change", {"host": HOST.hex()})
+    for name, decision in (("ada", Allow((did("ada"),))), ("eve", Withhold("room", "standing"))):
+        human = Author(did(name), is_human=True, device=key(name).public)
+        assert judge([], author=human, crossing=crossing) == decision
+
+
+def test_the_first_layer_that_refuses_is_named():
+    no_agreement = terms("ada", refuses=lambda _: "commands")
+    low = Seat(50, Standing.NORMAL)
+    assert judge([], no_agreement, seat=low) == Withhold("agreement", "commands")
+    assert judge([], seat=low) == Withhold("grant", "human_required")
+    assert judge([link("ada", "scout")], seat=low) == Withhold("room", "role")

@@ -40,6 +40,7 @@ from foedus.log.grants import Grant, is_untouched, is_withdrawn, window
 from foedus.log.memberships import Membership, Room, creates, outside
 from foedus.log.participants import ACCEPTED, Device, Judgement, Participant, pending, rejected
 from foedus.log.port import Verdict, VerdictChange
+from foedus.log.roles import may, right_for
 from foedus.log.waiting import Place, Waiting
 
 _NODE_KINDS_IN_ROOMS = frozenset({"epoch.open", "checkpoint"})
@@ -125,10 +126,14 @@ class Authority:
         membership = self._membership(act, chain, chain_id, seq)
         if membership is None:
             return self._absent(act, chain, "not_permitted")
+        role = self.role_at(chain, seq, act.author if act.device is not None else None)
+        if role is None or not may(role, right_for(act.kind)):
+            return rejected("role")
         links = self._grants(act, chain)
         if isinstance(links, Judgement):
             return links
         is_free = membership.cuts is None and (device is None or device.cuts is None) and is_untouched(links)
+        is_free = is_free and may(role, "speak") and self._is_settled(chain, chain_id, seq)
         span = _Span(seq, *window(links))
         judged = _carried(links, span, chain_id, event)
         if is_free and judged is ACCEPTED:
@@ -136,6 +141,20 @@ class Authority:
                 self._permits.clear()
             self._permits[permit] = span
         return judged
+
+    def role_at(self, chain: Chain, seq: int, author: str | None) -> int | None:
+        """Return the role of an author (None: the node itself) at a place of a room's chain, None where it has none."""
+        room = self.rooms.get(bytes.fromhex(chain.stream.removeprefix("room:")))
+        chain_id = streams.chain_id(chain.epoch, chain.stream)
+        membership = room.governing(chain.node, author, chain_id, seq) if room is not None else None
+        if room is None or membership is None:
+            return None
+        who = self.participants.get((chain.node, author)) if author is not None else None
+        return room.role_of(membership, author, who.kind if who is not None else None)
+
+    def _is_settled(self, chain: Chain, chain_id: bytes, seq: int) -> bool:
+        """Whether what holds of roles at a place holds for the rest of the chain, too."""
+        return self.rooms[bytes.fromhex(chain.stream.removeprefix("room:"))].is_settled(chain.node, chain_id, seq)
 
     def _grants(self, act: Act, chain: Chain) -> list[Grant] | Judgement:
         """Return the grants that an act cites, or the verdict where one of them is missing or is none."""
@@ -346,6 +365,16 @@ class Authority:
             spans.add_chains(self._affected(event), {cut.chain: cut.seq for cut in body.cuts} if is_last else {})
         elif isinstance(body, MemberAdd | DeviceEnrol | GrantCreate) and former.reason not in _ONE_BY_ONE:
             spans.add_chains(self._affected(event), {})
+        elif isinstance(body, MemberAdd) and accepted:
+            self._spread_role(event, body, spans)
+
+    def _spread_role(self, event: ControlEvent, body: MemberAdd, spans: _Spans) -> None:
+        """Name what a further membership of a node touches: it may give a role other than the one before."""
+        room = self.rooms[bytes.fromhex(event.stream.removeprefix("members:"))]
+        if room.had_before(event.id):
+            chains = self.chains.of_stream("room:" + event.stream.removeprefix("members:"))
+            heads = {cut.chain: cut.seq for cut in body.heads}
+            spans.add_chains([chain for chain in chains if chain.node == body.node], heads)
 
     def _affected(self, event: ControlEvent) -> list[Chain]:
         """Return the chains of rooms that a grant or a withdrawal may speak of."""

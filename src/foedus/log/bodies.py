@@ -9,8 +9,10 @@ from msgspec import Meta, Struct
 from foedus.base.cbor import learn
 from foedus.base.limits import CUTS_MAX, ERASE_TARGETS_MAX, GRANT_BYTES_MAX, NAME_MAX, TEXT_MAX
 from foedus.log.event import Id, Signature
+from foedus.log.roles import GIVEN_MAX
 
 Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=NAME_MAX)]
+Role: TypeAlias = Annotated[int, Meta(ge=1, le=GIVEN_MAX)]
 Did: TypeAlias = Annotated[str, Meta(pattern=r"\Adid:key:z6Mk[1-9A-HJ-NP-Za-km-z]{44}\Z")]
 
 
@@ -90,11 +92,16 @@ class RoomCreate(_Body, frozen=True):
 
 
 class MemberAdd(_Body, frozen=True):
-    """``member.add``: a participant, or (null) all of a node's, is a member; events up to ``heads`` stay out."""
+    """``member.add``: a participant, or (null) all of a node's, is a member; events up to ``heads`` stay out.
+
+    ``role`` null: by what the participant is (``roles.default_role``); ``title``: what the host calls the role.
+    """
 
     node: Id
     participant: Did | None
     heads: Cuts
+    role: Role | None
+    title: Name | None
 
 
 class MemberRemove(_Body, frozen=True):

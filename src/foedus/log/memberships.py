@@ -5,6 +5,7 @@ from __future__ import annotations
 from foedus.log.bodies import PLACES, MemberAdd, MemberRemove, RoomCreate, fits_place
 from foedus.log.control import ControlEvent
 from foedus.log.participants import ACCEPTED, Judgement, pending, rejected
+from foedus.log.roles import OWNER, default_role
 
 
 class Membership:
@@ -14,7 +15,7 @@ class Membership:
     last seq that counts. ``number`` grows in the order of adding.
     """
 
-    __slots__ = ("cuts", "heads", "id", "node", "number", "participant")
+    __slots__ = ("cuts", "heads", "id", "node", "number", "participant", "role", "title")
 
     def __init__(self, add_id: bytes, body: MemberAdd, number: int) -> None:
         self.id = add_id
@@ -22,6 +23,8 @@ class Membership:
         self.node = body.node
         self.participant = body.participant
         self.heads = {cut.chain: cut.seq for cut in body.heads}
+        self.role = body.role
+        self.title = body.title
         self.cuts: dict[bytes, int] | None = None
 
     def covers(self, node: bytes, author: str | None) -> bool:
@@ -45,6 +48,7 @@ class Room:
         self.name = ""
         self.memberships: dict[bytes, Membership] = {}
         self._in_force: dict[bytes, dict[str | None, list[Membership]]] = {}
+        self._of_node: dict[bytes, list[Membership]] = {}
 
     def apply(self, event: ControlEvent) -> Judgement:
         """Judge the host's next event of the stream and, if it is accepted, let it take effect."""
@@ -73,6 +77,7 @@ class Room:
 
     def _add(self, membership: Membership) -> Judgement:
         self.memberships[membership.id] = membership
+        self._of_node.setdefault(membership.node, []).append(membership)
         of_node = self._in_force.setdefault(membership.node, {})
         of_node.setdefault(membership.participant, []).append(membership)
         return ACCEPTED
@@ -88,6 +93,34 @@ class Room:
             self._in_force.pop(body.node, None)
         return ACCEPTED
 
+    def governing(self, node: bytes, author: str | None, chain_id: bytes, seq: int) -> Membership | None:
+        """Return the membership whose role an author (None: the node itself) has at a place: the last one added.
+
+        For the node itself those of the whole node come first: what one of its people may do says nothing of it.
+        """
+        found = None
+        for entry in reversed(self._of_node.get(node, ())):
+            if entry.covers(node, author) and entry.counts_at(chain_id, seq):
+                if author is not None or entry.participant is None:
+                    return entry
+                found = found or entry
+        return found
+
+    def is_settled(self, node: bytes, chain_id: bytes, seq: int) -> bool:
+        """Whether every membership of a node begins at this place of a chain, or before it: no later role follows."""
+        return all(entry.heads.get(chain_id, 0) < seq for entry in self._of_node.get(node, ()))
+
+    def had_before(self, membership_id: bytes) -> bool:
+        """Whether the node of a membership had another one when it was added."""
+        membership = self.memberships[membership_id]
+        return self._of_node[membership.node][0] is not membership
+
+    def role_of(self, membership: Membership, author: str | None, kind: str | None) -> int:
+        """Return the role of an author (None: the node itself) that a membership covers; ``kind``: what it is."""
+        if author is None and membership.node == self.host:
+            return OWNER
+        return membership.role if membership.role is not None else default_role(kind)
+
     def present(self) -> set[bytes]:
         """Return the nodes that have a member now."""
         return set(self._in_force)
@@ -101,9 +134,13 @@ class Room:
         return [membership for membership in self.memberships.values() if membership.cuts is None]
 
     def of(self, node: bytes, author: str | None) -> Membership | None:
-        """Return the membership in force, last added, that covers the author (None: the node itself) at the node."""
+        """Return the membership in force, last added, that covers the author (None: the node itself) at the node.
+
+        For the node itself those of the whole node come first, as in ``governing``.
+        """
         of_node = self._in_force.get(node, {})
-        keys = list(of_node) if author is None else [key for key in (None, author) if key in of_node]
+        of_whom = [key for key in (None, author) if key in of_node]
+        keys = of_whom or (list(of_node) if author is None else [])
         found = [of_node[key][-1] for key in keys]
         return max(found, key=lambda membership: membership.number, default=None)
 

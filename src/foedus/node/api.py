@@ -185,8 +185,12 @@ class NodeService(AccessService, Protocol):
         """Make a room of which this node is the host."""
         ...
 
-    async def room_share(self, room: str, peer: str) -> RoomView:
-        """Let all participants of a connected peer into a room of ours."""
+    async def room_share(self, room: str, peer: str, role: int | None = None) -> RoomView:
+        """Let all participants of a connected peer into a room of ours, with a role or the default of each."""
+        ...
+
+    async def room_role(self, room: str, who: str, role: int, title: str = "") -> RoomView:
+        """Give a member of a room of ours (a participant's DID or name, or a node) another role from now on."""
         ...
 
     async def room_unshare(self, room: str, peer: str) -> RoomView:

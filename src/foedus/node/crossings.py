@@ -18,7 +18,8 @@ from foedus.log.port import Verdict
 from foedus.node.store import Store
 from foedus.trust import border
 from foedus.trust.border import Crossing
-from foedus.trust.evaluator import Allow, Author, Decision, Terms, Withhold, decide
+from foedus.trust.evaluator import Allow, Author, Decision, Seat, Terms, Withhold, decide
+from foedus.trust.standing import Standing
 
 COUNTED_MAX = 4_096
 """Grants whose uses in the last hour are remembered; for others they are counted from the log again."""
@@ -55,6 +56,8 @@ class Crossings:
         self._terms_of = terms_of
         self._uses: OrderedDict[bytes, deque[Instant]] = OrderedDict()
         self._known: dict[_Key, _Judged] = {}
+        self.standing_of: Callable[[bytes, str], Standing] = lambda _node, _did: Standing.NORMAL
+        """(node, DID) → the participant's standing here."""
 
     def host_of(self, stream: str) -> bytes:
         """Return the host of the room whose stream this is; b'' where it is none, or not held."""
@@ -104,7 +107,27 @@ class Crossings:
         who = self._store.admission.authority.participants.get((node, act.author))
         is_human = who is not None and who.kind == "human" and who.custody == "device"
         author = Author(act.author, is_human, act.device or b"")
-        return decide(crossing, author, grants, self._terms_of(node, bytes.fromhex(crossing.arguments["host"])), now)
+        terms = self._terms_of(node, bytes.fromhex(crossing.arguments["host"]))
+        return decide(crossing, author, grants, terms, now, seat=self.seat(crossing, node, act.author))
+
+    def seat(self, crossing: Crossing, node: bytes, did: str) -> Seat:
+        """Return the author's role and standing. The role in what others wrote is for the authority verdict."""
+        role = self.role(crossing.arguments.get("room", ""), node, did) if node == self._store.node else None
+        return Seat(role, self.standing_of(node, did))
+
+    def role(self, room: str, node: bytes, did: str | None) -> int | None:
+        """Return the role that a participant (None: the node itself) has in a room now; None where it has none."""
+        authority = self._store.admission.authority
+        held = authority.rooms.get(bytes.fromhex(room))
+        membership = held.of(node, did) if held is not None else None
+        if held is None or membership is None:
+            return None
+        who = authority.participants.get((node, did)) if did is not None else None
+        return held.role_of(membership, did, who.kind if who is not None else None)
+
+    def forget(self) -> None:
+        """Judge anew what was judged before: somebody's standing changed."""
+        self._known.clear()
 
     def approvals_needed(self, crossing: Crossing) -> int:
         """Return how many human signers of this node a crossing needs."""

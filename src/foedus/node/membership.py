@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from foedus.log import streams
 from foedus.log.memberships import Room
@@ -10,11 +10,25 @@ from foedus.node.author import Author
 from foedus.node.store import Store
 
 
-async def add(store: Store, author: Author, room: Room, node: bytes, participant: str | None) -> None:
-    """Add a member; one that was removed before takes up at the present heads of its chains."""
+class Seat(NamedTuple):
+    """Who is meant in ``member.add``, and with which role; None: the default of what it is."""
+
+    node: bytes
+    participant: str | None
+    role: int | None = None
+    title: str | None = None
+
+    def body(self, heads: list[list[Any]]) -> dict[str, Any]:
+        """Return the body of ``member.add``."""
+        return {**self._asdict(), "heads": heads}
+
+
+async def add(store: Store, author: Author, room: Room, seat: Seat) -> None:
+    """Add a member, or give one another role; what its node wrote before stays as it was judged."""
+    node = seat.node
     was_member = any(entry.node == node for entry in room.memberships.values())
     heads = ends_of(store, room, node) if was_member else []
-    await _order(author, room, "member.add", {"node": node, "participant": participant, "heads": heads})
+    await _order(author, room, "member.add", seat.body(heads))
 
 
 async def remove(store: Store, author: Author, room: Room, node: bytes) -> None:

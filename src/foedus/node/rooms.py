@@ -18,6 +18,7 @@ from foedus.log.bodies import MessageText
 from foedus.log.chains import Chain
 from foedus.log.memberships import Membership, Room
 from foedus.log.port import Row
+from foedus.log.roles import name_of, right_for
 from foedus.node import membership
 from foedus.node.approvals import Approval
 from foedus.node.author import Draft
@@ -28,6 +29,7 @@ from foedus.node.home import check_name
 from foedus.node.lookup import find
 from foedus.node.values import MessagesPage, Placed, RoomView, Said, SignedAct
 from foedus.node.views import Views, stored_event
+from foedus.trust.evaluator import by_role
 from foedus.trust.peer import State
 from foedus.trust.tiers import sends_sync
 
@@ -75,22 +77,20 @@ class Rooms:
         room_id = sha256(body)
         stream = streams.members(room_id)
         author = self._node.author
-        adds = [
-            author.node_act(stream, "member.add", {"node": node, "participant": who, "heads": []})
-            for node, who in members
-        ]
+        adds = [author.node_act(stream, "member.add", membership.Seat(node, who).body([])) for node, who in members]
         await author.order([author.node_act(stream, "room.create", body), *adds])
         return self._held()[room_id]
 
-    def _hosted(self, wanted: str) -> Room:
+    def hosted(self, wanted: str) -> Room:
+        """Return a room of which this node is the host; raise NotHost."""
         room = self.find(wanted)
         if room.host != self._node.store.node:
             raise NotHost(f"{room.name!r} is hosted by {self._views.node_name(room.host)}")
         return room
 
-    async def share(self, wanted: str, peer_id: bytes) -> Room:
+    async def share(self, wanted: str, peer_id: bytes, role: int | None = None) -> Room:
         """Let all participants of a connected peer into a room of ours; they get its whole history."""
-        room = self._hosted(wanted)
+        room = self.hosted(wanted)
         peer = self._node.peers.book.peer(peer_id)
         if peer.state is not State.CONNECTED:
             raise UsageError(
@@ -104,17 +104,14 @@ class Rooms:
                 code="tier",
                 remedy=f"give it another tier: `foedus peer tier {peer_id.hex()} CORE`",
             )
-        if not any(entry.node == peer_id and entry.participant is None for entry in room.current()):
-            await self._add(room, peer_id, None)
+        mine = [entry.role for entry in room.current() if entry.node == peer_id and entry.participant is None]
+        if not mine or (role is not None and mine[-1] != role):
+            await membership.add(self._node.store, self._node.author, room, membership.Seat(peer_id, None, role))
         return self.find(room.id.hex())
-
-    async def _add(self, room: Room, node: bytes, participant: str | None) -> None:
-        """Add a member; one that was removed before takes up at the present heads of its chains."""
-        await membership.add(self._node.store, self._node.author, room, node, participant)
 
     async def unshare(self, wanted: str, peer_id: bytes) -> Room:
         """Remove a peer and all its participants; what they say later is rejected everywhere."""
-        room = self._hosted(wanted)
+        room = self.hosted(wanted)
         if not any(entry.node == peer_id for entry in room.current()):
             raise UsageError("that peer is not in the room", code="not_a_member", remedy=_REMEDY)
         await membership.remove(self._node.store, self._node.author, room, peer_id)
@@ -129,7 +126,7 @@ class Rooms:
         if room.host == own:
             await membership.remove(self._node.store, self._node.author, room, own)
         else:
-            mine = self._membership(room, None)
+            mine = self._membership(room, None, "room.leave")
             author = self._node.author
             await author.order([author.node_act(streams.room(room.id), "room.leave", {}, [mine.id])])
         return self.find(room.id.hex())
@@ -156,11 +153,26 @@ class Rooms:
 
     # --- speaking ----------------------------------------------------------------------------
 
-    def _membership(self, room: Room, author: str | None) -> Membership:
-        found = room.of(self._node.store.node, author)
+    def _membership(self, room: Room, author: str | None, kind: str = "message.text") -> Membership:
+        """Return what an act would stand on; refuse at once what the authority verdict would reject."""
+        own = self._node.store.node
+        found = room.of(own, author)
         if found is None:
             raise UsageError("you are not a member of this room", code="not_permitted", http_status=403, remedy=_REMEDY)
+        self._check_role(room, author, kind)
         return found
+
+    def _check_role(self, room: Room, author: str | None, kind: str) -> None:
+        """Refuse what the author's role forbids before anyone is asked; who is no member has none here."""
+        role = self._node.crossings.role(room.id.hex(), self._node.store.node, author)
+        refused = by_role(role, kind)
+        if refused is not None and role is not None:
+            raise UsageError(
+                f"a {name_of(role)} may not {right_for(kind)} in {room.name!r}",
+                code=refused.code,
+                http_status=403,
+                remedy="the room's host gives roles: `foedus room role ROOM WHO ROLE`, run there",
+            )
 
     def _draft(self, room: Room, message: Said) -> Draft:
         check_text(message.text)
@@ -189,6 +201,8 @@ class Rooms:
 
     def _signed(self, room: Room, act: SignedAct) -> Draft:
         draft = draft_of(streams.room(room.id), act)
+        if isinstance(draft.act.author, str):
+            self._check_role(room, draft.act.author, draft.act.kind)
         if draft.act.kind == "message.text":
             try:
                 decode_as(draft.body, MessageText)

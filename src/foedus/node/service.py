@@ -16,6 +16,7 @@ from foedus.base.limits import CLOCK_AHEAD_MAX, HTTP_PAGE_MAX, SECOND
 from foedus.identity.record import SignedRecord
 from foedus.log import streams
 from foedus.log.port import Row, Verdict
+from foedus.node import room_roles
 from foedus.node.access_operations import AccessOperations
 from foedus.node.codec import draft_of
 from foedus.node.composition import Node
@@ -237,9 +238,15 @@ class Service(ConsentOperations, AccessOperations, NameOperations, CredentialOpe
         """Make a room."""
         return self._views.room(await self._rooms.create(name))
 
-    async def room_share(self, room: str, peer: str) -> RoomView:
+    async def room_share(self, room: str, peer: str, role: int | None = None) -> RoomView:
         """Let a peer in."""
-        return self._views.room(await self._rooms.share(room, self._peer_id(peer)))
+        return self._views.room(await self._rooms.share(room, self._peer_id(peer), role))
+
+    async def room_role(self, room: str, who: str, role: int, title: str = "") -> RoomView:
+        """Give a member another role."""
+        hosted = self._rooms.hosted(room)
+        await room_roles.give(self._node, hosted, who, role, title)
+        return self._views.room(self._rooms.find(hosted.id.hex()))
 
     async def room_unshare(self, room: str, peer: str) -> RoomView:
         """Take a peer out."""

@@ -155,6 +155,8 @@ class MemberView(View, frozen=True):
     participant_name: str
     node_known_as: str = ""
     participant_known_as: str = ""
+    role: int = 400
+    role_name: str = "member"
 
 
 class RoomView(View, frozen=True):

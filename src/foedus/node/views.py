@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from foedus.adapters.log_errors import DamagedDatabase
@@ -16,6 +17,7 @@ from foedus.log.event import Event, parse_event
 from foedus.log.memberships import Membership, Room
 from foedus.log.participants import Participant
 from foedus.log.port import Row, Verdict
+from foedus.log.roles import name_of
 from foedus.node.composition import Node
 from foedus.node.values import (
     DeviceView,
@@ -169,13 +171,14 @@ class Views:
             host=room.host.hex(),
             host_name=self.node_name(room.host),
             is_host=room.host == self._node.store.node,
-            members=[self._member(entry) for entry in room.current()],
+            members=[self._member(room, entry) for entry in _newest(room.current())],
             left=self._node.store.node not in room.present(),
             host_known_as=self.node_known_as(room.host),
         )
 
-    def _member(self, entry: Membership) -> MemberView:
+    def _member(self, room: Room, entry: Membership) -> MemberView:
         who = self.participant_of(entry.node, entry.participant)
+        role = room.role_of(entry, entry.participant, who.kind if who else None)
         return MemberView(
             id=entry.id.hex(),
             node=entry.node.hex(),
@@ -184,6 +187,8 @@ class Views:
             participant_name=who.name if who else "",
             node_known_as=self.node_known_as(entry.node),
             participant_known_as=self.known_as(who) if who else "",
+            role=role,
+            role_name=name_of(role, entry.title),
         )
 
     # --- events ------------------------------------------------------------------------------
@@ -270,6 +275,11 @@ class Views:
             cursor=self.cursor(row.local),
             erased=erased,
         )
+
+
+def _newest(entries: Iterable[Membership]) -> list[Membership]:
+    """Return the last membership of each member: a further one changed its role."""
+    return list({(entry.node, entry.participant): entry for entry in entries}.values())
 
 
 def stored_event(row: Row) -> Event:

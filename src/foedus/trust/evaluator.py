@@ -15,8 +15,10 @@ from foedus.base.limits import AUTH_MAX, SECOND
 from foedus.identity.did import did_of
 from foedus.identity.ucan import Delegation, check_chain
 from foedus.identity.ucan.errors import UcanRefused
+from foedus.log import roles
 from foedus.log.grants import Grant
 from foedus.trust.border import Crossing
+from foedus.trust.standing import Right, Standing, may, right_for
 
 CHAINS_MAX = 16
 """Chains looked at for one act: more than signers that any agreement asks for; parallel links multiply them."""
@@ -86,16 +88,64 @@ WITHOUT_AGREEMENT = Terms(None, no_clause, one_signer)
 """What is asked of a node that this one has no agreement with."""
 
 
-def decide(crossing: Crossing, author: Author, grants: Sequence[Grant], terms: Terms, now: Instant) -> Decision:
-    """Give the verdict on a border act. ``grants``: those that it cites; ``now``: the event's clock."""
+class Seat(NamedTuple):
+    """What the place of an act says of its author.
+
+    ``role``: its role in the room (``log.roles``), None where the authority verdict has judged that, or there is no
+    room. ``standing``: its standing at this node.
+    """
+
+    role: int | None
+    standing: Standing
+
+
+def decide(  # what the three layers ask for
+    crossing: Crossing, author: Author, grants: Sequence[Grant], terms: Terms, now: Instant, *, seat: Seat
+) -> Decision:
+    """Give the verdict on a border act: the first layer that refuses. ``grants``: those that it cites.
+
+    ``now``: the event's clock.
+    """
+    refused = by_agreement(crossing, author, terms)
+    if refused is not None:
+        return refused
+    decision = by_grant(crossing, author, grants, terms, now)
+    if isinstance(decision, Withhold):
+        return decision
+    return by_room(crossing, author, terms, seat) or decision
+
+
+def by_agreement(crossing: Crossing, author: Author, terms: Terms) -> Withhold | None:
+    """Return what the agreement in force forbids, or None."""
     clause = terms.refuses(crossing.command)
     if clause:
         return Withhold("agreement", clause)
-    if author.is_human:
-        if terms.named_only and not terms.names(author.did):
-            return Withhold("agreement", "humans")
-        return Allow((author.did,))
-    return _by_grants(crossing, author, grants, terms, now)
+    is_outside = author.is_human and terms.named_only and not terms.names(author.did)
+    return Withhold("agreement", "humans") if is_outside else None
+
+
+def by_grant(crossing: Crossing, author: Author, grants: Sequence[Grant], terms: Terms, now: Instant) -> Decision:
+    """Return in whose name the act is done; humans speak for themselves."""
+    return Allow((author.did,)) if author.is_human else _by_grants(crossing, author, grants, terms, now)
+
+
+def by_room(crossing: Crossing, author: Author, terms: Terms, seat: Seat) -> Withhold | None:
+    """Return what role and standing forbid, or None. A human whom the agreement names opens what it is about."""
+    refused = by_role(seat.role, crossing.arguments.get("kind", ""))
+    if refused is not None:
+        return refused
+    is_named = author.is_human and terms.names(author.did)
+    return None if is_named else by_standing(seat.standing, right_for(crossing.command))
+
+
+def by_role(role: int | None, kind: str) -> Withhold | None:
+    """Return what a role forbids in a room, whether or not the act crosses a border."""
+    return None if role is None or roles.may(role, roles.right_for(kind)) else Withhold("room", "role")
+
+
+def by_standing(standing: Standing, right: Right) -> Withhold | None:
+    """Return what a standing forbids at this node."""
+    return None if may(standing, right) else Withhold("room", "standing")
 
 
 def _by_grants(crossing: Crossing, author: Author, grants: Sequence[Grant], terms: Terms, now: Instant) -> Decision:

@@ -27,7 +27,7 @@ def page(*messages):
 @pytest.fixture
 def general(node):
     node.on("GET", "/rooms", [GENERAL]).on("POST", "/rooms", (201, GENERAL)).on("GET", "/rooms/general", GENERAL)
-    for verb in ("share", "unshare", "leave"):
+    for verb in ("share", "role", "unshare", "leave"):
         node.on("POST", f"/rooms/general/{verb}", GENERAL)
     node.on("GET", "/rooms/general/messages", page(MESSAGE)).on("GET", f"/rooms/{ROOM}/messages", page(MESSAGE))
     return node
@@ -48,6 +48,17 @@ def test_share_unshare_leave(foedus, general):
     assert general.asked[-1].body == {"peer": BANK}
     assert foedus("room", "unshare", "general", BANK, "--yes", "--json").json == to_builtins(GENERAL)
     assert foedus("room", "leave", "general", "--yes", "--json").json == to_builtins(GENERAL)
+
+
+def test_roles_are_given_by_name_or_number(foedus, general):
+    foedus("room", "share", "general", BANK, "--role", "spectator")
+    assert general.asked[-1].body == {"peer": BANK, "role": 50}
+    foedus("room", "role", "general", "ada", "super-agent")
+    assert general.asked[-1].body == {"who": "ada", "role": 600, "title": None}
+    foedus("room", "role", "general", "ada", "120", "--title", "guest")
+    assert general.asked[-1].body == {"who": "ada", "role": 120, "title": "guest"}
+    for wrong in ("owner", "999", "0", "king"):
+        assert "error[bad_role]" in foedus("room", "role", "general", "ada", wrong).err
 
 
 @pytest.mark.parametrize("command", [["unshare", "general", BANK], ["leave", "general"]])

@@ -241,7 +241,12 @@ class FakeService(FakeAccess, FakeNames, FakeCredentials):
         )
         return self.known_rooms[key]
 
-    async def room_share(self, room, peer):
+    async def room_role(self, room, who, role, title=""):
+        view = self.room(room)
+        roles = {"role": role, "role_name": title or who}
+        return self._members(view, [msgspec.structs.replace(member, **roles) for member in view.members])
+
+    async def room_share(self, room, peer, role=None):
         view, other = self.room(room), self.peer(peer)
         member = MemberView(
             id=hex_id(view.room, other.node),
@@ -249,6 +254,7 @@ class FakeService(FakeAccess, FakeNames, FakeCredentials):
             node_name=other.name,
             participant="",
             participant_name="",
+            role=role or 400,
         )
         return self._members(view, [*view.members, member])
 

@@ -95,6 +95,8 @@ async def test_a_room_is_created_shared_and_left(served):
     served.service.known_peers[OTHER] = a_peer(OTHER)
     room = (await ask(served, "POST", "/rooms", {"name": "den"}, status=201))["room"]
     assert len((await ask(served, "POST", "/rooms/den/share", {"peer": OTHER}))["members"]) == 2
+    given = await ask(served, "POST", "/rooms/den/role", {"who": OTHER, "role": 120, "title": "guest"})
+    assert {(member["role"], member["role_name"]) for member in given["members"]} == {(120, "guest")}
     assert len((await ask(served, "POST", "/rooms/den/unshare", {"peer": OTHER}))["members"]) == 1
     assert (await ask(served, "POST", f"/rooms/{room}/leave"))["left"]
     assert (await ask(served, "GET", f"/rooms/{room}"))["name"] == "den"

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 from cyclopts import App, Parameter
 
 from foedus.base.limits import HTTP_PAGE_MAX
-from foedus.node.values import EventView, MessagesPage, MessageView, RoomView
+from foedus.log.roles import MEMBER, parse_role
+from foedus.node.values import EventView, MemberView, MessagesPage, MessageView, RoomView
 from foedus.surfaces.cli.messages import message_lines
 from foedus.surfaces.cli.options import COMMON, Common, Limit, Peer, Room, Yes
 from foedus.surfaces.cli.output import Line, Output, pairs
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 app = App(name="room", help="Rooms: make, share, read, follow, leave.")
 
+RoleName = Annotated[
+    str, Parameter(help="admin, moderator, super-agent, member, agent, spectator, or a number from 1 to 998.")
+]
 RETRY_S = 30.0
 """How long `follow` waits for a node that went away: a restart takes a second, an upgrade some more."""
 _PAUSE_S = 0.5
@@ -63,9 +67,23 @@ def show(room: Room, /, *, common: Common = COMMON) -> None:
 
 
 @app.command
-def share(room: Room, peer: Peer, /, *, common: Common = COMMON) -> None:
+def share(room: Room, peer: Peer, /, *, role: RoleName = "", common: Common = COMMON) -> None:
     """Make all of a peer's people and agents members. They get the room's whole history."""
-    _act(common, room, "share", {"peer": peer})
+    _act(common, room, "share", {"peer": peer, **({"role": parse_role(role)} if role else {})})
+
+
+@app.command(name="role")
+def give_role(
+    room: Room,
+    who: Annotated[str, Parameter(help="A participant's DID or name, or a node in the room.")],
+    role: RoleName,
+    /,
+    *,
+    title: Annotated[str, Parameter(help="What a role of your own is called.")] = "",
+    common: Common = COMMON,
+) -> None:
+    """Give a member another role from now on. What it said before stays as it is."""
+    _act(common, room, "role", {"who": who, "role": parse_role(role), "title": title or None})
 
 
 @app.command
@@ -82,7 +100,7 @@ def leave(room: Room, /, *, yes: Yes = False, common: Common = COMMON) -> None:
     _act(common, room, "leave", {})
 
 
-def _act(common: Common, room: str, verb: str, body: dict[str, str]) -> None:
+def _act(common: Common, room: str, verb: str, body: Mapping[str, str | int | None]) -> None:
     from foedus.surfaces.cli.client import path_of
 
     out = common.output()
@@ -180,9 +198,17 @@ def room_lines(room: RoomView) -> Iterable[Line]:
         who = "everyone"
         if member.participant:
             who = named(member.participant_known_as, member.participant_name, member.participant)
-        yield [("member  ", "dim"), f"{who} at {named(member.node_known_as, member.node_name, member.node)}"]
+        yield [
+            ("member  ", "dim"),
+            f"{who} at {named(member.node_known_as, member.node_name, member.node)}",
+            (f", {_role(member)}", "dim"),
+        ]
     if room.left:
         yield [("this node left it", "yellow")]
+
+
+def _role(member: MemberView) -> str:
+    return f"{member.role_name} {member.role}" if member.participant or member.role != MEMBER else "by its kind"
 
 
 def _host(room: RoomView) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from foedus.base.limits import BATCH_EVENTS_MAX, BODY_MAX, EVENT_MAX, NAME_MAX, NOTE_MAX, TEXT_MAX
+from foedus.log.roles import GIVEN_MAX
 from foedus.node.values import Said, SignedAct, TierName
 from foedus.surfaces.http.limits import REASON_MAX, TARGET_MAX, URL_MAX, WORDS_MAX
 from foedus.surfaces.http.problems import MalformedRequest
@@ -19,6 +20,7 @@ def _base64_length(size: int) -> int:
 _ALPHABET: dict[str, Any] = {"pattern": "^[A-Za-z0-9_-]*$"}
 Target = Annotated[str, Meta(min_length=1, max_length=TARGET_MAX)]
 Name = Annotated[str, Meta(min_length=1, max_length=NAME_MAX)]
+Role = Annotated[int, Meta(ge=1, le=GIVEN_MAX)]
 Url = Annotated[str, Meta(min_length=1, max_length=URL_MAX)]
 Spoken = Annotated[str, Meta(max_length=TEXT_MAX)]
 ActBytes = Annotated[str, Meta(max_length=_base64_length(EVENT_MAX), extra_json_schema=_ALPHABET)]
@@ -95,6 +97,20 @@ class PeerInput(Input, frozen=True):
     """The peer that is meant: its id, name or id prefix."""
 
     peer: Target
+
+
+class ShareInput(PeerInput, frozen=True):
+    """The peer that is let in, and its role; null: the default of each participant."""
+
+    role: Role | None = None
+
+
+class RoleInput(Input, frozen=True):
+    """Who gets which role in a room: a participant's DID or name, or a node. ``title``: what the role is called."""
+
+    who: Target
+    role: Role
+    title: Name | None = None
 
 
 class DirectInput(Input, frozen=True):

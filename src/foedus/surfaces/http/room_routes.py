@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from foedus.base.limits import HTTP_PAGE_MAX, NAME_MAX
 from foedus.node.values import MessagesPage, ParticipantView, Placed, RoomView, Said
-from foedus.surfaces.http.bodies import ActInput, DirectInput, Message, Messages, ParticipantInput, PeerInput, RoomInput
+from foedus.surfaces.http.bodies import (
+    ActInput,
+    DirectInput,
+    Message,
+    Messages,
+    ParticipantInput,
+    PeerInput,
+    RoleInput,
+    RoomInput,
+    ShareInput,
+)
 from foedus.surfaces.http.callers import Rule
 from foedus.surfaces.http.limits import CURSOR_MAX
 from foedus.surfaces.http.operations import Call, Number, Operation, Text
@@ -24,6 +34,11 @@ def _add_participant(node: NodeService, call: Call) -> Awaitable[ParticipantView
     if not asked.custodial:
         raise MalformedRequest("a participant with a key of its own enrols by POST /participants/{did}/acts")
     return node.participant_add_custodial(asked.name)
+
+
+def _give_role(node: NodeService, call: Call) -> Awaitable[RoomView]:
+    asked: RoleInput = call.body
+    return node.room_role(call.path["room"], asked.who, asked.role, asked.title or "")
 
 
 def _say(node: NodeService, call: Call) -> Awaitable[Placed]:
@@ -125,8 +140,16 @@ ROOMS = [
         path="/rooms/{room}/share",
         about="Let a peer into a room hosted here",
         answer=RoomView,
-        body=PeerInput,
-        run=lambda node, call: node.room_share(call.path["room"], call.body.peer),
+        body=ShareInput,
+        run=lambda node, call: node.room_share(call.path["room"], call.body.peer, call.body.role),
+    ),
+    Operation(
+        method="POST",
+        path="/rooms/{room}/role",
+        about="Give a member of a room hosted here another role from now on",
+        answer=RoomView,
+        body=RoleInput,
+        run=_give_role,
     ),
     Operation(
         method="POST",
