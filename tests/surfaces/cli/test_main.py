@@ -23,7 +23,7 @@ COMMANDS = [
     *(["participant", verb] for verb in ("add", "list", "find", "revoke", "token")),
     *(["pair", verb] for verb in ("start", "device", "list", "confirm", "refuse")),
     *(["device", verb] for verb in ("list", "revoke")),
-    *(["room", verb] for verb in ("create", "list", "show", "share", "unshare", "leave", "read", "follow")),
+    *(["room", verb] for verb in ("create", "list", "show", "share", "unshare", "leave", "read", "follow", "role")),
     ["say"],
     *(["grant", verb] for verb in ("create", "list", "show", "revoke")),
     *(["approval", verb] for verb in ("list", "show", "allow", "deny")),
