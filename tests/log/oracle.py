@@ -32,7 +32,11 @@ BY_NODE = {  # kind → streams, where the node itself acts
     "member.remove": {"members"},
     "message.text": {"room"},
     "room.leave": {"room"},
+    "agreement.propose": {"pair"},
+    "agreement.counter": {"pair"},
     "agreement.sign": {"pair"},
+    "agreement.decline": {"pair"},
+    "agreement.withdraw": {"pair"},
     "agreement.end": {"pair"},
 }
 BY_DEVICE = {

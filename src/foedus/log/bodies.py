@@ -115,15 +115,53 @@ class RoomLeave(_Body, frozen=True):
     """``room.leave``: this node asks the host to remove it."""
 
 
+class Consent(NamedTuple):
+    """A human's word for a document: the signature of a device of theirs, of ``signed("agreement", document)``."""
+
+    did: Did
+    device: Id
+    signature: Signature
+
+
+class AgreementPropose(_Body, frozen=True):
+    """``agreement.propose``: another version, signed by the proposing node; ``human`` approved it."""
+
+    agreement: bytes
+    signature: Signature
+    human: Consent | None
+
+
+class AgreementCounter(_Body, frozen=True):
+    """``agreement.counter``: a proposal in place of the other's, which ``answers`` names by SHA-256."""
+
+    agreement: bytes
+    signature: Signature
+    human: Consent | None
+    answers: Id
+
+
 class AgreementSign(_Body, frozen=True):
-    """``agreement.sign``: the document in force, with the signatures of both nodes."""
+    """``agreement.sign``: a document with the signatures of both nodes; ``human`` approved it on the writer's side."""
 
     agreement: bytes
     signatures: tuple[Signature, Signature]
+    human: Consent | None
+
+
+class AgreementDecline(_Body, frozen=True):
+    """``agreement.decline``: no to the other's proposal; ``agreement`` is SHA-256 of the document."""
+
+    agreement: Id
+
+
+class AgreementWithdraw(_Body, frozen=True):
+    """``agreement.withdraw``: the writer no longer stands by what it proposed or signed and is not yet in force."""
+
+    agreement: Id
 
 
 class AgreementEnd(_Body, frozen=True):
-    """``agreement.end``: one side ends it; ``agreement`` is SHA-256 of the document."""
+    """``agreement.end``: one side ends the connection, all its versions; ``agreement`` is SHA-256 of the starter."""
 
     agreement: Id
 
@@ -141,7 +179,11 @@ Body: TypeAlias = (
     | MemberRemove
     | MessageText
     | RoomLeave
+    | AgreementPropose
+    | AgreementCounter
     | AgreementSign
+    | AgreementDecline
+    | AgreementWithdraw
     | AgreementEnd
 )
 
@@ -158,7 +200,11 @@ SHAPES: dict[str, type[Body]] = {
     "member.remove": MemberRemove,
     "message.text": MessageText,
     "room.leave": RoomLeave,
+    "agreement.propose": AgreementPropose,
+    "agreement.counter": AgreementCounter,
     "agreement.sign": AgreementSign,
+    "agreement.decline": AgreementDecline,
+    "agreement.withdraw": AgreementWithdraw,
     "agreement.end": AgreementEnd,
 }
 
@@ -190,7 +236,11 @@ PLACES: dict[str, Place] = {
     "member.remove": _place("members"),
     "message.text": _place("room", by_device=True),
     "room.leave": _place("room"),
+    "agreement.propose": _place("pair"),
+    "agreement.counter": _place("pair"),
     "agreement.sign": _place("pair"),
+    "agreement.decline": _place("pair"),
+    "agreement.withdraw": _place("pair"),
     "agreement.end": _place("pair"),
 }
 """The table of kinds of docs/protocol.md, section 3."""

@@ -17,6 +17,7 @@ from foedus.identity.record import SignedRecord
 from foedus.log import streams
 from foedus.log.port import Row, Verdict
 from foedus.node.access_operations import AccessOperations
+from foedus.node.agreement_operations import AgreementOperations
 from foedus.node.codec import draft_of
 from foedus.node.composition import Node
 from foedus.node.consent_operations import ConsentOperations
@@ -61,6 +62,7 @@ class Service(ConsentOperations, AccessOperations, NameOperations, CredentialOpe
         super().__init__(node, views, self._rooms)
         self.credentials = Credentials(node)
         self.verifier = Verifier(node, self.credentials.kept, self.credentials.principals)
+        self.agreements = AgreementOperations(node, self._peer_id, views.node_name)
         self._token = node.home.ensure_token()
 
     @property
@@ -111,6 +113,7 @@ class Service(ConsentOperations, AccessOperations, NameOperations, CredentialOpe
             *self._approvals_waiting(),
             *self._held_epochs(),
             *self._forks(),
+            *self.agreements.troubles(),
         ]
 
     def _stopped(self) -> list[Trouble]:
