@@ -19,6 +19,7 @@ from foedus.node.federation_values import from_text, to_text
 from foedus.surfaces.cli.signing import Draft, Moment, signed_act
 from foedus.trust.agreement import sign
 from foedus.trust.agreements.terms import SideTerms, Terms
+from tests.node import people
 from tests.node.nodes import connect, share, street, until
 
 
@@ -44,11 +45,11 @@ async def propose(node, peer, terms, human=None, **options):
     return drafted
 
 
-async def agree(proposer, signer, terms):
-    """Propose, sign, and wait until the same version is in force at both."""
+async def agree(proposer, signer, terms, ada=None):
+    """Propose, sign (with the word of ``ada``), and wait until the same version is in force at both."""
     drafted = await propose(proposer, signer, terms)
     await until(lambda: drafted.id in signer.service.agreements.show(proposer.id).waits_for_us, "the proposal arrives")
-    await signer.service.agreements.sign(proposer.id, drafted.id)
+    await signer.service.agreements.sign(proposer.id, drafted.id, ada and word(ada.key, drafted.document))
     for one, other in ((proposer, signer), (signer, proposer)):
         await until(lambda one=one, other=other: in_force(one, other) == drafted.id, f"in force at {one.name}")
     return drafted
@@ -385,3 +386,25 @@ async def test_a_proposal_without_the_human_that_it_needs_does_not_count(tmp_pat
         assert not bob.service.agreements.show(alice.id).waits_for_us
         with pytest.raises(UsageError):
             await bob.service.agreements.sign(alice.id, drafted.id)
+
+
+# --- border acts ---------------------------------------------------------------------------------
+
+
+async def test_border_acts_are_judged_by_the_version_in_force(tmp_path):
+    async with street(tmp_path) as it:
+        host, guest = await it.add("host"), await it.add("guest")
+        ada = await people.enrol(guest, "ada")
+        await connect(guest, host)
+        await share(host, guest)
+        await ada.say("as agreed")
+        await until(lambda: host.texts() == ["as agreed"], "it arrives")
+        await agree(host, guest, Terms(humans="named", theirs=SideTerms(signers=[])), ada=ada)
+        with pytest.raises(UsageError) as refused:
+            await ada.say("not named any more")
+        assert refused.value.code == "agreement.humans"
+        assert [view.why_not for view in host.service.messages("plans").messages] == ["agreement.humans"]
+        await agree(host, guest, Terms(humans="enrolled", theirs=SideTerms(commands=["/foedus/query"])))
+        assert [view.why_not for view in host.service.messages("plans").messages] == ["agreement.commands"]
+        await agree(guest, host, Terms(ours=SideTerms(commands=["/foedus/room"])))
+        assert host.texts() == ["as agreed"]
