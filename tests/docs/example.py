@@ -112,6 +112,10 @@ def base64_of(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
+_COMMANDS = ("agent/call", "agreement/change", "council/propose", "knowledge/publish", "knowledge/read")
+_COMMANDS += ("query/ask", "room/speak")
+
+
 class Signer:
     """An Ed25519 key from its seed."""
 
@@ -266,8 +270,12 @@ class Example:
     def _agreement(self) -> None:
         put = self.values
         nodes = sorted([self.node, PEER])
-        signers: list[list[str]] = [[self.did] if node == self.node else [] for node in nodes]
-        document = {"v": 1, "version": 1, "nodes": nodes, "rooms": "shared", "signers": signers, "salt": of(0x0D)}
+        signers = [[{"did": self.did, "assurance": "device-bound"}] if node == self.node else [] for node in nodes]
+        commands = [f"/foedus/{name}" for name in _COMMANDS]
+        document = {"v": 1, "version": 1, "base": None, "nodes": nodes, "rooms": "shared", "rates": [None, None]}
+        document |= {"directions": [["council", "knowledge", "room"]] * 2, "commands": [commands] * 2}
+        document |= {"retention": None, "expires": None, "signers": signers, "humans": "enrolled", "approvals": {}}
+        document |= {"salt": of(0x0D)}
         put["agreement"] = cbor(document)
         put["agreement id"] = sha(put["agreement"])
         put["agreement signature"] = self.node_key.sign("agreement", put["agreement"])

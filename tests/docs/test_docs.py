@@ -25,7 +25,18 @@ from foedus.sync.keepalive import GREETING_TIMEOUT
 from foedus.sync.pace import ASKS_BURST, ASKS_PER_S, PEERING_BURST, PEERING_PER_S
 from foedus.sync.positions import CHAINS_MAX
 from foedus.sync.transitions import KEEPALIVE, PEERING, SYNC, VOICE, Voice
-from foedus.trust.agreement import AGREEMENT_BYTES_MAX, SIGNERS_MAX
+from foedus.trust.agreements.commands import BORDER_COMMANDS, COMMAND_MAX
+from foedus.trust.agreements.document import (
+    AGREEMENT_BYTES_MAX,
+    COMMANDS_MAX,
+    DIRECTIONS,
+    RATE_MAX,
+    RETENTION_DAYS_MAX,
+    ROOMS_MAX,
+    SIGNERS_MAX,
+    VERSION_MAX,
+)
+from foedus.trust.agreements.ledger import DOCUMENT_BYTES_MAX
 from foedus.trust.claims import ENDPOINT_MAX, ENDPOINTS_MAX
 from tests.docs.pages import PAGES, ROOT, anchors, first_column, links, names, read, section
 
@@ -221,7 +232,18 @@ QUOTED = {
         f"{_n(ASKS_BURST)} at once, then {_n(ASKS_PER_S)} a second",
         f"at most {_n(CHAINS_MAX)} chains",
     ],
-    "6. Agreements": [f"at most {SIGNERS_MAX}, in the order", f"at most {_n(AGREEMENT_BYTES_MAX)} bytes"],
+    "6. Agreements": [
+        f"at most {SIGNERS_MAX} of `{{did, assurance}}`",
+        f"at most {_n(AGREEMENT_BYTES_MAX)} bytes",
+        f"at most {ROOMS_MAX} room ids",
+        f"at most {COMMANDS_MAX} of at most {COMMAND_MAX} characters",
+        f"events a minute (1 to {_n(RATE_MAX)})",
+        f"days (1 to {_n(RETENTION_DAYS_MAX)})",
+        f"the base + 1; ≤ {_n(VERSION_MAX)}",
+        f"first {DOCUMENT_BYTES_MAX >> 20} MiB ({_n(DOCUMENT_BYTES_MAX)} bytes)",
+        " and ".join([", ".join(f"`{it}`" for it in BORDER_COMMANDS[:-1]), f"`{BORDER_COMMANDS[-1]}`"]),
+        ", ".join(f"`{it}`" for it in DIRECTIONS),
+    ],
     "7. Checkpoints": [f"each {_n(limits.CHECKPOINT_EVENTS)} events or hour of change"],
 }
 

@@ -42,6 +42,7 @@ from foedus.sync import transcript
 from foedus.sync.frames import Pending, Ping, encode_frame
 from foedus.sync.http_signature import Signer, Target, content_digest, sign_request, sign_response, verify_request
 from foedus.trust import agreement
+from foedus.trust.agreements.document import agreement_id
 from tests.docs.example import AT, CAPABILITIES, PEER, SECOND, TRAP, URI, Example, of, parsed, rendered
 from tests.docs.pages import blocks, read, section
 
@@ -166,7 +167,7 @@ class Ours:
             "SHA-256 of what both keys sign": sha256(signed_bytes("checkpoint", checkpoint["statement"])),
             "checkpoint Ed25519": checkpoint["ed25519"],
             "agreement": document,
-            "agreement id": agreement.agreement_id(document),
+            "agreement id": agreement_id(document),
             "agreement signature": agreement.sign(self.keys.ed25519, document),
         }
 

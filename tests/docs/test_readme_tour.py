@@ -64,7 +64,9 @@ def _check(shown: str) -> None:
     assert re.search(r"note +shall we share a room\?", shown)
     assert re.search(r"oak\S* +[0-9a-f]{12} +connected", shown)
     assert re.search(r"bea \(\w+\), human, at elm \(\w+\) +✓ verified\n +bea is, and listens", shown)
-    assert re.search(r'"scout" \(\w+\), agent, at "oak" \(\w+\) +✓ verified\n +six boats came in while elm was away", shown)
+    assert re.search(
+        r'"scout" \(\w+\), agent, at "oak" \(\w+\) +✓ verified\n +six boats came in while elm was away', shown
+    )
     assert shown.count("✓ all holds") == len(_NODES)
     assert "✓ database: " in shown
     assert "✗" not in shown

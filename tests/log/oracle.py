@@ -33,7 +33,11 @@ BY_NODE = {  # kind → streams, where the node itself acts
     "message.text": {"room"},
     "room.leave": {"room"},
     "event.erase": {"room"},
+    "agreement.propose": {"pair"},
+    "agreement.counter": {"pair"},
     "agreement.sign": {"pair"},
+    "agreement.decline": {"pair"},
+    "agreement.withdraw": {"pair"},
     "agreement.end": {"pair"},
 }
 BY_DEVICE = {

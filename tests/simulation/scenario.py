@@ -341,7 +341,7 @@ class Scenario:
         return ""
 
     def _crashed(self, place):
-        if self.is_busy and place in self.world.places:
+        if place in self.world.places:
             self._chore(self._start_soon(place, 8.0))
 
     def _chore(self, work):

@@ -10,6 +10,8 @@ from foedus.base.errors import PeerViolation
 from foedus.base.ids import sha256
 from foedus.crypto.ed25519 import Ed25519Key, verify
 from foedus.trust import agreement
+from foedus.trust.agreements.commands import BORDER_COMMANDS
+from foedus.trust.agreements.document import agreement_id
 from tests.trust.books import did
 
 A, B, C = (bytes([n]) * 32 for n in (1, 2, 3))
@@ -17,6 +19,10 @@ SALT = bytes(range(32))
 KEY = Ed25519Key(SALT)
 DRAFT = agreement.draft(B, A, [did(2)], SALT)
 FINAL = agreement.complete(DRAFT, A, B, [did(1), did(7)])
+
+
+def signer(seed: int) -> dict[str, str]:
+    return {"did": did(seed), "assurance": "device-bound"}
 
 
 def changed(document: bytes, **fields: object) -> bytes:
@@ -27,24 +33,35 @@ def test_the_bytes_are_those_of_the_protocol():
     assert decode(DRAFT) == {
         "v": 1,
         "version": 1,
+        "base": None,
         "nodes": [A, B],
         "rooms": "shared",
-        "signers": [[], [did(2)]],
+        "directions": [["council", "knowledge", "room"]] * 2,
+        "commands": [list(BORDER_COMMANDS)] * 2,
+        "rates": [None, None],
+        "retention": None,
+        "expires": None,
+        "signers": [[], [signer(2)]],
+        "humans": "enrolled",
+        "approvals": {},
         "salt": SALT,
     }
-    assert decode(FINAL)["signers"] == [[did(1), did(7)], [did(2)]]
+    assert decode(FINAL)["signers"] == [sorted([signer(1), signer(7)], key=lambda it: it["did"]), [signer(2)]]
 
 
 def test_the_accepter_fills_in_its_list_and_nothing_else():
     agreement.check_completed(DRAFT, FINAL, B, A)
     for field, value in [
         ("salt", bytes(32)),
-        ("signers", [[did(1)], []]),
-        ("signers", [[did(1)], [did(2), did(3)]]),
+        ("signers", [[signer(1)], []]),
+        ("signers", [[signer(1)], [signer(2), signer(3)]]),
         ("nodes", [A, C]),
         ("nodes", [B, A]),
         ("rooms", "all"),
         ("version", 2),
+        ("humans", "named"),
+        ("expires", 1),
+        ("commands", [[], []]),
     ]:
         with pytest.raises(PeerViolation):
             agreement.check_completed(DRAFT, changed(FINAL, **{field: value}), B, A)
@@ -56,9 +73,17 @@ def test_the_accepter_fills_in_its_list_and_nothing_else():
         ("nodes", [A, C]),
         ("nodes", [B, A]),
         ("nodes", [A, A]),
-        ("signers", [[did(1)], [did(2)]]),
-        ("signers", [[], ["did:key:z6Mkshort"]]),
-        ("signers", [[], [did(n) for n in range(65)]]),
+        ("signers", [[signer(1)], [signer(2)]]),
+        ("signers", [[], [did(2)]]),
+        ("signers", [[], [{"did": "did:key:z6Mkshort", "assurance": "device-bound"}]]),
+        ("signers", [[], [{"did": did(2), "assurance": "oath"}]]),
+        ("signers", [[], [signer(2), signer(2)]]),
+        ("signers", [[], [signer(n) for n in range(65)]]),
+        ("rooms", []),
+        ("directions", [["room"], ["room"]]),
+        ("humans", "named"),
+        ("approvals", {"/foedus/query/ask": 2}),
+        ("base", bytes(32)),
         ("signers", [[]]),
         ("salt", b"short"),
         ("v", 2),
@@ -112,10 +137,10 @@ def test_signatures_stand_in_the_order_of_the_nodes():
 
 
 def test_an_agreement_is_named_by_its_hash():
-    assert agreement.agreement_id(FINAL) == sha256(FINAL)
+    assert agreement_id(FINAL) == sha256(FINAL)
 
 
 def test_the_signers_of_each_side_are_found():
     document = agreement.parse(FINAL, A, B)
-    assert (document.signers_of(A), document.signers_of(B)) == ((did(1), did(7)), (did(2),))
+    assert (document.dids_of(A), document.dids_of(B)) == ({did(1), did(7)}, {did(2)})
     assert msgspec.structs.asdict(document)["rooms"] == "shared"

@@ -28,6 +28,7 @@ class Facts:
         self.own = OWN
         self.members = members
         self.given = given or {}
+        self.not_agreed: set[tuple[bytes, str]] = set()
 
     def is_member(self, node: bytes, room: str) -> bool:
         return room == ROOM and node in self.members
@@ -37,6 +38,9 @@ class Facts:
 
     def tier(self, node: bytes) -> Tier | None:
         return self.given.get(node)
+
+    def is_agreed(self, viewer: bytes, stream: streams.Stream) -> bool:
+        return (viewer, stream.subject) not in self.not_agreed
 
 
 def test_the_table_of_tiers():

@@ -129,15 +129,53 @@ class EventErase(_Body, frozen=True):
     reason: Literal["author", "moderator", "retention"]
 
 
+class Consent(NamedTuple):
+    """A human's word for a document: the signature of a device of theirs, of ``signed("agreement", document)``."""
+
+    did: Did
+    device: Id
+    signature: Signature
+
+
+class AgreementPropose(_Body, frozen=True):
+    """``agreement.propose``: another version, signed by the proposing node; ``human`` approved it."""
+
+    agreement: bytes
+    signature: Signature
+    human: Consent | None
+
+
+class AgreementCounter(_Body, frozen=True):
+    """``agreement.counter``: a proposal in place of the other's, which ``answers`` names by SHA-256."""
+
+    agreement: bytes
+    signature: Signature
+    human: Consent | None
+    answers: Id
+
+
 class AgreementSign(_Body, frozen=True):
-    """``agreement.sign``: the document in force, with the signatures of both nodes."""
+    """``agreement.sign``: a document with the signatures of both nodes; ``human`` approved it on the writer's side."""
 
     agreement: bytes
     signatures: tuple[Signature, Signature]
+    human: Consent | None
+
+
+class AgreementDecline(_Body, frozen=True):
+    """``agreement.decline``: no to the other's proposal; ``agreement`` is SHA-256 of the document."""
+
+    agreement: Id
+
+
+class AgreementWithdraw(_Body, frozen=True):
+    """``agreement.withdraw``: the writer no longer stands by what it proposed or signed and is not yet in force."""
+
+    agreement: Id
 
 
 class AgreementEnd(_Body, frozen=True):
-    """``agreement.end``: one side ends it; ``agreement`` is SHA-256 of the document."""
+    """``agreement.end``: one side ends the connection, all its versions; ``agreement`` is SHA-256 of the starter."""
 
     agreement: Id
 
@@ -156,7 +194,11 @@ Body: TypeAlias = (
     | MessageText
     | RoomLeave
     | EventErase
+    | AgreementPropose
+    | AgreementCounter
     | AgreementSign
+    | AgreementDecline
+    | AgreementWithdraw
     | AgreementEnd
 )
 
@@ -174,7 +216,11 @@ SHAPES: dict[str, type[Body]] = {
     "message.text": MessageText,
     "room.leave": RoomLeave,
     "event.erase": EventErase,
+    "agreement.propose": AgreementPropose,
+    "agreement.counter": AgreementCounter,
     "agreement.sign": AgreementSign,
+    "agreement.decline": AgreementDecline,
+    "agreement.withdraw": AgreementWithdraw,
     "agreement.end": AgreementEnd,
 }
 
@@ -207,7 +253,11 @@ PLACES: dict[str, Place] = {
     "message.text": _place("room", by_device=True),
     "room.leave": _place("room"),
     "event.erase": _place("room", by_device=True),
+    "agreement.propose": _place("pair"),
+    "agreement.counter": _place("pair"),
     "agreement.sign": _place("pair"),
+    "agreement.decline": _place("pair"),
+    "agreement.withdraw": _place("pair"),
     "agreement.end": _place("pair"),
 }
 """The table of kinds of docs/protocol.md, section 3."""

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, Literal, Protocol
 
 from foedus.node.access_api import AccessService
+from foedus.node.agreement_values import AgreementService
 from foedus.node.credential_values import (
     BeliefView,
     ChallengeView,
@@ -47,6 +48,11 @@ class NodeService(AccessService, Protocol):
     @property
     def token(self) -> str:
         """The operator's bearer token (HOME/token)."""
+        ...
+
+    @property
+    def agreements(self) -> AgreementService:
+        """What is agreed with peers, and how it is changed."""
         ...
 
     def identity(self) -> IdentityView:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from foedus.log import streams
 from foedus.log.chains import Chain, Position
+from foedus.log.streams import Stream
 from foedus.node.store import Store
-from foedus.trust.door import may_carry, may_see
+from foedus.trust.agreements.in_force import AgreementInForce
+from foedus.trust.door import may_carry, may_see, refused
 from foedus.trust.peer import Peer, State
 from foedus.trust.peering import Peering
 from foedus.trust.tiers import Tier
@@ -19,6 +21,8 @@ class Audience:
     def __init__(self, store: Store, book: Peering) -> None:
         self._store = store
         self._book = book
+        self.terms: Callable[[bytes], AgreementInForce | None] = lambda _node: None
+        """Peer → the agreement in force with it, None where there is no connection."""
         self._present: dict[str, set[bytes]] | None = None
         self._rooms: dict[bytes, set[str]] = {}
         self._ever: dict[bytes, set[str]] = {}
@@ -54,6 +58,15 @@ class Audience:
         peer = self._book.peers.get(node)
         return peer.tier if peer is not None and peer.state is State.CONNECTED else None
 
+    def is_agreed(self, viewer: bytes, stream: Stream) -> bool:
+        """Whether the agreement in force with the viewer lets this node send it the stream now."""
+        return not refused(self.terms(viewer), self._store.node, stream, self._store.now())
+
+    def agreed(self, node: bytes) -> list[str | bool]:
+        """Return what decides what the agreement with a node lets through: its id, and whether it is over."""
+        terms = self.terms(node)
+        return [] if terms is None else [terms.id.hex(), terms.is_ended or terms.is_expired(self._store.now())]
+
     def rooms_of(self, node: bytes) -> set[str]:
         """Return the rooms in which the node has a member."""
         self._index()
@@ -68,7 +81,10 @@ class Audience:
         return [chain.position for chain in self._store.admission.chains if chain.seq and self.may_see(viewer, chain)]
 
     def may_carry(self, carrier: bytes, stream_name: str) -> str:
-        """Return '' where a peer may push this stream here, else ``not_permitted`` or ``missing_prev`` (not yet)."""
+        """Return '' where a peer may push this stream here, else the reason.
+
+        That is ``not_permitted``, ``missing_prev`` (not yet), or the clause of the agreement in force against it.
+        """
         peer: Peer = self._book.peer(carrier)
         stream = streams.parse(stream_name)
         if peer.state is not State.CONNECTED or peer.is_paused:
@@ -76,7 +92,7 @@ class Audience:
         is_held = stream.subject in self._index()
         member = self.is_member(carrier, stream.subject) or (stream.kind == "members" and not is_held)
         if may_carry(peer.tier, stream.kind, carrier_is_member=member):
-            return ""
+            return refused(self.terms(carrier), carrier, stream, self._store.now())
         return (
             "missing_prev"
             if stream.kind == "room" and not is_held and peer.tier.value != "EXTERNAL"

@@ -19,6 +19,7 @@ from foedus.log.port import Value, Verdict
 from foedus.node import membership
 from foedus.node.access import Access
 from foedus.node.agents import Agents
+from foedus.node.agreements import Agreements
 from foedus.node.approvals import Approvals
 from foedus.node.audience import Audience
 from foedus.node.author import Author
@@ -45,9 +46,7 @@ from foedus.node.retention import Retention
 from foedus.node.store import Store, wall_clock
 from foedus.node.visible import VisibleLog
 from foedus.sync.http_signature import KeyOf, Signer
-from foedus.trust.agreement import agreement_id
-from foedus.trust.door import Arrival, Withhold, decide
-from foedus.trust.peer import Peer
+from foedus.trust.door import Arrival, Withhold, decide, refused
 
 log = logging.getLogger("foedus.node")
 
@@ -90,6 +89,7 @@ class Node:
         self.records = RecordBook(self.store)
         self.links = Links(self.store, self.ingest, self.records, self._parts.dialler.connect)
         self.peers = Peers(self.store, self.links)
+        self.agreements = Agreements(self.store, self.author, self.peers)
         self.audience = Audience(self.store, self.peers.book)
         self.visible = VisibleLog(self.store, self.audience, self.peers.book)
         self.outbox = Outbox(self.store, self.publisher, self.audience, self.links.open)
@@ -99,7 +99,7 @@ class Node:
         self.epochs = Epochs(self.store, self.author)
         self.agents = Agents(self.store, self.author)
         self.access = Access(self.store, self.agents)
-        self.crossings = Crossings(self.store, self.peers.border_terms)
+        self.crossings = Crossings(self.store, self.agreements.border_terms)
         self.petnames = Petnames(self.store)
         approvals = Approvals(self.store)
         self.consent = Consent(self.store, self.author, self.agents, self.crossings, approvals)
@@ -123,8 +123,10 @@ class Node:
         self.ingest.door = self.door
         self.ingest.crossings = self.crossings
         self.ingest.may_carry = self.audience.may_carry
-        self.peers.on_connected = self._connected
-        self.peers.on_disconnected = self._disconnected
+        self.audience.terms = self.agreements.in_force
+        self.agreements.on_changed = self._peer_changed
+        self.peers.on_connected = self.agreements.connected
+        self.peers.on_disconnected = self.agreements.disconnected
         self.peers.on_changed = self._peer_changed
         self.records.on_learned = self._learned
         self.epochs.claims = self._claims
@@ -134,11 +136,15 @@ class Node:
         self.publisher.listeners.append(self._published)
         self.publisher.listeners.append(self.access.tokens.published)
 
-    def door(self, origin: bytes, stream: str) -> str:
-        """Return the clause by which what ``origin`` wrote is not shown here now, or ''."""
+    def door(self, origin: bytes, stream: str, at: Instant) -> str:
+        """Return the clause by which what ``origin`` wrote at an instant is not shown here now, or ''."""
         if origin == self.store.node:
             return ""
-        arrival = Arrival(self.peers.book.peers.get(origin), None, streams.parse(stream).kind, carrier_is_member=True)
+        parsed = streams.parse(stream)
+        clause = refused(self.agreements.in_force(origin), origin, parsed, at)
+        arrival = Arrival(
+            self.peers.book.peers.get(origin), None, parsed.kind, carrier_is_member=True, by_agreement=clause
+        )
         verdict = decide(arrival)
         return verdict.clause if isinstance(verdict, Withhold) else ""
 
@@ -153,35 +159,6 @@ class Node:
         if report.own:
             self.epochs.saw_own()
         self.branches.collect()
-
-    def _connected(self, peer: Peer) -> None:
-        self._spawn(self._sign_agreement(peer))
-
-    async def _sign_agreement(self, peer: Peer) -> None:
-        """Keep the agreement in the stream of the two, as evidence for both."""
-        if peer.agreement is None or peer.own_signature is None or peer.peer_signature is None:
-            return
-        ours_first = self.store.node < peer.node
-        signatures = [peer.own_signature, peer.peer_signature]
-        body = {"agreement": peer.agreement, "signatures": signatures if ours_first else signatures[::-1]}
-        try:
-            await self.author.order([self.author.node_act(self.peers.pair_stream(peer.node), "agreement.sign", body)])
-        except FoedusError as error:
-            log.warning("the agreement with %s was not logged: %s", peer.node.hex(), error)
-
-    def _disconnected(self, peer: Peer) -> None:
-        self._spawn(self._end_agreement(peer))
-
-    async def _end_agreement(self, peer: Peer) -> None:
-        """Note in the stream of the two that the agreement ended: evidence of when."""
-        if peer.agreement is None:
-            return
-        stream = self.peers.pair_stream(peer.node)
-        body = {"agreement": agreement_id(peer.agreement)}
-        try:
-            await self.author.order([self.author.node_act(stream, "agreement.end", body)])
-        except FoedusError as error:
-            log.warning("the end of the agreement with %s was not logged: %s", peer.node.hex(), error)
 
     def _peer_changed(self, node: bytes) -> None:
         link = self.links.get(node)
@@ -209,6 +186,7 @@ class Node:
         """Tell every peer the new record; where keys changed, links shake hands again."""
         for link in self.links.all():
             link.close("rekey", "a new epoch was opened")
+        self.agreements.settle_all()
 
     def _reloaded(self) -> None:
         """Let links resume from what is durable, after a commit failed and memory was taken from the log again."""
@@ -231,6 +209,7 @@ class Node:
             self.epochs.check_forked()
             self._finish_leaving()
             await self.consent.resume()
+            self.agreements.settle_all()
         self._spawn(self.eraser.run())
         if network:
             self._spawn(self.checkpointer.run())
@@ -308,6 +287,7 @@ class Node:
         await self.fallback.close()
         await self.links.close()
         await self.peers.close()
+        await self.agreements.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -14,6 +14,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from foedus.base.cbor import Malformed
+from foedus.base.clock import Instant
 from foedus.base.errors import FoedusError
 from foedus.base.ids import sha256
 from foedus.log import streams
@@ -26,6 +27,7 @@ from foedus.log.port import Commit, Entry, Proof, Row, Verdict
 from foedus.node.checking import Checking, Verdicts, Verifiers
 from foedus.node.crossings import Crossings
 from foedus.node.store import Store
+from foedus.trust.door import AGREEMENT
 
 BODILESS_MAX = 10_000
 """Ids of events that came without a body and may still get it from another carrier; others are found by want."""
@@ -91,10 +93,11 @@ class Ingest:
     def __init__(self, store: Store, verifiers: Verifiers | None = None) -> None:
         self.checking = Checking(verifiers)
         self.refusals: Counter[str] = Counter()
-        self.door: Callable[[bytes, str], str] = lambda _node, _stream: ""
-        """The door of ``trust``: (origin node, stream) → the clause by which the event is not shown here, or ''."""
+        self.door: Callable[[bytes, str, Instant], str] = lambda _node, _stream, _at: ""
+        """The door of ``trust``: (origin, stream, clock of the event) → the clause by which it is not shown, or ''."""
         self.may_carry: Callable[[bytes, str], str] = lambda _carrier, _stream: ""
-        """(carrier, stream) → '' or why it may not push that: ``not_permitted``, or ``missing_prev`` (not yet)."""
+        """(carrier, stream) → '' or why it may not push that: ``not_permitted``, ``missing_prev`` (not yet), or a
+        clause of the agreement in force."""
         self.crossings: Crossings | None = None
         self.is_erased: Callable[[bytes, Event], bool] = lambda _id, _event: False
         """Whether an erasure explains that the body of an event is not here."""
@@ -114,7 +117,7 @@ class Ingest:
         place = (node, parsed.event.stream)
         clause = self._doors.get(place)
         if clause is None:
-            clause = self._doors[place] = self.door(*place)
+            clause = self._doors[place] = self.door(*place, parsed.hlc.us)
         if clause:
             self.refusals[clause] += 1
         return self._clause or (self._crossed(parsed.event, node) if self.crossings is not None else "")
@@ -179,11 +182,14 @@ class Ingest:
         return None
 
     def _is_carried(self, index: int, parsed: Parsed, report: Report, code: str) -> bool:
+        is_ours = self._store.identities.node_of(parsed.event.epoch) == self._store.node
+        if is_ours and code.startswith(AGREEMENT):
+            return True  # our own words come back, whoever may say anything to us
         if code == "missing_prev":
             self._defer(report, index, parsed, Deferred(code))
         elif code:
             self._refuse(report, index, parsed.id, code)
-            if code == "not_permitted":
+            if code == "not_permitted" or code.startswith(AGREEMENT):
                 report.barred[(parsed.event.epoch, parsed.event.stream)] = None
         return not code
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 
 from foedus.base.cbor import decode, encode
 from foedus.base.errors import FoedusError
-from foedus.base.limits import PEERS_MAX
 from foedus.log import streams
 from foedus.log.port import Value
 from foedus.node.link import Link
@@ -31,7 +30,6 @@ from foedus.sync.frames import (
     TierChanged,
 )
 from foedus.sync.transitions import Voice
-from foedus.trust.agreement import parse
 from foedus.trust.effects import (
     AskHuman,
     BecameConnected,
@@ -47,7 +45,6 @@ from foedus.trust.effects import (
     SendRequest,
     SendTier,
 )
-from foedus.trust.evaluator import WITHOUT_AGREEMENT, Terms, no_clause, one_signer
 from foedus.trust.inputs import (
     AcceptedReceived,
     ConfirmedReceived,
@@ -82,7 +79,6 @@ class Peers:
         self._store = store
         self._links = links
         self._order = asyncio.Lock()
-        self._terms: dict[tuple[bytes, bytes], Terms] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.book = self._load()
         store.on_reload.append(self._reload)
@@ -300,24 +296,6 @@ class Peers:
         """Return the addresses to try: the one a human typed, then what the peer says of itself."""
         peer = self.book.peer(node)
         return list(dict.fromkeys(url for url in (peer.url, *peer.endpoints) if url))
-
-    def border_terms(self, writer: bytes, host: bytes) -> Terms:
-        """Return what the agreement in force says of border acts that ``writer`` orders in rooms of ``host``.
-
-        The agreement is this node's with the other of the two; between two others it is none of ours.
-        """
-        own = self._store.node
-        other = host if writer == own else writer
-        document = self.book.peer(other).agreement
-        if document is None:
-            return WITHOUT_AGREEMENT
-        terms = self._terms.get((document, writer))
-        if terms is None:
-            if len(self._terms) >= PEERS_MAX:
-                self._terms.clear()
-            signers = frozenset(parse(document, own, other).signers_of(writer))
-            terms = self._terms[document, writer] = Terms(signers, no_clause, one_signer)
-        return terms
 
     def pair_stream(self, node: bytes) -> str:
         """Return the stream of this node and a peer."""

@@ -18,6 +18,7 @@ from foedus.log import streams
 from foedus.log.port import Row, Verdict
 from foedus.node import room_roles
 from foedus.node.access_operations import AccessOperations
+from foedus.node.agreement_operations import AgreementOperations
 from foedus.node.codec import draft_of
 from foedus.node.composition import Node
 from foedus.node.consent_operations import ConsentOperations
@@ -65,6 +66,7 @@ class Service(ConsentOperations, AccessOperations, NameOperations, CredentialOpe
         self.credentials = Credentials(node)
         self.verifier = Verifier(node, self.credentials.kept, self.credentials.principals)
         self._erasing = EraseOperations(node, views)
+        self.agreements = AgreementOperations(node, self._peer_id, views.node_name)
         self._token = node.home.ensure_token()
 
     @property
@@ -116,6 +118,7 @@ class Service(ConsentOperations, AccessOperations, NameOperations, CredentialOpe
             *self._held_epochs(),
             *self._forks(),
             *self._lacking(),
+            *self.agreements.troubles(),
         ]
 
     def _stopped(self) -> list[Trouble]:

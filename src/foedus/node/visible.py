@@ -1,8 +1,9 @@
 """The log as one peer may see it, in local order: what the HTTP doors answer, and what fallback pushes.
 
 A cursor is ``store id . local number . view``. The view is a digest of what decides which streams the peer may see:
-its tier, its rooms, who else is in them. Where that has changed since the cursor was given, events with lower local
-numbers may have become visible, and reading begins again from the start: what is sent twice, the other side drops.
+its tier, its agreement, its rooms, who else is in them. Where that has changed since the cursor was given, events with
+lower local numbers may have become visible, and reading begins again from the start: what is sent twice, the other
+side drops.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ class VisibleLog:
             writers |= held[bytes.fromhex(room)].ever_present()
         tiers = {node: self._audience.tier(node) for node in writers}
         facts = [
-            [peer.tier.value, peer.is_paused, viewer.secure],
+            [peer.tier.value, peer.is_paused, viewer.secure, *self._audience.agreed(viewer.node)],
             rooms,
             [[node, tier.value if tier else ""] for node, tier in sorted(tiers.items())],
         ]

@@ -8,28 +8,17 @@ the draft's signature alone but the ``accepted`` and ``confirmed`` that follow.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
-import msgspec
-from msgspec import Meta, Struct
+from msgspec.structs import replace
 
-from foedus.base.cbor import Malformed, convert, decode_as, encode, to_plain
 from foedus.base.errors import PeerViolation
-from foedus.base.ids import sha256
 from foedus.crypto import ed25519
 from foedus.crypto.labels import signed_bytes
-from foedus.log.bodies import Did
-from foedus.log.event import Id
+from foedus.trust.agreements.document import Agreement, is_starter, read, starter, write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-SIGNERS_MAX = 64
-"""Human signers of one side: a border act names one of them, and a person reads the list before accepting."""
-AGREEMENT_BYTES_MAX = 16_384
-"""Bytes of a document: two full lists of signers take half of it; more is refused before it is decoded."""
-
-Signers: TypeAlias = Annotated[tuple[Did, ...], Meta(max_length=SIGNERS_MAX)]
 
 
 class AgreementRefused(PeerViolation):
@@ -46,40 +35,25 @@ class BadAgreementSignature(PeerViolation):
     remedy = "the other node must sign with the key of its newest identity record"
 
 
-class Agreement(Struct, frozen=True, forbid_unknown_fields=True):
-    """The document. ``nodes`` are sorted; ``signers`` are in their order."""
-
-    v: Annotated[int, Meta(ge=1, le=1)]
-    version: Annotated[int, Meta(ge=1, le=1)]
-    nodes: tuple[Id, Id]
-    rooms: Literal["shared"]
-    signers: tuple[Signers, Signers]
-    salt: Id
-
-    def signers_of(self, node: bytes) -> tuple[str, ...]:
-        """Return the DIDs of the human signers of ``node``, one of the two."""
-        return self.signers[self.nodes.index(node)]
-
-
 def draft(own: bytes, peer: bytes, own_signers: Sequence[str], salt: bytes) -> bytes:
     """Return the bytes of a requester's draft. ``salt`` is 32 random bytes; raises Malformed on invalid DIDs."""
-    document = Agreement(1, 1, _nodes(own, peer), "shared", ((), ()), salt)
-    return _encoded(_with_signers(document, own, own_signers))
+    nodes = _nodes(own, peer)
+    return write(starter(nodes, (own_signers, ()) if own == nodes[0] else ((), own_signers), salt))
 
 
 def parse(document: bytes, own: bytes, peer: bytes) -> Agreement:
     """Decode an agreement of exactly these two nodes; raise NotCanonical, Malformed or AgreementRefused."""
-    if len(document) > AGREEMENT_BYTES_MAX:
-        raise Malformed(f"an agreement has at most {AGREEMENT_BYTES_MAX} bytes")
-    agreement = decode_as(document, Agreement)
+    agreement = read(document)
     if agreement.nodes != _nodes(own, peer):
         raise AgreementRefused("the agreement is not between these two nodes")
     return agreement
 
 
 def check_draft(document: bytes, own: bytes, peer: bytes) -> Agreement:
-    """Return the draft that ``peer`` sent; raise unless it names these two nodes and leaves our list empty."""
+    """Return the draft that ``peer`` sent; raise unless it is a starter of us two and leaves our list empty."""
     agreement = parse(document, own, peer)
+    if not is_starter(agreement):
+        raise AgreementRefused("a connection begins with the terms of the starter agreement; propose others later")
     if agreement.signers_of(own):
         raise AgreementRefused("the draft names human signers for this node; only this node may")
     return agreement
@@ -91,7 +65,7 @@ def complete(document: bytes, own: bytes, peer: bytes, own_signers: Sequence[str
     Raises NotCanonical, Malformed or AgreementRefused where the draft cannot be signed.
     """
     agreement = check_draft(document, own, peer)
-    return _encoded(_with_signers(agreement, own, own_signers))
+    return write(_with_signers(agreement, own, own_signers))
 
 
 def check_completed(document: bytes, final: bytes, own: bytes, peer: bytes) -> None:
@@ -127,11 +101,6 @@ def in_order(own: bytes, peer: bytes, own_signature: bytes, peer_signature: byte
     return (own_signature, peer_signature) if own < peer else (peer_signature, own_signature)
 
 
-def agreement_id(document: bytes) -> bytes:
-    """Return the id by which ``agreement.end`` names a document."""
-    return sha256(document)
-
-
 def _nodes(own: bytes, peer: bytes) -> tuple[bytes, bytes]:
     if own == peer:
         raise AgreementRefused("an agreement is between two nodes", remedy="name another node than this one")
@@ -139,13 +108,7 @@ def _nodes(own: bytes, peer: bytes) -> tuple[bytes, bytes]:
 
 
 def _with_signers(agreement: Agreement, node: bytes, signers: Sequence[str]) -> Agreement:
-    first, second = agreement.signers
-    lists = (tuple(signers), second) if agreement.nodes[0] == node else (first, tuple(signers))
-    return msgspec.structs.replace(agreement, signers=lists)
-
-
-def _encoded(agreement: Agreement) -> bytes:
-    """Encode a document of our own, which keeps the bounds that its reader checks; raise Malformed."""
-    plain = to_plain(agreement)
-    convert(plain, Agreement)
-    return encode(plain)
+    """Return the starter with another list of signers of ``node``."""
+    named = starter(agreement.nodes, (signers, signers), agreement.salt).signers
+    lists = (named[0], agreement.signers[1]) if agreement.nodes[0] == node else (agreement.signers[0], named[1])
+    return replace(agreement, signers=lists)

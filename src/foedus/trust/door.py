@@ -1,13 +1,13 @@
 """The two doors: what comes in is judged, what goes out is chosen. Local, pure, and binding nobody else.
 
-In the simple form of the starter agreement: tiers, states and membership. An event that is withheld still moves
+Tiers, states, membership, and the agreement in force. An event that is withheld still moves
 the head of its chain and is passed over by projections; the node judges withheld events anew when a peer's tier,
-pause or state changes.
+pause, state or agreement changes. A clause of the agreement is named ``agreement.<clause>``.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from msgspec import Struct
 
@@ -18,7 +18,13 @@ from foedus.trust.tiers import JUDGED_BY, Tier, flows_to, passes_on, taken_from
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Clause: TypeAlias = Literal["ignored", "paused", "not_connected", "tier", "not_a_member"]
+    from foedus.base.clock import Instant
+    from foedus.trust.agreements.in_force import AgreementInForce
+
+Clause: TypeAlias = str
+"""``ignored``, ``paused``, ``not_connected``, ``tier``, ``not_a_member``, or ``agreement.<clause>``."""
+AGREEMENT = "agreement."
+"""What the name of every clause of an agreement begins with."""
 
 
 class Allow(Struct, frozen=True):
@@ -40,13 +46,15 @@ class Arrival(Struct, frozen=True):
     ``origin``: the node that wrote it, None where this node knows nothing of it (a third node, through a room).
     ``carrier``: the peer that brought it, None where it was read from a file. ``carrier_is_member``: that peer has a
     member in the room. For a room that is not held yet, the carrier of its ``members:`` stream counts as one: the
-    stream itself then proves or disproves it.
+    stream itself then proves or disproves it. ``by_agreement``: the clause of the agreement in force with the origin
+    that is against the event ('' where none is; see ``refused``).
     """
 
     origin: Peer | None
     carrier: Peer | None
     kind: StreamKind
     carrier_is_member: bool
+    by_agreement: str = ""
 
 
 def decide(arrival: Arrival) -> Decision:
@@ -83,6 +91,18 @@ def _by_pair(arrival: Arrival) -> Clause | None:
     return "not_connected" if arrival.kind == "pair" and not is_connected else None
 
 
+def _by_agreement(arrival: Arrival) -> Clause | None:
+    """Judge what a connected node wrote by the agreement in force with it."""
+    is_connected = arrival.origin is not None and arrival.origin.state is State.CONNECTED
+    return arrival.by_agreement or None if is_connected else None
+
+
+def refused(terms: AgreementInForce | None, sender: bytes, stream: Stream, at: Instant) -> Clause:
+    """Return the clause of an agreement by which ``sender`` may not send a stream at an instant, or ''."""
+    clause = terms.refuses(sender, stream, at) if terms is not None else ""
+    return f"{AGREEMENT}{clause}" if clause else ""
+
+
 def _by_carrier(arrival: Arrival) -> Clause | None:
     """Take from a carrier what its tier lets it bring, and rooms only from members."""
     carrier = arrival.carrier
@@ -95,7 +115,7 @@ def _by_carrier(arrival: Arrival) -> Clause | None:
     return None if arrival.kind in JUDGED_BY or arrival.carrier_is_member else "not_a_member"
 
 
-_RULES: tuple[Callable[[Arrival], Clause | None], ...] = (_by_origin, _by_pair, _by_carrier)
+_RULES: tuple[Callable[[Arrival], Clause | None], ...] = (_by_origin, _by_pair, _by_agreement, _by_carrier)
 
 
 class AudienceFacts(Protocol):
@@ -117,6 +137,9 @@ class AudienceFacts(Protocol):
     def tier(self, node: bytes) -> Tier | None:
         """Return the tier that a connected peer was given; None for this node and all others."""
 
+    def is_agreed(self, viewer: bytes, stream: Stream) -> bool:
+        """Whether the agreement in force with the viewer lets this node send it the stream now."""
+
 
 def may_see(viewer: Peer, origin: bytes, stream: Stream, facts: AudienceFacts) -> bool:
     """Tell whether the chain that ``origin`` writes in ``stream`` may be sent to ``viewer``, or named to it at all.
@@ -130,7 +153,9 @@ def may_see(viewer: Peer, origin: bytes, stream: Stream, facts: AudienceFacts) -
         return stream.subject == _pair(facts.own, viewer.node)
     if stream.kind in JUDGED_BY:
         return origin in {facts.own, viewer.node} or facts.wrote_for(origin, viewer.node)
-    return facts.is_member(viewer.node, stream.subject) and _is_passed_on(viewer, origin, facts)
+    if not facts.is_member(viewer.node, stream.subject) or not _is_passed_on(viewer, origin, facts):
+        return False
+    return origin == viewer.node or facts.is_agreed(viewer.node, stream)  # its own words, should it have lost them
 
 
 def _is_passed_on(viewer: Peer, origin: bytes, facts: AudienceFacts) -> bool:

@@ -20,6 +20,8 @@ COMMANDS = [
     ["version"],
     *(["peer", verb] for verb in ("request", "pending", "accept", "decline", "ignore", "trust", "untrust", "list")),
     *(["peer", verb] for verb in ("show", "tier", "pause", "resume", "disconnect", "follow")),
+    *(["agreement", verb] for verb in ("show", "propose", "counter", "sign", "decline", "withdraw", "terminate")),
+    *(["agreement", verb] for verb in ("diff", "history")),
     *(["participant", verb] for verb in ("add", "list", "find", "revoke", "token")),
     *(["pair", verb] for verb in ("start", "device", "list", "confirm", "refuse")),
     *(["device", verb] for verb in ("list", "revoke")),

@@ -23,6 +23,7 @@ from foedus.node.values import (
     VerifyReport,
 )
 from tests.surfaces.http.fake_access import FakeAccess
+from tests.surfaces.http.fake_agreements import FakeAgreements
 from tests.surfaces.http.fake_credentials import FakeCredentials
 from tests.surfaces.http.fake_names import FakeNames
 from tests.surfaces.http.fake_values import EPOCH, NODE, STORE, a_peer, an_event, hex_id
@@ -44,6 +45,7 @@ class FakeService(FakeAccess, FakeNames, FakeCredentials):
         self.log = []
         self.followers = 0
         self._news = asyncio.Condition()
+        self.agreements = FakeAgreements(self._note)
 
     def _note(self, method, *arguments):
         self.calls.append((method, arguments))

@@ -2,10 +2,14 @@
 
 import msgspec
 import pytest
+from msgspec import UNSET
 
 from foedus.base.limits import BATCH_EVENTS_MAX, HTTP_BODY_MAX
+from foedus.node.agreement_values import HumanWord
 from foedus.node.values import MessagesPage, Placed
 from tests.surfaces.http.fake import TOKEN
+from tests.surfaces.http.fake_agreements import PEER as AGREED
+from tests.surfaces.http.fake_agreements import PROPOSED
 from tests.surfaces.http.fake_values import NODE, a_peer
 
 ACT = {"act": "YWN0", "asig": "c2ln", "salt": "c2FsdA", "body": "Ym9keQ"}
@@ -71,6 +75,32 @@ async def test_a_request_is_sent(served):
     assert (asked["node"], asked["state"]) == (OTHER, "requested")
     assert ("peer_request", ("http://b:1", OTHER, "hi", "CORE")) in served.service.calls
     assert len(await ask(served, "GET", "/peers")) == 1
+
+
+async def test_an_agreement_is_read_and_changed(served):
+    way = f"/agreements/{AGREED}"
+    assert [found["peer"] for found in await ask(served, "GET", "/agreements")] == [AGREED]
+    assert (await ask(served, "GET", way))["waits_for_us"] == [PROPOSED]
+    assert len(await ask(served, "GET", f"{way}/history")) == 2
+    assert (await ask(served, "GET", f"{way}/diff?older=1"))[0]["clause"] == "rates"
+    terms = {"rooms": "shared", "ours": {"rate": 5}, "expires": 0}
+    assert (await ask(served, "POST", f"{way}/draft", terms))["id"] == PROPOSED
+    human = {"did": "did:key:z6MkAda", "device": "aa" * 32, "signature": "c2ln"}
+    await ask(served, "POST", f"{way}/propose", {"document": "AA", "answers": PROPOSED, "human": human})
+    await ask(served, "POST", f"{way}/sign", {"agreement": PROPOSED})
+    await ask(served, "POST", f"{way}/decline", {})
+    await ask(served, "POST", f"{way}/withdraw", {"agreement": PROPOSED})
+    await ask(served, "POST", f"{way}/terminate", {"reason": "done"})
+    calls = dict(served.service.calls)
+    assert calls["agreement_diff"] == (AGREED, "1", "")
+    assert (calls["agreement_draft"][1].ours.rate, calls["agreement_draft"][1].humans) == (5, UNSET)
+    assert calls["agreement_propose"][2:] == (PROPOSED, HumanWord(**human))
+    assert calls["agreement_sign"] == (AGREED, PROPOSED, None)
+    assert calls["agreement_decline"] == (AGREED, "")
+    assert calls["agreement_terminate"] == (AGREED, "done")
+    await ask(served, "POST", f"{way}/draft", {"rooms": "all"}, status=400)
+    await ask(served, "POST", f"{way}/sign", {}, status=400)
+    assert (await ask(served, "GET", f"/agreements/{OTHER}", status=404))["code"] == "no_agreement"
 
 
 async def test_keys_are_trusted_and_no_longer(served):

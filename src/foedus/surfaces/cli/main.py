@@ -12,6 +12,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from foedus.base.errors import FoedusError
 from foedus.surfaces.cli import (
+    agreements,
     approvals,
     credentials,
     device_commands,
@@ -49,6 +50,7 @@ app.command(nodes.doctor)
 app.command(nodes.demo)
 app.command(nodes.version)
 app.command(peers.app)
+app.command(agreements.app)
 app.command(participants.app)
 app.command(pairing.app)
 app.command(device_commands.app)

@@ -19,6 +19,7 @@ from litestar.types import ASGIApp, Method
 
 from foedus.base.errors import FoedusError, NotFound
 from foedus.surfaces.http import openapi
+from foedus.surfaces.http.agreement_routes import AGREEMENTS
 from foedus.surfaces.http.callers import Rule
 from foedus.surfaces.http.consent_routes import CONSENT
 from foedus.surfaces.http.credential_routes import CREDENTIALS
@@ -42,6 +43,7 @@ OPERATIONS: list[Operation] = [
     *NODE,
     *PEERS,
     *TRUST,
+    *AGREEMENTS,
     *PARTICIPANTS,
     *ROOMS,
     *MESSAGES,
