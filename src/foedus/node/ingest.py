@@ -20,7 +20,7 @@ from foedus.log import streams
 from foedus.log.admission import Admitted, Deferred, Duplicate, Forked, Refused, SignatureCheck, signature_checks
 from foedus.log.chains import ChainKey, Position
 from foedus.log.checkpoints import is_valid
-from foedus.log.event import Event, Parsed, parse_envelope
+from foedus.log.event import Parsed, parse_envelope
 from foedus.log.outcomes import OVER_QUOTA
 from foedus.log.port import Commit, Entry, Proof, Row, Verdict
 from foedus.node.checking import Checking, Verdicts, Verifiers
@@ -29,6 +29,8 @@ from foedus.node.store import Store
 
 BODILESS_MAX = 10_000
 """Ids of events that came without a body and may still get it from another carrier; others are found by want."""
+CLAUSES_MAX = 10_000
+"""Clauses between admission and publication: ten full batches; beyond, the audit log names none."""
 
 
 @dataclass
@@ -96,6 +98,10 @@ class Ingest:
         self.may_carry: Callable[[bytes, str], str] = lambda _carrier, _stream: ""
         """(carrier, stream) → '' or why it may not push that: ``not_permitted``, or ``missing_prev`` (not yet)."""
         self.crossings: Crossings | None = None
+        self.on_finished: Callable[[bytes | None, Report], None] = lambda _carrier, _report: None
+        self.on_crossed: Callable[[Parsed], None] = lambda _parsed: None
+        self.clauses: dict[bytes, str] = {}
+        """Event id → why the door did not let a border act in, from its admission until it is published."""
         self.checked = 0
         self._store = store
         self._clause = ""
@@ -115,15 +121,21 @@ class Ingest:
             clause = self._doors[place] = self.door(*place)
         if clause:
             self.refusals[clause] += 1
-        return self._clause or (self._crossed(parsed.event, node) if self.crossings is not None else "")
+        return self._clause or (self._crossed(parsed, node, self.crossings) if self.crossings is not None else "")
 
-    def _crossed(self, event: Event, node: bytes) -> str:
+    def _crossed(self, parsed: Parsed, node: bytes, crossings: Crossings) -> str:
         """Judge a border act: count it where its grants do not carry it; store only that they are used up."""
-        clause = self.crossings.clause(event, node) if self.crossings is not None else ""
+        event = parsed.event
+        clause = crossings.clause(event, node)
         if clause:
             self.refusals[clause] += 1
+            if len(self.clauses) < CLAUSES_MAX:
+                self.clauses[parsed.id] = clause
             return ""
-        return self.crossings.used_up(event, node) if self.crossings is not None else ""
+        used_up = crossings.used_up(event, node)
+        if not used_up and crossings.crosses(event, node):
+            self.on_crossed(parsed)
+        return used_up
 
     async def close(self) -> None:
         """Stop the checks under way."""
@@ -344,6 +356,7 @@ class Ingest:
 
     async def finish(self, pending: Pending) -> Report:
         """Wait until everything is durable, and make it visible. Raises Unavailable where it is not."""
+        self.on_finished(pending.carrier, pending.report)
         for future in pending.commits:
             await future
         return pending.report

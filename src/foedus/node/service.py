@@ -17,6 +17,7 @@ from foedus.identity.record import SignedRecord
 from foedus.log import streams
 from foedus.log.port import Row, Verdict
 from foedus.node.access_operations import AccessOperations
+from foedus.node.audit_operations import AuditOperations
 from foedus.node.codec import draft_of
 from foedus.node.composition import Node
 from foedus.node.consent_operations import ConsentOperations
@@ -52,7 +53,7 @@ _LOCAL_DIGITS = 18
 """A local number fits SQLite's 64-bit integers."""
 
 
-class Service(ConsentOperations, AccessOperations, NameOperations, CredentialOperations):
+class Service(ConsentOperations, AccessOperations, NameOperations, CredentialOperations, AuditOperations):
     """Answers the surfaces. One per running node."""
 
     def __init__(self, node: Node) -> None:
@@ -111,6 +112,7 @@ class Service(ConsentOperations, AccessOperations, NameOperations, CredentialOpe
             *self._approvals_waiting(),
             *self._held_epochs(),
             *self._forks(),
+            *self._audit_troubles(),
         ]
 
     def _stopped(self) -> list[Trouble]:

@@ -32,6 +32,8 @@ COMMANDS = [
     *(["credential", verb] for verb in ("revoke", "trust", "untrust", "issuers")),
     ["vouch"],
     *(["log", verb] for verb in ("list", "verify")),
+    *(["proof", verb] for verb in ("export", "verify")),
+    *(["audit", verb] for verb in ("verify", "export", "tail")),
     *(
         ["key", verb]
         for verb in ("generate", "export", "import", "list", "rotate", "recover", "sign-test", "self-test")

@@ -13,6 +13,7 @@ from cyclopts import App, CycloptsError, Parameter
 from foedus.base.errors import FoedusError
 from foedus.surfaces.cli import (
     approvals,
+    audit,
     credentials,
     device_commands,
     grants,
@@ -23,6 +24,7 @@ from foedus.surfaces.cli import (
     pairing,
     participants,
     peers,
+    proofs,
     rooms,
     running,
     speaking,
@@ -58,6 +60,8 @@ app.command(speaking.say, usage=speaking.USAGE)
 app.command(grants.app)
 app.command(approvals.app)
 app.command(logs.app)
+app.command(audit.app)
+app.command(proofs.app)
 app.command(keys.app)
 
 

@@ -19,6 +19,7 @@ from litestar.types import ASGIApp, Method
 
 from foedus.base.errors import FoedusError, NotFound
 from foedus.surfaces.http import openapi
+from foedus.surfaces.http.audit_routes import AUDIT
 from foedus.surfaces.http.callers import Rule
 from foedus.surfaces.http.consent_routes import CONSENT
 from foedus.surfaces.http.credential_routes import CREDENTIALS
@@ -51,6 +52,7 @@ OPERATIONS: list[Operation] = [
     *PAIRING,
     *NAMES,
     *CREDENTIALS,
+    *AUDIT,
 ]
 FEDERATION = "/api/federation"
 SCHEMA = "/schema"
