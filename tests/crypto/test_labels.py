@@ -18,6 +18,9 @@ def test_the_labels_are_those_of_version_1():
         "link-i",
         "link-r",
         "manifest",
+        "pairing",
+        "proof",
+        "receipt",
     ]
 
 

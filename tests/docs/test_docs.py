@@ -137,7 +137,7 @@ def test_the_forms_of_streams_are_those_of_the_code():
 
 def test_the_labels_are_those_of_the_code():
     labels = [label for cell in first_column(protocol("1. Bytes"), "`what`") for label in names(cell)]
-    assert sorted(labels) == sorted(LABELS - {"audit"}), "audit is kept for later"
+    assert sorted(labels) == sorted(LABELS)
 
 
 def _frame_rows() -> list[list[str]]:

@@ -13,6 +13,7 @@ LABELS = frozenset(
         "link-r",
         "agreement",
         "audit",
+        "receipt",
         "http",
         "manifest",
         "pairing",

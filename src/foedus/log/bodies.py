@@ -180,6 +180,35 @@ class AgreementEnd(_Body, frozen=True):
     agreement: Id
 
 
+class AuditHead(_Body, frozen=True):
+    """``audit.head``: how far this node's audit log goes; a seal of ``trust.audit``."""
+
+    statement: Annotated[bytes, Meta(max_length=512)]
+    ed25519: Signature
+    mldsa65: Annotated[bytes, Meta(min_length=3309, max_length=3309)]
+
+
+class AuditWitness(_Body, frozen=True):
+    """``audit.witness``: this node was told by ``node`` that its audit log has ``count`` rows and this ``hash``."""
+
+    node: Id
+    count: Annotated[int, Meta(ge=1, lt=1 << 53)]
+    hash: Id
+    told: Id
+
+
+RECEIPT_IDS_MAX = 1_000
+"""Events in one receipt: 34 KB of a body, and a second's border acts of a busy peer in a few."""
+
+
+class CrossingReceipt(_Body, frozen=True):
+    """``crossing.receipt``: this node accepted border acts of the other; a statement of ``trust.proof``."""
+
+    statement: Annotated[bytes, Meta(max_length=48 * RECEIPT_IDS_MAX)]
+    ed25519: Signature
+    mldsa65: Annotated[bytes, Meta(min_length=3309, max_length=3309)]
+
+
 Body: TypeAlias = (
     EpochOpen
     | Checkpoint
@@ -200,6 +229,9 @@ Body: TypeAlias = (
     | AgreementDecline
     | AgreementWithdraw
     | AgreementEnd
+    | AuditHead
+    | AuditWitness
+    | CrossingReceipt
 )
 
 SHAPES: dict[str, type[Body]] = {
@@ -222,6 +254,9 @@ SHAPES: dict[str, type[Body]] = {
     "agreement.decline": AgreementDecline,
     "agreement.withdraw": AgreementWithdraw,
     "agreement.end": AgreementEnd,
+    "audit.head": AuditHead,
+    "audit.witness": AuditWitness,
+    "crossing.receipt": CrossingReceipt,
 }
 
 
@@ -259,6 +294,9 @@ PLACES: dict[str, Place] = {
     "agreement.decline": _place("pair"),
     "agreement.withdraw": _place("pair"),
     "agreement.end": _place("pair"),
+    "audit.head": _place("pair"),
+    "audit.witness": _place("pair"),
+    "crossing.receipt": _place("pair"),
 }
 """The table of kinds of docs/protocol.md, section 3."""
 

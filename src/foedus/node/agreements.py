@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 from foedus.base.clock import Instant
@@ -85,11 +84,7 @@ class Line:
         """Return what the version in force says of border acts of one of the two: one object while it is in force."""
         terms = self._border.get(writer)
         if terms is None:
-            it = self.in_force
-            signers = frozenset(signer.did for signer in it.human_signers(writer))
-            refuses = partial(it.allows_command, writer)
-            is_named = it.document.humans == "named"
-            terms = self._border[writer] = Terms(signers, refuses, it.approvals_needed, named_only=is_named)
+            terms = self._border[writer] = self.in_force.border_terms(writer)
         return terms
 
 

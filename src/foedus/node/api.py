@@ -20,6 +20,8 @@ from foedus.node.credential_values import (
 )
 from foedus.node.values import (
     ApprovalView,
+    AuditPage,
+    AuditRowView,
     EventsPage,
     EventView,
     GrantView,
@@ -84,7 +86,7 @@ class NodeService(AccessService, Protocol):
         ...
 
     def peer(self, peer: str) -> PeerView:
-        """Return one peer."""
+        """Return one peer, with the evidence behind its reputation."""
         ...
 
     async def peer_accept(self, peer: str, tier: TierName) -> PeerView:
@@ -337,6 +339,18 @@ class NodeService(AccessService, Protocol):
 
     async def verify(self) -> VerifyReport:
         """Check the whole log from disk again."""
+        ...
+
+    def note_operation(self, actor: str, operation: str, code: str) -> None:
+        """Note in the audit log what was asked of the API, and by which code it was refused ('': it was done)."""
+        ...
+
+    async def audit_rows(self, *, after: str = "", limit: int = 100) -> AuditPage:
+        """Return a page of the audit log; ``after``: the number of a row, '' for the first."""
+        ...
+
+    def audit_follow(self, *, after: str | None = None) -> AsyncIterator[AuditRowView]:
+        """Yield rows of the audit log as they become durable, after a row (None: from now on), without a gap."""
         ...
 
     async def key_rotate(self) -> RotationView:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from foedus.base.cbor import encode
 from foedus.base.clock import Hlc, Instant
-from foedus.base.errors import PeerViolation, UsageError
+from foedus.base.errors import FoedusError, PeerViolation, UsageError
 from foedus.base.ids import sha256
 from foedus.base.limits import BODY_MAX, CLOCK_AHEAD_MAX, NONCE_BYTES, SALT_BYTES
 from foedus.crypto import ed25519
@@ -63,6 +63,7 @@ class Author:
         self.stopped = ""
         """Why nothing is authored now; '' where it is."""
         self.remedy = ""
+        self.on_refused: Callable[[Draft, FoedusError], None] = lambda _draft, _error: None
         self._store = store
         self._order = asyncio.Lock()
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="sign")
@@ -107,13 +108,22 @@ class Author:
 
         Raises Refusal (nothing of the batch is ordered), ClockAhead, NotReady or Unavailable.
         """
+        try:
+            future = await self._place(drafts)
+        except FoedusError as error:
+            if drafts:
+                self.on_refused(drafts[0], error)
+            raise
+        return await future
+
+    async def _place(self, drafts: Sequence[Draft]) -> asyncio.Future[list[Row]]:
+        """Sign acts, give them their places, and queue the commit."""
         self._check_writes()
         signed = await self._sign_acts(drafts)
         async with self._order:
             self._check_writes()
             commit, encoded = await self._append(signed)
-            future = self._store.begin_commit(commit, encoded)
-        return await future
+            return self._store.begin_commit(commit, encoded)
 
     def ordering(self) -> asyncio.Lock:
         """Return the lock under which this node's chains grow: an epoch is opened under it."""

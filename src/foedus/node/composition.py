@@ -7,6 +7,7 @@ import gc
 import logging
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 from foedus.adapters.federation_client import FederationClient
@@ -22,6 +23,9 @@ from foedus.node.agents import Agents
 from foedus.node.agreements import Agreements
 from foedus.node.approvals import Approvals
 from foedus.node.audience import Audience
+from foedus.node.audit_claims import remembered
+from foedus.node.audited import Audited
+from foedus.node.auditing import AuditTrail
 from foedus.node.author import Author
 from foedus.node.branches import BranchCollector
 from foedus.node.checkpointer import Checkpointer
@@ -41,10 +45,13 @@ from foedus.node.peers import Peers
 from foedus.node.petnames import Petnames
 from foedus.node.pruned import PrunedChains
 from foedus.node.publisher import Published, Publisher
+from foedus.node.receipts import Receipts
 from foedus.node.records import RecordBook
+from foedus.node.reputations import Reputations
 from foedus.node.retention import Retention
 from foedus.node.store import Store, wall_clock
 from foedus.node.visible import VisibleLog
+from foedus.node.witnessing import Witnesses
 from foedus.sync.http_signature import KeyOf, Signer
 from foedus.trust.door import Arrival, Withhold, decide, refused
 
@@ -109,6 +116,11 @@ class Node:
         self.retention = Retention(self.store, self.publisher, {})
         self.pruned = PrunedChains(self.store, self.ingest, self._go_on)
         self.checkpointer = Checkpointer(self.store, self.author, self.publisher)
+        self.audit = AuditTrail(self.store, self._parts.audit, partial(remembered, self.store))
+        self.audited = Audited(self.store, self.audit.note, self.door, self.ingest.clauses)
+        self.witnesses = Witnesses(self.store, self.author, self.audit, self._reachable)
+        self.receipts = Receipts(self.store, self.author, self.audit, self._agreement_with)
+        self.reputations = Reputations(self.store, self.audit, self.peers, self._spawn)
         self.started_at = self.store.now()
         self._tasks: set[asyncio.Task[None]] = set()
         self._leaving: set[tuple[str, bytes]] = set()
@@ -135,6 +147,31 @@ class Node:
         self.store.on_reload.append(self._reloaded)
         self.publisher.listeners.append(self._published)
         self.publisher.listeners.append(self.access.tokens.published)
+        self._join_audit()
+
+    def _join_audit(self) -> None:
+        """Let the audit log hear of every decision."""
+        self.publisher.listeners.append(self.audited.published)
+        self.ingest.on_finished = self.audited.reported
+        self.ingest.on_crossed = self.receipts.note
+        self.publisher.listeners.append(self.receipts.published)
+        self.crossings.grants_count = self.reputations.grants_count
+        self.peers.on_decided = self.audited.peering
+        self.peers.on_refused = self.audited.peering_refused
+        self.peers.on_lost = lambda link: self.audited.link_ended(link.node, link.closing)
+        self.author.on_refused = self.audited.author_refused
+
+    def _reachable(self) -> list[bytes]:
+        """Return the connected peers to which something gets now."""
+        book = self.peers.book.peers
+        return [link.node for link in self.links.open() if link.node in book] + [
+            node for node in book if self.links.get(node) is None and self.fallback_kind(node) != "none"
+        ]
+
+    def _agreement_with(self, node: bytes) -> bytes | None:
+        """Return the id of the agreement in force with a peer."""
+        terms = self.agreements.in_force(node)
+        return terms.id if terms is not None else None
 
     def door(self, origin: bytes, stream: str, at: Instant) -> str:
         """Return the clause by which what ``origin`` wrote at an instant is not shown here now, or ''."""
@@ -161,11 +198,13 @@ class Node:
         self.branches.collect()
 
     def _peer_changed(self, node: bytes) -> None:
+        self.witnesses.changed()
         link = self.links.get(node)
         if link is not None and link.session.is_open:
             self.outbox.reoffer(link)
 
     def _learned(self, node: bytes) -> None:
+        self.audited.learned(node)
         if node == self.store.node:
             self.epochs.check_superseded()
 
@@ -184,6 +223,7 @@ class Node:
 
     def _epoch_opened(self) -> None:
         """Tell every peer the new record; where keys changed, links shake hands again."""
+        self.audited.learned(self.store.node)
         for link in self.links.all():
             link.close("rekey", "a new epoch was opened")
         self.agreements.settle_all()
@@ -214,6 +254,11 @@ class Node:
         if network:
             self._spawn(self.checkpointer.run())
             self._spawn(self.retention.run())
+        self._spawn(self.audit.run())
+        if network:
+            self._spawn(self.checkpointer.run())
+            self._spawn(self.witnesses.run())
+            self._spawn(self.receipts.run())
             self.peers.start()
             self.fallback.start()
 
@@ -295,6 +340,7 @@ class Node:
         await self.client.close()
         if self._writer is not None:
             await self._writer.close()
+        await self.audit.close()
         await self.ingest.close()
         self.author.close()
         self.log.close()

@@ -54,6 +54,8 @@ class Crossings:
     def __init__(self, store: Store, terms_of: TermsOf) -> None:
         self._store = store
         self._terms_of = terms_of
+        self.grants_count: Callable[[bytes], bool] = lambda _node: True
+        """Whether grants of this node's people still count, by its reputation."""
         self._uses: OrderedDict[bytes, deque[Instant]] = OrderedDict()
         self._known: dict[_Key, _Judged] = {}
         self.standing_of: Callable[[bytes, str], Standing] = lambda _node, _did: Standing.NORMAL
@@ -77,7 +79,16 @@ class Crossings:
         if node == self._store.node:
             return ""
         found = self._judge(event, node)
-        return found.decision.code if found is not None and isinstance(found.decision, Withhold) else ""
+        if found is None:
+            return ""
+        if isinstance(found.decision, Withhold):
+            return found.decision.code
+        by_grants = event.act.author not in found.decision.humans
+        return "grant.reputation" if by_grants and not self.grants_count(node) else ""
+
+    def crosses(self, event: Event, node: bytes) -> bool:
+        """Whether an event that ``node`` wrote is a border act."""
+        return event.act.device is not None and self.host_of(event.stream) not in {b"", node}
 
     def _judge(self, event: Event, node: bytes) -> _Judged | None:
         """Return the verdict on a crossing; one that does not depend on the single act is remembered."""

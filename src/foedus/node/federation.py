@@ -74,6 +74,8 @@ class Federation:
             response = await way.door(asking)
         except FoedusError as error:
             self._node.ingest.refusals[error.code] += 1
+            what = f"{request.method} {request.path}"
+            self._node.audited.federation_refused(asking.node, request.address, what, error.code)
             response = problem(error)
         return self._access.signed(asking, response)
 

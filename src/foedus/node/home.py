@@ -78,6 +78,11 @@ class Home:
         return self.path / "foedus.db"
 
     @property
+    def audit(self) -> Path:
+        """The audit log."""
+        return self.path / "audit.db"
+
+    @property
     def token_path(self) -> Path:
         """The operator's bearer token."""
         return self.path / "token"

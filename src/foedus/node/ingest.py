@@ -31,6 +31,8 @@ from foedus.trust.door import AGREEMENT
 
 BODILESS_MAX = 10_000
 """Ids of events that came without a body and may still get it from another carrier; others are found by want."""
+CLAUSES_MAX = 10_000
+"""Clauses between admission and publication: ten full batches; beyond, the audit log names none."""
 
 
 @dataclass
@@ -101,6 +103,10 @@ class Ingest:
         self.crossings: Crossings | None = None
         self.is_erased: Callable[[bytes, Event], bool] = lambda _id, _event: False
         """Whether an erasure explains that the body of an event is not here."""
+        self.on_finished: Callable[[bytes | None, Report], None] = lambda _carrier, _report: None
+        self.on_crossed: Callable[[Parsed], None] = lambda _parsed: None
+        self.clauses: dict[bytes, str] = {}
+        """Event id → why the door did not let a border act in, from its admission until it is published."""
         self.checked = 0
         self._store = store
         self._clause = ""
@@ -120,15 +126,21 @@ class Ingest:
             clause = self._doors[place] = self.door(*place, parsed.hlc.us)
         if clause:
             self.refusals[clause] += 1
-        return self._clause or (self._crossed(parsed.event, node) if self.crossings is not None else "")
+        return self._clause or (self._crossed(parsed, node, self.crossings) if self.crossings is not None else "")
 
-    def _crossed(self, event: Event, node: bytes) -> str:
+    def _crossed(self, parsed: Parsed, node: bytes, crossings: Crossings) -> str:
         """Judge a border act: count it where its grants do not carry it; store only that they are used up."""
-        clause = self.crossings.clause(event, node) if self.crossings is not None else ""
+        event = parsed.event
+        clause = crossings.clause(event, node)
         if clause:
             self.refusals[clause] += 1
+            if len(self.clauses) < CLAUSES_MAX:
+                self.clauses[parsed.id] = clause
             return ""
-        return self.crossings.used_up(event, node) if self.crossings is not None else ""
+        used_up = crossings.used_up(event, node)
+        if not used_up and crossings.crosses(event, node):
+            self.on_crossed(parsed)
+        return used_up
 
     async def close(self) -> None:
         """Stop the checks under way."""
@@ -363,6 +375,7 @@ class Ingest:
 
     async def finish(self, pending: Pending) -> Report:
         """Wait until everything is durable, and make it visible. Raises Unavailable where it is not."""
+        self.on_finished(pending.carrier, pending.report)
         for future in pending.commits:
             await future
         return pending.report

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from foedus.adapters.home_lock import HomeLock
+from foedus.adapters.sqlite_audit import SqliteAudit
 from foedus.adapters.sqlite_log import SqliteLog
 from foedus.adapters.verifier_processes import VerifierProcesses
 from foedus.adapters.websocket_client import WebSocketDialler
@@ -16,6 +18,7 @@ from foedus.node.checking import Verifiers
 from foedus.node.home import Home
 from foedus.node.ports import ByteStream
 from foedus.node.store import Writer
+from foedus.trust.audit.port import AuditStore
 
 
 class Lock(Protocol):
@@ -55,6 +58,8 @@ class Parts(NamedTuple):
     writer: Callable[[EventLog, asyncio.AbstractEventLoop], ClosingWriter]
     verifiers: Verifiers | None = None
     """None: signatures are checked in threads only."""
+    audit: Callable[[Path], AuditStore] | None = None
+    """Opens the audit log; None: nothing is audited."""
 
 
 def open_parts(home: Home) -> Parts:
@@ -62,7 +67,7 @@ def open_parts(home: Home) -> Parts:
     home.require()
     lock = HomeLock(home.path)
     try:
-        return Parts(lock, SqliteLog(home.database), WebSocketDialler(), GroupWriter, VerifierProcesses())
+        return Parts(lock, SqliteLog(home.database), WebSocketDialler(), GroupWriter, VerifierProcesses(), SqliteAudit)
     except BaseException:
         lock.release()
         raise

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from foedus.base.errors import FoedusError, UsageError
 from foedus.base.ids import parse_id
 from foedus.base.limits import NOTE_MAX
@@ -55,7 +57,9 @@ class PeerOperations:
 
     def peer(self, peer: str) -> PeerView:
         """Return one peer."""
-        return self._views.peer(self._node.peers.book.peer(self._peer_id(peer)))
+        node = self._peer_id(peer)
+        view = self._views.peer(self._node.peers.book.peer(node))
+        return replace(view, evidence=self._node.reputations.evidence(node))
 
     async def probe(self, url: str) -> ProbeView:
         """Shake hands with the node at an address: its keys are proved, nothing else is said."""

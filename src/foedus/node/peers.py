@@ -75,6 +75,9 @@ class Peers:
         self.on_connected: Callable[[Peer], None] = lambda _peer: None
         self.on_disconnected: Callable[[Peer], None] = lambda _peer: None
         self.on_changed: Callable[[bytes], None] = lambda _node: None
+        self.on_decided: Callable[[bytes, Input, Peer, Peer], None] = lambda _node, _received, _before, _after: None
+        self.on_refused: Callable[[bytes, Input, str], None] = lambda _node, _received, _code: None
+        self.on_lost: Callable[[Link], None] = lambda _link: None
         self.last_seen: dict[bytes, int] = {}
         self._store = store
         self._links = links
@@ -146,6 +149,7 @@ class Peers:
     def lost(self, link: Link) -> None:
         """Dial again where a link is wanted, after one ended."""
         self._saw(link)
+        self.on_lost(link)
         self._keep_link(link.node)
 
     def _saw(self, link: Link) -> None:
@@ -213,11 +217,16 @@ class Peers:
         async with self._order:
             self.book.key = self._store.keys.ed25519
             self.book.signers = tuple(self.signers())
-            before = self.book.peer(node).state
-            await self._run(self.book.handle(node, received, self._store.now()))
+            before = self.book.peer(node)
+            try:
+                await self._run(self.book.handle(node, received, self._store.now()))
+            except FoedusError as error:
+                self.on_refused(node, received, error.code)
+                raise
         after = self.book.peer(node)
+        self.on_decided(node, received, before, after)
         self._keep_link(node)
-        if not isinstance(received, LinkOpened | TierReceived) or before is not after.state:
+        if not isinstance(received, LinkOpened | TierReceived) or before.state is not after.state:
             self.on_changed(node)
         return after
 
@@ -291,6 +300,13 @@ class Peers:
             self._links.redialler.keep(node, lambda: self.urls(node))
         elif peer.state not in _WANTS_LINK:
             self._links.redialler.stop(node)
+
+    def close_link(self, node: bytes, code: str, why: str) -> None:
+        """End the link of a peer that was paused, and dial it no more."""
+        self._links.redialler.stop(node)
+        link = self._links.get(node)
+        if link is not None:
+            link.close(code, why)
 
     def urls(self, node: bytes) -> list[str]:
         """Return the addresses to try: the one a human typed, then what the peer says of itself."""

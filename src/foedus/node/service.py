@@ -19,6 +19,7 @@ from foedus.log.port import Row, Verdict
 from foedus.node import room_roles
 from foedus.node.access_operations import AccessOperations
 from foedus.node.agreement_operations import AgreementOperations
+from foedus.node.audit_operations import AuditOperations
 from foedus.node.codec import draft_of
 from foedus.node.composition import Node
 from foedus.node.consent_operations import ConsentOperations
@@ -56,7 +57,7 @@ _LOCAL_DIGITS = 18
 """A local number fits SQLite's 64-bit integers."""
 
 
-class Service(ConsentOperations, AccessOperations, NameOperations, CredentialOperations):
+class Service(ConsentOperations, AccessOperations, NameOperations, CredentialOperations, AuditOperations):
     """Answers the surfaces. One per running node."""
 
     def __init__(self, node: Node) -> None:
@@ -119,6 +120,7 @@ class Service(ConsentOperations, AccessOperations, NameOperations, CredentialOpe
             *self._forks(),
             *self._lacking(),
             *self.agreements.troubles(),
+            *self._audit_troubles(),
         ]
 
     def _stopped(self) -> list[Trouble]:

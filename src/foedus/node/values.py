@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 TierName = Literal["CORE", "SANDBOX", "EXTERNAL", "UNKNOWN"]
 
@@ -36,6 +36,16 @@ class Trouble(View, frozen=True):
     code: str
     message: str
     remedy: str
+
+
+class EvidenceView(View, frozen=True):
+    """What one row of the audit log shows of a node, and how many millionths it takes off now."""
+
+    row: int
+    kind: str
+    at: int
+    times: int
+    points: int
 
 
 class PeerView(View, frozen=True):
@@ -82,6 +92,10 @@ class PeerView(View, frozen=True):
     """The name that was given to it here."""
     looks_like: list[str] = []
     """Names given here to others that its claimed name may be taken for."""
+    reputation: int = 1_000_000
+    """In millionths; 1,000,000 is clean."""
+    evidence: list[EvidenceView] = field(default_factory=list)
+    """What the reputation follows from; told where one peer is asked for."""
 
 
 class StatusView(View, frozen=True):
@@ -388,6 +402,54 @@ class NameView(View, frozen=True):
 
     id: str
     name: str
+
+
+class AuditRowView(View, frozen=True):
+    """A row of the audit log: its fields, with bytes as hex. ``cursor`` is its number."""
+
+    n: int
+    at: int
+    until: int
+    actor: str
+    act: str
+    subject: str
+    rule: str
+    outcome: str
+    times: int
+    first: int
+    last: int
+    digest: str
+    aggregated: bool
+    hash: str
+    cursor: str
+
+
+class AuditPage(View, frozen=True):
+    """Rows of the audit log, oldest first; ``cursor`` goes into the next ``after``."""
+
+    rows: list[AuditRowView]
+    cursor: str
+
+
+class AuditReport(View, frozen=True):
+    """The result of checking an audit log."""
+
+    ok: bool
+    node: str
+    first: int
+    rows: int
+    count: int
+    """How many rows there ever were."""
+    head: str
+    seals: int
+    unsealed: int
+    """Rows at the end that no seal covers yet."""
+    claims: int
+    """Heads that the node told, and witnesses of peers, that were compared."""
+    unchecked: int
+    """Of these, about rows that retention has let go."""
+    problems: list[str]
+    """At most 100, in words; each names its row."""
 
 
 class RotationView(View, frozen=True):

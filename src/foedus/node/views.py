@@ -135,6 +135,7 @@ class Views:
             epoch=newest.id.hex() if newest else "",
             epoch_number=newest.record.n if newest else 0,
             held_epoch=held.id.hex() if held else None,
+            reputation=node.reputations.of(peer.node),
         )
 
     # --- participants and rooms --------------------------------------------------------------

@@ -36,6 +36,8 @@ COMMANDS = [
     ["erase"],
     *(["retention", verb] for verb in ("run", "skip")),
     *(["log", verb] for verb in ("list", "verify")),
+    *(["proof", verb] for verb in ("export", "verify")),
+    *(["audit", verb] for verb in ("verify", "export", "tail")),
     *(
         ["key", verb]
         for verb in ("generate", "export", "import", "list", "rotate", "recover", "sign-test", "self-test")

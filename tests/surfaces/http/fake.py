@@ -7,6 +7,7 @@ import msgspec
 
 from foedus.base.errors import NotFound, UsageError
 from foedus.node.values import (
+    AuditPage,
     EventsPage,
     IdentityView,
     MemberView,
@@ -43,6 +44,7 @@ class FakeService(FakeAccess, FakeNames, FakeCredentials):
         self.people: dict[str, ParticipantView] = {}
         self.keys: dict[str, str] = {}
         self.log = []
+        self.audited = []
         self.followers = 0
         self._news = asyncio.Condition()
         self.agreements = FakeAgreements(self._note)
@@ -169,6 +171,16 @@ class FakeService(FakeAccess, FakeNames, FakeCredentials):
     async def peer_untrust(self, key):
         if self.keys.pop(key, None) is None:
             raise NotFound("this key is not trusted")
+
+    def note_operation(self, actor, operation, code):
+        self.audited.append((actor, operation, code))
+
+    async def audit_rows(self, *, after="", limit=100):  # noqa: ARG002  # NodeService
+        return AuditPage(rows=[], cursor=after or "0")
+
+    async def audit_follow(self, *, after=None):
+        await asyncio.Event().wait()
+        yield after
 
     def trusted(self):
         return dict(self.keys)

@@ -14,6 +14,7 @@ from foedus.base.errors import FoedusError
 from foedus.surfaces.cli import (
     agreements,
     approvals,
+    audit,
     credentials,
     device_commands,
     erasing,
@@ -25,6 +26,7 @@ from foedus.surfaces.cli import (
     pairing,
     participants,
     peers,
+    proofs,
     retention,
     rooms,
     running,
@@ -64,6 +66,8 @@ app.command(approvals.app)
 app.command(erasing.erase)
 app.command(retention.app)
 app.command(logs.app)
+app.command(audit.app)
+app.command(proofs.app)
 app.command(keys.app)
 
 

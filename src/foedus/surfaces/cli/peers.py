@@ -12,7 +12,7 @@ from foedus.node.values import PeerView, ProbeView
 from foedus.surfaces.cli.options import COMMON, Common, Peer, Tier, Yes
 from foedus.surfaces.cli.output import Line, Output, Part, pairs
 from foedus.surfaces.cli.prompts import confirm
-from foedus.surfaces.cli.text import CROSS, DASH, named, short, when
+from foedus.surfaces.cli.text import CROSS, DASH, millionths, named, short, when
 
 if TYPE_CHECKING:
     from foedus.surfaces.cli.client import Client
@@ -184,8 +184,18 @@ def show(peer: Peer, /, *, common: Common = COMMON) -> None:
     """Show all that this node knows of another."""
     out = common.output()
     found = _get(common.client(), peer)
-    out.show(found, peer_lines)
+    out.show(found, lambda peer: [*peer_lines(peer), *reputation_lines(peer)])
     out.next(f"foedus peer follow {short(found.node)}" if found.held_epoch else "foedus room list")
+
+
+def reputation_lines(peer: PeerView) -> Iterable[Line]:
+    """Return a peer's reputation, and the rows of the audit log that it follows from."""
+    from foedus.trust.reputation import GRANTS_STOP
+
+    yield [("reputation  ", "dim"), (millionths(peer.reputation), "red" if peer.reputation < GRANTS_STOP else "")]
+    for each in peer.evidence:
+        times = f", {each.times} times" if each.times > 1 else ""
+        yield [f"  -{millionths(each.points)}  {each.kind}{times}, {when(each.at)}  ", (f"audit row {each.row}", "dim")]
 
 
 @app.command(name="tier")

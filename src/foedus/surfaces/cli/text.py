@@ -81,6 +81,11 @@ def when(at: Instant | None) -> str:
         return f"{at} µs"
 
 
+def millionths(ratio: int) -> str:
+    """Return a ratio in millionths with three digits after the point: 0.950."""
+    return f"{ratio // 1_000_000}.{ratio % 1_000_000 // 1_000:03}"
+
+
 def lasting(duration: int) -> str:
     """Return a duration in microseconds as its largest whole unit: 3 h."""
     for unit, name in _UNITS:

@@ -20,6 +20,7 @@ from litestar.types import ASGIApp, Method
 from foedus.base.errors import FoedusError, NotFound
 from foedus.surfaces.http import openapi
 from foedus.surfaces.http.agreement_routes import AGREEMENTS
+from foedus.surfaces.http.audit_routes import AUDIT
 from foedus.surfaces.http.callers import Rule
 from foedus.surfaces.http.consent_routes import CONSENT
 from foedus.surfaces.http.credential_routes import CREDENTIALS
@@ -53,6 +54,7 @@ OPERATIONS: list[Operation] = [
     *PAIRING,
     *NAMES,
     *CREDENTIALS,
+    *AUDIT,
 ]
 FEDERATION = "/api/federation"
 SCHEMA = "/schema"

@@ -29,14 +29,14 @@ async def _events(node: NodeService, call: Call) -> EventsPage | Streaming:
         asked: Any = node.events(after=call.query.get("after", ""), limit=call.query["limit"], stream=stream)
         page: EventsPage = await asked if isawaitable(asked) else asked
         return page
-    after = _last_event_id(call)
+    after = last_event_id(call)
     if after is None:
         after = call.query.get("after")
     chunks = await sse.open_stream(node.follow(after=after, stream=stream))
     return Streaming(chunks=chunks, media_type=sse.MEDIA_TYPE)
 
 
-def _last_event_id(call: Call) -> str | None:
+def last_event_id(call: Call) -> str | None:
     """Return the cursor that a reconnecting client adds by itself: it is newer than the one in its URL."""
     value = header(call.scope, b"last-event-id")
     if value is None:

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from foedus.node.api import NodeService
+from foedus.surfaces.http.audited import Asked, audited
 from foedus.surfaces.http.callers import Caller, Rule, check_rule, identify, until_dead, view_for
 from foedus.surfaces.http.limits import TARGET_MAX
 from foedus.surfaces.http.problems import MalformedRequest, MethodNotAllowed
@@ -126,8 +127,14 @@ class Door:
             await send_error(send, error, self._allowed if isinstance(error, MethodNotAllowed) else "")
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with audited(self._node, scope) as asked:
+            operation, caller, result = await self._run(scope, receive, asked)
+        await self._answer(operation, result, caller, receive, send)
+
+    async def _run(self, scope: Scope, receive: Receive, asked: Asked) -> tuple[Operation, Caller | None, Any]:
         open_to_all = scope["method"] in self._by_method and self._by_method[scope["method"]].rule is Rule.ANYONE
         caller = None if open_to_all else identify(scope, self._node)
+        asked.by(caller)
         operation = self._choose(scope["method"])
         check_rule(caller, operation.rule, scope)
         call, body = await self._check(operation, scope, receive)
@@ -135,7 +142,7 @@ class Door:
         result = operation.run(node, call)
         if isawaitable(result):
             result = await result
-        await self._answer(operation, result, caller, receive, send)
+        return operation, caller, result
 
     def _choose(self, method: str) -> Operation:
         operation = self._by_method.get(method)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -19,7 +19,15 @@ from foedus.surfaces.http.problems import error_of, problem_bytes
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from foedus.node.values import EventView
+
+class Cursored(Protocol):
+    """What a stream carries: a view that says where to go on after it."""
+
+    @property
+    def cursor(self) -> str:
+        """The opaque cursor."""
+        ...
+
 
 MEDIA_TYPE = b"text/event-stream"
 OPENING = b"retry: 1000\n\n"
@@ -30,7 +38,7 @@ RESUME = b"event: resume\ndata:\n\n"
 _encode = msgspec.json.Encoder().encode
 
 
-async def open_stream(events: AsyncIterator[EventView]) -> AsyncIterator[bytes]:
+async def open_stream(events: AsyncIterator[Cursored]) -> AsyncIterator[bytes]:
     """Return the chunks of a stream that already follows ``events``; raise what following them raises at once."""
     reader = _ReadAhead(events)
     await asyncio.sleep(0)  # lets it subscribe, so that what happens after the head is sent is not missed
@@ -56,9 +64,9 @@ async def _chunks(reader: _ReadAhead) -> AsyncIterator[bytes]:
 class _ReadAhead:
     """Reads events into a bounded queue, in a task of its own."""
 
-    def __init__(self, events: AsyncIterator[EventView]) -> None:
+    def __init__(self, events: AsyncIterator[Cursored]) -> None:
         self._events = events
-        self._queue: deque[EventView] = deque()
+        self._queue: deque[Cursored] = deque()
         self._arrived = asyncio.Event()
         self._drained = asyncio.Event()
         self._stalled = False

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from foedus.identity.ucan.command import covers
+from foedus.trust.evaluator import Terms
 
 if TYPE_CHECKING:
     from foedus.base.clock import Instant
@@ -59,6 +61,12 @@ class AgreementInForce:
         """Return how many human signers have to approve a command: the most that a clause covering it asks, else 1."""
         asked = (n for allowed, n in self.document.approvals.items() if covers(allowed, command))
         return max(asked, default=1)
+
+    def border_terms(self, writer: bytes) -> Terms:
+        """Return what the evaluator asks about border acts that ``writer`` orders."""
+        refuses = partial(self.allows_command, writer)
+        is_named = self.document.humans == "named"
+        return Terms(self.document.dids_of(writer), refuses, self.approvals_needed, named_only=is_named)
 
     def rate(self, node: bytes) -> int | None:
         """Return how many events a minute ``node`` may send; None: as many as it will (``rates``)."""

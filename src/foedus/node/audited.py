@@ -1,0 +1,136 @@
+"""What happens in this node, as decisions of the audit log: one method for each place that decides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from foedus.base.clock import Instant
+from foedus.base.errors import FoedusError
+from foedus.log.outcomes import OVER_QUOTA
+from foedus.log.port import Row, Verdict, VerdictChange
+from foedus.node.author import Draft
+from foedus.node.ingest import Rejection, Report
+from foedus.node.publisher import Published
+from foedus.node.store import Store
+from foedus.sync.effects import Close
+from foedus.trust.audit.rows import Act, Decision
+from foedus.trust.inputs import Input, LinkOpened, TierReceived
+from foedus.trust.peer import Peer
+
+QUIET = frozenset({"audit.head", "audit.witness", "checkpoint", "crossing.receipt"})
+"""Kinds that follow from what was decided before: their rows wait for others, or two idle nodes would talk for ever."""
+OPERATOR = "operator"
+OWN = "node"
+_VERDICTS = {Verdict.ACCEPTED: "accepted", Verdict.PENDING: "pending", Verdict.REJECTED: "rejected"}
+_ORDINARY = frozenset({"lost", "duplicate", "probe", "rekey", "disconnected", "not_welcome", "stopping", "closed"})
+"""Why links end that nobody has decided against."""
+
+
+class Audited:
+    """Turns happenings into decisions. ``door``: (origin, stream, clock) → the clause that withholds, or ''.
+
+    ``clauses``: event id → why a border act is not let in; what was noted leaves it.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        note: Callable[[Decision], None],
+        door: Callable[[bytes, str, Instant], str],
+        clauses: dict[bytes, str],
+    ) -> None:
+        self._clauses = clauses
+        self._store = store
+        self._note = note
+        self._door = door
+
+    # --- events --------------------------------------------------------------------------------
+
+    def published(self, published: Published) -> None:
+        """Note what became durable: a row for each batch, origin, stream, reason and verdict."""
+        groups: dict[tuple[bytes, str, Verdict, str, str, bool], list[Row]] = {}
+        for row in published.rows:
+            clause = row.withheld or (self._clauses.pop(row.id, "") if self._clauses else "")
+            key = (row.epoch, row.stream, row.verdict, row.reason, clause, row.kind in QUIET)
+            groups.setdefault(key, []).append(row)
+        for (epoch, stream, verdict, reason, withheld, quiet), rows in groups.items():
+            origin = self._store.identities.node_of(epoch) or b""
+            clause = withheld or self._door(origin, stream, rows[0].hlc.us)
+            outcome = "withheld" if clause and verdict is Verdict.ACCEPTED else _VERDICTS[verdict]
+            rule = clause if outcome == "withheld" else reason
+            ids = tuple([row.id for row in rows])
+            first, last, count = rows[0].seq, rows[-1].seq, len(rows)
+            self._note(Decision(self._name(origin), "event", stream, rule, outcome, ids, first, last, count, quiet))
+        self._judged_anew(published.commit.verdicts)
+        for proof in published.commit.proofs:
+            origin = self._store.identities.node_of(proof.epoch) or b""
+            self._note(
+                Decision(
+                    self._name(origin), "fork", proof.stream, "equivocation", "contested", (), proof.seq, proof.seq
+                )
+            )
+
+    def _judged_anew(self, changes: Iterable[VerdictChange]) -> None:
+        groups: dict[tuple[Verdict, str], list[bytes]] = {}
+        for change in changes:
+            groups.setdefault((change.verdict, change.reason), []).append(change.id)
+        for (verdict, reason), ids in groups.items():
+            outcome = f"judged anew: {_VERDICTS[verdict]}"
+            self._note(Decision(OWN, "event", "", reason, outcome, tuple(ids), times=len(ids)))
+
+    def reported(self, carrier: bytes | None, report: Report) -> None:
+        """Note what was refused from a carrier, and what there was no room for."""
+        for rejection in report.refused:
+            self._refused(carrier, rejection, "refused")
+        for rejection in report.deferred:
+            if rejection.reason == OVER_QUOTA:
+                self._refused(carrier, rejection, "put off")
+
+    def _refused(self, carrier: bytes | None, rejection: Rejection, outcome: str) -> None:
+        actor = OWN if carrier is None else carrier.hex()
+        self._note(Decision(actor, "event", "", rejection.reason, outcome, (rejection.id,)))
+
+    # --- peers ---------------------------------------------------------------------------------
+
+    def peering(self, node: bytes, received: Input, before: Peer, after: Peer) -> None:
+        """Note what became of a peer by a human here or by its own word: who accepted, at which tier."""
+        if isinstance(received, LinkOpened | TierReceived) and (before.state, before.tier) == (after.state, after.tier):
+            return
+        terms = f"{after.state}, tier {after.tier}{', paused' if after.is_paused else ''}"
+        self._note(Decision(node.hex(), "peering", type(received).__name__, terms, "done"))
+
+    def peering_refused(self, node: bytes, received: Input, code: str) -> None:
+        """Note that what a human or the other node wished was refused."""
+        self._note(Decision(node.hex(), "peering", type(received).__name__, code, "refused"))
+
+    def link_ended(self, node: bytes, close: Close | None) -> None:
+        """Note that a link was closed for a reason."""
+        if close is not None and close.code not in _ORDINARY and not close.code.startswith("peer_"):
+            self._note(Decision(node.hex(), "link", "", close.code, "closed"))
+
+    def learned(self, node: bytes) -> None:
+        """Note that a node's identity changed here: it rotated its keys, or recovered."""
+        newest = self._store.identities.newest(node)
+        if newest is not None:
+            self._note(Decision(self._name(node), "key", newest.record.cause, "", "followed", (newest.id,)))
+
+    # --- this node's own doors -------------------------------------------------------------------
+
+    def federation_refused(self, node: bytes | None, address: str, request: str, code: str) -> None:
+        """Note that an HTTP request of another node was refused; ``node`` where its signature proved who asked."""
+        self._say(node.hex() if node else address, "federation", request, code, "refused")
+
+    def author_refused(self, draft: Draft, error: FoedusError) -> None:
+        """Note that an act was refused before it was ordered."""
+        author = draft.act.author
+        self._say(author if isinstance(author, str) else OWN, "author", draft.stream, error.code, "refused")
+
+    def operation(self, actor: str, operation: str, code: str) -> None:
+        """Note what was done over the API, or ('' if it was done) by which code it was refused."""
+        self._say(actor, "operator", operation, code, "refused" if code else "done")
+
+    def _say(self, actor: str, act: Act, subject: str, rule: str, outcome: str) -> None:
+        self._note(Decision(actor, act, subject, rule, outcome))
+
+    def _name(self, origin: bytes) -> str:
+        return OWN if origin == self._store.node else origin.hex()

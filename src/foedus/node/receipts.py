@@ -1,0 +1,106 @@
+"""Receipts for border acts of other nodes: many in one event, once a second, when their audit rows are durable."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from foedus.base.errors import FoedusError
+from foedus.log import streams
+from foedus.log.bodies import RECEIPT_IDS_MAX
+from foedus.log.event import Parsed
+from foedus.log.port import Verdict
+from foedus.node.auditing import AuditTrail
+from foedus.node.author import Author
+from foedus.node.publisher import Published
+from foedus.node.store import Store
+from foedus.trust.proof.receipt import Receipt, make_receipt
+
+log = logging.getLogger("foedus.receipts")
+
+INTERVAL_S = 1.0
+"""A receipt costs two signatures and 3.9 KB; with a second's events in it, some bytes each."""
+WAITING_MAX = 20_000
+"""Events of one peer that wait for a receipt: what it can send in some seconds. Beyond, some get none."""
+
+
+class Receipts:
+    """Acknowledges accepted border acts. ``agreement_of``: node → id of the agreement in force with it, or None."""
+
+    def __init__(
+        self, store: Store, author: Author, trail: AuditTrail, agreement_of: Callable[[bytes], bytes | None]
+    ) -> None:
+        self.dropped = 0
+        """Events that got no receipt, since more came than WAITING_MAX."""
+        self._store = store
+        self._author = author
+        self._trail = trail
+        self._agreement_of = agreement_of
+        self._noted: dict[bytes, bytes] = {}
+        self._waiting: dict[bytes, list[bytes]] = {}
+        self._wake = asyncio.Event()
+
+    def note(self, parsed: Parsed) -> None:
+        """Promise a receipt for a border act of another node; it is given once the act is durable and accepted."""
+        node = self._store.identities.node_of(parsed.event.epoch)
+        if node is None or node == self._store.node:
+            return
+        self._noted[parsed.id] = node
+        if len(self._noted) > WAITING_MAX:
+            del self._noted[next(iter(self._noted))]
+            self.dropped += 1
+
+    def published(self, published: Published) -> None:
+        """Take up what was noted and is durable now; what is not accepted gets no receipt."""
+        if not self._noted:
+            return
+        for row in published.rows:
+            node = self._noted.pop(row.id, None)
+            if node is None or row.verdict is not Verdict.ACCEPTED or row.withheld:
+                continue
+            waiting = self._waiting.setdefault(node, [])
+            if len(waiting) < WAITING_MAX:
+                waiting.append(row.id)
+                self._wake.set()
+            else:
+                self.dropped += 1
+
+    async def run(self) -> None:
+        """Write receipts until cancelled."""
+        while True:
+            await self._wake.wait()
+            await asyncio.sleep(INTERVAL_S)
+            try:
+                await self.write()
+            except FoedusError as error:
+                log.warning("no receipt was written: %s: %s", error.code, error)
+
+    async def write(self) -> None:
+        """Give receipts for what waits and is durable by now."""
+        self._wake.clear()
+        waiting, self._waiting = self._waiting, {}
+        if not waiting:
+            return
+        await self._trail.flush()  # the head that receipts name covers the rows of what they acknowledge
+        for peer, ids in waiting.items():
+            for start in range(0, len(ids), RECEIPT_IDS_MAX):
+                await self._write(peer, ids[start : start + RECEIPT_IDS_MAX])
+
+    async def _write(self, peer: bytes, ids: list[bytes]) -> None:
+        store = self._store
+        head = self._trail.head
+        receipt = Receipt(
+            v=1,
+            node=store.node,
+            epoch=store.epoch,
+            peer=peer,
+            verdict="accepted",
+            agreement=self._agreement_of(peer),
+            ids=tuple(ids),
+            rows=head.rows,
+            head=head.hash,
+            at=store.now(),
+        )
+        body = await asyncio.to_thread(make_receipt, receipt, store.keys)
+        await self._author.order([self._author.node_act(streams.pair(store.node, peer), "crossing.receipt", body)])

@@ -1,0 +1,218 @@
+"""Checks an evidence file by the rules that nodes themselves admit by, and says what it proves.
+
+No clock, no network, no node: the identity records prove the keys, the keys the events, the events the authority, and
+the receipts that the other side took it. ``scratch`` is an empty log, which the caller provides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from foedus.base.cbor import decode_as
+from foedus.base.clock import Instant
+from foedus.base.errors import PeerViolation
+from foedus.crypto import ed25519
+from foedus.identity.directory import Added, EpochView, IdentityDirectory
+from foedus.identity.record import parse_signed_record
+from foedus.log import streams
+from foedus.log.admission import Admission, Admitted, signature_checks
+from foedus.log.bodies import AgreementSign
+from foedus.log.event import Event, Parsed, digest_matches, parse_envelope
+from foedus.log.port import EventLog, Verdict
+from foedus.trust import agreement, border
+from foedus.trust.agreements.document import Agreement, agreement_id, read
+from foedus.trust.agreements.in_force import AgreementInForce
+from foedus.trust.evaluator import WITHOUT_AGREEMENT, Author, Seat, Withhold, decide
+from foedus.trust.proof.file import ProofFile, decode_proof
+from foedus.trust.proof.receipt import Receipt, is_signed, read_receipt
+from foedus.trust.standing import Standing
+
+_ANY_SEAT = Seat(None, Standing.NORMAL)
+"""The role is judged with the event's authority; its author's standing is each node's own and proves nothing."""
+
+
+class ProofFailed(PeerViolation):
+    """The file proves nothing: one of its parts does not hold, and the message names it."""
+
+    code = "proof_failed"
+    remedy = "ask whoever gave you the file for a new one; a changed file proves nothing"
+
+
+class Agreed(NamedTuple):
+    """An agreement that both nodes signed."""
+
+    id: bytes
+    nodes: tuple[bytes, bytes]
+    document: Agreement
+
+
+class Proved(NamedTuple):
+    """What a file proves. ``node``: the author's; ``stands_on``: (id, kind) of each event that the act cites.
+
+    ``humans``: the DIDs of those in whose name it crossed; empty where it crossed no border, being at home there.
+    """
+
+    id: bytes
+    event: Event
+    node: bytes
+    stands_on: list[tuple[bytes, str]]
+    humans: list[str]
+    agreements: list[Agreed]
+    receipts: list[Receipt]
+
+
+def verify(data: bytes, scratch: EventLog) -> Proved:
+    """Return what the bytes of a file prove; raise ProofFailed, which names the part that does not hold."""
+    with _part("the file"):
+        proof = decode_proof(data)
+    identities = _identities(proof)
+    crossing, view = _event("the crossing event", proof.event, identities)
+    held = [_event(f"event {n} that it stands on", data, identities)[0] for n, data in enumerate(proof.stands_on, 1)]
+    admission = _admit(held, scratch, identities)
+    _check_authority(crossing, view, admission)
+    agreements = [_agreement(n, data, identities) for n, data in enumerate(proof.agreements, 1)]
+    receipts = [_receipt(n, data, identities) for n, data in enumerate(proof.receipts, 1)]
+    for n, receipt in enumerate(receipts, 1):
+        _check_receipt(f"receipt {n}", receipt, crossing, view.node, agreements)
+    humans = {human for receipt in receipts for human in _humans(crossing, view.node, receipt, agreements, admission)}
+    kinds = {parsed.id: parsed.event.act.kind for parsed in held}
+    cited = [(each, kinds[each]) for each in crossing.event.act.auth if each in kinds]
+    return Proved(crossing.id, crossing.event, view.node, cited, sorted(humans), agreements, receipts)
+
+
+@contextmanager
+def _part(name: str) -> Iterator[None]:
+    """Name the part of the file in which something is wrong."""
+    try:
+        yield
+    except ProofFailed:
+        raise
+    except PeerViolation as error:
+        raise ProofFailed(f"{name} does not hold: {error}") from None
+
+
+def _identities(proof: ProofFile) -> IdentityDirectory:
+    identities = IdentityDirectory()
+    for n, data in enumerate(proof.records, 1):
+        with _part(f"identity record {n}"):
+            result = identities.add(parse_signed_record(data))
+        if not isinstance(result, Added):
+            raise ProofFailed(f"identity record {n} does not hold: {result}")
+    return identities
+
+
+def _event(name: str, data: bytes, identities: IdentityDirectory) -> tuple[Parsed, EpochView]:
+    """Return an event whose body, id and signatures hold, and the epoch of its node, which is honoured."""
+    with _part(name):
+        parsed = parse_envelope(data)
+    view = identities.epoch(parsed.event.epoch)
+    if view is None or identities.is_void(view.id):
+        raise ProofFailed(f"{name} does not hold: its node's identity is not in the file, or was voided")
+    if parsed.envelope.body is None or not digest_matches(parsed.envelope, parsed.event.act):
+        raise ProofFailed(f"{name} does not hold: its body is missing, or is another than it names")
+    if not all(ed25519.verify_many(signature_checks(parsed, view.ed25519))):
+        raise ProofFailed(f"{name} does not hold: a signature of it is wrong")
+    if parsed.event.act.device is None and parsed.event.act.author != view.node:
+        raise ProofFailed(f"{name} does not hold: it names another node as its author")
+    return parsed, view
+
+
+# --- authority -------------------------------------------------------------------------------------
+
+
+def _admit(held: list[Parsed], scratch: EventLog, identities: IdentityDirectory) -> Admission:
+    """Admit the control streams, as a node does that reads them for the first time."""
+    admission = Admission(scratch, identities)
+    now: Instant = max((parsed.hlc.us for parsed in held), default=0)
+    for n, parsed in enumerate(held, 1):
+        if not parsed.event.stream.startswith(("participant:", "members:")):
+            raise ProofFailed(f"event {n} that it stands on does not hold: nothing rests on its stream")
+        outcome = admission.admit(parsed, now)
+        if not isinstance(outcome, Admitted):
+            raise ProofFailed(f"event {n} that it stands on does not hold: it does not fit its chain ({outcome})")
+    return admission
+
+
+def _check_authority(crossing: Parsed, view: EpochView, admission: Admission) -> None:
+    event = crossing.event
+    with _part("the crossing event"):
+        streams.parse(event.stream)
+    code = streams.excludes(event.stream, view.node)
+    chain = admission.chains.ensure(event.epoch, event.stream, view.node)
+    judged = admission.judge_own(crossing, chain)
+    if code or judged.verdict is not Verdict.ACCEPTED:
+        raise ProofFailed(f"the crossing event was not authorised by what it stands on: {code or judged.reason}")
+
+
+def _humans(
+    crossing: Parsed, node: bytes, receipt: Receipt, agreements: list[Agreed], admission: Admission
+) -> tuple[str, ...]:
+    """Judge a border act as the receiving node did: by the agreement that it names and the grants that are cited."""
+    event, authority = crossing.event, admission.authority
+    kind, _, subject = event.stream.partition(":")
+    room = authority.rooms.get(bytes.fromhex(subject)) if kind == "room" else None
+    asked = border.in_room(event.act, subject, room.host, node) if room is not None else None
+    if asked is None:
+        return ()
+    named = [AgreementInForce(each.id, each.document) for each in agreements if each.id == receipt.agreement]
+    terms = named[0].border_terms(node) if named else WITHOUT_AGREEMENT
+    who = authority.participants.get((node, event.act.author))
+    is_human = who is not None and who.kind == "human" and who.custody == "device"
+    author = Author(event.act.author, is_human, event.act.device or b"")
+    found = decide(asked, author, authority.grants_of(event.act), terms, event.hlc.us, seat=_ANY_SEAT)
+    if isinstance(found, Withhold):
+        raise ProofFailed(f"the crossing event was not allowed by what it stands on: {found.code}")
+    return found.humans
+
+
+# --- agreements and receipts -------------------------------------------------------------------------
+
+
+def _agreement(n: int, data: bytes, identities: IdentityDirectory) -> Agreed:
+    name = f"agreement {n}"
+    parsed, view = _event(name, data, identities)
+    if parsed.event.act.kind != "agreement.sign":
+        raise ProofFailed(f"{name} does not hold: the event is no agreement")
+    with _part(name):
+        stream = streams.parse(parsed.event.stream)
+        if stream.kind != "pair":
+            raise ProofFailed(f"{name} does not hold: it stands in no stream of two nodes")
+        one, other = (bytes.fromhex(node) for node in stream.subject.split(":"))
+        body = decode_as(parsed.envelope.body or b"", AgreementSign)
+        document = read(body.agreement)
+        if document.nodes != (one, other):
+            raise ProofFailed(f"{name} does not hold: it is between other nodes")
+    for node, signature in zip((one, other), body.signatures, strict=True):
+        keys = [record.record.keys.ed25519 for record in identities.history(node)]
+        if view.node not in {one, other} or not any(
+            agreement.is_signed(body.agreement, key, signature) for key in keys
+        ):
+            raise ProofFailed(f"{name} does not hold: it is not signed by node {node.hex()}")
+    return Agreed(agreement_id(body.agreement), (one, other), document)
+
+
+def _receipt(n: int, data: bytes, identities: IdentityDirectory) -> Receipt:
+    name = f"receipt {n}"
+    parsed, view = _event(name, data, identities)
+    with _part(name):
+        signed, receipt = read_receipt(parsed.envelope.body or b"")
+    keys = identities.epoch(receipt.epoch)
+    if parsed.event.act.kind != "crossing.receipt" or keys is None or not keys.node == view.node == receipt.node:
+        raise ProofFailed(f"{name} does not hold: it is not of the node that wrote it")
+    if parsed.event.stream != streams.pair(receipt.node, receipt.peer):
+        raise ProofFailed(f"{name} does not hold: it stands in the stream of two others")
+    if not is_signed(signed, (keys.ed25519, keys.record.record.keys.mldsa65)):
+        raise ProofFailed(f"{name} does not hold: it is not signed by both keys of its node")
+    return receipt
+
+
+def _check_receipt(name: str, receipt: Receipt, crossing: Parsed, author: bytes, agreements: list[Agreed]) -> None:
+    if receipt.peer != author or receipt.node == author:
+        raise ProofFailed(f"{name} does not hold: it is not between the author's node and another")
+    if crossing.id not in receipt.ids:
+        raise ProofFailed(f"{name} does not hold: it is of other events")
+    named = [each for each in agreements if each.id == receipt.agreement and author in each.nodes]
+    if receipt.agreement is not None and not any(receipt.node in each.nodes for each in named):
+        raise ProofFailed(f"{name} does not hold: the agreement that it names is not in the file")
