@@ -84,7 +84,7 @@ class Cluster:
     def pair(self) -> tuple[BenchNode, BenchNode, str]:
         """Return two connected nodes and the id of a room of the first that both are in."""
         one, other = self.add("a"), self.add("b")
-        other.client.post("/peers/request", PeerView, {"url": one.url})
+        other.client.post("/peers/request", PeerView, {"url": one.url, "expect": one.id})
         eventually("the request arrives", lambda: one.client.get("/peers/pending", list[PeerView]))
         one.client.post(path_of("peers", other.id, "accept"), PeerView, {"tier": "CORE"})
         for node in (one, other):

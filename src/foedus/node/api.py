@@ -52,7 +52,14 @@ class NodeService(Protocol):
         ...
 
     async def peer_request(self, url: str, *, expect: str = "", note: str = "", tier: TierName = "CORE") -> PeerView:
-        """Ask the node at ``url`` for a connection; refuse where it is not ``expect`` (whole id) if that is given."""
+        """Ask the node at ``url`` for a connection; refuse where it is not ``expect`` (whole id) if that is given.
+
+        Who gives ``expect`` has confirmed the node; else a person does when it has accepted (``peer_confirm``).
+        """
+        ...
+
+    async def peer_confirm(self, peer: str) -> PeerView:
+        """Confirm that a node which was asked is the one that was meant: its whole id has been compared."""
         ...
 
     def peers(self) -> list[PeerView]:
@@ -67,8 +74,8 @@ class NodeService(Protocol):
         """Return one peer."""
         ...
 
-    async def peer_accept(self, peer: str, tier: TierName) -> PeerView:
-        """Accept a waiting request."""
+    async def peer_accept(self, peer: str, tier: TierName | None = None) -> PeerView:
+        """Accept a waiting request; None: with the tier that the policy says."""
         ...
 
     async def peer_decline(self, peer: str) -> PeerView:

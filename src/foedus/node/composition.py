@@ -35,6 +35,7 @@ from foedus.node.manifests import ManifestReader
 from foedus.node.outbox import Outbox
 from foedus.node.parts import ClosingWriter, Parts, open_parts
 from foedus.node.peers import Peers
+from foedus.node.policy import PolicyBook
 from foedus.node.publisher import Published, Publisher
 from foedus.node.records import RecordBook
 from foedus.node.store import Store, wall_clock
@@ -71,6 +72,7 @@ class Node:
             raise
 
     def _build(self, clock: Callable[[], Instant]) -> None:
+        self.policy = PolicyBook(self.home.policy_path)
         self.publisher = Publisher()
         try:
             self.store = Store(self.home, self.log, self.publisher, clock)
@@ -84,7 +86,7 @@ class Node:
         self.author = Author(self.store)
         self.records = RecordBook(self.store)
         self.links = Links(self.store, self.ingest, self.records, self._parts.dialler.connect)
-        self.peers = Peers(self.store, self.links)
+        self.peers = Peers(self.store, self.links, self.policy)
         self.audience = Audience(self.store, self.peers.book)
         self.visible = VisibleLog(self.store, self.audience, self.peers.book)
         self.outbox = Outbox(self.store, self.publisher, self.audience, self.links.open)

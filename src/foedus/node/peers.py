@@ -11,9 +11,11 @@ from foedus.base.cbor import decode, encode
 from foedus.base.errors import FoedusError
 from foedus.base.limits import PEERS_MAX
 from foedus.log import streams
+from foedus.log.participants import Participant
 from foedus.log.port import Value
 from foedus.node.link import Link
 from foedus.node.links import Links
+from foedus.node.policy import PolicyBook
 from foedus.node.store import Store
 from foedus.sync.frames import (
     Acceptance,
@@ -60,20 +62,21 @@ from foedus.trust.inputs import (
 )
 from foedus.trust.peer import Peer, State, decode_peer, encode_peer
 from foedus.trust.peering import Peering
+from foedus.trust.policy import assurance_of
 from foedus.trust.tiers import Tier
 
 log = logging.getLogger("foedus.peers")
 
 PEERS = "peers"
 TRUSTED = "trusted"
-_WANTS_LINK = frozenset({State.REQUESTED, State.ACCEPTING, State.CONNECTED})
+_WANTS_LINK = frozenset({State.REQUESTED, State.ANSWERED, State.ACCEPTING, State.CONNECTED})
 _WISHED = _WANTS_LINK | {State.DISCONNECTED}
 
 
 class Peers:
     """The node's peers. ``advertised``: the URLs under which this node can be dialled."""
 
-    def __init__(self, store: Store, links: Links) -> None:
+    def __init__(self, store: Store, links: Links, policy: PolicyBook) -> None:
         self.advertised: list[str] = []
         self.on_connected: Callable[[Peer], None] = lambda _peer: None
         self.on_disconnected: Callable[[Peer], None] = lambda _peer: None
@@ -81,6 +84,7 @@ class Peers:
         self.last_seen: dict[bytes, int] = {}
         self._store = store
         self._links = links
+        self._policy = policy
         self._order = asyncio.Lock()
         self._terms: dict[tuple[bytes, bytes], Terms] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -97,6 +101,7 @@ class Peers:
             self.signers(),
             peers=[decode_peer(data) for data in stored],
             trusted=keys,
+            policy=self._policy.current.policy,
         )
 
     def _reload(self) -> None:
@@ -104,14 +109,17 @@ class Peers:
         self.book._peers, self.book._trusted = dict(fresh.peers), dict(fresh.trusted)  # noqa: SLF001
 
     def signers(self) -> list[str]:
-        """Return the DIDs of this node's humans: the signers that agreements name."""
+        """Return the DIDs of this node's humans who count by its policy: the signers that agreements name."""
         found = self._store.admission.authority.participants
         mine = [
             did
             for (node, did), who in found.items()
-            if node == self._store.node and who.kind == "human" and who.devices
+            if node == self._store.node and who.kind == "human" and who.devices and self._counts(who)
         ]
         return sorted(mine)[:64]
+
+    def _counts(self, who: Participant) -> bool:
+        return self._policy.counts(assurance_of(who.custody))
 
     def start(self) -> None:
         """Dial every peer that a link is wanted with."""
@@ -217,6 +225,7 @@ class Peers:
         async with self._order:
             self.book.key = self._store.keys.ed25519
             self.book.signers = tuple(self.signers())
+            self.book.policy = self._policy.current.policy
             before = self.book.peer(node).state
             await self._run(self.book.handle(node, received, self._store.now()))
         after = self.book.peer(node)
@@ -228,6 +237,7 @@ class Peers:
     async def trust(self, key: bytes, tier: Tier) -> None:
         """Accept a key or node id without asking from now on."""
         async with self._order:
+            self.book.policy = self._policy.current.policy
             await self._run(self.book.trust(key, tier, self._store.now()))
 
     async def untrust(self, key: bytes) -> None:

@@ -100,6 +100,7 @@ class Service(ConsentOperations):
         return [
             *self._stopped(),
             *self._clock_behind(),
+            *self._policy(),
             *self._requests(),
             *self._approvals_waiting(),
             *self._held_epochs(),
@@ -138,6 +139,19 @@ class Service(ConsentOperations):
             )
             for waiting in self.approvals()
             if waiting.state == "waiting"
+        ]
+
+    def _policy(self) -> list[Trouble]:
+        """Return why the policy file is not in force, and who waits for our word since the policy asks for it."""
+        wrong = self._node.policy.trouble
+        troubles = [Trouble(code=wrong.code, message=wrong.message, remedy=wrong.remedy)] if wrong else []
+        return troubles + [
+            Trouble(
+                code="confirm",
+                message=f"{peer.name!r} ({peer.node.hex()}) accepted; nothing flows until you confirm that it is yours",
+                remedy=f"compare the whole id, then: foedus peer confirm {peer.node.hex()}",
+            )
+            for peer in self._node.peers.book.unconfirmed()
         ]
 
     def _held_epochs(self) -> list[Trouble]:

@@ -11,7 +11,19 @@ from typing import Any
 from cyclopts import App, CycloptsError, Parameter
 
 from foedus.base.errors import FoedusError
-from foedus.surfaces.cli import approvals, grants, keys, logs, nodes, participants, peers, rooms, running, speaking
+from foedus.surfaces.cli import (
+    approvals,
+    grants,
+    keys,
+    logs,
+    nodes,
+    participants,
+    peers,
+    policy,
+    rooms,
+    running,
+    speaking,
+)
 from foedus.surfaces.cli.errors import INTERRUPTED, PIPE_BROKEN, CommandLineError, report
 from foedus.surfaces.cli.text import ERRORS
 
@@ -39,6 +51,7 @@ app.command(grants.app)
 app.command(approvals.app)
 app.command(logs.app)
 app.command(keys.app)
+app.command(policy.app)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
