@@ -35,6 +35,10 @@ class NodeService(Protocol):
         """The operator's bearer token (HOME/token)."""
         ...
 
+    def check_rate(self, caller: str, address: str) -> None:
+        """Count a request: of a caller whose token holds, or of an IP address; '' is not counted. Raises TooOften."""
+        ...
+
     def identity(self) -> IdentityView:
         """Return what may be told to anyone."""
         ...

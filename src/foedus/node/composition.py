@@ -37,6 +37,7 @@ from foedus.node.parts import ClosingWriter, Parts, open_parts
 from foedus.node.peers import Peers
 from foedus.node.policy import PolicyBook
 from foedus.node.publisher import Published, Publisher
+from foedus.node.rates import Rates
 from foedus.node.records import RecordBook
 from foedus.node.store import Store, wall_clock
 from foedus.node.visible import VisibleLog
@@ -85,8 +86,9 @@ class Node:
         self.ingest = Ingest(self.store, self._parts.verifiers)
         self.author = Author(self.store)
         self.records = RecordBook(self.store)
+        self.rates = Rates(self.policy, self.store.now)
         self.links = Links(self.store, self.ingest, self.records, self._parts.dialler.connect)
-        self.peers = Peers(self.store, self.links, self.policy)
+        self.peers = Peers(self.store, self.links, self.policy, self.rates)
         self.audience = Audience(self.store, self.peers.book)
         self.visible = VisibleLog(self.store, self.audience, self.peers.book)
         self.outbox = Outbox(self.store, self.publisher, self.audience, self.links.open)
@@ -108,6 +110,7 @@ class Node:
         """Connect the parts that call each other."""
         self.links.standing = self.peers
         self.links.outbox = self.outbox
+        self.links.event_delay_s = self.rates.event_delay_s
         self.links.on_report = self._reported
         self.ingest.door = self.door
         self.ingest.crossings = self.crossings

@@ -16,6 +16,7 @@ from foedus.log.port import Value
 from foedus.node.link import Link
 from foedus.node.links import Links
 from foedus.node.policy import PolicyBook
+from foedus.node.rates import Rates, TooOften
 from foedus.node.store import Store
 from foedus.sync.frames import (
     Acceptance,
@@ -76,7 +77,7 @@ _WISHED = _WANTS_LINK | {State.DISCONNECTED}
 class Peers:
     """The node's peers. ``advertised``: the URLs under which this node can be dialled."""
 
-    def __init__(self, store: Store, links: Links, policy: PolicyBook) -> None:
+    def __init__(self, store: Store, links: Links, policy: PolicyBook, rates: Rates) -> None:
         self.advertised: list[str] = []
         self.on_connected: Callable[[Peer], None] = lambda _peer: None
         self.on_disconnected: Callable[[Peer], None] = lambda _peer: None
@@ -85,6 +86,7 @@ class Peers:
         self._store = store
         self._links = links
         self._policy = policy
+        self._rates = rates
         self._order = asyncio.Lock()
         self._terms: dict[tuple[bytes, bytes], Terms] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -169,7 +171,12 @@ class Peers:
     def frame(self, link: Link, frame: Frame) -> None:
         """Take a frame of peering from the link's peer, whose keys are proved."""
         try:
+            if isinstance(frame, Request):
+                self._rates.take_address("requests_per_address", link.address)
             received = self._input(link, frame)
+        except TooOften as error:
+            link.close(error.code, str(error))
+            return
         except ValueError:
             link.close("malformed_frame", "there is no such tier")
             return

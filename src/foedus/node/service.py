@@ -61,6 +61,12 @@ class Service(ConsentOperations):
         """The operator's bearer token."""
         return self._token
 
+    def check_rate(self, caller: str, address: str) -> None:
+        """Count a request of a caller or of an address; raise TooOften."""
+        if caller:
+            self._node.rates.take("api_per_token", caller)
+        self._node.rates.take_address("api_per_address", address)
+
     # --- this node ---------------------------------------------------------------------------
 
     def identity(self) -> IdentityView:

@@ -108,6 +108,9 @@ class FakeService:
     async def probe(self, url):
         return ProbeView(url=url, node="bb" * 32, did="did:key:z6MkOther", name="other", endpoints=[url])
 
+    def check_rate(self, caller, address):
+        pass
+
     async def peer_confirm(self, peer):
         return self._change(peer, state="connected", connected_at=2)
 

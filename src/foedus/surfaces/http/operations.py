@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from foedus.crypto.compare import equal
 from foedus.node.api import NodeService
+from foedus.surfaces.http.exposure import address_of
 from foedus.surfaces.http.limits import TARGET_MAX
 from foedus.surfaces.http.problems import MalformedRequest, MethodNotAllowed, Unauthorized
 from foedus.surfaces.http.streams import Streams
@@ -111,7 +112,9 @@ class Door:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, errors included."""
         try:
+            self._node.check_rate("", address_of(scope))
             authorise(scope, self._node.token)
+            self._node.check_rate("operator", "")
             operation = self._choose(scope["method"])
             call = await self._check(operation, scope, receive)
             result = operation.run(self._node, call)
