@@ -104,7 +104,7 @@ def _strangers(url: str) -> Iterator[None]:
 
 def flood(options: Options) -> Figures:
     with Cluster(options.folder) as cluster:
-        victim, honest, room = cluster.pair()
+        honest, victim, room = cluster.pair()
         flooder = cluster.add("c")
         backlog = cluster.join(flooder, victim, "flood")
         flooder.stop()
