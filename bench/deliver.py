@@ -25,10 +25,10 @@ class _Event(msgspec.Struct):
     message: _Message | None = None
 
 
-async def _listen(node: BenchNode, arrived: dict[str, float], listening: asyncio.Event, wanted: str) -> None:
+async def _listen(node: BenchNode, room: str, arrived: dict[str, float], listening: asyncio.Event, wanted: str) -> None:
     decode = msgspec.json.Decoder(_Event).decode
     async with Connection.to(node) as connection:
-        async for data in connection.events():
+        async for data in connection.events(room):
             now = time.perf_counter()
             if not data:
                 listening.set()
@@ -49,11 +49,12 @@ async def _speak(node: BenchNode, room: str, texts: list[str], sent: dict[str, f
             await connection.post(f"/rooms/{room}/messages", {"text": text, "as": "scout"})
 
 
-async def _segment(one: BenchNode, other: BenchNode, room: str, texts: list[str]) -> list[float]:
+async def segment(one: BenchNode, other: BenchNode, room: str, texts: list[str]) -> list[float]:
+    """Let ``one`` speak and ``other`` hear; return how long each text took, in ms."""
     sent: dict[str, float] = {}
     arrived: dict[str, float] = {}
     listening = asyncio.Event()
-    listener = asyncio.create_task(_listen(other, arrived, listening, texts[-1]))
+    listener = asyncio.create_task(_listen(other, room, arrived, listening, texts[-1]))
     await listening.wait()
     await _speak(one, room, texts, sent)
     await asyncio.wait_for(listener, 10)
@@ -68,10 +69,10 @@ def deliver(options: Options) -> Figures:
     with Cluster(options.folder) as cluster:
         one, other, room = cluster.pair()
         one.client.post("/participants", ParticipantView, {"name": "scout"})
-        run(_segment(one, other, room, [f"warm {number}" for number in range(each // 2)]))
-        for segment in range(segments):
+        run(segment(one, other, room, [f"warm {number}" for number in range(each // 2)]))
+        for turn in range(segments):
             disk += fsync_ms(options.folder, 100, 1 / _PER_S)
-            times += run(_segment(one, other, room, [f"{segment}.{number}" for number in range(each)]))
+            times += run(segment(one, other, room, [f"{turn}.{number}" for number in range(each)]))
     return {
         "deliver_p50_ms": median(times),
         "deliver_p95_ms": quantiles(times, n=20)[-1],

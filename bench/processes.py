@@ -21,6 +21,11 @@ from foedus.surfaces.demo.processes import NodeProcess, eventually
 
 _LINE_MAX = 4 * 1_048_576
 _CREATED = b"201"
+_POLICY = """[federation.limits]
+api_per_token = "1000000/second"
+speech_per_participant = "1000000/second"
+"""
+"""One caller and one agent stand for all that a node may have; what peers may is as always."""
 
 
 class BenchNode(NodeProcess):
@@ -46,6 +51,10 @@ class BenchNode(NodeProcess):
         threads = Path(f"/proc/{self.pid}/task").glob("*/children")
         children = [int(pid) for thread in threads for pid in thread.read_text(encoding="ascii").split()]
         return pages * os.sysconf("SC_PAGE_SIZE") / 1e6 + sum(_private_mb(pid) for pid in children)
+
+    def is_linked(self) -> bool:
+        """Whether there is a link with every peer."""
+        return all(peer.link == "link" for peer in self.client.get("/peers", list[PeerView]))
 
     def peer_lag(self) -> int | None:
         """Return how many events its one peer has not acknowledged; None while there is no link."""
@@ -81,6 +90,7 @@ class Cluster:
         """Make a node that does not run yet."""
         home = Home(self._folder / name)
         create_home(home, name)
+        home.policy_path.write_text(_POLICY, encoding="utf-8")
         node = BenchNode(name, home)
         self.nodes.append(node)
         return node
@@ -94,17 +104,21 @@ class Cluster:
     def pair(self) -> tuple[BenchNode, BenchNode, str]:
         """Return two connected nodes and the id of a room of the first that both are in."""
         one, other = self.add("a"), self.add("b")
-        other.client.post("/peers/request", PeerView, {"url": one.url})
+        return one, other, self.join(one, other, "harbour")
+
+    def join(self, one: BenchNode, other: BenchNode, name: str) -> str:
+        """Connect two nodes; return the id of a room of the first that both are in."""
+        other.client.post("/peers/request", PeerView, {"url": one.url, "expect": one.id})
         eventually("the request arrives", lambda: one.client.get("/peers/pending", list[PeerView]))
         one.client.post(path_of("peers", other.id, "accept"), PeerView, {"tier": "CORE"})
         for node in (one, other):
-            eventually("both are connected", lambda node=node: node.peer_lag() is not None)
-        room = one.client.post("/rooms", RoomView, {"name": "harbour"}).room
+            eventually("both are connected", lambda node=node: node.is_linked())
+        room = one.client.post("/rooms", RoomView, {"name": name}).room
         one.client.post(path_of("rooms", room, "share"), RoomView, {"peer": other.id})
         eventually(
             "the room is there", lambda: room in {view.room for view in other.client.get("/rooms", list[RoomView])}
         )
-        return one, other, room
+        return room
 
 
 class Connection:
@@ -146,9 +160,11 @@ class Connection:
         assert head.split(b" ", 2)[1] == _CREATED, body
         return body
 
-    async def events(self) -> AsyncIterator[bytes]:
-        """Follow the node's events from now on; the first item is empty and comes once the stream is open."""
-        self._writer.write(f"GET {API}/events HTTP/1.1\r\n{self._head}Accept: text/event-stream\r\n\r\n".encode())
+    async def events(self, room: str) -> AsyncIterator[bytes]:
+        """Follow a room from now on; the first item is empty and comes once the stream is open."""
+        self._writer.write(
+            f"GET {API}/events?stream=room:{room} HTTP/1.1\r\n{self._head}Accept: text/event-stream\r\n\r\n".encode()
+        )
         await self._reader.readuntil(b"retry: 1000\n\n")
         yield b""
         while line := await self._reader.readline():

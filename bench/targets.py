@@ -57,4 +57,8 @@ TARGETS = [
     _most("idle_mb", 90, "≤ 90 MB"),
     _most("growth_ratio", 1.3, "≤ 1.3"),
     _least("fanout20_per_s", 20_000, "≥ 20,000/s"),
+    _most("flood_p95_ratio", 1.2, "≤ 1.2 of quiet"),
+    _most("flood_growth_mb", 50, "≤ 50 MB"),
+    _most("strangers_p95_ratio", 1.2, "≤ 1.2 of quiet"),
+    _most("strangers_growth_mb", 50, "≤ 50 MB"),
 ]  # fmt: skip

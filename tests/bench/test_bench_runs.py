@@ -24,6 +24,10 @@ FIGURES = {
     "idle_mb",
     "growth_ratio",
     "fanout20_per_s",
+    "flood_p95_ratio",
+    "flood_growth_mb",
+    "strangers_p95_ratio",
+    "strangers_growth_mb",
     "fsync_p50_ms",
 }
 

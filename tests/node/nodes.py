@@ -136,7 +136,7 @@ async def street(folder):
 
 async def connect(asker, accepter, tier="CORE", gives="CORE"):
     """Connect two nodes by request and acceptance, and wait for the link."""
-    await asker.service.peer_request(accepter.url, tier=gives)
+    await asker.service.peer_request(accepter.url, expect=accepter.id, tier=gives)
     await until(lambda: asker.id in {view.node for view in accepter.service.peers_pending()}, "the request arrives")
     await accepter.service.peer_accept(asker.id, tier)
     await until(lambda: asker.is_linked(accepter) and accepter.is_linked(asker), "both are connected")

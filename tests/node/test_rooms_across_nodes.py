@@ -198,7 +198,7 @@ async def test_a_trusted_key_needs_no_prompt(tmp_path):
     async with street(tmp_path) as it:
         alice, bob = await it.add("alice"), await it.add("bob")
         await bob.service.peer_trust(alice.service.identity().ed25519, "SANDBOX")
-        await alice.service.peer_request(bob.url)
+        await alice.service.peer_request(bob.url, expect=bob.id)
         await until(lambda: alice.is_linked(bob) and bob.is_linked(alice), "connected")
         assert bob.peer(alice).tier == "SANDBOX"
         assert alice.peer(bob).their_tier == "SANDBOX"

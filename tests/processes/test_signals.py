@@ -7,6 +7,8 @@ import sys
 import pytest
 
 from foedus.base.errors import Unavailable
+from foedus.node.values import PeerView
+from foedus.surfaces.cli.client import path_of
 from foedus.surfaces.demo.processes import NodeFailed, NodeProcess, eventually
 from tests.processes.nodes import (
     PATIENCE_S,
@@ -80,3 +82,30 @@ def test_links_come_back_after_a_clean_stop(tmp_path):
         eventually("a notices", lambda: not is_linked(a, other), PATIENCE_S)
         b.start()
         eventually("the link is back", lambda: is_linked(a, other) and is_linked(b, own), PATIENCE_S)
+
+
+def test_sighup_reads_the_policy_again_and_no_link_drops(tmp_path):
+    with node_processes(tmp_path, "a", "b") as (a, b):
+        connect(a, b)
+        since = a.client.get(path_of("peers", node_id(b)), PeerView).connected_at
+        a.home.policy_path.write_text("[federation.policy]\nmax_peers = many\n")
+        a._running().send_signal(signal.SIGHUP)
+        (trouble,) = eventually("the mistake is told", lambda: status(a).troubles, PATIENCE_S)
+        assert trouble.code == "bad_policy"
+        assert "line 2" in trouble.message
+        a.home.policy_path.write_text("[federation.policy]\nmax_peers = 1\n")
+        a._running().send_signal(signal.SIGHUP)
+        eventually("it is mended", lambda: not status(a).troubles, PATIENCE_S)
+        assert is_linked(a, node_id(b))
+        assert a.client.get(path_of("peers", node_id(b)), PeerView).connected_at == since
+
+
+def test_a_node_does_not_start_on_a_bad_policy(tmp_path):
+    with node_processes(tmp_path, "a") as (a,):
+        a.stop()
+        a.home.policy_path.write_text("[federation.policy]\nmax_peer = 1\n")
+        up = [sys.executable, "-m", "foedus.surfaces.cli.main", "up", "--home", a.home.path, "--port", "0"]
+        ran = subprocess.run(up, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+        assert ran.returncode == 1
+        assert "foedus.toml, line 2: there is no option 'federation.policy.max_peer'" in ran.stderr
+        assert "did you mean max_peers?" in ran.stderr

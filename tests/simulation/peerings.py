@@ -21,7 +21,7 @@ def connect(one, other, now):
     """Store a finished request and acceptance of two places on both disks."""
     sides = [_Side(one, now), _Side(other, now)]
     asker, accepter = sides
-    asker.tell(accepter, hear.HumanRequest(Tier.CORE, bytes(32), url=other.url))
+    asker.tell(accepter, hear.HumanRequest(Tier.CORE, bytes(32), url=other.url, is_confirmed=True))
     asker.tell(accepter, hear.LinkOpened(accepter.key))
     accepter.tell(asker, hear.HumanAccept(Tier.CORE))
     for side, them in (sides, sides[::-1]):

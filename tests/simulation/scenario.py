@@ -286,7 +286,7 @@ class Scenario:
             return
         self.world.trace(f"{one} asks {other}")
         self.edges[tuple(sorted((one.number, other.number)))] = None
-        wish = HumanRequest(Tier.CORE, self.draw.randbytes(32), name=str(other), url=other.url)
+        wish = HumanRequest(Tier.CORE, self.draw.randbytes(32), name=str(other), url=other.url, is_confirmed=True)
         await self._do(one, lambda service: service._node.peers.handle(other.node, wish))
 
     # --- backups --------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from foedus.trust import effects as do
 from foedus.trust import inputs as hear
 from foedus.trust.peer import Peer, State, decode_peer, encode_peer
 from foedus.trust.peering import Peering
+from foedus.trust.policy import PeeringPolicy
 from foedus.trust.tiers import Tier
 
 _SALTS = count(1)
@@ -22,14 +23,15 @@ def did(seed: int) -> str:
     return "did:key:z" + base58.b58encode(b"\xed\x01" + public).decode()
 
 
-def ask(note: str = "we met at the fair", tier: Tier = Tier.CORE) -> hear.HumanRequest:
-    return hear.HumanRequest(tier=tier, salt=next(_SALTS).to_bytes(32, "big"), note=note, url="http://peer:8102")
+def ask(note: str = "we met at the fair", tier: Tier = Tier.CORE, *, vouched: bool = True) -> hear.HumanRequest:
+    salt = next(_SALTS).to_bytes(32, "big")
+    return hear.HumanRequest(tier=tier, salt=salt, note=note, url="http://peer:8102", is_confirmed=vouched)
 
 
 class Node:
     """A book, what it stored, and the effects that it has run. ``crash`` leaves only what was stored."""
 
-    def __init__(self, number: int, name: str = "", signers: int = 1) -> None:
+    def __init__(self, number: int, name: str = "", signers: int = 1, policy: PeeringPolicy | None = None) -> None:
         self.id = bytes([number]) * 32
         self.key = Ed25519Key(bytes([number + 100]) * 32)
         self.publics = [self.key.public]
@@ -38,12 +40,13 @@ class Node:
         self.stored: dict[bytes, bytes] = {}
         self.backups: list[dict[bytes, bytes]] = []
         self.trusted: dict[bytes, Tier] = {}
+        self.policy = policy or PeeringPolicy()
         self.book = self._built()
         self.now = 0
 
     def _built(self) -> Peering:
         peers = [decode_peer(data) for data in self.stored.values()]
-        return Peering(self.id, self.key, self.signers, peers=peers, trusted=self.trusted)
+        return Peering(self.id, self.key, self.signers, peers=peers, trusted=self.trusted, policy=self.policy)
 
     def handle(self, node: bytes, received: hear.Input, stop_after: int | None = None) -> list[do.Effect]:
         """Handle and store; with ``stop_after`` only that many effects happen, and then the node crashes."""
@@ -157,8 +160,8 @@ class Link:
         return self.peer_at(self.one).state, self.peer_at(self.other).state
 
 
-def pair(first: int = 1, second: int = 2) -> Link:
-    return Link(Node(first), Node(second))
+def pair(first: int = 1, second: int = 2, policy: PeeringPolicy | None = None) -> Link:
+    return Link(Node(first, policy=policy), Node(second, policy=policy))
 
 
 def connected(first: int = 1, second: int = 2) -> Link:

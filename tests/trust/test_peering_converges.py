@@ -22,7 +22,9 @@ SOAK_SEEDS = 30_000
 STEPS = 40
 TIERS = (Tier.CORE, Tier.SANDBOX, Tier.EXTERNAL)
 WISHES = {
-    "ask": 8,
+    "ask": 6,
+    "ask_unvouched": 3,
+    "confirm": 5,
     "accept": 8,
     "tier": 2,
     "decline": 2,
@@ -59,6 +61,8 @@ class Story:
         tier = self.random.choice(TIERS)
         wish = {
             "ask": lambda: ask(tier=tier),
+            "ask_unvouched": lambda: ask(tier=tier, vouched=False),
+            "confirm": hear.HumanConfirm,
             "accept": lambda: hear.HumanAccept(tier),
             "tier": lambda: hear.HumanTier(tier),
             "decline": hear.HumanDecline,
@@ -130,7 +134,9 @@ def heal_and_check(link: Link) -> None:
         link.settle()
     here, there = link.peer_at(link.one), link.peer_at(link.other)
     assert (here.state is State.CONNECTED) == (there.state is State.CONNECTED), (here.state, there.state)
-    assert State.ACCEPTING not in {here.state, there.state} or State.IGNORED in {here.state, there.state}
+    waits = {here.state, there.state}
+    assert State.ACCEPTING not in waits or waits & {State.IGNORED, State.ANSWERED}
+    assert State.ANSWERED not in waits or waits & {State.ACCEPTING, State.INCOMING, State.IGNORED}
     if here.state is State.CONNECTED:
         assert here.agreement == there.agreement
         assert here.own_signature == there.peer_signature

@@ -20,6 +20,7 @@ from tests.trust.books import Link, Node, ask, connected, pair
 
 WISHES = {
     hear.HumanRequest: ask,
+    hear.HumanConfirm: hear.HumanConfirm,
     hear.HumanAccept: lambda: hear.HumanAccept(Tier.CORE),
     hear.HumanDecline: hear.HumanDecline,
     hear.HumanIgnore: hear.HumanIgnore,
@@ -35,13 +36,14 @@ def reach(state: State, first: int = 1) -> Link:
     """A link whose node ``one`` stands in ``state`` towards the other."""
     link = connected(first, 3 - first) if state in {State.CONNECTED, State.DISCONNECTED} else pair(first, 3 - first)
     one, other = link.one, link.other
-    if state in {State.REQUESTED, State.TURNED_DOWN}:
-        link.act(one, ask())
+    if state in {State.REQUESTED, State.ANSWERED, State.TURNED_DOWN}:
+        link.act(one, ask(vouched=state is not State.ANSWERED))
         link.settle()
     if state in {State.INCOMING, State.ACCEPTING, State.DECLINED, State.IGNORED}:
         link.act(other, ask())
         link.settle()
     last = {
+        State.ANSWERED: (other, hear.HumanAccept(Tier.CORE)),
         State.ACCEPTING: (one, hear.HumanAccept(Tier.CORE)),
         State.DECLINED: (one, hear.HumanDecline()),
         State.IGNORED: (one, hear.HumanIgnore()),

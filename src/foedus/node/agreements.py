@@ -28,9 +28,10 @@ from foedus.trust.agreements.acts import Act, Proposed, Writer, act_of
 from foedus.trust.agreements.document import agreement_id
 from foedus.trust.agreements.in_force import AgreementInForce
 from foedus.trust.agreements.ledger import Side, Standing, Version, standing, to_finalise
-from foedus.trust.evaluator import WITHOUT_AGREEMENT, Terms
+from foedus.trust.evaluator import WITHOUT_AGREEMENT, Terms, no_clause, one_signer
 from foedus.trust.inputs import EndedReceived
 from foedus.trust.peer import Peer, State
+from foedus.trust.policy import Assurance
 
 log = logging.getLogger("foedus.agreements")
 
@@ -80,18 +81,28 @@ class Line:
             self._in_force = AgreementInForce(newest.id, newest.agreement, is_ended=is_ended)
         return self._in_force
 
-    def border_terms(self, writer: bytes) -> Terms:
+    def border_terms(self, writer: bytes, counts: Counts) -> Terms:
         """Return what the version in force says of border acts of one of the two: one object while it is in force."""
         terms = self._border.get(writer)
         if terms is None:
-            terms = self._border[writer] = self.in_force.border_terms(writer)
+            terms = self._border[writer] = self.in_force.border_terms(writer, counts)
         return terms
+
+    def forget_terms(self) -> None:
+        """Ask the version in force again: this node's policy changed."""
+        self._border.clear()
+
+
+Counts = Callable[[Assurance], bool]
+_NOBODY = Terms(frozenset(), no_clause, one_signer)
 
 
 class Agreements:
     """The lines of all peers. ``on_changed``: what is in force with a peer is another thing now."""
 
-    def __init__(self, store: Store, author: Author, peers: Peers) -> None:
+    def __init__(self, store: Store, author: Author, peers: Peers, counts: Counts) -> None:
+        self.counts = counts
+        """Whether human signers of an assurance count here, by the policy."""
         self.on_changed: Callable[[bytes], None] = lambda _node: None
         self.order = asyncio.Lock()
         """Held while something is decided by what the chains say, until it stands in ours."""
@@ -136,7 +147,14 @@ class Agreements:
         The agreement is this node's with the other of the two; between two others it is none of ours.
         """
         line = self.line(host if writer == self._store.node else writer)
-        return WITHOUT_AGREEMENT if line is None else line.border_terms(writer)
+        if line is not None:
+            return line.border_terms(writer, self.counts)
+        return WITHOUT_AGREEMENT if self.counts("device-bound") else _NOBODY
+
+    def forget_terms(self) -> None:
+        """Judge by the policy anew which signers count."""
+        for line in self._lines.values():
+            line.forget_terms()
 
     def _read(self, node: bytes) -> dict[bytes, Side]:
         """Fold both chains of the pair from the log."""

@@ -57,6 +57,10 @@ class NodeService(AccessService, Protocol):
         """What is agreed with peers, and how it is changed."""
         ...
 
+    def check_rate(self, caller: str, address: str) -> None:
+        """Count a request: of a caller whose token holds, or of an IP address; '' is not counted. Raises TooOften."""
+        ...
+
     def identity(self) -> IdentityView:
         """Return what may be told to anyone."""
         ...
@@ -74,7 +78,14 @@ class NodeService(AccessService, Protocol):
         ...
 
     async def peer_request(self, url: str, *, expect: str = "", note: str = "", tier: TierName = "CORE") -> PeerView:
-        """Ask the node at ``url`` for a connection; refuse where it is not ``expect`` (whole id) if that is given."""
+        """Ask the node at ``url`` for a connection; refuse where it is not ``expect`` (whole id) if that is given.
+
+        Who gives ``expect`` has confirmed the node; else a person does when it has accepted (``peer_confirm``).
+        """
+        ...
+
+    async def peer_confirm(self, peer: str) -> PeerView:
+        """Confirm that a node which was asked is the one that was meant: its whole id has been compared."""
         ...
 
     def peers(self) -> list[PeerView]:
@@ -89,8 +100,8 @@ class NodeService(AccessService, Protocol):
         """Return one peer, with the evidence behind its reputation."""
         ...
 
-    async def peer_accept(self, peer: str, tier: TierName) -> PeerView:
-        """Accept a waiting request."""
+    async def peer_accept(self, peer: str, tier: TierName | None = None) -> PeerView:
+        """Accept a waiting request; None: with the tier that the policy says."""
         ...
 
     async def peer_decline(self, peer: str) -> PeerView:

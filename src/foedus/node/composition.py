@@ -43,8 +43,10 @@ from foedus.node.outbox import Outbox
 from foedus.node.parts import ClosingWriter, Parts, open_parts
 from foedus.node.peers import Peers
 from foedus.node.petnames import Petnames
+from foedus.node.policy import PolicyBook
 from foedus.node.pruned import PrunedChains
 from foedus.node.publisher import Published, Publisher
+from foedus.node.rates import Rates
 from foedus.node.receipts import Receipts
 from foedus.node.records import RecordBook
 from foedus.node.reputations import Reputations
@@ -82,6 +84,7 @@ class Node:
             raise
 
     def _build(self, clock: Callable[[], Instant]) -> None:
+        self.policy = PolicyBook(self.home.policy_path)
         self.publisher = Publisher()
         try:
             self.store = Store(self.home, self.log, self.publisher, clock)
@@ -94,9 +97,10 @@ class Node:
         self.ingest = Ingest(self.store, self._parts.verifiers)
         self.author = Author(self.store)
         self.records = RecordBook(self.store)
+        self.rates = Rates(self.policy, self.store.now)
         self.links = Links(self.store, self.ingest, self.records, self._parts.dialler.connect)
-        self.peers = Peers(self.store, self.links)
-        self.agreements = Agreements(self.store, self.author, self.peers)
+        self.peers = Peers(self.store, self.links, self.policy, self.rates)
+        self.agreements = Agreements(self.store, self.author, self.peers, self.policy.counts)
         self.audience = Audience(self.store, self.peers.book)
         self.visible = VisibleLog(self.store, self.audience, self.peers.book)
         self.outbox = Outbox(self.store, self.publisher, self.audience, self.links.open)
@@ -114,6 +118,8 @@ class Node:
         self.eraser = Eraser(self.store, self.publisher, self.ingest, self._ask)
         self.eraser.derived.append(approvals.forget)
         self.retention = Retention(self.store, self.publisher, {})
+        self.policy.on_changed.append(self._follow_policy)
+        self._follow_policy(self.policy.current)
         self.pruned = PrunedChains(self.store, self.ingest, self._go_on)
         self.checkpointer = Checkpointer(self.store, self.author, self.publisher)
         self.audit = AuditTrail(self.store, self._parts.audit, partial(remembered, self.store))
@@ -130,6 +136,7 @@ class Node:
         """Connect the parts that call each other."""
         self.links.standing = self.peers
         self.links.outbox = self.outbox
+        self.links.event_delay_s = self.rates.event_delay_s
         self.links.on_report = self._reported
         self.links.on_pruned = self.pruned.take
         self.ingest.door = self.door
@@ -160,6 +167,13 @@ class Node:
         self.peers.on_refused = self.audited.peering_refused
         self.peers.on_lost = lambda link: self.audited.link_ended(link.node, link.closing)
         self.author.on_refused = self.audited.author_refused
+
+    def _follow_policy(self, policy: Policy) -> None:
+        """Judge by what the policy says now."""
+        self.agreements.forget_terms()
+        self.crossings.is_assured = self.policy.counts("device-bound")
+        self.crossings.forget()
+        self.retention.days = {"room": policy.retention.room} if policy.retention.room else {}
 
     def _reachable(self) -> list[bytes]:
         """Return the connected peers to which something gets now."""

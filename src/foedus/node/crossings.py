@@ -58,6 +58,8 @@ class Crossings:
         """Whether grants of this node's people still count, by its reputation."""
         self._uses: OrderedDict[bytes, deque[Instant]] = OrderedDict()
         self._known: dict[_Key, _Judged] = {}
+        self.is_assured = True
+        """Whether humans count here by a key on a device of their own; named signers count by what is named."""
         self.standing_of: Callable[[bytes, str], Standing] = lambda _node, _did: Standing.NORMAL
         """(node, DID) → the participant's standing here."""
 
@@ -117,8 +119,9 @@ class Crossings:
         """Give the verdict on a crossing that cites ``grants``."""
         who = self._store.admission.authority.participants.get((node, act.author))
         is_human = who is not None and who.kind == "human" and who.custody == "device"
-        author = Author(act.author, is_human, act.device or b"")
         terms = self._terms_of(node, bytes.fromhex(crossing.arguments["host"]))
+        counts = self.is_assured or (terms.signers is not None and act.author in terms.signers)
+        author = Author(act.author, is_human and counts, act.device or b"")
         return decide(crossing, author, grants, terms, now, seat=self.seat(crossing, node, act.author))
 
     def seat(self, crossing: Crossing, node: bytes, did: str) -> Seat:
@@ -137,7 +140,7 @@ class Crossings:
         return held.role_of(membership, did, who.kind if who is not None else None)
 
     def forget(self) -> None:
-        """Judge anew what was judged before: somebody's standing changed."""
+        """Judge anew what was judged before: somebody's standing, or the policy, changed."""
         self._known.clear()
 
     def approvals_needed(self, crossing: Crossing) -> int:

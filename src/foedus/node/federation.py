@@ -69,8 +69,11 @@ class Federation:
         """Answer a request. What is refused is counted; where the request was signed, so is the answer."""
         asking = Asking(request)
         try:
+            self._node.rates.take_address("federation_per_address", request.address)
             way = self._way(request)
             await way.enter(asking)
+            if asking.node is not None:
+                self._node.rates.take("federation_per_peer", asking.node.hex())
             response = await way.door(asking)
         except FoedusError as error:
             self._node.ingest.refusals[error.code] += 1

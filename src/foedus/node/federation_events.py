@@ -83,6 +83,7 @@ class EventDoors:
         envelopes = split_frames(request.body, BATCH_EVENTS_MAX)
         report = await self._node.ingest.take(envelopes, carrier=asking.peer)
         self._note(asking.peer, len(envelopes), report)
+        await asyncio.sleep(self._node.rates.event_delay_s(asking.peer, len(envelopes)))
         return json_reply(200, {**_shown(report), "clock": self._node.store.now(), "head": self.head(asking)})
 
     def _note(self, peer: bytes, received: int, report: Report) -> None:

@@ -52,6 +52,7 @@ class RecordDoors:
             raise BadBody(f"a registration has at most {REGISTER_MAX} bytes", code="too_large", http_status=413)
         body = read_json(request.body, Registration)
         history = [parse_signed_record(from_text(text)) for text in body.records]
+        self._node.rates.take_address("requests_per_address", request.address)
         self._check_room(history[-1].node)
         newest = await self._access.introduced(asking, history)
         it = body.application

@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 from foedus.base.errors import FoedusError, UsageError
 from foedus.identity.record import RECORDS_PER_NODE
 from foedus.node.ports import FederationRequest, FederationResponse
+from foedus.node.rates import TooOften
 from foedus.sync.frames import ENDPOINT_MAX, ENDPOINTS_MAX
 
 EVENTS_TYPE = "application/vnd.foedus.events"
@@ -118,7 +119,10 @@ def json_reply(status: int, value: Any) -> FederationResponse:
 
 def problem(error: FoedusError) -> FederationResponse:
     """Return the answer to a request that failed: code, message and remedy, as everywhere."""
-    return json_reply(error.http_status, {"code": error.code, "message": str(error), "remedy": error.remedy})
+    reply = json_reply(error.http_status, {"code": error.code, "message": str(error), "remedy": error.remedy})
+    if isinstance(error, TooOften):
+        reply.headers["retry-after"] = str(error.retry_after_s)
+    return reply
 
 
 def number(request: FederationRequest, name: str, default: int, maximum: int) -> int:

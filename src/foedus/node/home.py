@@ -83,6 +83,11 @@ class Home:
         return self.path / "audit.db"
 
     @property
+    def policy_path(self) -> Path:
+        """What the operator decided beforehand, if anything."""
+        return self.path / "foedus.toml"
+
+    @property
     def token_path(self) -> Path:
         """The operator's bearer token."""
         return self.path / "token"

@@ -65,6 +65,11 @@ class Report:
     reached: dict[ChainKey, Position] = field(default_factory=dict)
     """Chain → its highest event in the batch that is held here: so far the carrier evidently holds it, too."""
 
+    @property
+    def count(self) -> int:
+        """How many envelopes the batch held."""
+        return self.accepted + self.duplicates + len(self.refused) + len(self.deferred)
+
 
 @dataclass
 class Prepared:

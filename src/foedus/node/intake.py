@@ -24,7 +24,8 @@ BACKLOG_MAX = CREDIT_BYTES // 256
 class Intake:
     """Takes the batches of one peer. ``settle`` gets each report with the cost of its batch, in order, once durable.
 
-    ``fail`` gets a code and a message: the link is to be closed.
+    ``fail`` gets a code and a message: the link is to be closed. ``delay_s`` tells, of a peer and a count of events,
+    for how long its credit is held back.
     """
 
     def __init__(
@@ -33,12 +34,14 @@ class Intake:
         carrier: bytes,
         settle: Callable[[Report, int], None],
         fail: Callable[[str, str], None],
+        delay_s: Callable[[bytes, int], float] = lambda _peer, _count: 0.0,
     ) -> None:
         self.received = 0
         self._ingest = ingest
         self._carrier = carrier
         self._settle = settle
         self._fail = fail
+        self._delay_s = delay_s
         self._unadmitted = 0
         self._backlog: asyncio.Queue[tuple[bytes, int]] = asyncio.Queue(BACKLOG_MAX)
         self._checking: asyncio.Queue[tuple[Prepared, int]] = asyncio.Queue(IN_FLIGHT)
@@ -108,4 +111,6 @@ class Intake:
             except FoedusError as error:
                 self._fail("unavailable", str(error))
                 return
+            if (wait_s := self._delay_s(self._carrier, report.count)) > 0:
+                await asyncio.sleep(wait_s)  # the events are durable; who sends too fast gets its credit later
             self._settle(report, cost)

@@ -91,7 +91,7 @@ class Link:
         self._sending = established.sending
         self._receiving = established.receiving
         self._outgoing: asyncio.Queue[bytes | None] = asyncio.Queue(CONTROL_QUEUE_MAX)
-        self.intake = Intake(links.ingest, self.node, self._settle, self.close)
+        self.intake = Intake(links.ingest, self.node, self._settle, self.close, links.event_delay_s)
         self.working: set[asyncio.Task[None]] = set()
         """What frames of this link set going; the reader waits while there are _WORK_MAX."""
         self._outgoing_bytes = 0

@@ -101,6 +101,7 @@ class Links:
         self.standing: Standing
         self.on_pruned: Callable[[bytes, Pruned], Coroutine[Any, Any, None]]
         self.on_report: Callable[[Link, Report], None] = lambda _link, _report: None
+        self.event_delay_s: Callable[[bytes, int], float] = lambda _peer, _count: 0.0
         self.redialler = Redialler(self)
         self.gate = StrangerGate()
         self._store = store

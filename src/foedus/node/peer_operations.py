@@ -20,6 +20,7 @@ from foedus.node.views import Views
 from foedus.sync.effects import Close
 from foedus.trust.inputs import (
     HumanAccept,
+    HumanConfirm,
     HumanDecline,
     HumanDisconnect,
     HumanIgnore,
@@ -78,7 +79,7 @@ class PeerOperations:
         )
 
     async def peer_request(self, url: str, *, expect: str = "", note: str = "", tier: TierName = "CORE") -> PeerView:
-        """Ask the node at ``url`` for a connection."""
+        """Ask the node at ``url`` for a connection. Who names its whole id has confirmed it."""
         given = parse_tier(tier)
         if len(note) > NOTE_MAX:
             raise UsageError(f"a note has at most {NOTE_MAX} characters", code="bad_note")
@@ -90,16 +91,21 @@ class PeerOperations:
                 http_status=409,
                 remedy="do not go on unless its people confirm that id to you",
             )
-        request = HumanRequest(given, new_salt(), note=note, name=probe.name, url=probe.url)
+        request = HumanRequest(given, new_salt(), note=note, name=probe.name, url=probe.url, is_confirmed=bool(expect))
         return await self._human(bytes.fromhex(probe.node), request)
 
     async def _human(self, node: bytes, wish: Input) -> PeerView:
         peer: Peer = await self._node.peers.handle(node, wish)
         return self._views.peer(peer)
 
-    async def peer_accept(self, peer: str, tier: TierName) -> PeerView:
-        """Accept a waiting request."""
-        return await self._human(self._peer_id(peer), HumanAccept(parse_tier(tier)))
+    async def peer_confirm(self, peer: str) -> PeerView:
+        """Confirm that a node which we asked is the one that was meant."""
+        return await self._human(self._peer_id(peer), HumanConfirm())
+
+    async def peer_accept(self, peer: str, tier: TierName | None = None) -> PeerView:
+        """Accept a waiting request, with the policy's tier where none is named."""
+        given = parse_tier(tier or self._node.policy.current.policy.default_tier)
+        return await self._human(self._peer_id(peer), HumanAccept(given))
 
     async def peer_decline(self, peer: str) -> PeerView:
         """Say no; the other is told."""

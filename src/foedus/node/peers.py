@@ -10,9 +10,12 @@ from collections.abc import Callable, Sequence
 from foedus.base.cbor import decode, encode
 from foedus.base.errors import FoedusError
 from foedus.log import streams
+from foedus.log.participants import Participant
 from foedus.log.port import Value
 from foedus.node.link import Link
 from foedus.node.links import Links
+from foedus.node.policy import PolicyBook
+from foedus.node.rates import Rates, TooOften
 from foedus.node.store import Store
 from foedus.sync.frames import (
     Acceptance,
@@ -57,20 +60,21 @@ from foedus.trust.inputs import (
 )
 from foedus.trust.peer import Peer, State, decode_peer, encode_peer
 from foedus.trust.peering import Peering
+from foedus.trust.policy import assurance_of
 from foedus.trust.tiers import Tier
 
 log = logging.getLogger("foedus.peers")
 
 PEERS = "peers"
 TRUSTED = "trusted"
-_WANTS_LINK = frozenset({State.REQUESTED, State.ACCEPTING, State.CONNECTED})
+_WANTS_LINK = frozenset({State.REQUESTED, State.ANSWERED, State.ACCEPTING, State.CONNECTED})
 _WISHED = _WANTS_LINK | {State.DISCONNECTED}
 
 
 class Peers:
     """The node's peers. ``advertised``: the URLs under which this node can be dialled."""
 
-    def __init__(self, store: Store, links: Links) -> None:
+    def __init__(self, store: Store, links: Links, policy: PolicyBook, rates: Rates) -> None:
         self.advertised: list[str] = []
         self.on_connected: Callable[[Peer], None] = lambda _peer: None
         self.on_disconnected: Callable[[Peer], None] = lambda _peer: None
@@ -81,6 +85,8 @@ class Peers:
         self.last_seen: dict[bytes, int] = {}
         self._store = store
         self._links = links
+        self._policy = policy
+        self._rates = rates
         self._order = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self.book = self._load()
@@ -96,6 +102,7 @@ class Peers:
             self.signers(),
             peers=[decode_peer(data) for data in stored],
             trusted=keys,
+            policy=self._policy.current.policy,
         )
 
     def _reload(self) -> None:
@@ -103,14 +110,17 @@ class Peers:
         self.book._peers, self.book._trusted = dict(fresh.peers), dict(fresh.trusted)  # noqa: SLF001
 
     def signers(self) -> list[str]:
-        """Return the DIDs of this node's humans: the signers that agreements name."""
+        """Return the DIDs of this node's humans who count by its policy: the signers that agreements name."""
         found = self._store.admission.authority.participants
         mine = [
             did
             for (node, did), who in found.items()
-            if node == self._store.node and who.kind == "human" and who.devices
+            if node == self._store.node and who.kind == "human" and who.devices and self._counts(who)
         ]
         return sorted(mine)[:64]
+
+    def _counts(self, who: Participant) -> bool:
+        return self._policy.counts(assurance_of(who.custody))
 
     def start(self) -> None:
         """Dial every peer that a link is wanted with."""
@@ -161,7 +171,12 @@ class Peers:
     def frame(self, link: Link, frame: Frame) -> None:
         """Take a frame of peering from the link's peer, whose keys are proved."""
         try:
+            if isinstance(frame, Request):
+                self._rates.take_address("requests_per_address", link.address)
             received = self._input(link, frame)
+        except TooOften as error:
+            link.close(error.code, str(error))
+            return
         except ValueError:
             link.close("malformed_frame", "there is no such tier")
             return
@@ -217,6 +232,7 @@ class Peers:
         async with self._order:
             self.book.key = self._store.keys.ed25519
             self.book.signers = tuple(self.signers())
+            self.book.policy = self._policy.current.policy
             before = self.book.peer(node)
             try:
                 await self._run(self.book.handle(node, received, self._store.now()))
@@ -233,6 +249,7 @@ class Peers:
     async def trust(self, key: bytes, tier: Tier) -> None:
         """Accept a key or node id without asking from now on."""
         async with self._order:
+            self.book.policy = self._policy.current.policy
             await self._run(self.book.trust(key, tier, self._store.now()))
 
     async def untrust(self, key: bytes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import secrets
+from collections import Counter
 from collections.abc import Sequence
 
 from msgspec.structs import replace
@@ -217,6 +218,9 @@ class Rooms:
             self._draft(room, message) if isinstance(message, Said) else self._signed(room, message)
             for message in messages
         ]
+        spoken = Counter(str(draft.act.author) for draft in drafts)
+        for author, count in spoken.items():
+            self._node.rates.take("speech_per_participant", author, count)
         try:
             drafts = self._node.consent.cite(drafts)
         except NeedsApproval as need:

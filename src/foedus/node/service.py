@@ -75,6 +75,12 @@ class Service(ConsentOperations, AccessOperations, NameOperations, CredentialOpe
         """The operator's bearer token."""
         return self._token
 
+    def check_rate(self, caller: str, address: str) -> None:
+        """Count a request of a caller or of an address; raise TooOften."""
+        if caller:
+            self._node.rates.take("api_per_token", caller)
+        self._node.rates.take_address("api_per_address", address)
+
     # --- this node ---------------------------------------------------------------------------
 
     def identity(self) -> IdentityView:
@@ -114,6 +120,7 @@ class Service(ConsentOperations, AccessOperations, NameOperations, CredentialOpe
         return [
             *self._stopped(),
             *self._clock_behind(),
+            *self._policy(),
             *self._requests(),
             *self._approvals_waiting(),
             *self._held_epochs(),
@@ -155,6 +162,19 @@ class Service(ConsentOperations, AccessOperations, NameOperations, CredentialOpe
             )
             for waiting in self.approvals()
             if waiting.state == "waiting"
+        ]
+
+    def _policy(self) -> list[Trouble]:
+        """Return why the policy file is not in force, and who waits for our word since the policy asks for it."""
+        wrong = self._node.policy.trouble
+        troubles = [Trouble(code=wrong.code, message=wrong.message, remedy=wrong.remedy)] if wrong else []
+        return troubles + [
+            Trouble(
+                code="confirm",
+                message=f"{peer.name!r} ({peer.node.hex()}) accepted; nothing flows until you confirm that it is yours",
+                remedy=f"compare the whole id, then: foedus peer confirm {peer.node.hex()}",
+            )
+            for peer in self._node.peers.book.unconfirmed()
         ]
 
     def _held_epochs(self) -> list[Trouble]:

@@ -57,7 +57,16 @@ class PeerView(View, frozen=True):
     name_clash: list[str]
     """Ids of known peers whose name a reader may take for this one."""
     state: Literal[
-        "requested", "incoming", "accepting", "connected", "disconnected", "declined", "turned_down", "ignored", "known"
+        "requested",
+        "answered",
+        "incoming",
+        "accepting",
+        "connected",
+        "disconnected",
+        "declined",
+        "turned_down",
+        "ignored",
+        "known",
     ]
     tier: TierName
     """What we give."""

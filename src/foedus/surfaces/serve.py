@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
@@ -26,7 +27,8 @@ async def serve(  # noqa: PLR0913, PLR0917  # each is an option of `foedus up`
     tls_key: Path | None,
     on_ready: Callable[[IdentityView, str], None],
 ) -> None:
-    """Run the node until this task is cancelled, then stop it cleanly."""
+    """Run the node until this task is cancelled, then stop it cleanly. SIGHUP: read the policy again."""
+    loop = asyncio.get_running_loop()
     node = Node(home)
     service = Service(node)
     exposure = Exposure(host=host, tls=tls_cert is not None)
@@ -38,12 +40,14 @@ async def serve(  # noqa: PLR0913, PLR0917  # each is an option of `foedus up`
         url = address_of(host, server.port, tls=tls_cert is not None)
         node.peers.advertised = [url]
         await node.start()
+        loop.add_signal_handler(signal.SIGHUP, node.policy.reload)
         if name and name != node.store.name:
             await node.rename(name)
         home.say_running(url, node.store.node)
         on_ready(service.identity(), url)
         await asyncio.Event().wait()
     finally:
+        loop.remove_signal_handler(signal.SIGHUP)
         home.say_stopped()
         await server.stop()
         await node.close()

@@ -49,6 +49,23 @@ class TokenBucket:
         return True
 
 
+class Throttle:
+    """A rate for what has arrived already: it says how long to hold back the credit for more, and refuses nothing."""
+
+    def __init__(self, amount: int, period: Instant) -> None:
+        """``amount`` in each ``period`` (microseconds); what one second of it allows may come at once."""
+        self._cost = period / amount
+        self._burst = min(period, SECOND)
+        self._paid_until: float | None = None
+
+    def owes(self, count: int, now: Instant) -> int:
+        """Count what came, and return the microseconds until the rate allows more; 0 within it."""
+        earliest = float(now - self._burst)
+        start = earliest if self._paid_until is None else min(max(self._paid_until, earliest), float(now + self._burst))
+        self._paid_until = start + count * self._cost
+        return max(0, int(self._paid_until - now))
+
+
 class PeerPace:
     """What one peer may ask of us."""
 

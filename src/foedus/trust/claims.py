@@ -19,7 +19,7 @@ ENDPOINT_MAX = 512
 """Characters of an endpoint: as in ``node.profile``."""
 
 _BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_KNOWN = frozenset({State.REQUESTED, State.ACCEPTING, State.CONNECTED, State.DISCONNECTED})
+_KNOWN = frozenset({State.REQUESTED, State.ANSWERED, State.ACCEPTING, State.CONNECTED, State.DISCONNECTED})
 
 
 def check_claims(name: str, note: str = "", endpoints: tuple[str, ...] = ()) -> None:

@@ -14,13 +14,21 @@ from foedus.trust.tiers import Tier
 
 
 class HumanRequest(Struct, frozen=True):
-    """Ask a node for a connection. ``salt``: 32 random bytes; ``name``: what the other calls itself, if known."""
+    """Ask a node for a connection. ``is_confirmed``: the person named its whole id, so that no question is left.
+
+    ``salt``: 32 random bytes; ``name``: what the other calls itself, if known.
+    """
 
     tier: Tier
     salt: bytes
     note: str = ""
     name: str = ""
     url: str = ""
+    is_confirmed: bool = False
+
+
+class HumanConfirm(Struct, frozen=True):
+    """Confirm that the node which we asked is the one that was meant: its whole id has been compared."""
 
 
 class HumanAccept(Struct, frozen=True):
@@ -110,6 +118,7 @@ class LinkOpened(Struct, frozen=True):
 
 Input: TypeAlias = (
     HumanRequest
+    | HumanConfirm
     | HumanAccept
     | HumanDecline
     | HumanIgnore
@@ -128,6 +137,7 @@ Input: TypeAlias = (
 
 HUMAN: tuple[type[Input], ...] = (
     HumanRequest,
+    HumanConfirm,
     HumanAccept,
     HumanDecline,
     HumanIgnore,

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 REMEDIES: Mapping[State, str] = {
     State.UNKNOWN: "ask it with `foedus peer request URL`",
     State.REQUESTED: "wait for its answer, or withdraw the request with `foedus peer disconnect ID`",
+    State.ANSWERED: "compare its whole id, then `foedus peer confirm ID`, or withdraw with `foedus peer disconnect ID`",
     State.INCOMING: "answer its request with `foedus peer accept ID`, `decline ID` or `ignore ID`",
     State.ACCEPTING: "wait until it confirms, or end it with `foedus peer disconnect ID`",
     State.CONNECTED: "nothing is left to do; end the connection with `foedus peer disconnect ID`",

@@ -23,6 +23,8 @@ class State(StrEnum):
     """Our human asked; the other has not answered."""
     INCOMING = "incoming"
     """The other asked; our human has not answered."""
+    ANSWERED = "answered"
+    """The other accepted our request; our human has not yet confirmed that it is the node that was meant."""
     ACCEPTING = "accepting"
     """We accepted and signed; the other's signature of the final agreement is missing."""
     CONNECTED = "connected"
@@ -52,7 +54,9 @@ class Peer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     the way. ``name``, ``note`` and ``endpoints`` are the other's claims (in REQUESTED, ``note`` is ours to them).
     ``key`` is the Ed25519 key that it last proved. ``draft`` is the requester's document (``is_requester``: ours),
     ``agreement`` the final one. ``own_signature`` is over ``agreement`` where there is one, else over ``draft``;
-    ``peer_signature`` is set exactly where it is over ``agreement``. ``reason`` says why it ended.
+    ``peer_signature`` is set exactly where it is over ``agreement``. ``is_confirmed``: our human
+    vouched for its whole id when asking, or since. ``is_barred``: our human's last word to it was no, so that it is
+    not accepted unasked. ``reason`` says why it ended.
     """
 
     v: Annotated[int, Meta(ge=1, le=1)] = 1
@@ -72,6 +76,8 @@ class Peer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     agreement: bytes | None = None
     own_signature: Signature | None = None
     peer_signature: Signature | None = None
+    is_confirmed: bool = False
+    is_barred: bool = False
     first_seen: Instant = 0
     requested_at: Instant = 0
     since: Instant = 0

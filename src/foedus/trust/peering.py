@@ -19,10 +19,11 @@ from foedus.base.limits import PEERS_MAX
 from foedus.crypto.ed25519 import Ed25519Key
 from foedus.trust.claims import name_clash
 from foedus.trust.effects import Effect, Forget, PendingRequest, Save, SaveTrusted
-from foedus.trust.inputs import HUMAN, HumanAccept, HumanIgnore, Input
+from foedus.trust.inputs import HUMAN, HumanAccept, HumanConfirm, HumanIgnore, Input
 from foedus.trust.machine import step
 from foedus.trust.peer import Peer, State
-from foedus.trust.rules import Terms
+from foedus.trust.policy import DEFAULT, PeeringPolicy
+from foedus.trust.rules import MaxPeers, Terms
 from foedus.trust.tiers import Tier, check_given
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class TooManyPeers(Unavailable):
 
 
 class Peering:
-    """All peers of one node. ``key`` and ``signers`` may be set anew when the node's key rotates or people change."""
+    """All peers of one node. ``key``, ``signers`` and ``policy`` may be set anew as they change."""
 
     def __init__(
         self,
@@ -53,6 +54,7 @@ class Peering:
         *,
         peers: Iterable[Peer] = (),
         trusted: Mapping[bytes, Tier] | None = None,
+        policy: PeeringPolicy = DEFAULT.policy,
     ) -> None:
         """Build the book from what the node stored (``decode_peer``, SaveTrusted).
 
@@ -61,6 +63,7 @@ class Peering:
         self.own_id = own_id
         self.key = key
         self.signers = tuple(signers)
+        self.policy = policy
         self._peers = {peer.node: peer for peer in peers}
         self._trusted = dict(trusted or {})
 
@@ -112,16 +115,29 @@ class Peering:
         self._trusted[key] = tier
         effects: list[Effect] = [SaveTrusted(dict(self._trusted))]
         for peer in list(self._peers.values()):
-            if peer.state is State.INCOMING and key in {peer.node, peer.key}:
-                effects += self.handle(peer.node, HumanAccept(tier), now)
+            if key in {peer.node, peer.key}:
+                effects += self._let_in(peer, tier, now)
         return effects
+
+    def unconfirmed(self) -> list[Peer]:
+        """Return the peers that accepted our request and wait for our human's word, oldest first."""
+        found = (peer for peer in self._peers.values() if peer.state is State.ANSWERED)
+        return sorted(found, key=lambda peer: (peer.since, peer.node))
+
+    def _let_in(self, peer: Peer, tier: Tier, now: Instant) -> list[Effect]:
+        """Answer what waits for our human where the key just trusted says yes; beyond max_peers it goes on waiting."""
+        wishes: dict[State, Input] = {State.INCOMING: HumanAccept(tier), State.ANSWERED: HumanConfirm()}
+        try:
+            return self.handle(peer.node, wishes[peer.state], now) if peer.state in wishes else []
+        except MaxPeers:
+            return []
 
     def untrust(self, key: bytes) -> list[Effect]:
         """Ask a human again before this key or node id is accepted; a connection that stands stays."""
         return self._distrust(key)
 
     def _terms(self) -> Terms:
-        return Terms(self.own_id, self.key, self.signers, self._trusted, self._peers)
+        return Terms(self.own_id, self.key, self.signers, self._trusted, self._peers, self.policy)
 
     def _store(self, before: Peer | None, after: Peer) -> list[Effect]:
         """Keep the entry, and return what makes that durable. A stranger that left nothing is not kept."""

@@ -17,12 +17,16 @@ from foedus.base.limits import PENDING_REQUESTS_MAX
 from foedus.crypto.ed25519 import Ed25519Key
 from foedus.trust import agreement, claims
 from foedus.trust.effects import held
-from foedus.trust.inputs import RequestReceived
+from foedus.trust.inputs import HumanDisconnect, RequestReceived
 from foedus.trust.peer import Peer, State
+from foedus.trust.policy import PeeringPolicy
 from foedus.trust.tiers import Tier
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+
+_TAKES_PLACE = frozenset({State.ACCEPTING, State.CONNECTED})
 
 
 class TooManyRequests(Unavailable):
@@ -33,6 +37,22 @@ class TooManyRequests(Unavailable):
     remedy = "try again later, or ask the operator of that node to answer the requests that wait"
 
 
+class MaxPeers(Unavailable):
+    """As many peers are connected as this node's policy allows."""
+
+    code = "max_peers"
+    http_status = 409
+    remedy = "end a connection with `foedus peer disconnect ID`, or raise max_peers in foedus.toml (0: no limit)"
+
+
+class NotConfirmed(UsageError):
+    """A request that nobody vouched for meets one that waits: to accept takes a look at the whole id."""
+
+    code = "request_waits"
+    http_status = 409
+    remedy = "compare its whole id, then answer its request with `foedus peer accept ID`"
+
+
 class Terms(NamedTuple):
     """What the transitions of one peer may know of this node."""
 
@@ -41,10 +61,17 @@ class Terms(NamedTuple):
     signers: Sequence[str]
     trusted: Mapping[bytes, Tier]
     peers: Mapping[bytes, Peer]
+    policy: PeeringPolicy
 
     def trusted_tier(self, node: bytes, key: bytes) -> Tier | None:
         """Return the tier that a node was pre-trusted with, by its id or its key."""
         return self.trusted.get(node) or self.trusted.get(key)
+
+    def has_room(self, node: bytes) -> bool:
+        """Tell whether ``node`` can be connected beside the other peers."""
+        most = self.policy.max_peers
+        others = (peer for peer in self.peers.values() if peer.node != node)
+        return not most or sum(peer.state in _TAKES_PLACE for peer in others) < most
 
 
 class Context(NamedTuple):
@@ -65,8 +92,28 @@ def always(_: Context) -> bool:
 
 
 def is_trusted(context: Context) -> bool:
-    """If its id or key is pre-trusted."""
-    return context.terms.trusted_tier(context.peer.node, context.received.key) is not None
+    """If its id or key is pre-trusted, and there is room for it."""
+    return _is_trusted(context) and has_room(context)
+
+
+def is_welcome(context: Context) -> bool:
+    """If its id or key is pre-trusted, or it is known and the policy accepts such, and there is room for it."""
+    return (_is_trusted(context) or _is_known(context)) and has_room(context)
+
+
+def has_room(context: Context) -> bool:
+    """If the policy allows one more peer."""
+    return context.terms.has_room(context.peer.node)
+
+
+def is_vouched(context: Context) -> bool:
+    """If our human names its whole id, or need not."""
+    return bool(context.received.is_confirmed) or not context.terms.policy.require_mutual
+
+
+def may_cross(context: Context) -> bool:
+    """If our human vouched for this node when asking (or need not), and there is room for it."""
+    return _is_confirmed(context) and has_room(context)
 
 
 def is_known_draft(context: Context) -> bool:
@@ -96,6 +143,11 @@ def answers_our_draft(context: Context) -> bool:
     return agreement.answers(held(peer.draft), context.received.agreement, terms.own, peer.node)
 
 
+def answers_and_may_connect(context: Context) -> bool:
+    """If it answers our latest request, our human vouched for this node (or need not), and there is room for it."""
+    return answers_our_draft(context) and _is_confirmed(context) and has_room(context)
+
+
 def is_our_agreement(context: Context) -> bool:
     """If it is the agreement in force here."""
     return bool(context.received.agreement == context.peer.agreement)
@@ -118,11 +170,13 @@ def keep(context: Context) -> Peer:
 def ask(context: Context) -> Peer:
     """Draft and sign an agreement with our signers."""
     terms, peer, received = context.terms, context.peer, context.received
+    _require_room(context)
     draft = agreement.draft(terms.own, peer.node, terms.signers, received.salt)
     fresh = replace(
         _cleared(peer),
         draft=draft,
         is_requester=True,
+        is_barred=False,
         own_signature=agreement.sign(terms.key, draft),
         requested_at=context.now,
     )
@@ -143,7 +197,19 @@ def ask_again(context: Context) -> Peer:
         note=received.note,
         name=received.name or peer.name,
         url=received.url or peer.url,
+        is_confirmed=peer.is_confirmed or received.is_confirmed,
     )
+
+
+def vouch(context: Context) -> Peer:
+    """Note that our human has compared the whole id. Raises MaxPeers."""
+    _require_room(context)
+    return replace(context.peer, is_confirmed=True)
+
+
+def refuse_unvouched(_: Context) -> Peer:
+    """Change nothing: to accept takes `foedus peer accept`, or a request that names the whole id."""
+    raise NotConfirmed("this node has asked already, and its request waits for you")
 
 
 def wait(context: Context) -> Peer:
@@ -157,7 +223,8 @@ def wait(context: Context) -> Peer:
 
 
 def accept(context: Context) -> Peer:
-    """Sign the waiting request with our signers filled in, and give the tier."""
+    """Sign the waiting request with our signers filled in, and give the tier. Raises MaxPeers."""
+    _require_room(context)
     return _accepted(context, context.peer, context.received.tier)
 
 
@@ -168,23 +235,30 @@ def accept_crossed(context: Context) -> Peer:
 
 
 def accept_trusted(context: Context) -> Peer:
-    """Sign the other's draft with the tier that its key was trusted with."""
+    """Sign the other's draft with the tier that its key was trusted with, else with its former one."""
     peer = replace(_cleared(_learned(context)), draft=context.received.agreement, requested_at=context.now)
-    tier = context.terms.trusted_tier(peer.node, context.received.key) or Tier.UNKNOWN
+    trusted = context.terms.trusted_tier(peer.node, context.received.key)
+    tier = trusted or peer.former_tier or Tier.UNKNOWN
     return _accepted(context, peer, tier)
 
 
 def connect(context: Context) -> Peer:
     """Check what the accepter made of our draft, and its signature; sign it, too."""
-    terms, peer, received = context.terms, context.peer, context.received
-    agreement.check_completed(held(peer.draft), received.agreement, terms.own, peer.node)
-    agreement.verify(received.agreement, received.key, received.signature)
+    received = context.received
     return replace(
-        learn_answer(context),
+        hear_answer(context),
         agreement=received.agreement,
-        own_signature=agreement.sign(terms.key, received.agreement),
+        own_signature=agreement.sign(context.terms.key, received.agreement),
         peer_signature=received.signature,
     )
+
+
+def hear_answer(context: Context) -> Peer:
+    """Check what the accepter made of our draft, and its signature; our own waits for our human."""
+    received, peer = context.received, context.peer
+    agreement.check_completed(held(peer.draft), received.agreement, context.terms.own, peer.node)
+    agreement.verify(received.agreement, received.key, received.signature)
+    return learn_answer(context)
 
 
 def learn_answer(context: Context) -> Peer:
@@ -238,12 +312,44 @@ def sign_again(context: Context) -> Peer:
 def part(context: Context) -> Peer:
     """Take back the tiers, and say why; the documents stay as a record."""
     reason = claims.cleaned(getattr(context.received, "reason", "") or "not_connected")
-    return replace(_without_tiers(context.peer), reason=reason)
+    is_barred = context.peer.is_barred or isinstance(context.received, HumanDisconnect)
+    return replace(_without_tiers(context.peer), reason=reason, is_barred=is_barred)
 
 
 def forget(context: Context) -> Peer:
     """Drop the request and all that belonged to it."""
     return _cleared(context.peer)
+
+
+def bar(context: Context) -> Peer:
+    """Note that our human said no."""
+    return replace(context.peer, is_barred=True)
+
+
+def forget_and_bar(context: Context) -> Peer:
+    """Drop the request and all that belonged to it, and note that our human said no."""
+    return replace(forget(context), is_barred=True)
+
+
+def _is_trusted(context: Context) -> bool:
+    return context.terms.trusted_tier(context.peer.node, context.received.key) is not None
+
+
+def _is_known(context: Context) -> bool:
+    """Whether it was connected once and may come back by itself: not where our human's last word was no."""
+    peer = context.peer
+    was_connected = peer.former_tier is not None or peer.state is State.CONNECTED
+    return context.terms.policy.auto_accept_known and was_connected and not peer.is_barred
+
+
+def _is_confirmed(context: Context) -> bool:
+    peer, terms = context.peer, context.terms
+    return peer.is_confirmed or not terms.policy.require_mutual or _is_trusted(context)
+
+
+def _require_room(context: Context) -> None:
+    if not has_room(context):
+        raise MaxPeers(f"{context.terms.policy.max_peers} peers are connected, as many as this node's policy allows")
 
 
 def _accepted(context: Context, peer: Peer, tier: Tier) -> Peer:
@@ -253,6 +359,7 @@ def _accepted(context: Context, peer: Peer, tier: Tier) -> Peer:
         peer,
         tier=tier,
         is_requester=False,
+        is_barred=False,
         agreement=final,
         own_signature=agreement.sign(terms.key, final),
         peer_signature=None,
@@ -284,5 +391,6 @@ def _cleared(peer: Peer) -> Peer:
         agreement=None,
         own_signature=None,
         peer_signature=None,
+        is_confirmed=False,
         reason="",
     )

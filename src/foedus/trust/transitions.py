@@ -13,7 +13,11 @@ Why the two sides always meet again, whatever was lost (links may lose frames bu
   So "connected here, not there" lasts no longer than the next link.
 - ``ended`` never answers a request (``declined`` does), so one that crosses a new request does not end it.
 - Crossed requests: the draft of the smaller node id is used, and the other side signs it at once, since its
-  human asked for exactly that node.
+  human asked for exactly that node (a human who did not vouch for it is asked).
+- ``require_mutual``: an answer to a request that our human did not vouch for waits (ANSWERED), unsigned. It is not
+  kept: on ``peer confirm`` the request is said again, and the other, who is ACCEPTING, answers again. Whoever speaks
+  as connected to a node that waits so (a backup was restored here) hears ``ended``.
+- ``max_peers``: beyond it a human's wish is refused, and nothing is accepted or concluded unasked.
 - An ignored node hears nothing: its requests are dropped as if they waited for ever. Only if it speaks as if
   connected it hears ``ended``, as from any node that holds nothing with it: it may have missed the end, and to
   be silent there would tell it that it is ignored.
@@ -43,6 +47,7 @@ from foedus.trust.inputs import (
     DeclinedReceived,
     EndedReceived,
     HumanAccept,
+    HumanConfirm,
     HumanDecline,
     HumanDisconnect,
     HumanIgnore,
@@ -58,7 +63,8 @@ from foedus.trust.inputs import (
 from foedus.trust.peer import Peer, State
 from foedus.trust.rules import Context, always
 
-UNKNOWN, REQUESTED, INCOMING, ACCEPTING = State.UNKNOWN, State.REQUESTED, State.INCOMING, State.ACCEPTING
+UNKNOWN, REQUESTED, ANSWERED = State.UNKNOWN, State.REQUESTED, State.ANSWERED
+INCOMING, ACCEPTING = State.INCOMING, State.ACCEPTING
 CONNECTED, DISCONNECTED, DECLINED = State.CONNECTED, State.DISCONNECTED, State.DECLINED
 TURNED_DOWN, IGNORED = State.TURNED_DOWN, State.IGNORED
 
@@ -94,8 +100,11 @@ def _rows(received: type[Input], states: tuple[State, ...], *cases: Case) -> Ite
 
 _STRANGE = (UNKNOWN, DECLINED, DISCONNECTED)
 _APART = (*_STRANGE, TURNED_DOWN)
-_TO_ACCEPTED = Case(rules.is_trusted, ACCEPTING, rules.accept_trusted, (SendAccepted,))
+_TO_ACCEPTED = Case(rules.is_welcome, ACCEPTING, rules.accept_trusted, (SendAccepted,))
+_TRUSTED_TO_ACCEPTED = Case(rules.is_trusted, ACCEPTING, rules.accept_trusted, (SendAccepted,))
 _TO_WAITING = Case(always, INCOMING, rules.wait, (AskHuman,))
+_CONCLUDE = Case(rules.answers_and_may_connect, CONNECTED, rules.connect, (SendConfirmed, SendTier, BecameConnected))
+_TO_ANSWERED = Case(rules.answers_our_draft, ANSWERED, rules.hear_answer)
 _NOT_CONNECTED = Case(always, None, rules.keep, (SendEnded,))
 _VOID_REQUEST = Case(always, UNKNOWN, rules.forget, (SendEnded,))
 _BROKEN_OFF = Case(always, DISCONNECTED, rules.part, (SendEnded,))
@@ -105,17 +114,30 @@ TABLE: tuple[Row, ...] = (
     # What our human wants.
     *_rows(HumanRequest, (*_APART, IGNORED), Case(always, REQUESTED, rules.ask, (SendRequest,))),
     *_rows(HumanRequest, (REQUESTED,), Case(always, None, rules.ask_again, (SendRequest,))),
-    *_rows(HumanRequest, (INCOMING,), Case(always, ACCEPTING, rules.accept, (SendAccepted,))),
+    *_rows(
+        HumanRequest,
+        (ANSWERED,),
+        Case(rules.is_vouched, REQUESTED, rules.ask_again, (SendRequest,)),
+        Case(always, None, rules.ask_again),
+    ),
+    *_rows(
+        HumanRequest,
+        (INCOMING,),
+        Case(rules.is_vouched, ACCEPTING, rules.accept, (SendAccepted,)),
+        Case(always, None, rules.refuse_unvouched),
+    ),
+    *_rows(HumanConfirm, (REQUESTED,), Case(always, None, rules.vouch)),
+    *_rows(HumanConfirm, (ANSWERED,), Case(always, REQUESTED, rules.vouch, (SendRequest,))),
     *_rows(HumanAccept, (INCOMING,), Case(always, ACCEPTING, rules.accept, (SendAccepted,))),
-    *_rows(HumanDecline, (INCOMING,), Case(always, DECLINED, rules.keep, (SendDeclined,))),
-    *_rows(HumanIgnore, (*_APART, INCOMING), Case(always, IGNORED, rules.forget)),
-    *_rows(HumanDisconnect, (REQUESTED, ACCEPTING), _BROKEN_OFF),
+    *_rows(HumanDecline, (INCOMING,), Case(always, DECLINED, rules.bar, (SendDeclined,))),
+    *_rows(HumanIgnore, (*_APART, INCOMING), Case(always, IGNORED, rules.forget_and_bar)),
+    *_rows(HumanDisconnect, (REQUESTED, ANSWERED, ACCEPTING), _BROKEN_OFF),
     *_rows(
         HumanDisconnect,
         (CONNECTED,),
         Case(always, DISCONNECTED, rules.part, (SendEnded, BecameDisconnected)),
     ),
-    *_rows(HumanTier, (REQUESTED,), Case(always, None, rules.give_tier)),
+    *_rows(HumanTier, (REQUESTED, ANSWERED), Case(always, None, rules.give_tier)),
     *_rows(HumanTier, (ACCEPTING,), Case(always, None, rules.give_tier, (SendAccepted,))),
     *_rows(HumanTier, (CONNECTED,), Case(always, None, rules.give_tier, (SendTier,))),
     *_rows(HumanPause, (CONNECTED,), Case(always, None, rules.pause)),
@@ -138,9 +160,10 @@ TABLE: tuple[Row, ...] = (
     ),
     *_rows(
         RequestReceived,
-        (REQUESTED,),
-        Case(rules.our_draft_rules, None, rules.learn_request, (SendRequest,)),
-        Case(always, ACCEPTING, rules.accept_crossed, (SendAccepted,)),
+        (REQUESTED, ANSWERED),
+        Case(rules.our_draft_rules, REQUESTED, rules.learn_request, (SendRequest,)),
+        Case(rules.may_cross, ACCEPTING, rules.accept_crossed, (SendAccepted,)),
+        _TO_WAITING,
     ),
     *_rows(
         RequestReceived,
@@ -161,22 +184,24 @@ TABLE: tuple[Row, ...] = (
         RequestReceived,
         (CONNECTED,),
         Case(rules.is_known_draft, None, rules.sign_again, (SendAccepted,)),  # restored from before our answer
-        Case(rules.is_trusted, ACCEPTING, rules.accept_trusted, (SendAccepted, BecameDisconnected)),
+        Case(rules.is_welcome, ACCEPTING, rules.accept_trusted, (SendAccepted, BecameDisconnected)),
         Case(rules.is_full, DISCONNECTED, rules.part, (BecameDisconnected,)),
         Case(always, INCOMING, rules.wait, (BecameDisconnected, AskHuman)),
     ),
-    *_rows(RequestReceived, (IGNORED,), _TO_ACCEPTED, _NOTHING),  # trusted since it was ignored
+    *_rows(RequestReceived, (IGNORED,), _TRUSTED_TO_ACCEPTED, _NOTHING),  # trusted since it was ignored
     # The other answers.
     *_rows(
         AcceptedReceived,
-        (REQUESTED,),
-        Case(rules.answers_our_draft, CONNECTED, rules.connect, (SendConfirmed, SendTier, BecameConnected)),
+        (REQUESTED, ANSWERED),
+        _CONCLUDE,
+        _TO_ANSWERED,
         _NOTHING,  # our newer request is on its way
     ),
     *_rows(
         AcceptedReceived,
         (TURNED_DOWN,),
-        Case(rules.answers_our_draft, CONNECTED, rules.connect, (SendConfirmed, SendTier, BecameConnected)),
+        _CONCLUDE,
+        _TO_ANSWERED,
         _NOT_CONNECTED,
     ),
     *_rows(
@@ -199,12 +224,14 @@ TABLE: tuple[Row, ...] = (
         Case(always, DISCONNECTED, rules.part, (SendEnded, BecameDisconnected)),
     ),
     *_rows(ConfirmedReceived, (REQUESTED,), _NOTHING),
+    *_rows(ConfirmedReceived, (ANSWERED,), _BROKEN_OFF),
     *_rows(TierReceived, (ACCEPTING, CONNECTED), Case(always, None, rules.learn_tier)),
     *_rows(TierReceived, (REQUESTED,), _NOTHING),
-    *_rows(DeclinedReceived, (REQUESTED,), Case(always, TURNED_DOWN, rules.keep)),
+    *_rows(TierReceived, (ANSWERED,), _BROKEN_OFF),
+    *_rows(DeclinedReceived, (REQUESTED, ANSWERED), Case(always, TURNED_DOWN, rules.keep)),
     *_rows(DeclinedReceived, (*_APART, INCOMING, ACCEPTING, CONNECTED), _NOTHING),
     *_rows(EndedReceived, (INCOMING,), Case(always, UNKNOWN, rules.forget)),
-    *_rows(EndedReceived, (ACCEPTING,), Case(always, DISCONNECTED, rules.part)),
+    *_rows(EndedReceived, (ANSWERED, ACCEPTING), Case(always, DISCONNECTED, rules.part)),
     *_rows(EndedReceived, (CONNECTED,), Case(always, DISCONNECTED, rules.part, (BecameDisconnected,))),
     *_rows(EndedReceived, (*_APART, REQUESTED), _NOTHING),
     # It speaks as if something were between us.
@@ -216,7 +243,7 @@ TABLE: tuple[Row, ...] = (
     *_rows(TierReceived, (INCOMING,), _VOID_REQUEST),
     # A link opens: say again what may have been lost.
     *_rows(LinkOpened, (UNKNOWN, INCOMING, DECLINED, TURNED_DOWN), Case(always, None, rules.learn_key)),
-    *_rows(LinkOpened, (REQUESTED,), Case(always, None, rules.sign_again, (SendRequest,))),
+    *_rows(LinkOpened, (REQUESTED, ANSWERED), Case(always, None, rules.sign_again, (SendRequest,))),
     *_rows(LinkOpened, (ACCEPTING,), Case(always, None, rules.sign_again, (SendAccepted,))),
     *_rows(LinkOpened, (CONNECTED,), Case(always, None, rules.sign_again, (SendConfirmed, SendTier))),
     *_rows(LinkOpened, (DISCONNECTED,), Case(always, None, rules.learn_key, (SendEnded,))),

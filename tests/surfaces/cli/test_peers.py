@@ -43,6 +43,26 @@ def test_the_expected_id_answers_the_question(foedus, bank):
     assert len(bank.bodies("POST", "/peers/request")) == 1
 
 
+def test_who_compared_nothing_is_asked_once_the_other_has_accepted(foedus, bank):
+    ran = foedus("peer", "request", PROBE.url, "--yes")
+    assert bank.bodies("POST", "/peers/request")[0]["expect"] == ""
+    assert f"foedus peer confirm {BANK[:12]}" in ran.err
+    bank.on("POST", f"/peers/{BANK}/confirm", replace(PEER, state="answered"))
+    assert foedus("peer", "confirm", "bigbank").code == 2, "nobody is here to compare"
+    shown = foedus("peer", "confirm", "bigbank", "--yes")
+    assert shown.code == 0
+    assert BANK in shown.err
+    assert len(bank.bodies("POST", f"/peers/{BANK}/confirm")) == 1
+
+
+def test_accepting_without_a_tier_gives_what_the_policy_says(foedus, bank, home):
+    home.policy_path.write_text('[federation.policy]\ndefault_tier = "SANDBOX"\n', encoding="utf-8")
+    bank.on("POST", f"/peers/{BANK}/accept", PEER)
+    foedus("peer", "accept", "bigbank", "--yes")
+    foedus("peer", "accept", "bigbank", "--yes", "--tier", "core")
+    assert bank.bodies("POST", f"/peers/{BANK}/accept") == [{"tier": "SANDBOX"}, {"tier": "CORE"}]
+
+
 @pytest.mark.parametrize(
     ("command", "flag"),
     [

@@ -116,6 +116,12 @@ class FakeService(FakeAccess, FakeNames, FakeCredentials):
     async def probe(self, url):
         return ProbeView(url=url, node="bb" * 32, did="did:key:z6MkOther", name="other", endpoints=[url])
 
+    def check_rate(self, caller, address):
+        pass
+
+    async def peer_confirm(self, peer):
+        return self._change(peer, state="connected", connected_at=2)
+
     async def peer_request(self, url, *, expect="", note="", tier="CORE"):
         self._note("peer_request", url, expect, note, tier)
         node = expect or hex_id("peer", url)
@@ -140,8 +146,8 @@ class FakeService(FakeAccess, FakeNames, FakeCredentials):
         self.known_peers[view.node] = msgspec.structs.replace(view, **changes)
         return self.known_peers[view.node]
 
-    async def peer_accept(self, peer, tier):
-        return self._change(peer, state="connected", tier=tier, connected_at=2)
+    async def peer_accept(self, peer, tier=None):
+        return self._change(peer, state="connected", tier=tier or "CORE", connected_at=2)
 
     async def peer_decline(self, peer):
         return self._change(peer, state="declined")

@@ -106,13 +106,26 @@ async def test_a_head_that_dawdles_is_cut_off(served, monkeypatch):
 
 
 async def test_a_body_that_dawdles_is_cut_off(served, monkeypatch):
-    monkeypatch.setattr(wire, "BODY_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(wire, "PROGRESS_S", 0.1)
     request = request_bytes("POST", "/api/v1/rooms", b"", **{"Content-Length": 10})
     assert b"too_slow" in await until_closed(served.port, request)
 
 
+@pytest.mark.parametrize(("piece", "count", "answer"), [(2_000, 3, b"too_slow"), (70_000, 8, b"malformed_request")])
+async def test_a_body_may_take_long_while_it_makes_progress(served, monkeypatch, piece, count, answer):
+    """A piece each tenth of a second: three of 2,000 bytes are not 64 KiB in 0.3 s, each of 70,000 is."""
+    monkeypatch.setattr(wire, "PROGRESS_S", 0.3)
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    writer.write(request_bytes("POST", "/api/v1/rooms", b"", **{"Content-Length": 8 * piece}))
+    for _ in range(count):
+        writer.write(b"x" * piece)
+        await asyncio.sleep(0.09)
+    assert answer in await reader.read()
+    writer.close()
+
+
 async def test_a_reader_that_stands_still_is_cut_off(served, monkeypatch):
-    monkeypatch.setattr(connection, "WRITE_STALL_S", 0.2)
+    monkeypatch.setattr(connection, "PROGRESS_S", 0.2)
 
     async def flood():
         while True:
@@ -126,6 +139,34 @@ async def test_a_reader_that_stands_still_is_cut_off(served, monkeypatch):
         connections = served.server._server.server_state.connections
         assert len(connections) == 1
         await until(lambda: not connections)
+
+
+@pytest.mark.parametrize(("piece", "stays"), [(4_096, False), (262_144, True)])
+async def test_a_reader_is_cut_off_by_its_pace_and_not_for_being_behind(served, monkeypatch, piece, stays):
+    monkeypatch.setattr(connection, "PROGRESS_S", 0.5)
+
+    async def flood():
+        while True:
+            yield bytes(262_144)
+            await asyncio.sleep(0)
+
+    served.doors._count = flood
+    connections = served.server._server.server_state.connections
+    client = socket.socket()
+    client.setblocking(False)
+    loop = asyncio.get_running_loop()
+    with client:
+        await loop.sock_connect(client, ("127.0.0.1", served.port))
+        await loop.sock_sendall(client, request_bytes("GET", "/api/federation/stream"))
+        await until(lambda: connections)
+        for _ in range(20):
+            taken = 0
+            while taken < piece and connections:
+                taken += len(await asyncio.wait_for(loop.sock_recv(client, piece), 5) or b"x" * piece)
+            await asyncio.sleep(0.1)
+            if not connections:
+                break
+        assert bool(connections) is stays
 
 
 async def test_a_connection_serves_many_requests(served):

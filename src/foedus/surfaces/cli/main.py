@@ -26,6 +26,7 @@ from foedus.surfaces.cli import (
     pairing,
     participants,
     peers,
+    policy,
     proofs,
     retention,
     rooms,
@@ -69,6 +70,7 @@ app.command(logs.app)
 app.command(audit.app)
 app.command(proofs.app)
 app.command(keys.app)
+app.command(policy.app)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -89,6 +89,12 @@ Limit: TypeAlias = Annotated[
 Tier: TypeAlias = Annotated[
     TierName, Parameter(converter=_tier, show_default=True, help="What this node gives to the peer.")
 ]
+PolicyTier: TypeAlias = Annotated[
+    TierName | None,
+    Parameter(
+        converter=_tier, help="What this node gives to the peer. Default: default_tier in foedus.toml, else CORE"
+    ),
+]
 Yes: TypeAlias = Annotated[bool, Parameter(name="--yes", alias="-y", negative="", help="Do not ask.")]
 File: TypeAlias = Annotated[
     Path | None,

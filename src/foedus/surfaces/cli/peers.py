@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 
 from foedus.base.errors import UsageError
 from foedus.node.values import PeerView, ProbeView
-from foedus.surfaces.cli.options import COMMON, Common, Peer, Tier, Yes
+from foedus.surfaces.cli.options import COMMON, Common, Peer, PolicyTier, Tier, Yes
 from foedus.surfaces.cli.output import Line, Output, Part, pairs
 from foedus.surfaces.cli.prompts import confirm
 from foedus.surfaces.cli.text import CROSS, DASH, millionths, named, short, when
@@ -34,7 +34,7 @@ def request(
     /,
     *,
     expect: Annotated[
-        str, Parameter(help="The whole id that the other side told you. Refuses any other node, and does not ask.")
+        str, Parameter(help="The whole id that the other side told you. Refuses any other node, and asks no more.")
     ] = "",
     note: Annotated[str, Parameter(help="A line for the person who decides there.")] = "",
     tier: Tier = "CORE",
@@ -50,10 +50,22 @@ def request(
     if not out.as_json:
         _introduce(out, f"At {url} answers", found)
     confirm("Is this the node you mean? Compare the whole id.", yes=yes or bool(expect), flag="--yes or --expect ID")
-    body = {"url": url, "expect": found.node, "note": note, "tier": tier}
-    asked = node.post("/peers/request", PeerView, body)
+    vouched = "" if yes and not expect else found.node  # whoever compared nothing is asked again later
+    asked = node.post("/peers/request", PeerView, {"url": url, "expect": vouched, "note": note, "tier": tier})
     out.show(asked, peer_lines)
-    out.next(f"foedus peer show {short(asked.node)}   (once a human there has answered)")
+    following = f"foedus peer {'show' if vouched else 'confirm'} {short(asked.node)}"
+    out.next(f"{following}   (once a human there has answered)")
+
+
+@app.command(name="confirm")
+def confirm_(peer: Peer, /, *, yes: Yes = False, common: Common = COMMON) -> None:
+    """Confirm that a node which you asked is the one you meant. Until then nothing flows, where foedus.toml says so."""
+    out = common.output()
+    node = common.client()
+    found = _shown_request(node, out, peer)
+    confirm("Is this the node you mean? Compare the whole id.", yes=yes)
+    out.show(node.post(f"/peers/{found.node}/confirm", PeerView), peer_lines)
+    out.next("foedus peer list")
 
 
 def _introduce(out: Output, heading: str, found: ProbeView) -> None:
@@ -101,11 +113,14 @@ def request_lines(peer: PeerView) -> Iterable[Line]:
 
 
 @app.command
-def accept(peer: Peer, /, *, tier: Tier = "CORE", yes: Yes = False, common: Common = COMMON) -> None:
+def accept(peer: Peer, /, *, tier: PolicyTier = None, yes: Yes = False, common: Common = COMMON) -> None:
     """Accept a request: shows the whole id, the claimed name, note, address and time, and asks."""
+    from foedus.adapters.policy_file import read_policy
+
     out = common.output()
     node = common.client()
     asking = _shown_request(node, out, peer)
+    tier = tier or read_policy(common.folder().policy_path).policy.policy.default_tier
     confirm(f"Accept it as {tier}? This signs an agreement with it.", yes=yes)
     accepted = node.post(f"/peers/{asking.node}/accept", PeerView, {"tier": tier})
     out.show(accepted, peer_lines)

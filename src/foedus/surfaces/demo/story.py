@@ -109,9 +109,10 @@ class Story:
         return True
 
     def connect(self, one: NodeProcess, other: NodeProcess, note: str) -> None:
-        """Let ``one`` ask, and the human of ``other`` accept, having seen the whole id."""
+        """Let ``one`` ask, naming the whole id, and the human of ``other`` accept, having seen the whole id, too."""
         own = one.client.get("/identity", IdentityView)
-        one.client.post("/peers/request", PeerView, {"url": other.url, "note": note})
+        meant = other.client.get("/identity", IdentityView).node
+        one.client.post("/peers/request", PeerView, {"url": other.url, "expect": meant, "note": note})
         asked = eventually(f"{other.name} sees the request", lambda: _pending(other, own.node))
         if asked.note != note or asked.name != own.name:
             raise Broken(f"{other.name} sees another request than {one.name} made")

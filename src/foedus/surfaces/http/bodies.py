@@ -53,6 +53,12 @@ class TierInput(Input, frozen=True):
     tier: TierName
 
 
+class AcceptInput(Input, frozen=True):
+    """The tier for a node that is accepted; none: the policy's."""
+
+    tier: TierName | None = None
+
+
 class ReasonInput(Input, frozen=True):
     """Why a peer is disconnected; it is told."""
 

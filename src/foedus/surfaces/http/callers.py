@@ -75,6 +75,13 @@ class ParticipantCaller(Struct, frozen=True, kw_only=True):
 Caller: TypeAlias = Operator | ParticipantCaller
 
 
+def name_of(caller: Caller | None) -> str:
+    """Return by what a caller's requests are counted; '' where nobody is named."""
+    if caller is None:
+        return ""
+    return caller.did if isinstance(caller, ParticipantCaller) else "operator"
+
+
 class OperatorOnly(UsageError):
     """A participant's token does not open this."""
 

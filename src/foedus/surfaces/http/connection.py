@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from fcntl import ioctl
 from functools import lru_cache
+from termios import TIOCOUTQ
 from typing import TYPE_CHECKING
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -16,7 +19,8 @@ from foedus.surfaces.http.limits import (
     CONNECTIONS_PER_NET_MAX,
     HEAD_BYTES_MAX,
     HEAD_TIMEOUT_S,
-    WRITE_STALL_S,
+    PROGRESS_BYTES,
+    PROGRESS_S,
 )
 from foedus.surfaces.http.problems import MalformedRequest, problem_bytes
 from foedus.sync.strangers import LOOPBACK, network_of
@@ -44,17 +48,66 @@ class HeadTooSlow(UsageError):
     remedy = "try again on a better connection"
 
 
+class SlowReaderWatch:
+    """Cuts off a client that takes an answer slower than PROGRESS_BYTES in PROGRESS_S while our buffers are full.
+
+    What the kernel holds counts as not taken: it may hold megabytes, and lets us write again only when a third is free.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, transport: asyncio.Transport) -> None:
+        self._loop = loop
+        self._transport = transport
+        self._waiting = 0
+        self._timer: TimerHandle | None = None
+
+    @property
+    def is_watching(self) -> bool:
+        """Whether the client is behind."""
+        return self._timer is not None
+
+    def begin(self) -> None:
+        """Watch: the transport's buffer has filled."""
+        self.end()
+        self._waiting = self._untaken()
+        self._timer = self._loop.call_later(PROGRESS_S, self._look)
+
+    def end(self) -> None:
+        """Watch no more: it has drained, or the connection is gone."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self) -> None:
+        left = self._untaken()
+        if self._waiting - left < PROGRESS_BYTES:
+            self._timer = None
+            self._transport.abort()
+            return
+        self._waiting = left
+        self._timer = self._loop.call_later(PROGRESS_S, self._look)
+
+    def _untaken(self) -> int:
+        """Return the bytes that the client has not acknowledged (TLS: near enough); without Linux, those not sent."""
+        queued = self._transport.get_write_buffer_size()
+        try:
+            answer = ioctl(self._transport.get_extra_info("socket").fileno(), TIOCOUTQ, bytes(4))
+        except OSError:
+            return queued
+        return queued + int.from_bytes(answer, sys.byteorder)
+
+
 class HttpConnection(HttpToolsProtocol):
     """An HTTP connection with a deadline and a bound for each head, and one for a reader that stands still."""
 
     _head_timer: TimerHandle | None = None
     _head_bytes = 0
     _in_body = False
-    _stall_timer: TimerHandle | None = None
+    _slow: SlowReaderWatch | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin; close at once where there are too many connections."""
         super().connection_made(transport)
+        self._slow = SlowReaderWatch(self.loop, transport)
         if len(self.connections) > CONNECTIONS_MAX or self._is_crowded():
             transport.abort()
             return
@@ -102,16 +155,16 @@ class HttpConnection(HttpToolsProtocol):
         self._refuse(MalformedRequest(msg))
 
     def pause_writing(self) -> None:
-        """Note that the client does not read."""
+        """Note that the client is behind."""
         super().pause_writing()
-        self._stall_timer = self.loop.call_later(WRITE_STALL_S, self.transport.abort)
+        if self._slow is not None:
+            self._slow.begin()
 
     def resume_writing(self) -> None:
         """Note that the client reads again."""
         super().resume_writing()
-        if self._stall_timer is not None:
-            self._stall_timer.cancel()
-            self._stall_timer = None
+        if self._slow is not None:
+            self._slow.end()
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection over to the WebSocket protocol, which has deadlines of its own."""
@@ -122,8 +175,8 @@ class HttpConnection(HttpToolsProtocol):
         """Forget the timers."""
         self._cancel_timers()
         super().connection_lost(exc)
-        if self._stall_timer is not None:
-            self._stall_timer.cancel()
+        if self._slow is not None:
+            self._slow.end()
 
     def _expect_head(self) -> None:
         if self._head_timer is None:
@@ -155,26 +208,34 @@ class HttpConnection(HttpToolsProtocol):
 class WebSocketConnection(WebSocketsSansIOProtocol):
     """A WebSocket whose reader must not stand still, and whose broken handshakes end quietly."""
 
-    _stall_timer: TimerHandle | None = None
+    _slow: SlowReaderWatch | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin."""
+        super().connection_made(transport)
+        self._slow = SlowReaderWatch(self.loop, transport)
 
     def pause_writing(self) -> None:
-        """Note that the client does not read."""
+        """Note that the client is behind."""
         super().pause_writing()
-        self._stall_timer = self.loop.call_later(WRITE_STALL_S, self.transport.abort)
+        if self._slow is not None:
+            self._slow.begin()
 
     def resume_writing(self) -> None:
         """Note that the client reads again."""
         super().resume_writing()
-        self._cancel_stall()
+        if self._slow is not None:
+            self._slow.end()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the timer."""
-        self._cancel_stall()
+        if self._slow is not None:
+            self._slow.end()
         super().connection_lost(exc)
 
     def handle_ping(self) -> None:
         """Answer, unless the client does not read: pongs would fill our memory while it goes on asking."""
-        if self._stall_timer is None:
+        if self._slow is None or not self._slow.is_watching:
             super().handle_ping()
         else:
             self.conn.data_to_send()
@@ -193,8 +254,3 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
             self.transport.close()
         else:
             super().handle_parser_exception()
-
-    def _cancel_stall(self) -> None:
-        if self._stall_timer is not None:
-            self._stall_timer.cancel()
-            self._stall_timer = None

@@ -12,12 +12,12 @@ HEAD_BYTES_MAX = 32_768
 """Bytes of a request's head: an RFC 9421 signature has under 1 KB, a proxy's cookies some more."""
 HEAD_TIMEOUT_S = 10.0
 """To send a whole head: slower is a stalled network or a slow-loris attack."""
-BODY_TIMEOUT_S = 30.0
-"""To send a whole body: 4 MiB at 1.2 Mbit/s."""
+PROGRESS_BYTES = 65_536
+PROGRESS_S = 10.0
+"""Who sends a body, or takes an answer, moves so much in each such time (52 kbit/s) or is done by then: less is a
+stalled network or an attack that holds our buffers."""
 IDLE_TIMEOUT_S = 30
 """A kept-alive connection without a request: longer than a poll interval, so pollers need no new handshake."""
-WRITE_STALL_S = 60.0
-"""A client that takes nothing from us for this long is cut off: its buffers are ours."""
 STREAMS_MAX = 256
 """Open event streams: each holds up to SSE_QUEUE_MAX events."""
 SSE_HEARTBEAT_S = 15.0

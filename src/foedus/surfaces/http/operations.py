@@ -12,7 +12,8 @@ from msgspec import Struct
 
 from foedus.node.api import NodeService
 from foedus.surfaces.http.audited import Asked, audited
-from foedus.surfaces.http.callers import Caller, Rule, check_rule, identify, until_dead, view_for
+from foedus.surfaces.http.callers import Caller, Rule, check_rule, identify, name_of, until_dead, view_for
+from foedus.surfaces.http.exposure import address_of
 from foedus.surfaces.http.limits import TARGET_MAX
 from foedus.surfaces.http.problems import MalformedRequest, MethodNotAllowed
 from foedus.surfaces.http.streams import Streams
@@ -122,6 +123,7 @@ class Door:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, errors included."""
         try:
+            self._node.check_rate("", address_of(scope))
             await self._serve(scope, receive, send)
         except Exception as error:  # noqa: BLE001  # the last net: error_of logs what nobody expected
             await send_error(send, error, self._allowed if isinstance(error, MethodNotAllowed) else "")
@@ -135,6 +137,7 @@ class Door:
         open_to_all = scope["method"] in self._by_method and self._by_method[scope["method"]].rule is Rule.ANYONE
         caller = None if open_to_all else identify(scope, self._node)
         asked.by(caller)
+        self._node.check_rate(name_of(caller), "")
         operation = self._choose(scope["method"])
         check_rule(caller, operation.rule, scope)
         call, body = await self._check(operation, scope, receive)

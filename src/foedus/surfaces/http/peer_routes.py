@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from foedus.node.values import IdentityView, PeerView, ProbeView, SigningContext, StatusView
-from foedus.surfaces.http.bodies import KeyInput, ProbeInput, ReasonInput, RequestInput, TierInput, TrustInput
+from foedus.surfaces.http.bodies import (
+    AcceptInput,
+    KeyInput,
+    ProbeInput,
+    ReasonInput,
+    RequestInput,
+    TierInput,
+    TrustInput,
+)
 from foedus.surfaces.http.callers import Rule
 from foedus.surfaces.http.limits import REASON_MAX, TARGET_MAX
 from foedus.surfaces.http.operations import Call, Operation, Text
@@ -106,7 +114,15 @@ PEERS = [
         run=_disconnect,
     ),
     _on_peer(
-        "accept", "Accept a request", lambda node, call: node.peer_accept(call.path["peer"], call.body.tier), TierInput
+        "accept",
+        "Accept a request",
+        lambda node, call: node.peer_accept(call.path["peer"], call.body.tier),
+        AcceptInput,
+    ),
+    _on_peer(
+        "confirm",
+        "Confirm that a node which was asked is the one that was meant",
+        lambda node, call: node.peer_confirm(call.path["peer"]),
     ),
     _on_peer("decline", "Decline: they are told", lambda node, call: node.peer_decline(call.path["peer"])),
     _on_peer("ignore", "Ignore for good, silently", lambda node, call: node.peer_ignore(call.path["peer"])),

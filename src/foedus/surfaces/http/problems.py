@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from foedus.base.errors import FoedusError, NotFound, UsageError
+from foedus.node.rates import TooOften
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -89,4 +90,6 @@ def extra_headers(error: FoedusError, allowed: str = "") -> Mapping[str, str]:
     """Return the headers that RFC 9110 wants with a status."""
     if error.http_status == Unauthorized.http_status:
         return {"www-authenticate": "Bearer"}
+    if isinstance(error, TooOften):
+        return {"retry-after": str(error.retry_after_s)}
     return {"allow": allowed} if allowed else {}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import parse_qsl
 
 from foedus.base.limits import HTTP_BODY_MAX
-from foedus.surfaces.http.limits import BODY_TIMEOUT_S
+from foedus.surfaces.http.limits import PROGRESS_BYTES, PROGRESS_S
 from foedus.surfaces.http.problems import MalformedRequest, TooLarge, TooSlow, error_of, extra_headers, problem_bytes
 
 if TYPE_CHECKING:
@@ -64,16 +64,17 @@ async def read_body(scope: Scope, receive: Receive, limit: int = HTTP_BODY_MAX) 
     if declared is not None and int(declared) > limit:  # the server has checked that it is a number
         raise _too_large(limit)
     try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
-            return await _collect(receive, limit)
+        async with asyncio.timeout(PROGRESS_S) as deadline:
+            return await _collect(receive, limit, deadline)
     except TimeoutError:
-        raise TooSlow(f"the body did not arrive within {BODY_TIMEOUT_S:.0f} seconds") from None
+        raise TooSlow(f"the body came slower than {PROGRESS_BYTES} bytes in {PROGRESS_S:.0f} seconds") from None
 
 
-async def _collect(receive: Receive, limit: int) -> bytes:
+async def _collect(receive: Receive, limit: int, deadline: asyncio.Timeout) -> bytes:
+    """Read the body; each PROGRESS_BYTES of it set a new deadline."""
     body = b""
     parts: list[bytes] = []
-    size = 0
+    size, goal = 0, PROGRESS_BYTES
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
@@ -83,6 +84,9 @@ async def _collect(receive: Receive, limit: int) -> bytes:
         if size > limit:
             raise _too_large(limit)
         parts.append(body)
+        if size >= goal:
+            goal = size + PROGRESS_BYTES
+            deadline.reschedule(asyncio.get_running_loop().time() + PROGRESS_S)
         if not message.get("more_body", False):
             return body if len(parts) == 1 else b"".join(parts)
 

@@ -9,9 +9,12 @@ from foedus.identity.ucan.command import covers
 from foedus.trust.evaluator import Terms
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from foedus.base.clock import Instant
     from foedus.log.streams import Stream
     from foedus.trust.agreements.document import Agreement, Signer
+    from foedus.trust.policy import Assurance
 
 _OF_ROOMS = frozenset({"members", "room"})
 
@@ -62,11 +65,15 @@ class AgreementInForce:
         asked = (n for allowed, n in self.document.approvals.items() if covers(allowed, command))
         return max(asked, default=1)
 
-    def border_terms(self, writer: bytes) -> Terms:
-        """Return what the evaluator asks about border acts that ``writer`` orders."""
+    def border_terms(self, writer: bytes, counts: Callable[[Assurance], bool] = lambda _assurance: True) -> Terms:
+        """Return what the evaluator asks about border acts that ``writer`` orders.
+
+        ``counts``: whether signers of an assurance count at the node that asks.
+        """
+        signers = frozenset(signer.did for signer in self.human_signers(writer) if counts(signer.assurance))
         refuses = partial(self.allows_command, writer)
         is_named = self.document.humans == "named"
-        return Terms(self.document.dids_of(writer), refuses, self.approvals_needed, named_only=is_named)
+        return Terms(signers, refuses, self.approvals_needed, named_only=is_named)
 
     def rate(self, node: bytes) -> int | None:
         """Return how many events a minute ``node`` may send; None: as many as it will (``rates``)."""

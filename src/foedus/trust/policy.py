@@ -1,0 +1,142 @@
+"""What a node's people decided beforehand: the options of HOME/foedus.toml, their defaults and what they mean.
+
+Values only; the text is read by ``policy_text`` and the file by ``node/policy``. Each class is one section of the
+file, each field one option, and its description a row of the table in docs/terms.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from typing import Annotated, Literal, TypeAlias, get_args
+
+from msgspec import Meta, Struct, structs, to_builtins
+
+from foedus.base.limits import PEERS_MAX
+
+RETENTION_DAYS_MAX = 36_500
+"""A hundred years: more is a mistyped number, and nothing is kept for ever by accident of arithmetic."""
+RATE_PATTERN = r"^[1-9][0-9]{0,8}/(second|minute|hour|day)$"
+Rate: TypeAlias = Annotated[str, Meta(pattern=RATE_PATTERN)]
+"""So many in that time, such as ``100/minute``."""
+GivenTier: TypeAlias = Literal["CORE", "SANDBOX", "EXTERNAL"]
+"""What a peer can be given: `CORE`, `SANDBOX` or `EXTERNAL`."""
+Days: TypeAlias = Annotated[int, Meta(ge=0, le=RETENTION_DAYS_MAX)]
+"""Days; 0: for ever."""
+
+
+class Assurance(StrEnum):
+    """How sure it is that a key is used by the person it stands for. Compare with ``meets``, not with ``<``."""
+
+    OAUTH_VERIFIED = "oauth-verified"
+    """Someone signed in at a provider of identities."""
+    DEVICE_BOUND = "device-bound"
+    """The key is on the person's own device."""
+    HARDWARE_ATTESTED = "hardware-attested"
+    """Hardware on that device holds the key, and says so."""
+
+
+_RANKS = {assurance: rank for rank, assurance in enumerate(Assurance)}
+
+
+def meets(assurance: Assurance | None, minimum: Assurance) -> bool:
+    """Tell whether a signer of ``assurance`` counts where ``minimum`` is asked; None (custodial) never does."""
+    return assurance is not None and _RANKS[assurance] >= _RANKS[minimum]
+
+
+def assurance_of(custody: Literal["device", "node"]) -> Assurance | None:
+    """Return what an enrolment alone proves: a key in the person's own device; of one kept by a node, nothing."""
+    return Assurance.DEVICE_BOUND if custody == "device" else None
+
+
+class PeeringPolicy(Struct, frozen=True, kw_only=True):
+    """``[federation.policy]``: with whom this node connects, and who counts as a human."""
+
+    min_assurance: Annotated[
+        Assurance,
+        Meta(description="Below it no human counts: `oauth-verified`, `device-bound` or `hardware-attested`."),
+    ] = Assurance.DEVICE_BOUND
+    require_mutual: Annotated[
+        bool,
+        Meta(description="Our human confirms who accepted, unless the request named its id or it is trusted."),
+    ] = True
+    auto_accept_known: Annotated[
+        bool,
+        Meta(description="Who was connected, and was not ended here, comes back with its tier, unasked."),
+    ] = False
+    max_peers: Annotated[
+        int, Meta(ge=0, le=PEERS_MAX, description="Connected peers at one time; 0: no limit but the program's own.")
+    ] = 10
+    default_tier: Annotated[
+        GivenTier, Meta(description="What a peer is given where the person who accepts names no tier.")
+    ] = "CORE"
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """``[federation.limits]``: how often, as `NUMBER/second`, `/minute`, `/hour` or `/day`."""
+
+    api_per_token: Annotated[Rate, Meta(description="Requests to the local API with one token.")] = "5000/second"  # noqa: S105  # a rate
+    api_per_address: Annotated[
+        Rate, Meta(description="Requests to the local API from one address; this machine's own is exempt.")
+    ] = "1000/second"
+    federation_per_address: Annotated[
+        Rate, Meta(description="Requests of other nodes over HTTP from one address; this machine's own is exempt.")
+    ] = "100/second"
+    federation_per_peer: Annotated[Rate, Meta(description="Requests over HTTP of one connected peer.")] = "200/second"
+    requests_per_address: Annotated[
+        Rate, Meta(description="Connection requests from one address; this machine's own is exempt.")
+    ] = "20/minute"
+    events_per_peer: Annotated[
+        Rate,
+        Meta(description="Events on the link of one peer; beyond, its credit returns later and it slows."),
+    ] = "20000/second"
+    shared_events_per_peer: Annotated[
+        Rate,
+        Meta(
+            description="The same while other peers send, too, so that a flood on one link is hardly felt on another."
+        ),
+    ] = "250/second"
+    speech_per_participant: Annotated[Rate, Meta(description="Messages that one participant of this node says.")] = (
+        "60000/minute"
+    )
+
+
+class Retention(Struct, frozen=True, kw_only=True):
+    """``[federation.retention]``: after how many days events are erased, by kind of stream; 0: never.
+
+    Other kinds than these cannot be erased (identity, membership, agreements).
+    """
+
+    room: Annotated[Days, Meta(description="Messages in rooms.")] = 0
+
+
+class Policy(Struct, frozen=True, kw_only=True):
+    """The whole file. What it does not say is the default."""
+
+    policy: PeeringPolicy = PeeringPolicy()
+    limits: Limits = Limits()
+    retention: Retention = Retention()
+
+
+DEFAULT = Policy()
+ALIASES: Mapping[str, str] = {"min_auth_tier": "min_assurance"}
+"""Other names of options in ``[federation.policy]``."""
+
+
+class Option(Struct, frozen=True):
+    """One option, for those who show them all. ``default`` is as it would stand in the file."""
+
+    section: str
+    name: str
+    default: str | int | bool
+    about: str
+
+
+def options() -> Iterator[Option]:
+    """Yield every option in the order of the file."""
+    for section in structs.fields(Policy):
+        for field in structs.fields(section.type):
+            about = next(
+                note.description for note in get_args(field.type) if isinstance(note, Meta) and note.description
+            )
+            yield Option(section.name, field.name, to_builtins(field.default), about)
