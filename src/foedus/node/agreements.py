@@ -149,7 +149,7 @@ class Agreements:
         line = self.line(host if writer == self._store.node else writer)
         if line is not None:
             return line.border_terms(writer, self.counts)
-        return WITHOUT_AGREEMENT if self.counts("device-bound") else _NOBODY
+        return WITHOUT_AGREEMENT if self.counts(Assurance.DEVICE_BOUND) else _NOBODY
 
     def forget_terms(self) -> None:
         """Judge by the policy anew which signers count."""

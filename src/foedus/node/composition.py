@@ -56,6 +56,7 @@ from foedus.node.visible import VisibleLog
 from foedus.node.witnessing import Witnesses
 from foedus.sync.http_signature import KeyOf, Signer
 from foedus.trust.door import Arrival, Withhold, decide, refused
+from foedus.trust.policy import Assurance, Policy
 
 log = logging.getLogger("foedus.node")
 
@@ -171,7 +172,7 @@ class Node:
     def _follow_policy(self, policy: Policy) -> None:
         """Judge by what the policy says now."""
         self.agreements.forget_terms()
-        self.crossings.is_assured = self.policy.counts("device-bound")
+        self.crossings.is_assured = self.policy.counts(Assurance.DEVICE_BOUND)
         self.crossings.forget()
         self.retention.days = {"room": policy.retention.room} if policy.retention.room else {}
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from foedus.identity.ucan.command import covers
 from foedus.trust.evaluator import Terms
+from foedus.trust.policy import Assurance
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from foedus.base.clock import Instant
     from foedus.log.streams import Stream
     from foedus.trust.agreements.document import Agreement, Signer
-    from foedus.trust.policy import Assurance
 
 _OF_ROOMS = frozenset({"members", "room"})
 
@@ -70,7 +70,7 @@ class AgreementInForce:
 
         ``counts``: whether signers of an assurance count at the node that asks.
         """
-        signers = frozenset(signer.did for signer in self.human_signers(writer) if counts(signer.assurance))
+        signers = frozenset(signer.did for signer in self.human_signers(writer) if counts(Assurance(signer.assurance)))
         refuses = partial(self.allows_command, writer)
         is_named = self.document.humans == "named"
         return Terms(signers, refuses, self.approvals_needed, named_only=is_named)
