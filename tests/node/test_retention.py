@@ -9,7 +9,9 @@ from foedus.log import streams
 from foedus.node.store import wall_clock
 from foedus.node.values import Said
 from foedus.sync.frames import Pruned
+from foedus.trust.agreements.terms import Terms
 from tests.node.nodes import connect, share, street, until
+from tests.node.test_agreements_across_nodes import agree
 
 
 class Clock:
@@ -75,6 +77,19 @@ async def test_old_events_go_and_the_chain_holds(pair):
     await until(lambda: pair.running["anna"].is_linked(pair.running["bert"]), "linked again")
     await pair.running["anna"].say("and newer")
     await until(lambda: "and newer" in pair.running["bert"].texts(), "talk goes on")
+
+
+async def test_days_that_were_agreed_bound_how_long_the_other_side_keeps_what_one_wrote(pair):
+    anna, bert = pair.anna, pair.bert
+    await grow(pair, anna, "lent words")
+    await grow(pair, bert, "own words")
+    await until(lambda: len(anna.texts()) == len(bert.texts()) == 42, "both have all")
+    await agree(anna, bert, Terms(retention_days=5))
+    pair.clock.ahead = 10 * DAY
+    assert (await bert.service.retention_run(None, "")).events == 20
+    assert bert.texts()[:2] == ["lent words last", "own words 0"]
+    assert (await bert.service.verify()).ok
+    assert len(anna.texts()) == 42
 
 
 async def test_a_new_member_begins_at_the_checkpoint(pair):

@@ -119,6 +119,7 @@ class Node:
         self.eraser = Eraser(self.store, self.publisher, self.ingest, self._ask)
         self.eraser.derived.append(approvals.forget)
         self.retention = Retention(self.store, self.publisher, {})
+        self.retention.agreed = self._agreed_days
         self.policy.on_changed.append(self._follow_policy)
         self._follow_policy(self.policy.current)
         self.pruned = PrunedChains(self.store, self.ingest, self._go_on)
@@ -175,6 +176,11 @@ class Node:
         self.crossings.is_assured = self.policy.counts(Assurance.DEVICE_BOUND)
         self.crossings.forget()
         self.retention.days = {"room": policy.retention.room} if policy.retention.room else {}
+
+    def _agreed_days(self, node: bytes) -> int | None:
+        """Return for how many days this node may keep what another wrote."""
+        terms = self.agreements.in_force(node)
+        return terms.document.retention if terms is not None else None
 
     def _reachable(self) -> list[bytes]:
         """Return the connected peers to which something gets now."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from foedus.base.cbor import Malformed, NotCanonical
@@ -37,10 +37,15 @@ class Pruning(NamedTuple):
 
 
 class Retention:
-    """Prunes by ``days``: "room", or the id of a room in hex, which goes before → days. Without one nothing goes."""
+    """Prunes by ``days``: "room", or the id of a room in hex, which goes before → days. Without one nothing goes.
+
+    ``agreed``: the days for which this node may keep what another wrote, None where the two agreed on none. The fewer
+    days count.
+    """
 
     def __init__(self, store: Store, publisher: Publisher, days: Mapping[str, int]) -> None:
         self.days = days
+        self.agreed: Callable[[bytes], int | None] = lambda _node: None
         self._store = store
         self._publisher = publisher
         self._turn = asyncio.Lock()
@@ -62,7 +67,7 @@ class Retention:
     async def _prune(self, days: Mapping[str, int]) -> Pruning:
         now, chains, events = self._store.now(), 0, 0
         for chain in self._store.admission.chains:
-            kept = _days_of(chain, days)
+            kept = _days_of(chain, days, self.agreed(chain.node))
             if kept is None or not chain.seq:
                 continue
             gap = await asyncio.to_thread(self._find, chain, now - kept * DAY)
@@ -123,7 +128,8 @@ class Retention:
         return any(target.local and (target.epoch, target.stream) != (row.epoch, row.stream) for target in held)
 
 
-def _days_of(chain: Chain, days: Mapping[str, int]) -> int | None:
+def _days_of(chain: Chain, days: Mapping[str, int], agreed: int | None) -> int | None:
     if chain.kind != "room":
         return None
-    return days.get(streams.parse(chain.stream).subject, days.get("room"))
+    own = days.get(streams.parse(chain.stream).subject, days.get("room"))
+    return min((limit for limit in (own, agreed) if limit is not None), default=None)
