@@ -119,3 +119,14 @@ async def test_what_was_allowed_before_a_crash_is_done_after_it(border, monkeypa
     b = await it.restart("b")
     assert (await b.service.approval(placed.approval)).state == "done"
     await until(lambda: a.texts() == ["survivor"], "it crosses")
+
+
+async def test_an_agent_with_its_own_key_learns_what_to_cite(border):
+    _, a, b, ada, _ = border
+    rover = await enrol(b, "rover", "agent")
+    grant = await ada.give(rover.did)
+    asked = await b.service.approval_ask("plans", "rover", "hello")
+    assert (asked.state, asked.grants, asked.id) == ("allowed", [grant], "")
+    assert b.service.approvals() == []
+    await rover.say("hello", grants=[bytes.fromhex(each) for each in asked.grants])
+    await until(lambda: a.texts() == ["hello"], "it crosses")

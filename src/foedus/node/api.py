@@ -181,7 +181,10 @@ class NodeService(AccessService, Protocol):
         ...
 
     async def approval_ask(self, room: str, agent: str, text: str) -> ApprovalView:
-        """Ask a human for what an agent with a key of its own wants to say; it signs once that is allowed."""
+        """Ask for what an agent with a key of its own wants to say: allowed at once where grants carry it.
+
+        It signs the same words and salt, and cites ``grants``, once that is allowed.
+        """
         ...
 
     async def approval_allow(self, approval: str, did: str, act: SignedAct) -> ApprovalView:

@@ -156,23 +156,22 @@ class Consent:
 
     async def ask(self, draft: Draft, need: NeedsApproval) -> Approval:
         """Keep an act until a human decides."""
-        template = Approval(
-            id="",
-            did=draft.act.author,
-            device=draft.act.device or b"",
-            is_custodial=draft.signer is not None,
-            stream=draft.stream,
-            kind=draft.act.kind,
-            body=draft.body,
-            salt=draft.salt,
-            command="",
-            arguments={},
-            clause=need.clause,
-            needed=self._crossings.approvals_needed(need.crossing),
-            asked_at=0,
-            until=0,
+        needed = self._crossings.approvals_needed(need.crossing)
+        return await self.approvals.ask(_approval(draft, clause=need.clause, needed=needed), need.crossing)
+
+    def carried(self, draft: Draft, grants: Sequence[bytes]) -> Approval:
+        """Return that an act needs nobody's yes, and what it cites; it is not kept."""
+        crossing = self._crossings.crossing(draft.act, draft.stream, self._store.node)
+        if crossing is None:
+            raise UsageError("this crosses no border", code="no_approval_needed", http_status=409, remedy="just say it")
+        approval = _approval(draft, clause="", needed=0)
+        return replace(
+            approval,
+            state="allowed",
+            command=crossing.command,
+            arguments=dict(crossing.arguments),
+            grants=tuple(grants),
         )
-        return await self.approvals.ask(template, need.crossing)
 
     async def allow(self, wanted: str, did: str, signed: SignedAct) -> Approval:
         """Order a human's grant for a waiting act; once enough humans allowed it, the act itself."""
@@ -253,6 +252,26 @@ class Consent:
             if approval.state == "allowed" and approval.is_custodial:
                 done = await self._do(approval)
                 log.info("approval %s, allowed before the node stopped, is %s", done.id, done.state)
+
+
+def _approval(draft: Draft, *, clause: str, needed: int) -> Approval:
+    """Return what an approval says of an act; id, times and crossing are still to come."""
+    return Approval(
+        id="",
+        did=draft.act.author,
+        device=draft.act.device or b"",
+        is_custodial=draft.signer is not None,
+        stream=draft.stream,
+        kind=draft.act.kind,
+        body=draft.body,
+        salt=draft.salt,
+        command="",
+        arguments={},
+        clause=clause,
+        needed=needed,
+        asked_at=0,
+        until=0,
+    )
 
 
 def is_for_one_act(grant: Grant) -> bool:

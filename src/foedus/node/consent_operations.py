@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from foedus.base.cbor import Malformed, NotCanonical, decode_as
-from foedus.base.errors import UsageError
 from foedus.base.limits import APPROVAL_WAIT_MAX_S
 from foedus.identity.did import did_of, key_of
 from foedus.identity.ucan import cid_text
@@ -112,15 +111,13 @@ class ConsentOperations(PeerOperations):
         return self._approval_view(found)
 
     async def approval_ask(self, room: str, agent: str, text: str) -> ApprovalView:
-        """Ask a human for what an agent with a key of its own wants to say."""
+        """Ask for what an agent with a key of its own wants to say; nobody is asked where grants carry it."""
         draft = self._rooms.proposal(room, agent, text)
         try:
-            self._node.consent.cite([draft])
+            (citing,) = self._node.consent.cite([draft])
         except NeedsApproval as need:
             return self._approval_view(await self._node.consent.ask(draft, need))
-        raise UsageError(
-            "this needs no approval", code="no_approval_needed", http_status=409, remedy="sign the act and send it"
-        )
+        return self._approval_view(self._node.consent.carried(draft, citing.act.auth[len(draft.act.auth) :]))
 
     async def approval_allow(self, approval: str, did: str, act: SignedAct) -> ApprovalView:
         """Order the grant by which a human allows a waiting act, and then the act."""
@@ -147,6 +144,7 @@ class ConsentOperations(PeerOperations):
             kind=approval.kind,
             text=_text(approval),
             body=to_base64url(approval.body),
+            salt=to_base64url(approval.salt),
             digest=approval.arguments["digest"],
             clause=approval.clause,
             needed=approval.needed,

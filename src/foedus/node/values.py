@@ -342,6 +342,8 @@ class ApprovalView(View, frozen=True):
     """What is to be said, where it is a message."""
     body: str
     """The canonical body of the act, base64url."""
+    salt: str
+    """What stands before it in the digest, base64url: an agent that signs itself takes both as they are."""
     digest: str
     clause: str
     """Why nothing carried it."""

@@ -146,3 +146,36 @@ def test_ones_own_membership_comes_before_that_of_everyone_at_the_node():
     elsewhere = replace(GENERAL.members[0], node=BANK)
     with pytest.raises(UsageError, match="not a member"):
         membership_of(replace(GENERAL, members=[elsewhere]), ADA)
+
+
+WAITING = PLACED | {"id": "", "seq": 0, "approval": "ab" * 8}
+
+
+def approval(**changes):
+    view = {
+        "id": "ab" * 8, "state": "waiting", "agent": {"did": ROBOT.did, "participant": ROBOT.did, "name": "robot",
+        "kind": "agent"}, "command": "/foedus/room/speak", "what": "speak in a room that another node hosts",
+        "arguments": {}, "room": ROOM, "room_name": "general", "host_name": "bank", "kind": "message.text",
+        "text": "hello", "body": "", "salt": "", "digest": "cd" * 32, "clause": "grant.human_required", "needed": 1,
+        "humans": [], "grants": [], "asked_at": 1, "until": 2, "event": "", "reason": "",
+    }  # fmt: skip
+    return view | changes
+
+
+def test_what_needs_a_person_waits_and_says_for_what(foedus, general):
+    general.on("POST", f"/rooms/{ROOM}/messages", (201, WAITING)).on("GET", f"/approvals/{'ab' * 8}", approval())
+    ran = foedus("say", "general", "hello", "--as", "robot")
+    assert ran.code == 0
+    assert f"waits for a person: approval {'ab' * 8}" in ran.out
+    assert f"foedus approval allow {'ab' * 8}" in ran.out + ran.err
+
+
+def test_waiting_ends_with_what_a_person_decided(foedus, general):
+    general.on("POST", f"/rooms/{ROOM}/messages", (201, WAITING))
+    general.on("GET", f"/approvals/{'ab' * 8}", approval(state="done", event=EVENT))
+    ran = foedus("say", "general", "hello", "--as", "robot", "--wait", "5")
+    assert (ran.code, f"event {EVENT}" in ran.out) == (0, True)
+    general.on("GET", f"/approvals/{'ab' * 8}", approval(state="denied", reason="not today"))
+    ran = foedus("say", "general", "hello", "--as", "robot", "--wait", "5", "--json")
+    assert (ran.code, ran.error["code"]) == (1, "denied")
+    assert "not today" in ran.error["message"]

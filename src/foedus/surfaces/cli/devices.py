@@ -76,8 +76,8 @@ def enrolled(folder: DeviceFolder, who: ParticipantView) -> tuple[DeviceEntry, D
     )
 
 
-def sign(node: Client, key: Ed25519Key, draft: Draft) -> SignedAct:
-    """Sign an act for the running node, in its epoch and at this device's time."""
+def sign(node: Client, key: Ed25519Key, draft: Draft, salt: bytes = b"") -> SignedAct:
+    """Sign an act for the running node, in its epoch and at this device's time. ``salt``: of what was approved."""
     context = node.get("/signing", SigningContext)
     now = time.time_ns() // 1000
     if abs(now - context.now) > ACT_DRIFT_MAX:
@@ -86,7 +86,7 @@ def sign(node: Client, key: Ed25519Key, draft: Draft) -> SignedAct:
             code="excessive_drift",
             remedy="set the clock that is wrong: an act so far off would be rejected everywhere",
         )
-    moment = Moment(parse_id(context.epoch), now, os.urandom(NONCE_BYTES), os.urandom(SALT_BYTES))
+    moment = Moment(parse_id(context.epoch), now, os.urandom(NONCE_BYTES), salt or os.urandom(SALT_BYTES))
     return signed_act(key, draft, moment)
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 
 from foedus.base.errors import NotFound, UsageError
-from foedus.node.values import ParticipantView, Placed, RoomView
+from foedus.node.values import ParticipantView, RoomView
 from foedus.surfaces.cli.errors import CommandLineError
 from foedus.surfaces.cli.options import COMMON, Common, File, PassphraseFile
 from foedus.surfaces.cli.participants import find_one
@@ -16,10 +16,8 @@ from foedus.surfaces.cli.prompts import read_text
 from foedus.surfaces.cli.text import short
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from foedus.node.values import SignedAct
     from foedus.surfaces.cli.client import Client
+    from foedus.surfaces.cli.voices import Voice
 
 USAGE = """\
 Usage: foedus say [OPTIONS] ROOM TEXT
@@ -36,24 +34,37 @@ def say(
         str,
         Parameter(name="--as", metavar="NAME", help="Who speaks. Needed where the node has several participants."),
     ] = "",
+    wait: Annotated[
+        int,
+        Parameter(
+            validator=validators.Number(gte=0, lte=86_400),
+            help="Where an agent's words need a person's yes: how many seconds to wait for it.",
+        ),
+    ] = 0,
     file: File = None,
     passphrase_file: PassphraseFile = None,
     common: Common = COMMON,
 ) -> None:
-    """Say something in a room, or to one participant."""
+    """Say something in a room, or to one participant. An agent's words to another node may wait for a person."""
     room, text = split_words(words, to, file)
     out = common.output()
     node = common.client(passphrase_file)
     everyone = node.get("/participants", list[ParticipantView])
     speaker = choose_speaker([who for who in everyone if who.is_local], as_ or node.speaker())
-    make = _maker(node, speaker, passphrase_file)
+    voice = _voice(node, speaker, passphrase_file)
     if to:
         other = find_one([who for who in everyone if who.did != speaker.did], to)
         body = {"participant": other.did, "as": speaker.did}
         where = node.post("/rooms/direct", RoomView, body)
     else:
         where = _room(node, room)
-    placed = node.post(f"/rooms/{where.room}/messages", Placed, make(where, text))
+    placed = voice.say(where, text)
+    if placed.approval:
+        placed = voice.settle(where, placed, wait)
+    if placed.approval:
+        out.show(placed, lambda _: [[f"this waits for a person: approval {placed.approval}"]])
+        out.next(f"foedus approval allow {placed.approval} --as NAME")
+        return
     out.show(placed, lambda _: [[f"said in {where.name} as {speaker.name}: event {placed.id}"]])
     out.next(f"foedus room read {short(where.room)}")
 
@@ -85,26 +96,11 @@ def choose_speaker(local: list[ParticipantView], name: str) -> ParticipantView:
     return local[0]
 
 
-def _maker(
-    node: Client, speaker: ParticipantView, file: PassphraseFile
-) -> Callable[[RoomView, str], dict[str, Any] | SignedAct]:
-    """Return what makes the message; a passphrase that is needed is asked for here, before anything is done."""
-    if speaker.custody == "node":
-        return lambda _room, text: {"text": text, "as": speaker.did}
-    from foedus.base.ids import parse_id
-    from foedus.surfaces.cli.devices import device_folder, enrolled, sign, signer_of
-    from foedus.surfaces.cli.signing import Draft
+def _voice(node: Client, speaker: ParticipantView, file: PassphraseFile) -> Voice:
+    """Return how the speaker speaks; a passphrase that is needed is asked for here, before anything is done."""
+    from foedus.surfaces.cli.voices import Custodial, OwnKey
 
-    folder = device_folder()
-    entry, device = enrolled(folder, speaker)
-    key = signer_of(node, folder, entry, file)
-
-    def signed(room: RoomView, text: str) -> SignedAct:
-        auth = (parse_id(device.enrolment), parse_id(membership_of(room, speaker)))
-        draft = Draft(speaker.did, f"room:{room.room}", "message.text", {"text": text}, auth)
-        return sign(node, key, draft)
-
-    return signed
+    return Custodial(node, speaker) if speaker.custody == "node" else OwnKey(node, speaker, file)
 
 
 def membership_of(room: RoomView, speaker: ParticipantView) -> str:

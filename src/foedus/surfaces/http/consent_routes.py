@@ -61,7 +61,7 @@ CONSENT = [
     Operation(
         method="POST",
         path="/approvals",
-        about="Ask a human for what an agent with a key of its own wants to say",
+        about="Ask for what an agent with a key of its own wants to say: `allowed` at once where grants carry it",
         answer=ApprovalView,
         status=201,
         body=AskInput,

@@ -1,0 +1,41 @@
+"""What an agent's words need at another node: grants that it cites, or a person's yes."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from foedus.base.ids import parse_id
+from foedus.base.limits import APPROVAL_WAIT_MAX_S
+from foedus.node.values import ApprovalView, ParticipantView, RoomView
+from foedus.surfaces.cli.client import path_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from foedus.surfaces.cli.client import Client
+
+
+def is_foreign(speaker: ParticipantView, room: RoomView) -> bool:
+    """Whether speaking in the room is a border act that needs a human: an agent's, in a room of another node."""
+    return speaker.kind == "agent" and not room.is_host
+
+
+def ask(node: Client, speaker: ParticipantView, room: RoomView, text: str) -> ApprovalView:
+    """Ask for what an agent with a key of its own wants to say: `allowed` at once where grants carry it."""
+    return node.post("/approvals", ApprovalView, {"room": room.room, "as": speaker.did, "text": text})
+
+
+def decided(node: Client, approval: str, wait_s: int) -> ApprovalView:
+    """Return an approval once a human decided, or as it is after ``wait_s`` seconds."""
+    end = time.monotonic() + wait_s
+    while True:
+        left = max(0, round(end - time.monotonic()))
+        view = node.get(path_of("approvals", approval), ApprovalView, {"wait": min(left, APPROVAL_WAIT_MAX_S // 2)})
+        if view.state != "waiting" or not left:
+            return view
+
+
+def grants_of(view: ApprovalView) -> Sequence[bytes]:
+    """Return the events by which humans allowed an act."""
+    return [parse_id(event) for event in view.grants]
