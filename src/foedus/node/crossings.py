@@ -81,11 +81,13 @@ class Crossings:
         if node == self._store.node:
             return ""
         found = self._judge(event, node)
-        if found is None:
-            return ""
-        if isinstance(found.decision, Withhold):
-            return found.decision.code
-        by_grants = event.act.author not in found.decision.humans
+        return "" if found is None else self.code(found.decision, event.act, node)
+
+    def code(self, decision: Decision, act: Act, node: bytes) -> str:
+        """Return the clause by which a decision holds back another node's act, or ''."""
+        if isinstance(decision, Withhold):
+            return decision.code
+        by_grants = act.author not in decision.humans
         return "grant.reputation" if by_grants and not self.grants_count(node) else ""
 
     def crosses(self, event: Event, node: bytes) -> bool:

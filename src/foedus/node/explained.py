@@ -26,6 +26,7 @@ _WORDS: dict[str, str] = {
     "grant.signer": "the human who granted it is not a signer whom the agreement names",
     "grant.approvals": "fewer humans allowed it than the agreement asks for",
     "grant.uses": "the grant allows no more this hour",
+    "grant.reputation": "the reputation of its node is too low for grants to count",
     "grant.invalid_command": "the grant is for another command",
     "grant.policy_mismatch": "the grant is for other rooms, nodes or acts",
     "grant.expired": "the grant has expired",

@@ -114,7 +114,9 @@ class Explainer:
         grants = self._in_force(who)
         layers = self._node.crossings.layers(crossing, act, who.node, grants, self._node.store.now())
         refused = layers.first
-        return _Case(who.did, who.node, command, None, layers, Code(refused.code if refused else ""), None)
+        code = refused.code if refused is not None else ""
+        code = code if who.node == own else self._foreign(crossing, act, who.node, grants)
+        return _Case(who.did, who.node, command, None, layers, Code(code), None)
 
     def _in_room(self, who: Participant, kind: str, room: Room) -> _Case:
         """Judge the next event of who's chain in a room."""
@@ -135,8 +137,15 @@ class Explainer:
         if is_local:
             code = _local(judged, first, clause)
         else:
-            code = self._node.door(who.node, stream, now) or judged or (first.code if first is not None else "")
+            code = self._node.door(who.node, stream, now) or judged or self._foreign(crossing, act, who.node, grants)
         return _Case(who.did, who.node, kind, room, layers, Code(code), role)
+
+    def _foreign(self, crossing: Crossing | None, act: Act, node: bytes, grants: Sequence[Grant]) -> str:
+        """Return the clause by which another node's act that crosses is held back here, or ''."""
+        if crossing is None:
+            return ""
+        decision = self._node.crossings.decide(crossing, act, node, grants, self._node.store.now())
+        return self._node.crossings.code(decision, act, node)
 
     def _cited(self, act: Act, stream: str) -> tuple[str, Sequence[Grant]]:
         """Return the clause by which a local act is refused before it is ordered, and the grants that it would cite."""
