@@ -6,6 +6,8 @@ import pytest
 
 from foedus.base.errors import FoedusError
 from foedus.base.limits import DAY
+from foedus.log.port import Commit, Proof
+from foedus.node.publisher import Published
 from foedus.trust.standing import Rule, Standing
 from tests.node.nodes import connect, share, street, until
 from tests.node.people import agent, enrol
@@ -84,6 +86,18 @@ async def test_evidence_lets_everyone_of_a_node_fall_at_once_and_for_good(border
     a = await it.start("a", it.clock)
     view = a.service.standing("ada")
     assert (view.standing, view.breach) == (4, "equivocation")
+
+
+async def test_a_proven_fork_is_evidence_and_one_of_this_node_is_none(border):
+    _, a, b, ada, _ = border
+    await talk(a, ada, 1)
+    (row,) = [row for row in a.node.log.since(0, 1000) if row.kind == "message.text"]
+    bare = row.envelope.without_body()
+    for epoch, reason in ((a.node.store.epoch, ""), (b.node.store.epoch, "equivocation")):
+        proof = Proof(epoch, row.stream, row.seq, bare, bare)
+        a.node.standings.published(Published((), Commit(proofs=[proof]), None))
+        assert a.service.standing("ada").breach == reason
+    assert a.node.standings.breach(a.node.store.node) is None
 
 
 async def test_a_step_survives_a_restart_and_a_step_down_needs_nobody(border):
