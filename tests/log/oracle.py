@@ -107,8 +107,9 @@ class Oracle:
         if body is None:
             return ("rejected", "malformed_event")
         host = next((self.node(p) for p in self.held if self.creates(p, subject)), None)
-        if body.reason != "author" and (act.device is not None or node != host):
-            return ("rejected", "not_permitted")
+        moderates = body.reason == "moderator" and self.role(parsed, subject) >= 700
+        if body.reason != "author" and (act.device is not None or node != host) and not moderates:
+            return ("rejected", "role")
         return OK
 
     def erased(self) -> set[bytes]:

@@ -95,6 +95,15 @@ def test_a_removed_role_leaves_the_one_before(scene):
     assert scene.verdicts(scene.room.say(scene.ann, scene.add)) == [ACCEPTED]
 
 
+@pytest.mark.parametrize(("role", "verdict"), [(400, ROLE), (699, ROLE), (700, ACCEPTED)])
+def test_moderators_erase_what_others_said_and_nobody_retains_but_the_host(scene, role, verdict):
+    said = scene.room.say_as_node(scene.host, scene.own)
+    add = scene.room.add(scene.anna, scene.ann, role=role)
+    erase = scene.room.erase(scene.ann.devices[0], add, [said.id], "moderator")
+    retain = scene.room.erase(scene.ann.devices[0], add, [said.id], "retention")
+    assert scene.verdicts(erase, retain) == [verdict, ROLE]
+
+
 # --- the table -----------------------------------------------------------------------------------
 
 

@@ -122,11 +122,26 @@ async def test_the_host_moderates_and_a_guest_does_not(pair):
     from_anna = await say_everywhere(anna, "of the host", bert)
     with pytest.raises(FoedusError) as caught:
         await bert.service.erase(from_anna, "moderator")
-    assert caught.value.code == "not_permitted"
+    assert caught.value.code == "role"
     await anna.service.erase(from_bert, "moderator")
     await erased_at(anna, bert, event=from_bert)
     assert message(bert, from_bert).erased.reason == "moderator"
     assert_gone(anna, bert)
+
+
+async def test_a_guest_to_whom_the_host_gives_the_role_moderates(pair):
+    anna, bert = pair.anna, pair.bert
+    from_anna = await say_everywhere(anna, "of the host", bert)
+    await anna.service.room_role("plans", bert.id, 700)
+    await until(lambda: [it for it in bert.service.room("plans").members if it.role == 700], "bert hears of it")
+    await bert.service.erase(from_anna, "moderator")
+    await erased_at(anna, bert, event=from_anna)
+    again = await say_everywhere(anna, "not this", bert)
+    await anna.service.room_role("plans", bert.id, 400)
+    await until(lambda: [it for it in bert.service.room("plans").members if it.role == 400], "bert hears of it")
+    with pytest.raises(FoedusError) as caught:
+        await bert.service.erase(again, "moderator")
+    assert caught.value.code == "role"
 
 
 async def test_what_others_stand_on_cannot_be_erased(pair):

@@ -83,7 +83,7 @@ class Admission:
         self.chains = Chains()
         self._staged = Staged(log)
         self.authority = Authority(identities, self.chains, self._staged.unheld)
-        self.erasures = Erasures(self.authority.host_of, identities.node_of)
+        self.erasures = Erasures(self.authority, identities.node_of)
         self._rechecks = Rechecks(self.authority, self.erasures, self._staged)
         self.withhold: Withhold = lambda _parsed, _node: ""
         self.gaps = Gaps()

@@ -13,12 +13,13 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from foedus.base.cbor import Malformed, NotCanonical, decode_as
-from foedus.log.authority import Recheck
+from foedus.log.authority import Authority, Recheck
 from foedus.log.bodies import EventErase
 from foedus.log.chains import Chain, ChainKey
 from foedus.log.event import Act, Envelope, Event, Parsed, parse_event
 from foedus.log.participants import Judgement, pending, rejected
 from foedus.log.port import Entry, Row, Verdict
+from foedus.log.roles import may_moderate
 
 ERASE = "event.erase"
 NOT_ERASABLE = frozenset({"epoch.open", "checkpoint", "room.leave", ERASE})
@@ -75,8 +76,8 @@ class Erasures:
     ``released``: ids that were named by an erase which is no longer accepted; the node takes them out.
     """
 
-    def __init__(self, host_of: Callable[[str], bytes | None], node_of: NodeOf) -> None:
-        self._host_of = host_of
+    def __init__(self, authority: Authority, node_of: NodeOf) -> None:
+        self._authority = authority
         self._node_of = node_of
         self._erases: dict[bytes, Erase] = {}
         self._by_target: dict[bytes, tuple[bytes, ...]] = {}
@@ -88,12 +89,12 @@ class Erasures:
     def judge(self, event_id: bytes, judged: Judgement) -> Judgement:
         """Return the verdict of a noted erase; ``judged`` is what the room's rules say of it."""
         erase = self._erases[event_id]
-        found = self.judge_act(erase.act, erase.chain, erase.body, has_body=erase.has_body, judged=judged)
+        found = self._judge_act(erase.act, (erase.chain, erase.seq), erase.body, judged, has_body=erase.has_body)
         self.judged(event_id, found.verdict)
         return found
 
-    def judge_act(
-        self, act: Act, chain: Chain, body: EventErase | None, *, has_body: bool, judged: Judgement
+    def _judge_act(
+        self, act: Act, place: tuple[Chain, int], body: EventErase | None, judged: Judgement, *, has_body: bool
     ) -> Judgement:
         """Return the verdict of an erase, noted or not."""
         if judged.verdict is not Verdict.ACCEPTED:
@@ -102,15 +103,15 @@ class Erasures:
             return pending("body")
         if body is None:
             return rejected("malformed_event")
-        if body.reason != "author" and not self._is_host(act, chain):
-            return rejected("not_permitted")
+        if body.reason != "author" and not self._is_host(act, place[0]):
+            return judged if body.reason == "moderator" and self._moderates(act, place) else rejected("role")
         return judged
 
     def judge_own(self, parsed: Parsed, chain: Chain, judged: Judgement, held: HeldOf) -> Judgement:
         """Return the verdict of an erase that is not ordered yet. Its author is refused what others would pass over."""
         body = None if parsed.envelope.body is None else read_erase(parsed.envelope.body)
         act, has_body = parsed.event.act, parsed.envelope.body is not None
-        found = self.judge_act(act, chain, body, has_body=has_body, judged=judged)
+        found = self._judge_act(act, (chain, parsed.event.seq), body, judged, has_body=has_body)
         if body is None or found.verdict is not Verdict.ACCEPTED:
             return found
         targets = [parse_event(there.envelope).event for target in body.targets if (there := held(target))]
@@ -118,7 +119,12 @@ class Erasures:
         return rejected(codes[0]) if codes else found
 
     def _is_host(self, act: Act, chain: Chain) -> bool:
-        return act.device is None and chain.node == self._host_of(chain.stream)
+        return act.device is None and chain.node == self._authority.host_of(chain.stream)
+
+    def _moderates(self, act: Act, place: tuple[Chain, int]) -> bool:
+        """Whether the role of an act's author at its place lets it erase what others said."""
+        role = self._authority.role_at(*place, str(act.author) if act.device is not None else None)
+        return role is not None and may_moderate(role)
 
     def objection(self, act: Act, chain: Chain, body: EventErase, target: Event) -> str:
         """Return why an erase may not take the body of ``target``, '' where it may."""

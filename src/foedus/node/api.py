@@ -18,6 +18,7 @@ from foedus.node.credential_values import (
     VerifiedView,
     VerifyRequest,
 )
+from foedus.node.standing_api import StandingService
 from foedus.node.values import (
     ApprovalView,
     AuditPage,
@@ -44,7 +45,7 @@ from foedus.node.values import (
 )
 
 
-class NodeService(AccessService, Protocol):
+class NodeService(AccessService, StandingService, Protocol):
     """A running node. ``peer`` and ``room`` arguments take a whole id, or an unambiguous name or id prefix ≥ 8."""
 
     @property

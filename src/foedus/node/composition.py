@@ -51,6 +51,7 @@ from foedus.node.receipts import Receipts
 from foedus.node.records import RecordBook
 from foedus.node.reputations import Reputations
 from foedus.node.retention import Retention
+from foedus.node.standings import Standings
 from foedus.node.store import Store, wall_clock
 from foedus.node.visible import VisibleLog
 from foedus.node.witnessing import Witnesses
@@ -115,6 +116,7 @@ class Node:
         self.petnames = Petnames(self.store)
         approvals = Approvals(self.store)
         self.consent = Consent(self.store, self.author, self.agents, self.crossings, approvals)
+        self.standings = Standings(self.store)
         self.branches = BranchCollector(self.store, self._ask)
         self.eraser = Eraser(self.store, self.publisher, self.ingest, self._ask)
         self.eraser.derived.append(approvals.forget)
@@ -157,6 +159,9 @@ class Node:
         self.publisher.listeners.append(self._published)
         self.publisher.listeners.append(self.access.tokens.published)
         self._join_audit()
+        self.publisher.listeners.append(self.standings.published)
+        self.crossings.standing_of = self.standings.of
+        self.standings.on_changed = self.crossings.forget
 
     def _join_audit(self) -> None:
         """Let the audit log hear of every decision."""
@@ -264,6 +269,7 @@ class Node:
         gc.freeze()  # what was loaded stays: later collections need not look at it
         self._writer = self._parts.writer(self.log, asyncio.get_running_loop())
         self.store.start(self._writer)
+        self.standings.start()
         self.epochs.check_superseded()
         if not self.author.stopped:
             await self.epochs.finish_opening()

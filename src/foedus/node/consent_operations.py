@@ -13,7 +13,7 @@ from foedus.log.bodies import MessageText
 from foedus.log.grants import Grant
 from foedus.log.participants import Participant
 from foedus.node.approvals import Approval
-from foedus.node.codec import to_base64url
+from foedus.node.codec import from_base64url, to_base64url
 from foedus.node.composition import Node
 from foedus.node.consent import NeedsApproval, is_for_one_act
 from foedus.node.crossings import counts_after_foreign, uses_per_hour
@@ -121,6 +121,7 @@ class ConsentOperations(PeerOperations):
 
     async def approval_allow(self, approval: str, did: str, act: SignedAct) -> ApprovalView:
         """Order the grant by which a human allows a waiting act, and then the act."""
+        self._node.standings.check_act(did, "grant.create", from_base64url(act.body, "body"))
         return self._approval_view(await self._node.consent.allow(approval, did, act))
 
     async def approval_deny(self, approval: str, did: str, reason: str) -> ApprovalView:

@@ -18,7 +18,7 @@ from foedus.log.port import Verdict
 from foedus.node.store import Store
 from foedus.trust import border
 from foedus.trust.border import Crossing
-from foedus.trust.evaluator import Allow, Author, Decision, Seat, Terms, Withhold, decide
+from foedus.trust.evaluator import Allow, Author, Decision, Layers, Seat, Terms, Withhold, decide, layers
 from foedus.trust.standing import Standing
 
 COUNTED_MAX = 4_096
@@ -81,11 +81,13 @@ class Crossings:
         if node == self._store.node:
             return ""
         found = self._judge(event, node)
-        if found is None:
-            return ""
-        if isinstance(found.decision, Withhold):
-            return found.decision.code
-        by_grants = event.act.author not in found.decision.humans
+        return "" if found is None else self.code(found.decision, event.act, node)
+
+    def code(self, decision: Decision, act: Act, node: bytes) -> str:
+        """Return the clause by which a decision holds back another node's act, or ''."""
+        if isinstance(decision, Withhold):
+            return decision.code
+        by_grants = act.author not in decision.humans
         return "grant.reputation" if by_grants and not self.grants_count(node) else ""
 
     def crosses(self, event: Event, node: bytes) -> bool:
@@ -117,12 +119,21 @@ class Crossings:
 
     def decide(self, crossing: Crossing, act: Act, node: bytes, grants: Sequence[Grant], now: Instant) -> Decision:
         """Give the verdict on a crossing that cites ``grants``."""
+        author, terms, seat = self._asked(crossing, act, node)
+        return decide(crossing, author, grants, terms, now, seat=seat)
+
+    def layers(self, crossing: Crossing, act: Act, node: bytes, grants: Sequence[Grant], now: Instant) -> Layers:
+        """Return what each layer says of the same by itself."""
+        author, terms, seat = self._asked(crossing, act, node)
+        return layers(crossing, author, grants, terms, now, seat=seat)
+
+    def _asked(self, crossing: Crossing, act: Act, node: bytes) -> tuple[Author, Terms, Seat]:
         who = self._store.admission.authority.participants.get((node, act.author))
         is_human = who is not None and who.kind == "human" and who.custody == "device"
         terms = self._terms_of(node, bytes.fromhex(crossing.arguments["host"]))
         counts = self.is_assured or (terms.signers is not None and act.author in terms.signers)
         author = Author(act.author, is_human and counts, act.device or b"")
-        return decide(crossing, author, grants, terms, now, seat=self.seat(crossing, node, act.author))
+        return author, terms, self.seat(crossing, node, act.author)
 
     def seat(self, crossing: Crossing, node: bytes, did: str) -> Seat:
         """Return the author's role and standing. The role in what others wrote is for the authority verdict."""

@@ -150,6 +150,7 @@ class Rooms:
         for room in self._held().values():
             if {(entry.node, entry.participant) for entry in room.current()} == parties:
                 return room
+        self._node.standings.check(mine.did, "open")
         return await self._create(f"{mine.name} and {other.name}"[:128], sorted(parties))
 
     # --- speaking ----------------------------------------------------------------------------

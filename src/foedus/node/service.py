@@ -30,6 +30,7 @@ from foedus.node.home import identity_view
 from foedus.node.metrics import render
 from foedus.node.name_operations import NameOperations
 from foedus.node.rooms import Rooms, placed
+from foedus.node.standing_operations import StandingOperations
 from foedus.node.values import (
     EventsPage,
     EventView,
@@ -57,7 +58,9 @@ _LOCAL_DIGITS = 18
 """A local number fits SQLite's 64-bit integers."""
 
 
-class Service(ConsentOperations, AccessOperations, NameOperations, CredentialOperations, AuditOperations):
+class Service(
+    ConsentOperations, AccessOperations, NameOperations, CredentialOperations, AuditOperations, StandingOperations
+):
     """Answers the surfaces. One per running node."""
 
     def __init__(self, node: Node) -> None:
@@ -234,6 +237,7 @@ class Service(ConsentOperations, AccessOperations, NameOperations, CredentialOpe
         if draft.act.kind not in _OWN_ACTS or draft.act.author != did:
             raise UsageError("only the participant's own enrolments and grants go here", code="not_permitted")
         self._node.agents.check_enrolment(did, draft.body, draft.act.kind)
+        self._node.standings.check_act(did, draft.act.kind, draft.body)
         (row,) = await self._node.author.order([draft])
         if row.verdict is not Verdict.ACCEPTED:
             raise UsageError(f"the act was ordered, but is {row.reason}", code=row.reason, http_status=403)

@@ -115,6 +115,31 @@ def decide(  # what the three layers ask for
     return by_room(crossing, author, terms, seat) or decision
 
 
+class Layers(NamedTuple):
+    """What each layer says by itself; ``decide`` is the first that refuses."""
+
+    agreement: Withhold | None
+    grant: Decision
+    room: Withhold | None
+
+    @property
+    def first(self) -> Withhold | None:
+        """The layer that decides, None where all allow."""
+        refusals = (decision for decision in self if isinstance(decision, Withhold))
+        return next(refusals, None)
+
+
+def layers(  # as decide
+    crossing: Crossing, author: Author, grants: Sequence[Grant], terms: Terms, now: Instant, *, seat: Seat
+) -> Layers:
+    """Ask every layer, to explain what ``decide`` says of the same."""
+    return Layers(
+        by_agreement(crossing, author, terms),
+        by_grant(crossing, author, grants, terms, now),
+        by_room(crossing, author, terms, seat),
+    )
+
+
 def by_agreement(crossing: Crossing, author: Author, terms: Terms) -> Withhold | None:
     """Return what the agreement in force forbids, or None."""
     clause = terms.refuses(crossing.command)

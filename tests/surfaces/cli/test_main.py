@@ -34,6 +34,8 @@ COMMANDS = [
     *(["credential", verb] for verb in ("issue", "list", "show", "hold", "forget", "challenge", "present", "verify")),
     *(["credential", verb] for verb in ("revoke", "trust", "untrust", "issuers")),
     ["vouch"],
+    *(["standing", verb] for verb in ("list", "show", "propose", "confirm")),
+    ["explain"],
     ["erase"],
     *(["retention", verb] for verb in ("run", "skip")),
     *(["log", verb] for verb in ("list", "verify")),

@@ -179,3 +179,13 @@ async def test_a_body_over_the_limit_is_refused_while_it_is_read(served):
     async with served.client.post("/api/v1/rooms/den/messages:batch", data=endless()) as response:
         assert response.status == 413
         assert (await response.json())["code"] == "too_large"
+
+
+async def test_standing_is_proposed_and_confirmed_and_acts_are_explained(served):
+    assert [view["name"] for view in await ask(served, "GET", "/standings")] == ["ada"]
+    assert (await ask(served, "GET", "/standings/ada"))["missing"] == []
+    assert (await ask(served, "POST", "/standings/ada/propose", {"to": 1}))["proposed"] == 1
+    assert (await ask(served, "POST", "/standings/ada/confirm"))["standing"] == 2
+    explained = await ask(served, "GET", "/explain?who=ada&act=message.text&room=den")
+    assert [layer["layer"] for layer in explained["layers"]] == ["agreement", "grant", "room"]
+    await ask(served, "GET", "/explain?who=ada", status=400)

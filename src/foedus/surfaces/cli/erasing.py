@@ -22,7 +22,7 @@ def erase(
     *,
     reason: Annotated[
         Literal["author", "moderator", "retention"],
-        Parameter(help="author: I said it. moderator, retention: this node is the room's host."),
+        Parameter(help="author: I said it. moderator: by role, or as host. retention: as host."),
     ] = "author",
     passphrase_file: PassphraseFile = None,
     yes: Yes = False,

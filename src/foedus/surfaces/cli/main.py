@@ -32,6 +32,7 @@ from foedus.surfaces.cli import (
     rooms,
     running,
     speaking,
+    standing,
 )
 from foedus.surfaces.cli.errors import INTERRUPTED, PIPE_BROKEN, CommandLineError, report
 from foedus.surfaces.cli.text import ERRORS
@@ -66,6 +67,8 @@ app.command(grants.app)
 app.command(approvals.app)
 app.command(erasing.erase)
 app.command(retention.app)
+app.command(standing.app)
+app.command(standing.explain)
 app.command(logs.app)
 app.command(audit.app)
 app.command(proofs.app)

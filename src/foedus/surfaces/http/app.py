@@ -33,6 +33,7 @@ from foedus.surfaces.http.pair_routes import ACCESS, PAIRING
 from foedus.surfaces.http.peer_routes import NODE, PEERS, TRUST
 from foedus.surfaces.http.problems import MalformedRequest, MethodNotAllowed, error_of, no_such_path, problem_bytes
 from foedus.surfaces.http.room_routes import MESSAGES, PARTICIPANTS, ROOMS
+from foedus.surfaces.http.standing_routes import STANDING
 from foedus.surfaces.http.streams import Streams
 from foedus.surfaces.http.wire import JSON, Receive, Scope, Send, header, send_error, send_whole
 
@@ -49,6 +50,7 @@ OPERATIONS: list[Operation] = [
     *ROOMS,
     *MESSAGES,
     *CONSENT,
+    *STANDING,
     *EVENTS,
     *ACCESS,
     *PAIRING,

@@ -1,0 +1,64 @@
+"""The codes of refusals, in which layer each stands, and what it says in plain words."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+Layer = Literal["agreement", "grant", "room", "log", ""]
+
+
+class Code(NamedTuple):
+    """Why an act does not pass, as the node says it; '' where it does."""
+
+    text: str
+    is_pending: bool = False
+
+
+_WORDS: dict[str, str] = {
+    "ignored": "this node ignores that one",
+    "paused": "that peer is paused here",
+    "not_connected": "that node is not connected here",
+    "tier": "the tier that this node gave it does not take rooms from it",
+    "not_a_member": "who brought it is not in the room",
+    "agreement.commands": "the agreement does not let agents of that node do this",
+    "agreement.humans": "only named humans may act, and this one is not named",
+    "grant.human_required": "no chain of grants leads from a human to the device that signs",
+    "grant.signer": "the human who granted it is not a signer whom the agreement names",
+    "grant.approvals": "fewer humans allowed it than the agreement asks for",
+    "grant.uses": "the grant allows no more this hour",
+    "grant.reputation": "the reputation of its node is too low for grants to count",
+    "grant.invalid_command": "the grant is for another command",
+    "grant.policy_mismatch": "the grant is for other rooms, nodes or acts",
+    "grant.expired": "the grant has expired",
+    "grant.too_early": "the grant is not in force yet",
+    "invalid_grant": "a grant that is cited is none",
+    "expired_grant": "a grant that is cited is not in its time",
+    "revoked_grant": "a grant that is cited was revoked",
+    "room.role": "the role in the room does not allow it",
+    "role": "the role in the room does not allow it",
+    "room.standing": "the standing at this node does not allow it",
+    "not_permitted": "not a member of the room, or the kind is not for this writer",
+    "unknown_device": "the device that signs is not enrolled, or was revoked",
+}
+_DOOR = frozenset({"ignored", "paused", "not_connected", "tier", "not_a_member"})
+_ROOM = frozenset({"role", "not_permitted", "unknown_device"})
+_GRANT = frozenset({"invalid_grant", "expired_grant", "revoked_grant"})
+
+
+def found_in(code: str) -> Layer:
+    """Return the layer in which a code stands; ``log`` for what is wrong with the event or its chain."""
+    layer, dot, _ = code.partition(".")
+    if dot and layer in {"agreement", "grant", "room"}:
+        return layer  # type: ignore[return-value]  # one of the three
+    if code in _DOOR:
+        return "agreement"
+    if code in _GRANT:
+        return "grant"
+    if code in _ROOM:
+        return "room"
+    return "log" if code else ""
+
+
+def words_for(code: str) -> str:
+    """Return a code in plain words."""
+    return _WORDS.get(code, code.partition(".")[2].replace("_", " ") or code.replace("_", " "))
