@@ -12,7 +12,7 @@ from foedus.base.errors import FoedusError, UsageError
 from foedus.identity.did import did_of
 from foedus.log import streams
 from foedus.log.event import Act, digest_of
-from foedus.log.grants import Grant
+from foedus.log.grants import Grant, is_untouched
 from foedus.log.participants import Participant
 from foedus.log.port import Row, Value, Verdict
 from foedus.node.agents import Agents
@@ -93,6 +93,8 @@ class Consent:
         if isinstance(decision, Allow):
             return []
         for chain in self._chains(did_of(draft.act.device or b""), candidates):
+            if not is_untouched(chain):
+                continue
             if not isinstance(self._decide(crossing, draft.act, chain), Withhold) or self._is_one_of_several(
                 crossing, draft.act, chain
             ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any
 
 from foedus.base.cbor import Malformed, NotCanonical, decode_as
@@ -10,7 +11,7 @@ from foedus.identity.did import did_of, key_of
 from foedus.identity.ucan import cid_text
 from foedus.log import streams
 from foedus.log.bodies import MessageText
-from foedus.log.grants import Grant
+from foedus.log.grants import Grant, is_untouched
 from foedus.log.participants import Participant
 from foedus.node.approvals import Approval
 from foedus.node.codec import from_base64url, to_base64url
@@ -23,6 +24,7 @@ from foedus.node.rooms import Rooms
 from foedus.node.values import ApprovalView, GrantView, LinkView, SignedAct
 from foedus.node.views import Views
 from foedus.trust.border import COMMANDS
+from foedus.trust.evaluator import CHAINS_MAX, chains_to
 
 _REMEDY = "see `foedus grant list`"
 
@@ -86,12 +88,16 @@ class ConsentOperations(PeerOperations):
         )
 
     def _state(self, grant: Grant) -> Any:
-        authority = self._node.store.admission.authority
-        if grant.device.cuts is not None or authority.is_taken_back(grant):
+        if not any(is_untouched(chain) for chain in self._chains_ending_with(grant)):
             return "revoked"
         since, until = grant.window()
         now = self._node.store.now()
         return "not_yet" if now < since else "expired" if now >= until else "in_force"
+
+    def _chains_ending_with(self, grant: Grant) -> list[tuple[Grant, ...]]:
+        """Return the chains of which a grant is the last link; where none leads to it, itself alone."""
+        chains = islice(chains_to(grant.delegation.audience, self._grants()), CHAINS_MAX * CHAINS_MAX)
+        return [chain for chain in chains if chain[-1].id == grant.id] or [(grant,)]
 
     def _device_view(self, node: bytes, did: str) -> LinkView:
         """Return whose device a did:key is, among the participants of a node."""

@@ -1,0 +1,119 @@
+"""What humans take back, and what several of them have to allow, between two real nodes."""
+
+import time
+
+import pytest
+from msgspec.structs import replace
+
+from foedus.identity.ucan import issue_delegation
+from foedus.surfaces.cli.delegating import grant_draft, revocation_draft
+from foedus.trust.agreements.terms import SideTerms, Terms
+from foedus.trust.border import SPEAK
+from tests.node.nodes import connect, share, street, until
+from tests.node.people import agent, enrol
+from tests.node.test_agreements_across_nodes import agree
+
+
+@pytest.fixture
+async def border(tmp_path):
+    """Node a hosts a room; node b has the humans ada and bea, whom the agreement names, and the agent scout."""
+    async with street(tmp_path) as it:
+        a, b = await it.add("a"), await it.add("b")
+        ada, bea = await enrol(b, "ada"), await enrol(b, "bea")
+        scout = await agent(b, "scout")
+        await connect(b, a)
+        await share(a, b)
+        yield it, a, b, ada, bea, scout
+
+
+def is_withdrawn_at(node, human, grant):
+    who = node.node.store.admission.authority.participants.get((bytes.fromhex(human.running.id), human.did))
+    held = who.grants.get(bytes.fromhex(grant)) if who else None
+    return held is not None and held.delegation.cid in who.withdrawals
+
+
+async def test_a_revocation_reaches_a_connected_node_within_a_second(border):
+    _, a, b, ada, _, scout = border
+    grant = await ada.give(scout)
+    await b.say("before", "scout")
+    await until(lambda: a.texts() == ["before"], "it crosses")
+    begun = time.monotonic()
+    await ada.take_back(grant)
+    await until(lambda: is_withdrawn_at(a, ada, grant), "a knows")
+    assert time.monotonic() - begun < 1.0
+    assert a.texts() == ["before"], "what was said before stands"
+
+
+async def test_a_revocation_binds_who_was_away_when_it_comes_back(border):
+    it, a, b, ada, _, scout = border
+    grant = await ada.give(scout)
+    await b.say("before", "scout")
+    await until(lambda: a.texts() == ["before"], "it crosses")
+    await it.stop("a")
+    b.node.author._check_authority = lambda *_: None
+    b.node.consent.cite = lambda drafts: [_citing(draft, grant) for draft in drafts]
+    await ada.take_back(grant)
+    await b.say("after, unbridled", "scout")
+    a = await it.start("a")
+    await until(lambda: len(a.service.messages("plans").messages) == 2, "a catches up", 30)
+    last = a.service.messages("plans").messages[-1]
+    assert (last.why_not, last.text) == ("revoked_grant", None)
+
+
+def _citing(draft, grant):
+    return draft._replace(act=replace(draft.act, auth=(*draft.act.auth, bytes.fromhex(grant))))
+
+
+async def test_any_human_above_a_link_takes_it_back(border):
+    _, a, b, ada, bea, scout = border
+    chief = await enrol(b, "chief", "agent")
+    first = await ada.give(chief.did)
+    ucan = issue_delegation(
+        chief.key,
+        audience=scout,
+        subject=ada.did,
+        command=SPEAK,
+        policy=[],
+        nonce=bytes(12),
+        expires=None,
+    )
+    placed = await b.service.participant_act(chief.did, chief.sign(grant_draft(chief.did, chief.enrolment, ucan)))
+    await b.say("by two links", "scout")
+    await until(lambda: a.texts() == ["by two links"], "it crosses")
+    link = b.service._grant(placed.id)
+    assert b.service.grant(first).state == "in_force"
+
+    async def revoke(human):
+        draft = revocation_draft(human.key, human.did, human.enrolment, link.delegation.cid, [])
+        await b.service.participant_act(human.did, human.sign(draft))
+
+    await revoke(bea)
+    assert (await b.say("bea is not above it", "scout")).id
+    await revoke(ada)
+    assert (await b.say("ada is", "scout")).approval
+
+
+async def test_two_humans_allow_what_the_agreement_wants_two_for(border):
+    _, a, b, ada, bea, scout = border
+    await agree(a, b, Terms(approvals={SPEAK: 2}), ada)
+    await ada.give(scout)
+    placed = await b.say("four eyes", "scout")
+    waiting = await b.service.approval(placed.approval)
+    assert (waiting.needed, waiting.clause) == (2, "grant.approvals")
+    half = await ada.allow(placed.approval)
+    assert (half.state, half.humans) == ("waiting", [ada.did])
+    done = await bea.allow(placed.approval)
+    assert (done.state, done.humans) == ("done", [ada.did, bea.did])
+    await until(lambda: a.texts() == ["four eyes"], "it crosses")
+
+
+async def test_what_agents_may_do_is_what_the_agreement_says(border):
+    _, a, b, ada, _, scout = border
+    await ada.give(scout)
+    await agree(a, b, Terms(theirs=SideTerms(commands=["/foedus/query/ask"])), ada)
+    with pytest.raises(Exception, match="agreement"):
+        await b.say("?", "scout")
+    b.node.consent.cite = lambda drafts: drafts
+    await b.say("all the same", "scout")
+    await until(lambda: len(a.service.messages("plans").messages) == 1, "it arrives")
+    assert a.service.messages("plans").messages[0].why_not == "agreement.commands"
