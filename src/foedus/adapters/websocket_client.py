@@ -84,17 +84,15 @@ class WebSocketDialler:
         if self._session is None:
             self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
         try:
-            socket = await asyncio.wait_for(
-                self._session.ws_connect(
+            async with asyncio.timeout(_CONNECT_TIMEOUT_S):
+                socket = await self._session.ws_connect(
                     normalise(url) + LINK_PATH,
                     max_msg_size=FRAME_MAX + 1,
                     compress=0,
                     autoping=True,
                     ssl=unchecked_tls() if url.startswith("https") else True,
                     timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_TIMEOUT_S),
-                ),
-                _CONNECT_TIMEOUT_S,
-            )
+                )
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             raise Unreachable(f"no link to {url}: {str(error) or type(error).__name__}") from None
         return WebSocketStream(socket)

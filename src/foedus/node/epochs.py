@@ -165,7 +165,8 @@ class Epochs:
         while True:
             self._progress.clear()
             try:
-                await asyncio.wait_for(self._progress.wait(), _QUIET_S)
+                async with asyncio.timeout(_QUIET_S):  # wait_for of Python 3.11 can swallow the cancellation
+                    await self._progress.wait()
                 moved_at = loop.time()
             except TimeoutError:
                 if not self._behind() or loop.time() > moved_at + _ANSWER_S:  # a claim that nothing follows is a lie

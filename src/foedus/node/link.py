@@ -118,7 +118,8 @@ class Link:
         try:
             await self._done.wait()
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._outgoing.join(), 1.0)
+                async with asyncio.timeout(1.0):  # wait_for of Python 3.11 can swallow the cancellation
+                    await self._outgoing.join()
         finally:
             if self._timer is not None:
                 self._timer.cancel()
