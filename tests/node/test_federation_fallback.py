@@ -93,6 +93,25 @@ async def test_one_that_cannot_be_reached_is_pushed_to_and_pulled_from(tmp_path)
         assert bob.peer(alice).link == "none"
 
 
+async def _mistake():
+    raise RuntimeError("a mistake")
+
+
+async def test_a_worker_that_fails_by_a_mistake_of_ours_is_begun_anew(tmp_path):
+    async with two_connected(tmp_path, behind=BOTH) as (it, alice, bob):
+        await share(bob, alice)
+        await refuse(it, LINK)
+        await until(lambda: kinds(alice, bob) == ("sse", "sse"), "both read streams", 30)
+        workers, peer = alice.node.fallback._workers, bob.node.store.node
+        worker, task = workers[peer]
+        task.cancel()
+        failed = asyncio.create_task(_mistake())
+        workers[peer] = (worker, failed)
+        await until(lambda: workers[peer][1] is not failed, "another begins", 30)
+        await bob.say("still heard")
+        await until(lambda: alice.texts() == ["still heard"], "alice hears", 30)
+
+
 async def test_cursors_are_kept_over_a_restart(tmp_path):
     async with two_connected(tmp_path, behind=BOTH) as (it, alice, bob):
         await share(bob, alice)

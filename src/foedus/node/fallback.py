@@ -7,7 +7,7 @@ drops as duplicates. A URL where others could listen is not used: its doors woul
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import logging
 from typing import TYPE_CHECKING, Literal
 
 from foedus.adapters.federation_client import is_private
@@ -16,6 +16,8 @@ from foedus.trust.peer import State
 
 if TYPE_CHECKING:
     from foedus.node.composition import Node
+
+log = logging.getLogger("foedus.fallback")
 
 FAILED_DIALS = 3
 """So many dials in a row fail before HTTP is tried: some seconds."""
@@ -52,7 +54,8 @@ class Fallback:
     async def _watch(self) -> None:
         while True:
             wanted = self._wanted()
-            for peer in self._workers.keys() - wanted:
+            failed = {peer for peer, (_, task) in self._workers.items() if task.done()}
+            for peer in (self._workers.keys() - wanted) | failed:
                 await self._end(peer)
             for peer in wanted - self._workers.keys():
                 worker = PeerFallback(self._node, peer, lambda peer=peer: self._urls(peer))  # type: ignore[misc]
@@ -60,10 +63,12 @@ class Fallback:
             await asyncio.sleep(_LOOK_S)
 
     async def _end(self, peer: bytes) -> None:
+        """End a worker; one that failed by a mistake of ours is begun anew at the next look."""
         _, task = self._workers.pop(peer)
         task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        (ended,) = await asyncio.gather(task, return_exceptions=True)
+        if isinstance(ended, Exception):
+            log.error("the fallback of %s failed", peer.hex(), exc_info=ended)
 
     def _wanted(self) -> set[bytes]:
         linked = {link.node for link in self._node.links.open()}
