@@ -12,7 +12,7 @@ from foedus.crypto.ed25519 import Ed25519Key
 from foedus.identity.request_proof import PROOF_HEADER
 from foedus.surfaces.http.app import OPERATIONS
 from foedus.surfaces.http.callers import Rule
-from tests.node.nodes import street, until
+from tests.node.nodes import connect, street, until
 from tests.node.paired import further, paired
 
 
@@ -156,6 +156,23 @@ async def test_a_room_that_it_is_not_in_is_as_absent_as_one_that_is_not(town):
     mine = {event["stream"] for event in page["events"] if event["stream"].startswith("participant:")}
     assert mine == {f"participant:{ada.did}"}
     assert (await ada.ask("GET", f"/api/v1/events?stream=room:{secret.room}"))[1]["events"] == []
+
+
+async def test_an_agent_opens_no_room_with_another_node_by_its_own_token(town):
+    north, south = await town.add("north"), await town.add("south")
+    ada = await paired(north)
+    did, robot = await custodial(north)
+    await connect(north, south)
+    away = (await south.service.participant_add_custodial("away")).did
+    await until(lambda: north.service.participants("away"), "north knows it")
+    body = {"participant": away, "as": did}
+    status, answer = await ada.send("POST", "/api/v1/rooms/direct", body, headers=robot)
+    assert (status, answer["code"]) == (403, "human_required")
+    room = await north.service.room_direct(away, did)
+    status, answer = await ada.send("POST", "/api/v1/rooms/direct", body, headers=robot)
+    assert (status, answer["room"]) == (200, room.room), "one that a person opened is found"
+    at_home = {"participant": ada.did, "as": did}
+    assert (await ada.send("POST", "/api/v1/rooms/direct", at_home, headers=robot))[0] == 200
 
 
 def north_said(text):

@@ -120,7 +120,8 @@ class ParticipantService(ParticipantConsent):
     async def room_direct(self, participant: str, author: str) -> RoomView:
         """Return its two-party room with another."""
         self._refuse_other(author)
-        found: RoomView = await self._service.room_direct(participant, self._holder.did)
+        may_cross = self._holder.kind == "human"
+        found: RoomView = await self._service.room_direct(participant, self._holder.did, may_cross=may_cross)
         return found
 
     async def messages(self, room: str, *, after: str = "", limit: int = 50) -> MessagesPage:

@@ -132,8 +132,12 @@ class Rooms:
             await author.order([author.node_act(streams.room(room.id), "room.leave", {}, [mine.id])])
         return self.find(room.id.hex())
 
-    async def direct(self, author: str, did: str) -> Room:
-        """Return the two-party room of a local participant and another, made where there is none."""
+    async def direct(self, author: str, did: str, *, may_cross: bool = True) -> Room:
+        """Return the two-party room of a local participant and another, made where there is none.
+
+        ``may_cross``: whether it may be made with a participant of another node. An agent by its own token may not:
+        what it says in a room of its own node needs no grant, so a person opens such a room.
+        """
         mine = self._node.agents.find(author)
         found = self._node.store.admission.authority.participants
         theirs = [who for (_, other), who in found.items() if other == did and who.is_enrolled]
@@ -150,6 +154,13 @@ class Rooms:
         for room in self._held().values():
             if {(entry.node, entry.participant) for entry in room.current()} == parties:
                 return room
+        if not may_cross and other.node != self._node.store.node:
+            raise UsageError(
+                f"a person opens a room with {other.name or did}, who is at another node",
+                code="human_required",
+                http_status=403,
+                remedy="ask a person of this node for `foedus say --to`, or for a room that the other node hosts",
+            )
         self._node.standings.check(mine.did, "open")
         return await self._create(f"{mine.name} and {other.name}"[:128], sorted(parties))
 

@@ -285,9 +285,9 @@ class Service(
         """Leave a room."""
         return self._views.room(await self._rooms.leave(room))
 
-    async def room_direct(self, participant: str, author: str) -> RoomView:
+    async def room_direct(self, participant: str, author: str, *, may_cross: bool = True) -> RoomView:
         """Return the two-party room of two participants."""
-        return self._views.room(await self._rooms.direct(author, participant))
+        return self._views.room(await self._rooms.direct(author, participant, may_cross=may_cross))
 
     async def say(self, room: str, message: Said) -> Placed:
         """Order one message."""
