@@ -92,13 +92,12 @@ class Consent:
 
     def _choose(self, draft: Draft, crossing: Crossing, ahead: Counter[bytes]) -> list[Grant]:
         """Return the grants to cite: chain after chain until the evaluator says yes; each human's once."""
-        candidates = [grant for grant in self._in_force() if self._is_usable(grant, draft.act, ahead)]
         chosen: dict[bytes, Grant] = {}
         decision = self._decide(crossing, draft.act, ())
         if isinstance(decision, Allow):
             return []
-        for chain in self._chains(did_of(draft.act.device or b""), candidates):
-            if not is_untouched(chain):
+        for chain in self._chains(did_of(draft.act.device or b""), self._in_force()):
+            if not is_untouched(chain) or not all(self._is_usable(grant, draft.act, ahead) for grant in chain):
                 continue
             if not isinstance(self._decide(crossing, draft.act, chain), Withhold) or self._is_one_of_several(
                 crossing, draft.act, chain
