@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from foedus.base.clock import Instant
 from foedus.base.limits import SECOND
 from foedus.identity.did import did_of
-from foedus.identity.ucan import CHAIN_MAX, Delegation, check_chain
+from foedus.identity.ucan import CHAIN_MAX, Budget, Delegation, check_chain
 from foedus.identity.ucan.errors import UcanRefused
 from foedus.log import roles
 from foedus.log.grants import Grant
@@ -26,6 +26,8 @@ CHAINS_MAX = 16
 
 LINKS_MAX = 4_096
 """Links looked at for one act, each as often as chains pass it: the paths through links can be many more than these."""
+POLICY_STEPS_MAX = 2_000
+"""Steps that all policies of one act may cost together, some 1 ms: a chain of three with sixty rooms each takes 700."""
 
 Layer: TypeAlias = Literal["agreement", "grant", "room"]
 
@@ -181,8 +183,9 @@ def _by_grants(crossing: Crossing, author: Author, grants: Sequence[Grant], term
     """Look for chains from human signers to the device: as many signers as the agreement asks for."""
     found = Withhold("grant", "human_required")
     humans: dict[str, None] = {}
+    budget = Budget(POLICY_STEPS_MAX)
     for chain in islice(chains_to(did_of(author.device), grants), CHAINS_MAX):
-        clause = _fault(crossing, author, chain, terms, now)
+        clause = _fault(crossing, author.device, chain, terms, now, budget)
         if clause:
             found = Withhold("grant", clause)
         else:
@@ -192,7 +195,9 @@ def _by_grants(crossing: Crossing, author: Author, grants: Sequence[Grant], term
     return Withhold("grant", "approvals") if humans else found
 
 
-def _fault(crossing: Crossing, author: Author, chain: Sequence[Grant], terms: Terms, now: Instant) -> str:
+def _fault(
+    crossing: Crossing, device: bytes, chain: Sequence[Grant], terms: Terms, now: Instant, budget: Budget
+) -> str:
     """Return the clause by which a chain does not carry the act, or ''."""
     root = chain[0]
     if root.issuer.kind != "human" or root.issuer.custody != "device":
@@ -202,12 +207,13 @@ def _fault(crossing: Crossing, author: Author, chain: Sequence[Grant], terms: Te
     try:
         check_chain(
             [link.delegation for link in chain],
-            issuer=did_of(author.device),
+            issuer=did_of(device),
             subject=root.delegation.issuer,
             command=crossing.command,
             arguments=crossing.arguments,
             now_s=now // SECOND,
             revoked=_not_here,
+            budget=budget,
         )
     except UcanRefused as error:
         return error.code.removeprefix("ucan_")
