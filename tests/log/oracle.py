@@ -245,7 +245,7 @@ class Oracle:
         ):
             return ("rejected", "expired_grant")
         for position, held in enumerate(links):
-            if self.is_withdrawn(held, tokens[position].cid, links[: position + 1], chain, parsed.event.seq):
+            if self.is_withdrawn(held, tokens[position].cid, links, chain, parsed.event.seq):
                 return ("rejected", "revoked_grant")
         return OK
 
@@ -253,12 +253,12 @@ class Oracle:
     def is_of_participant(held):
         return held.event.stream.startswith("participant:")
 
-    def is_withdrawn(self, held, cid, above, chain, seq):
+    def is_withdrawn(self, held, cid, links, chain, seq):
         _, devices = self.participant(self.node(held), held.event.act.author)
         _, revoked = devices[held.event.act.device]
         if revoked is not None and seq > revoked.get(chain, 0):
             return True
-        for issued in above:
+        for issued in links:
             key = (self.node(issued), issued.event.act.author)
             self.participant(*key)
             cuts = self._withdrawn.get((*key, cid))

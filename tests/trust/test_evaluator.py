@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from itertools import pairwise
+from time import process_time
 from typing import Any
 
 import pytest
@@ -207,3 +208,35 @@ def test_the_first_layer_that_refuses_is_named():
     assert judge([], no_agreement, seat=low) == Withhold("agreement", "commands")
     assert judge([], seat=low) == Withhold("grant", "human_required")
     assert judge([link("ada", "scout")], seat=low) == Withhold("room", "role")
+
+
+def test_links_in_circles_cost_no_more_than_their_number():
+    """Fourteen links that lead nowhere have 14! orders; a stranger's act may not make this node try them."""
+    circles = [link("mole", "mole", subject="ada", kind="agent", policy=[["==", ".n", n]]) for n in range(14)]
+    mole = Author(did("mole"), is_human=False, device=key("mole").public)
+    started = process_time()
+    assert judge(circles, author=mole) == Withhold("grant", "human_required")
+    assert process_time() - started < 0.5
+
+
+def test_links_that_lead_nowhere_hide_no_chain_that_does():
+    names = ("mole", "rat", "bat")
+    noise = [
+        link(giver, taker, subject="ada", kind="agent") for giver in names for taker in (*names, "scout") for _ in "12"
+    ]
+    assert judge([*noise, link("ada", "scout")]) == Allow((did("ada"),))
+
+
+def test_policies_that_cost_much_cost_one_act_little():
+    """Sixteen chains of seven links, each with the most costly policy, took a tenth of a second at every look."""
+    costly = [["not", ["and", [["any", ".", ["or", [["==", ".", n]] * 60]]]]] for n in range(4)]
+    names = ["ada", "b", "c", "d", "e", "f", "g", "scout"]
+    links = [
+        link(giver, taker, subject="ada", kind="human" if giver == "ada" else "agent", policy=costly)
+        for giver, taker in pairwise(names)
+        for _ in "12"
+    ]
+    judge(links)
+    started = process_time()
+    assert judge(links) == Withhold("grant", "policy_mismatch")
+    assert process_time() - started < 0.02

@@ -96,13 +96,14 @@ def window(links: Iterable[Grant]) -> tuple[Instant, Instant]:
 def is_withdrawn(links: Sequence[Grant], position: int, chain_id: bytes, seq: int) -> bool:
     """Whether the link at ``position`` of the cited grants no longer carries at a place.
 
-    Its device may have been revoked, or a participant who issued it or a link cited before it withdrew it.
+    Its device may have been revoked, or a participant who issued any of the cited grants withdrew it: were it only
+    those cited before, whoever acts would choose by the order whose word counts.
     """
     link = links[position]
     if not link.device.speaks_at(chain_id, seq):
         return True
-    for above in links[: position + 1]:
-        withdrawal = above.issuer.withdrawals.get(link.delegation.cid)
+    for other in links:
+        withdrawal = other.issuer.withdrawals.get(link.delegation.cid)
         if withdrawal is not None and not withdrawal.leaves(chain_id, seq):
             return True
     return False
@@ -111,7 +112,6 @@ def is_withdrawn(links: Sequence[Grant], position: int, chain_id: bytes, seq: in
 def is_untouched(links: Sequence[Grant]) -> bool:
     """Whether no withdrawal and no revocation of a device bounds any of these grants."""
     return all(
-        link.device.cuts is None
-        and not any(link.delegation.cid in above.issuer.withdrawals for above in links[: position + 1])
-        for position, link in enumerate(links)
+        link.device.cuts is None and not any(link.delegation.cid in other.issuer.withdrawals for other in links)
+        for link in links
     )

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from msgspec.structs import replace
 
+from foedus.base.clock import Instant
 from foedus.base.errors import FoedusError, UsageError
 from foedus.identity.did import did_of
 from foedus.log import streams
-from foedus.log.event import Act, digest_of
+from foedus.log.event import Act, digest_of, parse_event
 from foedus.log.grants import Grant, is_untouched
 from foedus.log.participants import Participant
 from foedus.log.port import Row, Value, Verdict
@@ -27,6 +29,7 @@ from foedus.trust.evaluator import CHAINS_MAX, Allow, Decision, Withhold, chains
 
 log = logging.getLogger("foedus.consent")
 
+_PAGE = 256
 READ_FOREIGN = "read_foreign"
 """The space of values that names the agents which have read what another node's people or agents wrote."""
 
@@ -55,6 +58,8 @@ class Consent:
         self._author = author
         self._agents = agents
         self._crossings = crossings
+        self._deciding = asyncio.Lock()
+        """Held from finding an approval open until what was decided is durable: each is decided once."""
         self._readers = {key.decode() for key in store.log.values(READ_FOREIGN)}
 
     # --- before ordering ---------------------------------------------------------------------
@@ -87,13 +92,12 @@ class Consent:
 
     def _choose(self, draft: Draft, crossing: Crossing, ahead: Counter[bytes]) -> list[Grant]:
         """Return the grants to cite: chain after chain until the evaluator says yes; each human's once."""
-        candidates = [grant for grant in self._in_force() if self._is_usable(grant, draft.act, ahead)]
         chosen: dict[bytes, Grant] = {}
         decision = self._decide(crossing, draft.act, ())
         if isinstance(decision, Allow):
             return []
-        for chain in self._chains(did_of(draft.act.device or b""), candidates):
-            if not is_untouched(chain):
+        for chain in self._chains(did_of(draft.act.device or b""), self._in_force()):
+            if not is_untouched(chain) or not all(self._is_usable(grant, draft.act, ahead) for grant in chain):
                 continue
             if not isinstance(self._decide(crossing, draft.act, chain), Withhold) or self._is_one_of_several(
                 crossing, draft.act, chain
@@ -177,6 +181,10 @@ class Consent:
 
     async def allow(self, wanted: str, did: str, signed: SignedAct) -> Approval:
         """Order a human's grant for a waiting act; once enough humans allowed it, the act itself."""
+        async with self._deciding:
+            return await self._allow(wanted, did, signed)
+
+    async def _allow(self, wanted: str, did: str, signed: SignedAct) -> Approval:
         approval = self.approvals.get(wanted)
         check_open(approval)
         draft = draft_of(streams.participant(did), signed)
@@ -184,8 +192,6 @@ class Consent:
             raise UsageError("a human allows an act by a grant of their own", code="not_permitted", http_status=403)
         (row,) = await self._author.order([draft])
         grant = self._granted(row, did)
-        approval = self.approvals.get(wanted)
-        check_open(approval)
         approval = replace(
             approval, grants=(*approval.grants, grant.id), humans=tuple(dict.fromkeys((*approval.humans, did)))
         )
@@ -243,17 +249,34 @@ class Consent:
 
     async def deny(self, wanted: str, did: str, reason: str) -> Approval:
         """Say no to a waiting act."""
-        approval = self.approvals.get(wanted)
-        check_open(approval)
-        humans = (did,) if did else ()
-        return await self.approvals.settle(approval, "denied", humans=humans, reason=reason)
+        async with self._deciding:
+            approval = self.approvals.get(wanted)
+            check_open(approval)
+            humans = (did,) if did else ()
+            return await self.approvals.settle(approval, "denied", humans=humans, reason=reason)
 
     async def resume(self) -> None:
-        """Do what was allowed just before a crash."""
+        """Do what was allowed just before a crash, unless it is done and only that is not noted."""
         for approval in self.approvals.all():
             if approval.state == "allowed" and approval.is_custodial:
-                done = await self._do(approval)
+                event = self._ordered(approval)
+                done = await (self.approvals.settle(approval, "done", event=event) if event else self._do(approval))
                 log.info("approval %s, allowed before the node stopped, is %s", done.id, done.state)
+
+    def _ordered(self, approval: Approval) -> bytes | None:
+        """Return the id of the event that an act became since it was allowed, None where it became none."""
+        digest = digest_of(approval.salt, approval.body)
+        rows = (row for row in self._own_rows(approval.stream, approval.decided_at) if row.kind == approval.kind)
+        return next((row.id for row in rows if parse_event(row.envelope).event.act.digest == digest), None)
+
+    def _own_rows(self, stream: str, since: Instant) -> Iterator[Row]:
+        """Yield what this node wrote in a stream since an instant, of each of its epochs the newest first."""
+        for chain in self._store.admission.chains.of_stream(stream):
+            before = chain.seq + 1 if chain.node == self._store.node else 0
+            while rows := self._store.log.chain_backwards(chain.epoch, stream, before, _PAGE) if before > 1 else []:
+                timely = [row for row in rows if row.hlc.us >= since]
+                yield from timely
+                before = rows[-1].seq if len(timely) == len(rows) else 0
 
 
 def _approval(draft: Draft, *, clause: str, needed: int) -> Approval:

@@ -6,14 +6,15 @@ roles are presets of these three layers and not judged beside them.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Literal, NamedTuple, TypeAlias
 
 from foedus.base.clock import Instant
-from foedus.base.limits import AUTH_MAX, SECOND
+from foedus.base.limits import SECOND
 from foedus.identity.did import did_of
-from foedus.identity.ucan import Delegation, check_chain
+from foedus.identity.ucan import CHAIN_MAX, Budget, Delegation, check_chain
 from foedus.identity.ucan.errors import UcanRefused
 from foedus.log import roles
 from foedus.log.grants import Grant
@@ -22,6 +23,11 @@ from foedus.trust.standing import Right, Standing, may, right_for
 
 CHAINS_MAX = 16
 """Chains looked at for one act: more than signers that any agreement asks for; parallel links multiply them."""
+
+LINKS_MAX = 4_096
+"""Links looked at for one act, each as often as chains pass it: the paths through links can be many more than these."""
+POLICY_STEPS_MAX = 2_000
+"""Steps that all policies of one act may cost together, some 1 ms: a chain of three with sixty rooms each takes 700."""
 
 Layer: TypeAlias = Literal["agreement", "grant", "room"]
 
@@ -177,8 +183,9 @@ def _by_grants(crossing: Crossing, author: Author, grants: Sequence[Grant], term
     """Look for chains from human signers to the device: as many signers as the agreement asks for."""
     found = Withhold("grant", "human_required")
     humans: dict[str, None] = {}
+    budget = Budget(POLICY_STEPS_MAX)
     for chain in islice(chains_to(did_of(author.device), grants), CHAINS_MAX):
-        clause = _fault(crossing, author, chain, terms, now)
+        clause = _fault(crossing, author.device, chain, terms, now, budget)
         if clause:
             found = Withhold("grant", clause)
         else:
@@ -188,7 +195,9 @@ def _by_grants(crossing: Crossing, author: Author, grants: Sequence[Grant], term
     return Withhold("grant", "approvals") if humans else found
 
 
-def _fault(crossing: Crossing, author: Author, chain: Sequence[Grant], terms: Terms, now: Instant) -> str:
+def _fault(
+    crossing: Crossing, device: bytes, chain: Sequence[Grant], terms: Terms, now: Instant, budget: Budget
+) -> str:
     """Return the clause by which a chain does not carry the act, or ''."""
     root = chain[0]
     if root.issuer.kind != "human" or root.issuer.custody != "device":
@@ -198,12 +207,13 @@ def _fault(crossing: Crossing, author: Author, chain: Sequence[Grant], terms: Te
     try:
         check_chain(
             [link.delegation for link in chain],
-            issuer=did_of(author.device),
+            issuer=did_of(device),
             subject=root.delegation.issuer,
             command=crossing.command,
             arguments=crossing.arguments,
             now_s=now // SECOND,
             revoked=_not_here,
+            budget=budget,
         )
     except UcanRefused as error:
         return error.code.removeprefix("ucan_")
@@ -216,20 +226,43 @@ def _not_here(_cid: bytes) -> bool:
 
 
 def chains_to(audience: str, grants: Sequence[Grant]) -> Iterator[tuple[Grant, ...]]:
-    """Yield the chains, root first, by which one of ``grants`` reaches ``audience`` (a device's did:key)."""
-    for grant in grants:
-        if grant.delegation.audience == audience:
-            yield from _upwards((grant,), grants)
+    """Yield the chains, root first, by which ``grants`` reach ``audience`` (a device's did:key); the shortest first.
+
+    The links of a chain are about one subject and pass no device twice. What no root carries is not looked at, so
+    links that lead nowhere neither cost anything nor hide a chain that leads somewhere.
+    """
+    carried = _carried(grants)
+    waiting: deque[tuple[Grant, ...]] = deque((link,) for link in islice(carried.get(audience, ()), LINKS_MAX))
+    left = LINKS_MAX - len(waiting)
+    while waiting:
+        chain = waiting.popleft()
+        top = chain[0].delegation
+        if is_root(top):
+            yield chain
+        elif len(chain) < CHAIN_MAX and all(link.delegation.audience != top.issuer for link in chain):
+            above = (link for link in carried.get(top.issuer, ()) if link.delegation.subject == top.subject)
+            longer = [(link, *chain) for link in islice(above, left)]
+            left -= len(longer)
+            waiting.extend(longer)
 
 
-def _upwards(chain: tuple[Grant, ...], grants: Sequence[Grant]) -> Iterator[tuple[Grant, ...]]:
-    top = chain[0].delegation
-    if is_root(top):
-        yield chain
-        return
-    for above in grants:
-        if above.delegation.audience == top.issuer and above not in chain and len(chain) < AUTH_MAX:
-            yield from _upwards((above, *chain), grants)
+def _carried(grants: Sequence[Grant]) -> dict[str, list[Grant]]:
+    """Return, by audience and in their order, the links to which a chain leads from a root of their subject."""
+    takers: dict[tuple[str | None, str], list[str]] = {}
+    for link in grants:
+        takers.setdefault((link.delegation.subject, link.delegation.issuer), []).append(link.delegation.audience)
+    reached = {(link.delegation.subject, link.delegation.issuer) for link in grants if is_root(link.delegation)}
+    new = list(reached)
+    while new:
+        subject, giver = new.pop()
+        further = {(subject, taker) for taker in takers.get((subject, giver), ())} - reached
+        reached |= further
+        new += further
+    found: dict[str, list[Grant]] = {}
+    for link in grants:
+        if (link.delegation.subject, link.delegation.issuer) in reached:
+            found.setdefault(link.delegation.audience, []).append(link)
+    return found
 
 
 def is_root(delegation: Delegation) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import tracemalloc
+
 import libipld
 import pytest
 from hypothesis import given
@@ -283,3 +286,18 @@ def test_an_invocation_ends_with_its_own_time():
 def test_a_cited_proof_must_be_at_hand():
     with pytest.raises(UnavailableProof):
         judge(invocation(), [link(ALICE, BOB)])
+
+
+@pytest.mark.parametrize("filling", [[], {}])
+def test_a_delegation_takes_little_more_memory_than_its_bytes(filling):
+    """Thousands of one node are held; parsed, each of these takes half a megabyte."""
+    tokens = [
+        grant(ALICE, BOB, policy=[["==", ".a", [filling] * 3_000]], meta={"a": [filling] * 3_000}) for _ in range(8)
+    ]
+    gc.collect()
+    tracemalloc.start()
+    held = [parse_delegation(token) for token in tokens]
+    taken = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert taken < 2 * sum(len(token) for token in tokens)
+    assert held[0].meta == {"a": [filling] * 3_000}

@@ -12,11 +12,12 @@ from foedus.identity.ucan.delegation import Delegation, issue_delegation, parse_
 from foedus.identity.ucan.invocation import Invocation, check_invocation, issue_invocation, parse_invocation
 from foedus.identity.ucan.ipld import Link, cid_of, cid_text
 from foedus.identity.ucan.nonces import NonceBook
-from foedus.identity.ucan.policy import Policy, matches, parse_policy
+from foedus.identity.ucan.policy import Budget, Policy, matches, parse_policy
 from foedus.identity.ucan.revocation import Revocation, issue_revocation, parse_revocation, revokes
 
 __all__ = [
     "CHAIN_MAX",
+    "Budget",
     "Delegation",
     "DelegationCache",
     "Invocation",

@@ -21,6 +21,7 @@ from foedus.identity.ucan.errors import (
     Revoked,
     TooEarly,
 )
+from foedus.identity.ucan.policy import Budget
 
 CHAIN_MAX = 8
 """Links of a chain: a person, their node, an agent and its helpers are four; each costs a signature check."""
@@ -36,12 +37,14 @@ def check_chain(  # noqa: PLR0913  # who, whose, what, with what, when: the clai
     now_s: int,
     revoked: Callable[[bytes], bool],
     foreign: bool = True,
+    budget: Budget | None = None,
 ) -> None:
     """Return if ``proofs``, root first, allow ``issuer`` to do ``command`` with ``arguments`` to ``subject``.
 
     The proofs' signatures have been checked (``parse_delegation``). ``now_s``: seconds since 1970 UTC.
     ``revoked`` is asked for each proof's CID. ``foreign``: the claim comes from another node, and then a
-    powerline (``sub: null``) and the command ``/`` are refused. Without proofs only the subject itself may.
+    powerline (``sub: null``) and the command ``/`` are refused. ``budget``: what policies may cost, where several
+    chains are looked at. Without proofs only the subject itself may.
     Raises InvalidClaim, Revoked, Expired, TooEarly, InvalidSubject, InvalidAudience, InvalidCommand, MatchError.
     """
     if foreign and (command == TOP or any(proof.subject is None or proof.command == TOP for proof in proofs)):
@@ -55,7 +58,7 @@ def check_chain(  # noqa: PLR0913  # who, whose, what, with what, when: the clai
     for proof, (next_issuer, next_command) in zip(proofs, receivers, strict=False):
         _check_step(proof, next_issuer, next_command)
     for proof in proofs:  # last, since a policy may cost a thousand times as much as the rest
-        if not proof.policy.matches(arguments):
+        if not proof.policy.matches(arguments, budget):
             raise MatchError(f"the arguments do not match the policy of a proof by {proof.issuer}")
 
 

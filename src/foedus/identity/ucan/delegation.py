@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from msgspec import Struct
@@ -24,6 +25,8 @@ from foedus.identity.ucan.policy import Policy, parse_policy
 
 DELEGATION_BYTES_MAX = 16_384
 """Bytes of a delegation: a policy that a person can read has some hundred; a chain of eight fits one event's body."""
+POLICIES_READ = 128
+"""Policies that are kept as parsed: those of the acts at hand. At most 500 KB each, typically 3."""
 
 _REQUIRED = frozenset({"iss", "aud", "sub", "cmd", "pol", "nonce", "exp"})
 _OPTIONAL = frozenset({"nbf", "meta"})
@@ -33,7 +36,9 @@ class Delegation(Struct, frozen=True, eq=False):
     """A delegation and its bytes. Instants are seconds since 1970 UTC; ``cid`` has 36 bytes.
 
     ``subject`` None is a powerline: whatever the issuer may do, to anyone. ``expires`` None is never.
-    ``signature_check`` holds or not: see ``parse_delegation``.
+    ``signature_check`` holds or not: see ``parse_delegation``. ``policy`` and ``meta`` are read from the bytes again
+    where they are asked for and not at hand: parsed they take up to eighty times the memory of their bytes, and
+    whoever is connected may have this node hold thousands of delegations.
     """
 
     data: bytes
@@ -42,12 +47,27 @@ class Delegation(Struct, frozen=True, eq=False):
     audience: str
     subject: str | None
     command: str
-    policy: Policy
     nonce: bytes
     expires: int | None
     not_before: int | None
-    meta: Mapping[str, Any]
     signature_check: SignatureCheck
+
+    @property
+    def policy(self) -> Policy:
+        """What the arguments must be like."""
+        return _terms(self.data)[0]
+
+    @property
+    def meta(self) -> Mapping[str, Any]:
+        """What the issuer says beside it."""
+        return _terms(self.data)[1]
+
+
+@lru_cache(maxsize=POLICIES_READ)
+def _terms(data: bytes) -> tuple[Policy, Mapping[str, Any]]:
+    """Return policy and meta of a delegation that was parsed before."""
+    payload = open_token(data, "dlg", DELEGATION_BYTES_MAX).payload
+    return parse_policy(payload["pol"]), map_in(payload, "meta")
 
 
 def issue_delegation(  # noqa: PLR0913  # the fields of a delegation, each named by the caller
@@ -91,6 +111,8 @@ def parse_delegation(data: bytes, *, verify: bool = True) -> Delegation:
     """
     payload, check, cid = open_token(data, "dlg", DELEGATION_BYTES_MAX)
     require_keys(payload, _REQUIRED, _OPTIONAL)
+    parse_policy(payload["pol"])
+    map_in(payload, "meta")
     delegation = Delegation(
         data=data,
         cid=cid,
@@ -98,11 +120,9 @@ def parse_delegation(data: bytes, *, verify: bool = True) -> Delegation:
         audience=did_in(payload, "aud"),
         subject=None if payload["sub"] is None else did_in(payload, "sub"),
         command=command_in(payload),
-        policy=parse_policy(payload["pol"]),
         nonce=nonce_in(payload),
         expires=seconds_in(payload, "exp", null=True),
         not_before=seconds_in(payload, "nbf", null=False),
-        meta=map_in(payload, "meta"),
         signature_check=check,
     )
     if verify:

@@ -27,15 +27,16 @@ STEPS_MAX = 5_000
 _ORDERS: dict[str, Callable[[Any, Any], bool]] = {"<": lt, "<=": le, ">": gt, ">=": ge}
 
 
-class _Budget:
-    """What is left of STEPS_MAX."""
+class Budget:
+    """How many steps are left; matches that are one decision share it."""
 
     __slots__ = ("left",)
 
-    def __init__(self) -> None:
-        self.left = STEPS_MAX
+    def __init__(self, steps: int = STEPS_MAX) -> None:
+        self.left = steps
 
     def spend(self, steps: int = 1) -> None:
+        """Take steps away; raise where none are left."""
         self.left -= steps
         if self.left < 0:
             raise _TooCostly
@@ -45,7 +46,7 @@ class _TooCostly(Exception):
     """The budget is spent; `matches` makes a no of it."""
 
 
-_Test = Callable[[Any, _Budget], bool]
+_Test = Callable[[Any, Budget], bool]
 
 
 class Policy:
@@ -57,12 +58,12 @@ class Policy:
         self.plain = plain
         self._tests = tests
 
-    def matches(self, arguments: Mapping[str, Any]) -> bool:
+    def matches(self, arguments: Mapping[str, Any], budget: Budget | None = None) -> bool:
         """Tell whether every statement holds for ``arguments`` (as decoded: maps, lists, scalars, bytes, Link).
 
-        False where telling would cost more than STEPS_MAX.
+        False where telling would cost more than is left of ``budget``, or than STEPS_MAX.
         """
-        budget = _Budget()
+        budget = budget or Budget()
         try:
             return all(test(arguments, budget) for test in self._tests)
         except _TooCostly:
@@ -109,7 +110,7 @@ def _statement(plain: object, depth: int, room: Iterator[int]) -> _Test:
 def _at(selector: Selector, judge: _Test) -> _Test:
     """Return the test that judges what is at the selector, and is false where nothing is."""
 
-    def test(value: Any, budget: _Budget) -> bool:
+    def test(value: Any, budget: Budget) -> bool:
         budget.spend()
         try:
             found = selector.resolve(value, budget.spend)
@@ -125,7 +126,7 @@ def _comparison(selector: Selector, wanted: Any, *, equal_wanted: bool) -> _Test
 
 
 def _inequality(selector: Selector, holds: Callable[[Any, Any], bool], bound: float) -> _Test:
-    def judge(found: Any, _budget: _Budget) -> bool:
+    def judge(found: Any, _budget: Budget) -> bool:
         return isinstance(found, int | float) and not _is_truth(found) and holds(found, bound)
 
     return _at(selector, judge)
@@ -134,7 +135,7 @@ def _inequality(selector: Selector, holds: Callable[[Any, Any], bool], bound: fl
 def _like(selector: Selector, pattern: str) -> _Test:
     parts = _glob(pattern)
 
-    def judge(found: Any, budget: _Budget) -> bool:
+    def judge(found: Any, budget: Budget) -> bool:
         if not isinstance(found, str):
             return False
         budget.spend(len(found) // CHARACTERS_A_STEP)
@@ -144,7 +145,7 @@ def _like(selector: Selector, pattern: str) -> _Test:
 
 
 def _not(inner: _Test) -> _Test:
-    def test(value: Any, budget: _Budget) -> bool:
+    def test(value: Any, budget: Budget) -> bool:
         budget.spend()
         return not inner(value, budget)
 
@@ -152,7 +153,7 @@ def _not(inner: _Test) -> _Test:
 
 
 def _and(tests: tuple[_Test, ...]) -> _Test:
-    def test(value: Any, budget: _Budget) -> bool:
+    def test(value: Any, budget: Budget) -> bool:
         budget.spend()
         return all(inner(value, budget) for inner in tests)
 
@@ -160,7 +161,7 @@ def _and(tests: tuple[_Test, ...]) -> _Test:
 
 
 def _or(tests: tuple[_Test, ...]) -> _Test:
-    def test(value: Any, budget: _Budget) -> bool:
+    def test(value: Any, budget: Budget) -> bool:
         budget.spend()
         return not tests or any(inner(value, budget) for inner in tests)  # none at all holds (UCAN Delegation, "Or")
 
@@ -170,7 +171,7 @@ def _or(tests: tuple[_Test, ...]) -> _Test:
 def _quantifier(selector: Selector, inner: _Test, *, every: bool) -> _Test:
     combine = all if every else any
 
-    def judge(found: Any, budget: _Budget) -> bool:
+    def judge(found: Any, budget: Budget) -> bool:
         if isinstance(found, dict):
             found = found.values()
         return isinstance(found, list | ValuesView) and combine(inner(item, budget) for item in found)
@@ -182,7 +183,7 @@ def _is_truth(value: object) -> bool:
     return isinstance(value, bool)  # which Python counts among the integers
 
 
-def _equal(left: Any, right: Any, budget: _Budget) -> bool:
+def _equal(left: Any, right: Any, budget: Budget) -> bool:
     budget.spend()
     if isinstance(left, dict):
         return (

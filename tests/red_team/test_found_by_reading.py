@@ -1,0 +1,121 @@
+"""Attacks that were found by reading the code. Each came through before; each says what stops it now."""
+
+import asyncio
+
+import pytest
+from msgspec.structs import replace
+
+from foedus.base.errors import UsageError
+from foedus.identity.did import did_of
+from foedus.identity.ucan import issue_delegation
+from foedus.surfaces.cli.delegating import grant_draft
+from foedus.trust.border import SPEAK
+from tests.node.nodes import connect, share, street, until
+from tests.node.people import agent, enrol
+
+
+@pytest.fixture
+async def border(tmp_path):
+    """Node a hosts a room. Node b has the named human ada and the agent scout."""
+    async with street(tmp_path) as it:
+        a, b = await it.add("a"), await it.add("b")
+        ada = await enrol(b, "ada")
+        scout = await agent(b, "scout")
+        await connect(b, a)
+        await share(a, b)
+        yield it, a, b, ada, scout
+
+
+async def delegate(giver, audience, subject):
+    """Pass on what ``subject`` (a Person) gave; return the event's id in hex."""
+    ucan = issue_delegation(
+        giver.key,
+        audience=audience,
+        subject=did_of(subject.key.public),
+        command=SPEAK,
+        policy=[],
+        nonce=b"n" * 12,
+        expires=None,
+    )
+    act = giver.sign(grant_draft(giver.did, giver.enrolment, ucan))
+    return (await giver.running.service.participant_act(giver.did, act)).id
+
+
+def unbridled(node, cited):
+    """Let the agents of a node cite what they are told to, and its own checks be off."""
+
+    def cite(drafts):
+        return [draft._replace(act=replace(draft.act, auth=(*draft.act.auth, *cited))) for draft in drafts]
+
+    node.node.consent.cite = cite
+    node.node.author._check_authority = lambda *_: None
+
+
+async def test_a_link_that_the_human_above_took_back_carries_nothing_in_any_order(border):
+    """The withdrawal by a participant counted only where its own grant was cited before the link."""
+    _, a, b, ada, scout = border
+    chief = await enrol(b, "chief", "agent")
+    upper = await ada.give(chief.did)
+    lower = await delegate(chief, scout, ada)
+    await ada.take_back(lower)
+    unbridled(b, [bytes.fromhex(lower), bytes.fromhex(upper)])
+    held = a.node.store.admission.authority.participants
+    await until(lambda: held[bytes.fromhex(b.id), ada.did].withdrawals, "the withdrawal arrives")
+    await b.say("still here", "scout")
+    await until(lambda: len(a.service.messages("plans").messages) == 1, "it arrives")
+    message = a.service.messages("plans").messages[-1]
+    assert (message.verified, message.why_not, message.text) == (False, "revoked_grant", None)
+
+
+async def test_two_humans_who_allow_at_one_time_let_the_act_be_said_once(tmp_path):
+    """Each found the approval open while the other's yes was on its way to the disk."""
+    async with street(tmp_path) as it:
+        a, b = await it.add("a"), await it.add("b")
+        ada, bea = await enrol(b, "ada"), await enrol(b, "bea")
+        await agent(b, "scout")
+        await connect(b, a)
+        await share(a, b)
+        placed = await b.say("once", "scout")
+        both = await asyncio.gather(ada.allow(placed.approval), bea.allow(placed.approval), return_exceptions=True)
+        assert sorted(getattr(one, "code", "done") for one in both) == ["already_decided", "done"]
+        await ada.say("after it")
+        await until(lambda: "after it" in a.texts(), "what follows crosses")
+        assert a.texts() == ["once", "after it"]
+
+
+async def test_a_no_is_not_taken_while_a_yes_becomes_durable(border, monkeypatch):
+    """It was answered as heard, and the act was said."""
+    _, _, b, ada, _ = border
+    placed = await b.say("may I?", "scout")
+    save, denials = b.node.consent.approvals.save, []
+
+    async def slowly(approval):
+        if approval.state == "allowed":
+            denials.append(asyncio.ensure_future(b.service.approval_deny(placed.approval, ada.did, "no")))
+            await asyncio.sleep(0)
+        return await save(approval)
+
+    monkeypatch.setattr(b.node.consent.approvals, "save", slowly)
+    assert (await ada.allow(placed.approval)).state == "done"
+    with pytest.raises(UsageError, match="done already"):
+        await denials[0]
+
+
+async def test_an_act_that_was_ordered_just_before_a_crash_is_not_said_again(border, monkeypatch):
+    it, a, b, ada, _ = border
+    placed = await b.say("once", "scout")
+    settle = b.node.consent.approvals.settle
+
+    async def crash(approval, state, **changes):
+        if state == "done":
+            raise RuntimeError("the power went")
+        return await settle(approval, state, **changes)
+
+    monkeypatch.setattr(b.node.consent.approvals, "settle", crash)
+    with pytest.raises(RuntimeError):
+        await ada.allow(placed.approval)
+    b = await it.restart("b")
+    done = await b.service.approval(placed.approval)
+    assert (done.state, b.texts()) == ("done", ["once"])
+    assert done.event == b.service.messages("plans").messages[0].id
+    await until(lambda: a.texts() == ["once"], "it crosses")
