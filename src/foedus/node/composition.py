@@ -283,7 +283,6 @@ class Node:
             self._spawn(self.retention.run())
         self._spawn(self.audit.run())
         if network:
-            self._spawn(self.checkpointer.run())
             self._spawn(self.witnesses.run())
             self._spawn(self.receipts.run())
             self.peers.start()
