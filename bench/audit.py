@@ -21,7 +21,7 @@ def _without(node: Node) -> Node:
     node.publisher.listeners.remove(node.audited.published)
     node.publisher.listeners.remove(node.receipts.published)
     node.ingest.on_finished = lambda _carrier, _report: None
-    node.ingest.on_crossed = lambda _parsed: None
+    node.ingest.on_crossed = lambda _id, _node: None
     node.crossings.grants_count = lambda _node: True
     return node
 
