@@ -15,7 +15,19 @@ import msgspec
 from bench import report
 from bench.options import Benchmark, Figures, Options
 
-NAMES = ("ingest", "border", "author", "deliver", "sustained", "catchup", "handshake", "start", "fanout", "flood")
+NAMES = (
+    "ingest",
+    "border",
+    "audit",
+    "author",
+    "deliver",
+    "sustained",
+    "catchup",
+    "handshake",
+    "start",
+    "fanout",
+    "flood",
+)
 
 
 def _arguments() -> argparse.Namespace:

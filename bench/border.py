@@ -6,9 +6,9 @@ import time
 from pathlib import Path
 from statistics import median
 
-from bench.ingest import timed
 from bench.nodes import feed, make_home, run, running
 from bench.options import Figures, Options
+from bench.processor import cost_s
 from bench.world import World
 from foedus.base.limits import SECOND
 from foedus.crypto.ed25519 import Ed25519Key
@@ -16,7 +16,7 @@ from foedus.identity.did import did_of
 from foedus.identity.ucan import check_chain, issue_delegation, parse_delegation
 from foedus.trust.border import SPEAK
 
-_BATCHES = 8
+_BATCHES = 16
 _LINKS = 4
 _COLD_ROUNDS = 200
 
@@ -25,15 +25,18 @@ async def _rounds(options: Options) -> Figures:
     humans, agents = World(), World(by_agents=True)
     ratios = []
     async with (
-        running(_home(options.folder, "humans", humans)) as one,
-        running(_home(options.folder, "agents", agents)) as other,
+        running(_home(options.folder, "humans", humans), warm=True) as one,
+        running(_home(options.folder, "agents", agents), warm=True) as other,
     ):
-        for node, world in ((one, humans), (other, agents)):
+        pair = [(one, humans), (other, agents)]
+        for node, world in pair:
             await feed(node, world.prelude, world.host.id)
             await feed(node, world.batches(_BATCHES), world.host.id)
-        for _ in range(3 if options.quick else 12):
-            without = await timed(one, humans.batches(_BATCHES), humans.host.id)
-            ratios.append(await timed(other, agents.batches(_BATCHES), agents.host.id) / without)
+        for number in range(options.size(12, 3)):
+            turn = pair if number % 2 else pair[::-1]  # who comes second finds the machine warmer
+            fed = [(node, world.batches(_BATCHES), world.host.id) for node, world in turn]
+            cost = {id(node): await cost_s(node, batches, carrier) for node, batches, carrier in fed}
+            ratios.append(cost[id(other)] / cost[id(one)])
         withheld = sum(count for clause, count in other.ingest.refusals.items() if clause.startswith("grant."))
         assert not withheld, other.ingest.refusals
     return {"border_cost_ratio": median(ratios)}

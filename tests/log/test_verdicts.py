@@ -648,7 +648,7 @@ def test_unknown_kinds_are_admitted_and_known_ones_stay_in_their_streams(scene, 
 
 
 def test_the_door_withholds_without_changing_the_verdict(scene, receiver):
-    receiver.admission.withhold = lambda _parsed, node: "clause" if node == scene.anna.id else ""
+    receiver.admission.withhold = lambda _parsed, node, _accepted: "clause" if node == scene.anna.id else ""
     outcome = receiver.take(scene.room.say(scene.ann, scene.add))
     assert outcome.entry.withheld == "clause"
     assert outcome.entry.verdict is Verdict.ACCEPTED

@@ -7,7 +7,7 @@ import pytest
 from foedus.base.errors import FoedusError
 from foedus.base.limits import DAY
 from foedus.log.port import Commit, Proof
-from foedus.node.publisher import Published
+from foedus.node.publisher import published_of
 from foedus.trust.standing import Rule, Standing
 from tests.node.nodes import connect, share, street, until
 from tests.node.people import agent, enrol
@@ -95,7 +95,7 @@ async def test_a_proven_fork_is_evidence_and_one_of_this_node_is_none(border):
     bare = row.envelope.without_body()
     for epoch, reason in ((a.node.store.epoch, ""), (b.node.store.epoch, "equivocation")):
         proof = Proof(epoch, row.stream, row.seq, bare, bare)
-        a.node.standings.published(Published((), Commit(proofs=[proof]), None))
+        a.node.standings.published(published_of((), Commit(proofs=[proof]), None))
         assert a.service.standing("ada").breach == reason
     assert a.node.standings.breach(a.node.store.node) is None
 

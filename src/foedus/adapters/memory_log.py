@@ -191,7 +191,12 @@ def _apply(state: _State, commit: Commit) -> Committed:
     for change in commit.verdicts:
         row = _held(state, change.id)
         if row.reason != _REPLAYED:
-            _replace(state, row._replace(verdict=Verdict(change.verdict), reason=change.reason))
+            _replace(
+                state,
+                row._replace(
+                    verdict=Verdict(change.verdict), reason=change.reason, withheld=change.withheld or row.withheld
+                ),
+            )
     for proof in commit.proofs:
         kept = state.proofs.get((proof.epoch, proof.stream))
         if kept is None or proof.seq < kept.seq:

@@ -27,7 +27,10 @@ _CHAINS = BulkInsert(
     "ON CONFLICT (number) DO UPDATE SET seq = excluded.seq, id = excluded.id, hlc_us = excluded.hlc_us,"
     " hlc_counter = excluded.hlc_counter, contested = excluded.contested",
 )
-_NEW_VERDICT = f"verdict = iif(reason = '{REPLAYED}', verdict, ?), reason = iif(reason = '{REPLAYED}', reason, ?)"
+_NEW_VERDICT = ", ".join(
+    f"{column} = iif(reason = '{REPLAYED}', {column}, {value})"
+    for column, value in (("verdict", "?"), ("withheld", "ifnull(?, withheld)"), ("reason", "?"))
+)
 """A replay is found here, and stays: judging anew does not know of it."""
 _BRANCH_COLUMNS = "id, chain, seq, hlc_us, hlc_counter, kind, event, sig, salt, body, verdict, reason, withheld"
 
@@ -296,7 +299,7 @@ class CommitWriter:
         self._update("salt = ?, body = ?", (fill.salt, fill.body), fill.id)
 
     def _judge(self, change: VerdictChange) -> None:
-        self._update(_NEW_VERDICT, (int(change.verdict), change.reason), change.id)
+        self._update(_NEW_VERDICT, (int(change.verdict), change.withheld or None, change.reason), change.id)
 
     def _update(self, assignment: str, values: tuple[SqlValue, ...], id_: bytes) -> None:
         for table in ("events", "branches"):

@@ -51,9 +51,10 @@ from foedus.log.port import (
     Proof,
     Row,
     Truncate,
+    Verdict,
     VerdictChange,
 )
-from foedus.log.rechecks import Rechecks
+from foedus.log.rechecks import Allowed, Rechecks
 from foedus.log.staged import Staged
 
 __all__ = [
@@ -70,8 +71,8 @@ __all__ = [
     "signature_checks",
 ]
 
-Withhold: TypeAlias = Callable[[Parsed, bytes], str]
-"""The door: (event, its node) → the clause by which it is withheld here, or ''."""
+Withhold: TypeAlias = Callable[[Parsed, bytes, bool], str]
+"""The door: (event, its node, whether it is accepted) → the clause by which it is withheld here, or ''."""
 
 
 class Admission:
@@ -84,10 +85,15 @@ class Admission:
         self._staged = Staged(log)
         self.authority = Authority(identities, self.chains, self._staged.unheld)
         self.erasures = Erasures(self.authority, identities.node_of)
-        self._rechecks = Rechecks(self.authority, self.erasures, self._staged)
-        self.withhold: Withhold = lambda _parsed, _node: ""
+        self.withhold: Withhold = lambda _parsed, _node, _accepted: ""
+        self.allow: Allowed = lambda _parsed, _node: ""
+        """The same for what was pending and is accepted now."""
+        self._rechecks = Rechecks(self.authority, self.erasures, self._staged, self._allowed)
         self.gaps = Gaps()
         self._branches = Branches()
+
+    def _allowed(self, parsed: Parsed, node: bytes) -> str:
+        return self.allow(parsed, node)  # it is set later
 
     # --- loading -----------------------------------------------------------------------------
 
@@ -268,7 +274,7 @@ class Admission:
             parsed.envelope,
             judged.verdict,
             judged.reason,
-            self.withhold(parsed, chain.node),
+            self.withhold(parsed, chain.node, judged.verdict is Verdict.ACCEPTED),
         )
         self._staged.add(entry)
         if self.authority.waiting.is_awaited(parsed.id):

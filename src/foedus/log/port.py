@@ -75,11 +75,15 @@ class Head(NamedTuple):
 
 
 class VerdictChange(NamedTuple):
-    """A held event is judged anew. Does nothing to an event that is stored as ``replayed_nonce``."""
+    """A held event is judged anew. Does nothing to an event that is stored as ``replayed_nonce``.
+
+    ``withheld``: the clause of the door that is stored with it from now on; '' leaves what is stored.
+    """
 
     id: bytes
     verdict: Verdict
     reason: str
+    withheld: str = ""
 
 
 class BodyFill(NamedTuple):

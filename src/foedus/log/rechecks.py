@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 from foedus.log.authority import Authority, Recheck
 from foedus.log.chains import Chain
 from foedus.log.erasures import ERASE, Erasures
-from foedus.log.event import parse_event
-from foedus.log.port import Entry, Row, VerdictChange
+from foedus.log.event import Parsed, parse_event
+from foedus.log.port import Entry, Row, Verdict, VerdictChange
 from foedus.log.staged import Staged
+
+Allowed: TypeAlias = Callable[[Parsed, bytes], str]
+"""(event, its node), which is accepted now and was pending → the clause by which the door withholds it, or ''."""
 
 
 class Rechecks:
     """Reads back what ``authority`` names, judges it, and says what changed."""
 
-    def __init__(self, authority: Authority, erasures: Erasures, staged: Staged) -> None:
+    def __init__(self, authority: Authority, erasures: Erasures, staged: Staged, allowed: Allowed) -> None:
         self._authority = authority
         self._erasures = erasures
         self._staged = staged
+        self._allowed = allowed
 
     def run(self, changes: list[VerdictChange], rechecks: list[Recheck]) -> list[VerdictChange]:
         """Return ``changes`` and those that the rechecks find."""
@@ -37,7 +44,8 @@ class Rechecks:
     def _rejudge(self, held: Row | Entry, chain: Chain) -> VerdictChange | None:
         if held.reason == "replayed_nonce":
             return None
-        event = parse_event(held.envelope).event
+        parsed = parse_event(held.envelope)
+        event = parsed.event
         judged = self._authority.judge(event, chain, held.seq)
         if judged.reason == "auth":
             self._authority.await_cited(event, chain, held.seq)
@@ -45,5 +53,7 @@ class Rechecks:
             judged = self._erasures.judge(held.id, judged)
         if judged == (held.verdict, held.reason):
             return None
-        self._staged.judge(held, *judged)
-        return VerdictChange(held.id, judged.verdict, judged.reason)
+        is_new = held.verdict is Verdict.PENDING and judged.verdict is Verdict.ACCEPTED and not held.withheld
+        change = VerdictChange(held.id, *judged, self._allowed(parsed, chain.node) if is_new else "")
+        self._staged.judge(held, change)
+        return change

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 from foedus.log.chains import ChainKey
 from foedus.log.event import Envelope
-from foedus.log.port import Entry, EventLog, Row, Verdict
+from foedus.log.port import Entry, EventLog, Row, VerdictChange
 
 _PAGE = 500
 """Rows read at a time: they are held in memory together."""
 _NO_CUT = 1 << 62
+Held = TypeVar("Held", Entry, Row)
 
 
 class Staged:
@@ -22,7 +24,7 @@ class Staged:
         self._entries: dict[bytes, Entry] = {}
         self._chains: dict[ChainKey, dict[int, bytes]] = {}
         self._cut: dict[ChainKey, int] = {}
-        self._judged: OrderedDict[bytes, tuple[int, Verdict, str]] = OrderedDict()
+        self._judged: OrderedDict[bytes, tuple[int, VerdictChange]] = OrderedDict()
         self._numbers: dict[bytes, int] = {}
         self._last = 0
 
@@ -33,15 +35,15 @@ class Staged:
         self._numbers[entry.id] = self._last
         self._chains.setdefault((entry.epoch, entry.stream), {})[entry.seq] = entry.id
 
-    def judge(self, held: Entry | Row, verdict: Verdict, reason: str) -> None:
+    def judge(self, held: Entry | Row, change: VerdictChange) -> None:
         """Give a held event another verdict. That is remembered until it must be durable, too.
 
         A staged event becomes durable with its first verdict, before this one does.
         """
         if isinstance(held, Entry):
-            self._entries[held.id] = held._replace(verdict=verdict, reason=reason)
+            self._entries[held.id] = _changed(held, change)
         self._last += 1
-        self._judged[held.id] = (self._last, verdict, reason)
+        self._judged[held.id] = (self._last, change._replace(withheld=change.withheld or held.withheld))
         self._judged.move_to_end(held.id)
 
     def fill(self, held: Entry, envelope: Envelope) -> None:
@@ -89,7 +91,7 @@ class Staged:
 
     def _current(self, row: Row) -> Row:
         judged = self._judged.get(row.id)
-        return row if judged is None else row._replace(verdict=judged[1], reason=judged[2])
+        return row if judged is None else _changed(row, judged[1])
 
     def in_place(self, event_id: bytes) -> Entry | Row | None:
         """Return a held event that stands in its chain."""
@@ -112,3 +114,9 @@ class Staged:
             yield from (self._current(row) for row in rows if row.id not in self._entries and row.seq <= last)
             after = rows[-1].seq
         yield from staged
+
+
+def _changed(held: Held, change: VerdictChange) -> Held:
+    """Return a held event as it is judged now."""
+    withheld = change.withheld or held.withheld
+    return held._replace(verdict=change.verdict, reason=change.reason, withheld=withheld)

@@ -59,6 +59,13 @@ def parse(name: str) -> Stream:
     return Stream(kind, subject)  # type: ignore[arg-type]  # the groups of the pattern are the kinds
 
 
+@lru_cache(maxsize=NAMES_CACHED)
+def room_of(name: str) -> bytes | None:
+    """Return the id of the room whose stream has this name, None where it is of another kind."""
+    stream = parse(name)
+    return bytes.fromhex(stream.subject) if stream.kind == "room" else None
+
+
 def participant(did: str) -> str:
     """Return the name of a participant's stream."""
     return f"participant:{did}"

@@ -206,15 +206,16 @@ class Agreements:
         """Take in what became durable: acts at the end of a chain one by one, anything else by reading again."""
         commit = published.commit
         again = bool(commit.verdicts or commit.truncations or commit.bodies or commit.records)
-        again = again or any(row.kind in _DEVICE_KINDS for row in published.rows)
+        again = again or not _DEVICE_KINDS.isdisjoint(published.kinds)
         nodes: dict[bytes, None] = {}
         if again:
             self._lines.clear()
             nodes.update(dict.fromkeys(self._connected()))
-        for row in published.rows:
-            if row.stream.startswith("pair:") and (node := self._other(row.stream)) is not None:
+        for (_, stream), rows in published.chains.items():
+            if stream.startswith("pair:") and (node := self._other(stream)) is not None:
                 nodes[node] = None
-                self._take(row, node)
+                for row in rows:
+                    self._take(row, node)
         for node in nodes:
             self.look(node)
 

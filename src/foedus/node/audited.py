@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from foedus.base.clock import Instant
 from foedus.base.errors import FoedusError
@@ -24,6 +25,19 @@ OWN = "node"
 _VERDICTS = {Verdict.ACCEPTED: "accepted", Verdict.PENDING: "pending", Verdict.REJECTED: "rejected"}
 _ORDINARY = frozenset({"lost", "duplicate", "probe", "rekey", "disconnected", "not_welcome", "stopping", "closed"})
 """Why links end that nobody has decided against."""
+
+
+class _Alike(NamedTuple):
+    """What the rows of one audit row have in common."""
+
+    verdict: Verdict
+    reason: str
+    withheld: str
+    quiet: bool
+
+
+_DECIDED = slice(Row._fields.index("verdict"), Row._fields.index("withheld") + 1)
+"""Where a row says the first three of the above."""
 
 
 class Audited:
@@ -48,19 +62,10 @@ class Audited:
 
     def published(self, published: Published) -> None:
         """Note what became durable: a row for each batch, origin, stream, reason and verdict."""
-        groups: dict[tuple[bytes, str, Verdict, str, str, bool], list[Row]] = {}
-        for row in published.rows:
-            clause = row.withheld or (self._clauses.pop(row.id, "") if self._clauses else "")
-            key = (row.epoch, row.stream, row.verdict, row.reason, clause, row.kind in QUIET)
-            groups.setdefault(key, []).append(row)
-        for (epoch, stream, verdict, reason, withheld, quiet), rows in groups.items():
+        for (epoch, stream), rows in published.chains.items():
             origin = self._store.identities.node_of(epoch) or b""
-            clause = withheld or self._door(origin, stream, rows[0].hlc.us)
-            outcome = "withheld" if clause and verdict is Verdict.ACCEPTED else _VERDICTS[verdict]
-            rule = clause if outcome == "withheld" else reason
-            ids = tuple([row.id for row in rows])
-            first, last, count = rows[0].seq, rows[-1].seq, len(rows)
-            self._note(Decision(self._name(origin), "event", stream, rule, outcome, ids, first, last, count, quiet))
+            for alike, group in self._alike(rows, is_mixed=not QUIET.isdisjoint(published.kinds)).items():
+                self._noted(origin, stream, alike, group)
         self._judged_anew(published.commit.verdicts)
         for proof in published.commit.proofs:
             origin = self._store.identities.node_of(proof.epoch) or b""
@@ -70,13 +75,36 @@ class Audited:
                 )
             )
 
+    def _alike(self, rows: Sequence[Row], *, is_mixed: bool) -> Mapping[_Alike, Sequence[Row]]:
+        """Sort the rows of a chain by what was decided; nearly always that is one thing for all."""
+        if not self._clauses and not is_mixed:
+            found = {row[_DECIDED] for row in rows}
+            if len(found) == 1:
+                last = rows[-1]
+                return {_Alike(last.verdict, last.reason, last.withheld, quiet=False): rows}
+        groups: dict[_Alike, list[Row]] = {}
+        for row in rows:
+            is_judged = row.verdict is Verdict.ACCEPTED  # while it is pending, its clause is of its change
+            withheld = row.withheld or (self._clauses.pop(row.id, "") if is_judged else "")
+            groups.setdefault(_Alike(row.verdict, row.reason, withheld, row.kind in QUIET), []).append(row)
+        return groups
+
+    def _noted(self, origin: bytes, stream: str, alike: _Alike, rows: Sequence[Row]) -> None:
+        clause = alike.withheld or self._door(origin, stream, rows[0].hlc.us)
+        is_withheld = bool(clause) and alike.verdict is Verdict.ACCEPTED
+        outcome, rule = ("withheld", clause) if is_withheld else (_VERDICTS[alike.verdict], alike.reason)
+        ids = tuple([row.id for row in rows])
+        span = (rows[0].seq, rows[-1].seq, len(rows))
+        self._note(Decision(self._name(origin), "event", stream, rule, outcome, ids, *span, alike.quiet))
+
     def _judged_anew(self, changes: Iterable[VerdictChange]) -> None:
-        groups: dict[tuple[Verdict, str], list[bytes]] = {}
+        groups: dict[tuple[Verdict, str, str], list[bytes]] = {}
         for change in changes:
-            groups.setdefault((change.verdict, change.reason), []).append(change.id)
-        for (verdict, reason), ids in groups.items():
-            outcome = f"judged anew: {_VERDICTS[verdict]}"
-            self._note(Decision(OWN, "event", "", reason, outcome, tuple(ids), times=len(ids)))
+            clause = change.withheld or self._clauses.pop(change.id, "")
+            groups.setdefault((change.verdict, change.reason, clause), []).append(change.id)
+        for (verdict, reason, clause), ids in groups.items():
+            outcome = f"judged anew: {'withheld' if clause else _VERDICTS[verdict]}"
+            self._note(Decision(OWN, "event", "", clause or reason, outcome, tuple(ids), times=len(ids)))
 
     def reported(self, carrier: bytes | None, report: Report) -> None:
         """Note what was refused from a carrier, and what there was no room for."""

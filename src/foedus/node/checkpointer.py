@@ -42,10 +42,10 @@ class Checkpointer:
         return max(0, chain.seq - CHECKPOINT_EVENTS)
 
     def _published(self, published: Published) -> None:
-        for row in published.rows:
-            if row.kind != "checkpoint" and self._store.identities.node_of(row.epoch) == self._store.node:
-                key = (row.epoch, row.stream)
-                changed = self._changed[key] = self._changed.get(key, 0) + 1
+        for key, rows in published.chains.items():
+            if self._store.identities.node_of(key[0]) == self._store.node:
+                count = sum(row.kind != "checkpoint" for row in rows)
+                changed = self._changed[key] = self._changed.get(key, 0) + count
                 if changed >= CHECKPOINT_EVENTS:
                     self._wake.set()
 

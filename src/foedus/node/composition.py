@@ -283,7 +283,6 @@ class Node:
             self._spawn(self.retention.run())
         self._spawn(self.audit.run())
         if network:
-            self._spawn(self.checkpointer.run())
             self._spawn(self.witnesses.run())
             self._spawn(self.receipts.run())
             self.peers.start()
@@ -317,7 +316,7 @@ class Node:
         """Heal a fork of our own, and take out a node that asked to leave a room of ours."""
         if published.commit.proofs:
             self.epochs.check_forked()
-        for row in published.rows:
+        for row in published.rows if "room.leave" in published.kinds else ():
             if row.kind == "room.leave" and row.verdict is Verdict.ACCEPTED:
                 self._spawn(self._let_go(row.stream, row.epoch))
 

@@ -1,17 +1,20 @@
 """Border acts at both doors: what an agent's act in a foreign room stands on, by ``trust.evaluator``.
 
-``clause`` is the verdict on an event that is held, judged again at each reading; ``used_up`` is the one part of it that
-depends on what came before, so it is judged once, when the event is admitted, and stored with it.
+``clause`` is the verdict on an event that is held, judged again at each reading. ``arrived`` is that on one that
+becomes accepted, with the one part that depends on what came before: whether its grants are used up. That is stored.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from bisect import bisect_right, insort
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from foedus.base.clock import Instant
 from foedus.base.limits import HOUR
+from foedus.log import streams
 from foedus.log.event import Act, Event, parse_event
 from foedus.log.grants import Grant, window
 from foedus.log.port import Verdict
@@ -44,8 +47,21 @@ class _Judged(NamedTuple):
     limited: list[Grant]
 
 
-_Key = tuple[str, bytes, bytes, str, tuple[bytes, ...]]
-"""(stream, writing node, device, kind, auth): all that a verdict can depend on but the act's digest and time."""
+_Key = tuple[str, bytes, str, bytes | None, str, tuple[bytes, ...]]
+"""(stream, writing node, author, device, kind, auth): what a verdict can depend on beside the act's digest and time."""
+
+
+class Arrival(NamedTuple):
+    """A border act that becomes accepted. At most one is named; with neither, the act is let in and counted."""
+
+    clause: str
+    """Why the door does not show it now."""
+    used_up: str
+    """Why it never will: its grants allow no more this hour."""
+
+
+_LET_IN = Arrival("", "")
+_USED_UP = Arrival("", "grant.uses")
 
 
 class Crossings:
@@ -56,8 +72,9 @@ class Crossings:
         self._terms_of = terms_of
         self.grants_count: Callable[[bytes], bool] = lambda _node: True
         """Whether grants of this node's people still count, by its reputation."""
-        self._uses: OrderedDict[bytes, deque[Instant]] = OrderedDict()
+        self._uses: OrderedDict[bytes, list[Instant]] = OrderedDict()
         self._known: dict[_Key, _Judged] = {}
+        self._batch: dict[_Key, _Judged] | None = None
         self.is_assured = True
         """Whether humans count here by a key on a device of their own; named signers count by what is named."""
         self.standing_of: Callable[[bytes, str], Standing] = lambda _node, _did: Standing.NORMAL
@@ -65,8 +82,8 @@ class Crossings:
 
     def host_of(self, stream: str) -> bytes:
         """Return the host of the room whose stream this is; b'' where it is none, or not held."""
-        kind, _, subject = stream.partition(":")
-        room = self._store.admission.authority.rooms.get(bytes.fromhex(subject)) if kind == "room" else None
+        room_id = streams.room_of(stream)
+        room = self._store.admission.authority.rooms.get(room_id) if room_id is not None else None
         return room.host if room is not None else b""
 
     def crossing(self, act: Act, stream: str, node: bytes) -> Crossing | None:
@@ -90,9 +107,32 @@ class Crossings:
         by_grants = act.author not in decision.humans
         return "grant.reputation" if by_grants and not self.grants_count(node) else ""
 
-    def crosses(self, event: Event, node: bytes) -> bool:
-        """Whether an event that ``node`` wrote is a border act."""
-        return event.act.device is not None and self.host_of(event.stream) not in {b"", node}
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        """Take agreement, policy and reputation as they are now for all that is judged inside; nothing awaits there."""
+        self._batch = {}
+        try:
+            yield
+        finally:
+            self._batch = None
+
+    def arrived(self, event: Event, node: bytes) -> Arrival | None:
+        """Judge an event that becomes accepted, and count its use of its grants; None where it is no border act."""
+        act = event.act
+        if act.device is None:
+            return None
+        key = (event.stream, node, act.author, act.device, act.kind, act.auth)
+        judged = self._batch.get(key) if self._batch else None
+        if judged is None or not judged.since <= event.hlc[0] < judged.until:
+            if self.host_of(event.stream) in {b"", node}:
+                return None
+            judged = self._judge(event, node)
+            clause = self.code(judged.decision, act, node) if judged is not None and node != self._store.node else ""
+            if clause or judged is None:
+                return Arrival(clause, "")
+            if self._batch is not None and self._known.get(key) is judged:
+                self._batch[key] = judged
+        return self._use(judged.limited, event.hlc[0]) if judged.limited else _LET_IN
 
     def _judge(self, event: Event, node: bytes) -> _Judged | None:
         """Return the verdict on a crossing; one that does not depend on the single act is remembered."""
@@ -101,7 +141,7 @@ class Crossings:
         if act.device is None or host in {b"", node}:
             return None
         terms = self._terms_of(node, host)
-        key = (event.stream, node, act.device, act.kind, act.auth)
+        key = (event.stream, node, act.author, act.device, act.kind, act.auth)
         known = self._known.get(key)
         if known is not None and known.terms is terms and known.since <= event.hlc[0] < known.until:
             return known
@@ -161,34 +201,34 @@ class Crossings:
 
     # --- uses per hour -----------------------------------------------------------------------
 
-    def used_up(self, event: Event, node: bytes) -> str:
-        """Count an admitted border act against its grants; return the clause where one allows no more this hour."""
-        found = self._judge(event, node)
-        if found is None or not found.limited:
-            return ""
-        if not all(self.has_uses(grant, event.hlc[0]) for grant in found.limited):
-            return "grant.uses"
-        for grant in found.limited:
-            self._counted(grant).append(event.hlc[0])
-        return ""
+    def _use(self, limited: Sequence[Grant], now: Instant) -> Arrival:
+        """Count a border act against its grants, unless one of them allows no more in the hour before it."""
+        if not all(self.has_uses(grant, now) for grant in limited):
+            return _USED_UP
+        for grant in limited:
+            times = self._counted(grant)
+            insort(times, now)
+            del times[: -uses_per_hour(grant)]
+        return _LET_IN
 
     def has_uses(self, grant: Grant, now: Instant, ahead: int = 0) -> bool:
         """Whether a grant allows one more act in the hour before ``now``, after ``ahead`` that are being ordered."""
         allowed = uses_per_hour(grant)
         if not allowed:
             return True
-        return sum(at > now - HOUR for at in self._counted(grant)) + ahead < allowed
+        times = self._counted(grant)
+        return len(times) - bisect_right(times, now - HOUR) + ahead < allowed
 
     def last_used(self, grant: Grant) -> Instant | None:
         """Return the clock of the last use that is counted, None where none is."""
         times = self._uses.get(grant.id)
         return times[-1] if times else None
 
-    def _counted(self, grant: Grant) -> deque[Instant]:
-        """Return the clocks of the last uses of a grant, oldest first; after a start they are read from the log."""
+    def _counted(self, grant: Grant) -> list[Instant]:
+        """Return the clocks of the last uses of a grant, in order; after a start they are read from the log."""
         times = self._uses.get(grant.id)
         if times is None:
-            times = self._uses[grant.id] = deque(self._from_log(grant), maxlen=uses_per_hour(grant))
+            times = self._uses[grant.id] = self._from_log(grant)[-uses_per_hour(grant) :]
             if len(self._uses) > COUNTED_MAX:
                 self._uses.popitem(last=False)
         self._uses.move_to_end(grant.id)

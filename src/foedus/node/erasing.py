@@ -65,7 +65,7 @@ class Eraser:
 
     def _published(self, published: Published) -> None:
         erasures = self._store.admission.erasures
-        for row in published.rows:
+        for row in published.rows if ERASE in published.kinds else ():
             if row.kind == ERASE:
                 if row.reason == "replayed_nonce":
                     erasures.judged(row.id, Verdict.REJECTED)

@@ -11,6 +11,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 from foedus.base.cbor import Malformed
@@ -109,7 +110,8 @@ class Ingest:
         self.is_erased: Callable[[bytes, Event], bool] = lambda _id, _event: False
         """Whether an erasure explains that the body of an event is not here."""
         self.on_finished: Callable[[bytes | None, Report], None] = lambda _carrier, _report: None
-        self.on_crossed: Callable[[Parsed], None] = lambda _parsed: None
+        self.on_crossed: Callable[[bytes, bytes], None] = lambda _id, _node: None
+        """Told of each border act that is accepted and let in: (event id, writing node)."""
         self.clauses: dict[bytes, str] = {}
         """Event id → why the door did not let a border act in, from its admission until it is published."""
         self.checked = 0
@@ -118,8 +120,9 @@ class Ingest:
         self._doors: dict[tuple[bytes, str], str] = {}
         self._bodiless: set[bytes] = set()
         store.admission.withhold = self._withheld
+        store.admission.allow = self._crossed
 
-    def _withheld(self, parsed: Parsed, node: bytes) -> str:
+    def _withheld(self, parsed: Parsed, node: bytes, is_accepted: bool) -> str:  # noqa: FBT001  # passed by position
         """Return the clause that is stored with an event: only what can never change.
 
         What depends on peers (``door``) is counted here and judged again at each reading, since a human may change
@@ -131,20 +134,23 @@ class Ingest:
             clause = self._doors[place] = self.door(*place, parsed.hlc.us)
         if clause:
             self.refusals[clause] += 1
-        return self._clause or (self._crossed(parsed, node, self.crossings) if self.crossings is not None else "")
+        return self._clause or (self._crossed(parsed, node) if is_accepted else "")
 
-    def _crossed(self, parsed: Parsed, node: bytes, crossings: Crossings) -> str:
-        """Judge a border act: count it where its grants do not carry it; store only that they are used up."""
-        event = parsed.event
-        clause = crossings.clause(event, node)
+    def _crossed(self, parsed: Parsed, node: bytes) -> str:
+        """Judge a border act that becomes accepted: count why it is not let in, and store that its grants are used up.
+
+        What is pending or rejected crosses nothing: it uses no grant, and gets no receipt.
+        """
+        arrival = self.crossings.arrived(parsed.event, node) if self.crossings is not None else None
+        if arrival is None:
+            return ""
+        clause, used_up = arrival
         if clause:
             self.refusals[clause] += 1
             if len(self.clauses) < CLAUSES_MAX:
                 self.clauses[parsed.id] = clause
-            return ""
-        used_up = crossings.used_up(event, node)
-        if not used_up and crossings.crosses(event, node):
-            self.on_crossed(parsed)
+        elif not used_up:
+            self.on_crossed(parsed.id, node)
         return used_up
 
     async def close(self) -> None:
@@ -259,7 +265,8 @@ class Ingest:
     def _admit_safely(self, prepared: Prepared, valid: list[bool], bad: set[bytes]) -> Pending:
         """Admit; after a mistake of ours memory may be half changed, so it is taken from the log again."""
         try:
-            return self._admit_all(prepared, valid, bad)
+            with self.crossings.batch() if self.crossings is not None else nullcontext():
+                return self._admit_all(prepared, valid, bad)
         except Exception:
             self._store.reload()
             raise

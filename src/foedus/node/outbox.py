@@ -119,7 +119,7 @@ class Outbox:
         return any(link.node != carrier for link in self._links())
 
     def _published(self, published: Published) -> None:
-        last = {(row.epoch, row.stream): row for row in published.rows}
+        last = {key: rows[-1] for key, rows in published.chains.items()}
         heads = {key: Position(*key, row.seq, row.id) for key, row in last.items()}
         members = any(streams.parse(stream).kind == "members" for _, stream in heads) or bool(
             published.commit.verdicts or published.commit.truncations
@@ -127,7 +127,8 @@ class Outbox:
         if members:
             self._audience.refresh()
         truncated = {(part.epoch, part.stream) for part in published.commit.truncations}
-        removed = {row.stream for row in published.rows if row.kind == "member.remove"}
+        leaves = published.rows if "member.remove" in published.kinds else ()
+        removed = {row.stream for row in leaves if row.kind == "member.remove"}
         for link in self._links():
             self._push(link, heads, truncated, published.carrier)
             for stream in removed:

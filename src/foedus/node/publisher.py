@@ -21,6 +21,22 @@ class Published(NamedTuple):
     rows: Sequence[Row]
     commit: Commit
     carrier: bytes | None
+    chains: Mapping[ChainKey, Sequence[Row]]
+    """The same rows by chain: most commits are of one, and most listeners need no more than its end."""
+    kinds: frozenset[str]
+    """The kinds among them, for listeners that seek rare ones."""
+
+
+def published_of(rows: Sequence[Row], commit: Commit, carrier: bytes | None) -> Published:
+    """Sort the rows of a commit, once for all listeners."""
+    chains: dict[ChainKey, list[Row]] = {}
+    for row in rows:
+        key = row[2:4]
+        if key in chains:
+            chains[key].append(row)
+        else:
+            chains[key] = [row]
+    return Published(rows, commit, carrier, chains, frozenset([row.kind for row in rows]))
 
 
 class Recent:
@@ -130,7 +146,7 @@ class Publisher:
         for subscription in self._subscriptions:
             for row in rows:
                 subscription.offer(row)
-        published = Published(rows, commit, carrier)
+        published = published_of(rows, commit, carrier)
         for listener in self.listeners:
             try:
                 listener(published)

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from foedus.base.errors import FoedusError
 from foedus.log import streams
 from foedus.log.bodies import RECEIPT_IDS_MAX
-from foedus.log.event import Parsed
 from foedus.log.port import Verdict
 from foedus.node.auditing import AuditTrail
 from foedus.node.author import Author
@@ -41,30 +40,37 @@ class Receipts:
         self._waiting: dict[bytes, list[bytes]] = {}
         self._wake = asyncio.Event()
 
-    def note(self, parsed: Parsed) -> None:
-        """Promise a receipt for a border act of another node; it is given once the act is durable and accepted."""
-        node = self._store.identities.node_of(parsed.event.epoch)
-        if node is None or node == self._store.node:
+    def note(self, event_id: bytes, node: bytes) -> None:
+        """Promise a receipt for an accepted border act of another node; it is given once that is durable."""
+        if node == self._store.node:
             return
-        self._noted[parsed.id] = node
+        self._noted[event_id] = node
         if len(self._noted) > WAITING_MAX:
             del self._noted[next(iter(self._noted))]
             self.dropped += 1
 
     def published(self, published: Published) -> None:
-        """Take up what was noted and is durable now; what is not accepted gets no receipt."""
+        """Take up what was noted and is durable now; what is not accepted after all gets no receipt."""
         if not self._noted:
             return
         for row in published.rows:
-            node = self._noted.pop(row.id, None)
-            if node is None or row.verdict is not Verdict.ACCEPTED or row.withheld:
-                continue
-            waiting = self._waiting.setdefault(node, [])
-            if len(waiting) < WAITING_MAX:
-                waiting.append(row.id)
-                self._wake.set()
-            else:
-                self.dropped += 1
+            self._decided(row.id, row.verdict)
+        for change in published.commit.verdicts:
+            self._decided(change.id, change.verdict)
+
+    def _decided(self, event_id: bytes, verdict: Verdict) -> None:
+        """Let what is durable with this verdict wait for its receipt."""
+        if verdict is Verdict.PENDING or event_id not in self._noted:
+            return
+        node = self._noted.pop(event_id)
+        if verdict is Verdict.REJECTED:  # a replay is found in storing it
+            return
+        waiting = self._waiting.setdefault(node, [])
+        if len(waiting) < WAITING_MAX:
+            waiting.append(event_id)
+            self._wake.set()
+        else:
+            self.dropped += 1
 
     async def run(self) -> None:
         """Write receipts until cancelled."""

@@ -198,7 +198,7 @@ class Standings:
                 self.on_evidence(node, "equivocation")
         first = [
             (self._store.identities.node_of(row.epoch) or b"", row.stream.removeprefix("participant:"))
-            for row in published.rows
+            for row in (published.rows if "device.enrol" in published.kinds else ())
             if row.kind == "device.enrol" and row.verdict is Verdict.ACCEPTED
         ]
         self._note([key for key in first if key not in self._records])

@@ -109,10 +109,10 @@ class Store:
     def reload(self) -> None:
         """Drop what is in memory and take it from the log again, after a commit failed."""
         self.generation += 1
-        withhold = self.admission.withhold
+        withhold, allow = self.admission.withhold, self.admission.allow
         self.identities = _identities_of(self.log)
         self.admission = self._load()
-        self.admission.withhold = withhold
+        self.admission.withhold, self.admission.allow = withhold, allow
         for listener in self.on_reload:
             listener()
 

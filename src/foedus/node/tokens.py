@@ -129,7 +129,7 @@ class Tokens:
 
     def published(self, published: Published) -> None:
         """Let the tokens of revoked devices go, and end what they have open. A listener of the publisher."""
-        may_end = any(row.kind == "device.revoke" for row in published.rows) or published.commit.verdicts
+        may_end = "device.revoke" in published.kinds or published.commit.verdicts
         if not self._tokens or not may_end:
             return
         dead = [key for key, token in self._tokens.items() if self._holder(token) is None]

@@ -115,7 +115,7 @@ class Witnesses:
     # --- heads of others -----------------------------------------------------------------------
 
     def _published(self, published: Published) -> None:
-        for row in published.rows:
+        for row in published.rows if HEAD in published.kinds else ():
             if row.kind == HEAD and row.verdict is Verdict.ACCEPTED and not row.withheld:
                 node = self._store.identities.node_of(row.epoch)
                 if node is not None and node != self._store.node:
