@@ -20,7 +20,7 @@ async def border(tmp_path):
 
 
 def person(device):
-    return Person(device.running, device.name, device.key, device.did, device.enrolment_id())
+    return Person(device.running, device.name, device.key, device.did)
 
 
 def allowing(ada, view):
