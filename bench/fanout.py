@@ -19,6 +19,7 @@ from foedus.log.event import parse_envelope
 from foedus.node import membership
 from foedus.node.composition import Node
 from foedus.node.links import CAPABILITIES
+from foedus.node.membership import Seat
 from foedus.sync.effects import Deliver, Established, Send, SendFrame, SessionEffect
 from foedus.sync.frames import ChainPosition, Introduction, Ready
 from foedus.sync.handshake import Initiator, Local
@@ -121,7 +122,7 @@ async def _fanout(options: Options) -> Figures:
     async with running(home) as node:
         speakers = await Speakers.at(node)
         for sink in sinks:
-            await membership.add(node.store, node.author, speakers.room, sink.identity.id, None)
+            await membership.add(node.store, node.author, speakers.room, Seat(sink.identity.id, None))
         tasks = []
         for sink in sinks:
             ours, theirs = Pipe.pair()

@@ -1,17 +1,26 @@
 """Real node processes for tests: made, connected, spoken through, read from disk, and always ended."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 from foedus.adapters.sqlite_read import LogReader
+from foedus.base.ids import parse_id
 from foedus.base.limits import HTTP_PAGE_MAX
+from foedus.crypto.ed25519 import SEED_BYTES, Ed25519Key
+from foedus.identity.did import did_of
 from foedus.node import offline
 from foedus.node.home import Home, create_home
 from foedus.node.values import IdentityView, ParticipantView, PeerView, Placed, RoomView, StatusView
 from foedus.surfaces.cli.client import path_of
+from foedus.surfaces.cli.delegating import Scope
+from foedus.surfaces.cli.devices import sign
+from foedus.surfaces.cli.participants import enrolment_draft
+from foedus.surfaces.cli.persons import Person
 from foedus.surfaces.demo.processes import NodeProcess, eventually
+from foedus.trust.border import SPEAK
 
 PATIENCE_S = 60.0
 """Two cores run two test workers and their nodes."""
@@ -68,8 +77,21 @@ def is_linked(node: NodeProcess, peer: str) -> bool:
 
 
 def add_agent(node: NodeProcess, name: str) -> ParticipantView:
-    """Make an agent whose key the node keeps."""
+    """Make an agent whose key the node keeps; it speaks at other nodes when a human has allowed it."""
     return node.client.post("/participants", ParticipantView, {"name": name})
+
+
+def trusted_agent(node: NodeProcess, name: str) -> ParticipantView:
+    """Make a human, and an agent that may speak anywhere in the human's name.
+
+    Do so before connecting: the agreement then names the human.
+    """
+    agent, key = add_agent(node, name), Ed25519Key(os.urandom(SEED_BYTES))
+    did, own = did_of(key.public), parse_id(node_id(node))
+    enrolment = sign(node.client, key, enrolment_draft(key, own, "human", f"{name}'s human"))
+    placed = node.client.post(path_of("participants", did, "acts"), Placed, enrolment)
+    Person(did, key, parse_id(placed.id)).give(node.client, agent.did, Scope(SPEAK))
+    return agent
 
 
 def shared_room(host: NodeProcess, *guests: NodeProcess, name: str = "room") -> str:

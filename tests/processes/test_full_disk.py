@@ -9,7 +9,6 @@ from foedus.base.errors import FoedusError
 from foedus.surfaces.demo.processes import eventually
 from tests.processes.nodes import (
     PATIENCE_S,
-    add_agent,
     assert_verifies,
     connect,
     ids_on_disk,
@@ -17,6 +16,7 @@ from tests.processes.nodes import (
     say,
     shared_room,
     status,
+    trusted_agent,
 )
 
 BALLAST_BYTES = 4 * 1_048_576
@@ -47,9 +47,9 @@ def test_a_full_disk_is_told_and_nothing_acknowledged_is_lost(small_disk, tmp_pa
     with node_processes(small_disk, "full") as (full,), node_processes(tmp_path, "roomy") as (roomy,):
         ballast = small_disk / "ballast"
         ballast.write_bytes(bytes(BALLAST_BYTES))
+        trusted_agent(full, "scout")
+        trusted_agent(roomy, "pilot")
         connect(full, roomy)
-        add_agent(full, "scout")
-        add_agent(roomy, "pilot")
         room = shared_room(full, roomy)
         acknowledged = []
         refusal = fill(full, room, acknowledged)

@@ -10,7 +10,6 @@ import pytest
 from foedus.base.errors import Unavailable
 from foedus.surfaces.demo.processes import eventually
 from tests.processes.nodes import (
-    add_agent,
     assert_verifies,
     connect,
     ids_on_disk,
@@ -18,6 +17,7 @@ from tests.processes.nodes import (
     say,
     shared_room,
     status,
+    trusted_agent,
 )
 
 EVENTS_EACH = 5_000
@@ -83,9 +83,9 @@ def test_two_nodes_lose_and_double_nothing_while_one_is_killed_five_times(tmp_pa
     seed = int(os.environ.get("FOEDUS_TEST_SEED") or random.randrange(1 << 32))
     print(f"FOEDUS_TEST_SEED={seed}")  # noqa: T201  # pytest shows it where the test fails
     with node_processes(tmp_path, "a", "b") as (a, b):
+        trusted_agent(a, "at-a")
+        trusted_agent(b, "at-b")
         connect(a, b)
-        add_agent(a, "at-a")
-        add_agent(b, "at-b")
         room = shared_room(a, b)
         speakers = [Speaker(a, room, "at-a"), Speaker(b, room, "at-b")]
         for speaker in speakers:

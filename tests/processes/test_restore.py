@@ -16,6 +16,7 @@ from tests.processes.nodes import (
     say,
     shared_room,
     status,
+    trusted_agent,
 )
 
 
@@ -23,9 +24,9 @@ from tests.processes.nodes import (
 def pair(tmp_path):
     """Two connected nodes with agents and a room hosted by the second; the first one's copy is older than its log."""
     with node_processes(tmp_path, "a", "b") as (a, b):
+        trusted_agent(a, "scout")
+        trusted_agent(b, "pilot")
         connect(a, b)
-        add_agent(a, "scout")
-        add_agent(b, "pilot")
         room = shared_room(b, a)
         say(a, room, "scout", "before the copy")
         eventually("b has it", lambda: ids_on_disk(a) == ids_on_disk(b), PATIENCE_S)

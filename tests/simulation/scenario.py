@@ -9,10 +9,8 @@ from foedus.base.limits import SECOND
 from foedus.crypto.words import to_words
 from foedus.identity.did import did_of
 from foedus.node.values import Said
-from foedus.trust.inputs import HumanRequest
-from foedus.trust.tiers import Tier
 from tests.node.people import Person, enrol
-from tests.simulation import checks, peerings
+from tests.simulation import checks, peerings, terms
 from tests.simulation.peerings import human_key
 from tests.simulation.watch import described
 from tests.simulation.world import EPOCH_US
@@ -54,6 +52,12 @@ class Plan(NamedTuple):
     """How far wall clocks are off, either way."""
     introductions: int = 0
     """Connections that come about by a request and an acceptance, during the busy time."""
+    negotiations: int = 0
+    """Of some steps each: proposals, counters, signatures, refusals."""
+    terminations: int = 0
+    """Agreements that one side ends; the two connect again once the faults are over."""
+    roles: int = 0
+    erasures: int = 0
 
 
 def plan_of(seed, draw):
@@ -75,6 +79,10 @@ def plan_of(seed, draw):
         forks=draw.choice([0, 0, 0, 1]),
         skew_s=draw.choice([0.0, 0.0, 2.0, 80.0]),
         introductions=0 if large else draw.choice([0, 0, 2]),
+        negotiations=draw.choice([0, 2, 5]),
+        terminations=draw.choice([0, 0, 0, 1]),
+        roles=draw.randint(0, 3),
+        erasures=draw.randint(0, 5),
     )
 
 
@@ -89,6 +97,7 @@ class Scenario:
         self.is_busy = True
         self._spoken = 0
         self._chores = set()
+        self.terms = terms.Deeds(self)
         world.acknowledged = []
         world.on_crash = self._crashed
 
@@ -107,6 +116,7 @@ class Scenario:
         await self._heal()
         await self._settle()
         checks.check(self.world)
+        terms.check(self.world)
 
     # --- building -------------------------------------------------------------------------------
 
@@ -139,7 +149,7 @@ class Scenario:
 
     # --- people ---------------------------------------------------------------------------------
 
-    async def _do(self, place, work):
+    async def do(self, place, work):
         """Let a client of a running node do something; return what it was answered, None where it failed."""
         if not place.up:
             return None
@@ -162,7 +172,7 @@ class Scenario:
     async def _make_room(self):
         host = self.draw.choice(self.world.places)
         name = f"room {len(self.rooms)}"
-        view = await self._do(host, lambda service: service.room_create(name))
+        view = await self.do(host, lambda service: service.room_create(name))
         if view is None:
             return
         self.rooms[view.room] = host
@@ -175,7 +185,7 @@ class Scenario:
     async def _share(self, room, guest):
         self.world.wire.let_in(room, guest.node)
         self.world.trace(f"{self.rooms[room]} shares {room[:8]} with {guest}")
-        await self._do(self.rooms[room], lambda service: service.room_share(room, guest.node.hex()))
+        await self.do(self.rooms[room], lambda service: service.room_share(room, guest.node.hex()))
 
     async def _say(self):
         """Someone says something in a room that it holds, itself or by an agent."""
@@ -185,7 +195,7 @@ class Scenario:
         place, room = self.draw.choice(here)
         self._spoken += 1
         said = Said(text=f"message {self._spoken} of {place}", as_=await self._agent(place))
-        placed = await self._do(place, lambda service: service.say(room, said))
+        placed = await self.do(place, lambda service: service.say(room, said))
         if placed is not None and placed.approval:
             self.world.trace(f"{place} asks for a human in {room[:8]}")
         elif placed is not None:
@@ -214,10 +224,8 @@ class Scenario:
 
     async def trusted_agent(self, place, name):
         """Make an agent, the human of its place, and a grant between them."""
-        human = self.human(place)
-        if human.did not in {who.did for who in place.life.node.agents.local()}:
-            await self._do(place, lambda _: enrol(place.life, "human", key=human.key))
-        await self._do(place, lambda service: service.participant_add_custodial(name))
+        await self.enrolled_human(place)
+        await self.do(place, lambda service: service.participant_add_custodial(name))
         if place.up and {name, "human"} <= {who.name for who in place.life.node.agents.local()}:
             await self._give(place, name)
 
@@ -226,22 +234,38 @@ class Scenario:
         key = human_key(place)
         return Person(place.life, "human", key, did_of(key.public))
 
+    async def enrolled_human(self, place):
+        """Return the human of a place, enrolled; None where that cannot be now."""
+        human = self.human(place)
+        if place.up and not self._is_enrolled(place):
+            await self.do(place, lambda _: enrol(place.life, "human", key=human.key))
+        return self.human(place) if place.up and self._is_enrolled(place) else None
+
+    def _is_enrolled(self, place):
+        return self.human(place).did in {who.did for who in place.life.node.agents.local()}
+
     async def _give(self, place, name):
         async def give(_service):
             human = self.human(place)
             agent = place.life.node.agents.find(name)
             return await human.give(agent.did)
 
-        return await self._do(place, give)
+        return await self.do(place, give)
 
     async def _change_mind(self, place, name):
         """A human takes all grants back, and half the time gives a new one."""
         for view in place.life.service.grants():
             if view.state == "in_force":
                 self.world.trace(f"{place} revokes {view.id[:8]}")
-                await self._do(place, lambda _, view=view: self.human(place).take_back(view.id))
+                await self.do(place, lambda _, view=view: self.human(place).take_back(view.id))
         if self.draw.random() < 0.5 and place.up:
             await self._give(place, name)
+
+    def guests(self, room):
+        """Return who else its host holds to be in a room."""
+        host = self.rooms[room]
+        present = host.life.node.store.admission.authority.rooms[bytes.fromhex(room)].present()
+        return [place for place in self.world.places if place.node in present and place is not host]
 
     async def _remove(self):
         """A host takes a member out, or a member leaves; now and then it comes back."""
@@ -250,17 +274,16 @@ class Scenario:
             return
         room = self.draw.choice(rooms)
         host = self.rooms[room]
-        present = host.life.node.store.admission.authority.rooms[bytes.fromhex(room)].present()
-        guests = [place for place in self.world.places if place.node in present and place is not host]
+        guests = self.guests(room)
         if not guests:
             return
         guest = self.draw.choice(guests)
         if self.draw.random() < 0.5:
             self.world.trace(f"{host} removes {guest} from {room[:8]}")
-            await self._do(host, lambda service: service.room_unshare(room, guest.node.hex()))
+            await self.do(host, lambda service: service.room_unshare(room, guest.node.hex()))
         else:
             self.world.trace(f"{guest} leaves {room[:8]}")
-            await self._do(guest, lambda service: service.room_leave(room))
+            await self.do(guest, lambda service: service.room_leave(room))
         if self.draw.random() < 0.5:
             await asyncio.sleep(self.draw.random() * 10.0)
             await self._share(room, guest)
@@ -268,7 +291,7 @@ class Scenario:
     async def _rotate(self):
         place = self.draw.choice(self.world.places)
         self.world.trace(f"{place} rotates its keys")
-        await self._do(place, lambda service: service.key_rotate())
+        await self.do(place, lambda service: service.key_rotate())
 
     async def _restart(self):
         """An operator stops a node in order, and starts it again a while later."""
@@ -284,10 +307,8 @@ class Scenario:
         one, other = self.draw.sample(self.world.places, 2)
         if not (one.up and other.up) or tuple(sorted((one.number, other.number))) in self.edges:
             return
-        self.world.trace(f"{one} asks {other}")
         self.edges[tuple(sorted((one.number, other.number)))] = None
-        wish = HumanRequest(Tier.CORE, self.draw.randbytes(32), name=str(other), url=other.url, is_confirmed=True)
-        await self._do(one, lambda service: service._node.peers.handle(other.node, wish))
+        await self.terms.ask(one, other)
 
     # --- backups --------------------------------------------------------------------------------
 
@@ -321,7 +342,7 @@ class Scenario:
             for speaker in (twin, place):
                 for room in self._rooms_of(speaker) if speaker.up else []:
                     said = Said(text=f"{number} by {speaker}")
-                    await self._do(speaker, lambda service, room=room, said=said: service.say(room, said))
+                    await self.do(speaker, lambda service, room=room, said=said: service.say(room, said))
         await asyncio.sleep(self.draw.random() * 5.0)
         self.world.trace(f"the copy {twin} is stopped")
         if twin.up:
@@ -373,6 +394,8 @@ class Scenario:
         deeds += [self._partition] * plan.partitions + [self._remove] * plan.removals
         deeds += [self._rotate] * plan.rotations + [self._introduce] * plan.introductions
         deeds += [self._restart] * plan.restarts + [self._restore] * plan.restores + [self._fork] * plan.forks
+        deeds += [self.terms.negotiate] * plan.negotiations + [self.terms.terminate] * plan.terminations
+        deeds += [self.terms.give_role] * plan.roles + [self.terms.erase] * plan.erasures
         begun = [self.world.loop.create_task(self._later(deed)) for deed in deeds]
         human = self.world.loop.create_task(self._decide())
         await asyncio.gather(*begun)
@@ -389,16 +412,18 @@ class Scenario:
             for place in self.world.places:
                 if place.up:
                     await self._answer(place, place.life.node)
+            if not self.is_busy:
+                await self.terms.reopen()
 
     async def _answer(self, place, node):
         """Accept who asks, follow epochs that wait, and bring out the recovery words where the keys are lost."""
         for pending in node.peers.book.pending():
-            await self._do(place, lambda service, who=pending.peer.node: service.peer_accept(who.hex(), "CORE"))
+            await self.do(place, lambda service, who=pending.peer.node: service.peer_accept(who.hex(), "CORE"))
         for who in list(node.records.held):
-            await self._do(place, lambda service, who=who: service.peer_follow(who.hex()))
+            await self.do(place, lambda service, who=who: service.peer_follow(who.hex()))
         if "key recover" in node.author.remedy and node.author.stopped:
             self.world.trace(f"{place} recovers its identity")
-            await self._do(place, lambda service: service.key_recover(" ".join(to_words(place.words))))
+            await self.do(place, lambda service: service.key_recover(" ".join(to_words(place.words))))
 
     async def _heal(self):
         self.is_busy = False
@@ -415,7 +440,11 @@ class Scenario:
         end = self.now + self.plan.patience_s
         while self.now < end:
             await asyncio.sleep(_POLL_S)
-            if checks.is_converged(self.world) and self.now - self.world.wire.last_events > _QUIET_S:
+            if (
+                checks.is_converged(self.world)
+                and terms.is_settled(self.world)
+                and self.now - self.world.wire.last_events > _QUIET_S
+            ):
                 self.world.trace("all agree")
                 break
         else:

@@ -31,13 +31,13 @@ def tell(story, pairs):
 
 
 async def say(scenario, place, room, agent=""):
-    placed = await scenario._do(place, lambda service: service.say(room, Said(text="so be it", as_=agent)))
+    placed = await scenario.do(place, lambda service: service.say(room, Said(text="so be it", as_=agent)))
     assert placed is not None
     scenario.acknowledge(placed, place)
 
 
 async def make_room(scenario, host, *guests):
-    view = await scenario._do(host, lambda service: service.room_create("hall"))
+    view = await scenario.do(host, lambda service: service.room_create("hall"))
     scenario.rooms[view.room] = host
     scenario.world.wire.let_in(view.room, host.node)
     for guest in guests:
@@ -47,7 +47,7 @@ async def make_room(scenario, host, *guests):
 
 
 async def remove(scenario, host, room, guest):
-    await scenario._do(host, lambda service: service.room_unshare(room, guest.node.hex()))
+    await scenario.do(host, lambda service: service.room_unshare(room, guest.node.hex()))
 
 
 def test_what_an_agent_said_before_it_left_stands_for_who_comes_later():
@@ -84,7 +84,7 @@ def test_a_node_that_is_no_peer_may_open_two_epochs_a_day_if_a_person_agrees():
         room = await make_room(scenario, host, guest, other)
         for _ in range(2):
             await say(scenario, guest, room)
-            await scenario._do(guest, lambda service: service.key_rotate())
+            await scenario.do(guest, lambda service: service.key_rotate())
             await asyncio.sleep(1.0)
         await say(scenario, guest, room)
 
@@ -96,7 +96,7 @@ def test_a_backup_from_before_a_rotation_writes_nothing_with_its_old_keys():
         host, guest = places
         room = await make_room(scenario, host, guest)
         backup = guest.life.disk.copy()
-        await scenario._do(guest, lambda service: service.key_rotate())
+        await scenario.do(guest, lambda service: service.key_rotate())
         await asyncio.sleep(1.0)
         guest.doubtful_since = 0.0
         scenario.is_busy = False  # nobody starts it again by itself
@@ -104,7 +104,7 @@ def test_a_backup_from_before_a_rotation_writes_nothing_with_its_old_keys():
         guest.disk = backup
         await scenario.world.start(guest)
         for _ in range(300):
-            await scenario._do(guest, lambda service: service.say(room, Said(text="with old keys?")))
+            await scenario.do(guest, lambda service: service.say(room, Said(text="with old keys?")))
             await asyncio.sleep(0.01)
 
     outcome = tell(story, [(0, 1)])
@@ -120,7 +120,7 @@ def test_a_fork_that_is_shown_as_a_proof_alone_is_healed():
         await scenario.world.start(twin)
         await asyncio.sleep(5.0)
         for speaker in (twin, owner):
-            await scenario._do(speaker, lambda service: service.say(room, Said(text="which?")))
+            await scenario.do(speaker, lambda service: service.say(room, Said(text="which?")))
         await asyncio.sleep(5.0)
         twin.life.crash()
         owner.doubtful_since = 0.0

@@ -12,6 +12,7 @@ from foedus.node.home import SETTINGS
 from tests.simulation.disk import Disk
 from tests.simulation.life import CURRENT, Life
 from tests.simulation.network import Network
+from tests.simulation.versions import Versions
 from tests.simulation.watch import Watch
 from tests.simulation.wire import Wire
 
@@ -44,6 +45,10 @@ class Place:
     def up(self):
         return self.life is not None and not self.life.dead
 
+    @property
+    def is_doubtful(self):
+        return self.doubtful_since < float("inf")
+
 
 class World:
     """Everything of one simulation. ``draw``: the randomness of the world, apart from that of the nodes."""
@@ -62,6 +67,9 @@ class World:
         self.disk_s = 0.002
         self.skew_us = {}
         self.watch = Watch(self)
+        self.versions = Versions(self)
+        self.erasing = {}
+        """Erase event → the event that it erases, of those whose author was told that they are durable."""
         loop.set_task_factory(self._task)
         loop.set_exception_handler(lambda _loop, context: self.watch.uncaught(context))
 
@@ -130,6 +138,7 @@ class World:
     async def start(self, place):
         """Start a node from what its disk holds."""
         life = place.life = Life(self, place, place.disk)
+        self.versions.watch(life)
         self.trace(f"{place} starts")
         try:
             await life.start()

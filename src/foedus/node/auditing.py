@@ -136,6 +136,8 @@ class AuditTrail:
 
     async def flush(self, *, with_seal: bool = False) -> bool:
         """Write what waits, and seal where that is due (or ``with_seal``); tell whether the world let us."""
+        if self._open_store is None:
+            return True
         async with self._turn:
             self._wake.clear()
             if self._gatherer.is_due and not self._is_seal_due:

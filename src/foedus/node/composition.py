@@ -278,11 +278,10 @@ class Node:
             await self.consent.resume()
             self.agreements.settle_all()
         self._spawn(self.eraser.run())
-        if network:
-            self._spawn(self.checkpointer.run())
-            self._spawn(self.retention.run())
         self._spawn(self.audit.run())
         if network:
+            self._spawn(self.retention.run())
+            self._spawn(self.checkpointer.run())
             self._spawn(self.witnesses.run())
             self._spawn(self.receipts.run())
             self.peers.start()
