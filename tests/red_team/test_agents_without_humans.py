@@ -1,6 +1,6 @@
 """A company's node lets its agents loose in another's room. Its own checks are off: what holds is the other node's.
 
-Each story ends refused at the other side, counted there, and explained by a clause.
+Each story ends refused at the other side, counted and audited there, and explained by a clause.
 """
 
 import pytest
@@ -14,6 +14,7 @@ from foedus.surfaces.cli.delegating import Scope, grant, grant_draft
 from foedus.trust.border import SPEAK
 from tests.node.nodes import connect, share, street, until
 from tests.node.people import agent, enrol
+from tests.red_team.ending import ends
 
 
 @pytest.fixture
@@ -53,9 +54,7 @@ async def held_back(a, b, clause):
     await b.say("secret plans", "scout")
     message = await arrives(a)
     assert (message.verified, message.why_not, message.text) == (False, clause, None)
-    assert a.service.status().refused[clause] >= 1
-    shown = [view for view in a.service.events(limit=1000).events if view.message]
-    assert all(view.body is None for view in shown)
+    await ends(a, clause, "withheld", b.id, message.id)
 
 
 async def test_an_agent_without_a_human(unbridled):
@@ -127,6 +126,7 @@ async def test_more_uses_than_were_granted(unbridled):
     second = await arrives(a, 2)
     assert second.why_not == "grant.uses"
     assert [view.text for view in a.service.messages("plans").messages] == ["one", None]
+    await ends(a, "grant.uses", "withheld", b.id, second.id)
 
 
 async def test_an_expired_grant_is_rejected_everywhere(unbridled):
@@ -136,7 +136,9 @@ async def test_an_expired_grant_is_rejected_everywhere(unbridled):
     cited.append(placed.id)
     b.node.author._check_authority = lambda *_: None
     await b.say("late", "scout")
-    assert (await arrives(a)).why_not == "expired_grant"
+    message = await arrives(a)
+    assert (message.why_not, message.text) == ("expired_grant", None)
+    await ends(a, "expired_grant", "rejected", b.id, message.id)
 
 
 async def test_a_revoked_grant_used_with_an_old_clock(unbridled):
@@ -153,6 +155,7 @@ async def test_a_revoked_grant_used_with_an_old_clock(unbridled):
     message = await arrives(a, 2)
     assert (message.why_not, message.text) == ("revoked_grant", None)
     assert message.at <= revoked_at
+    await ends(a, "revoked_grant", "rejected", b.id, message.id)
 
 
 async def test_a_custodial_key_cannot_pose_as_a_human(unbridled):

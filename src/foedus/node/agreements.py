@@ -27,7 +27,7 @@ from foedus.trust.agreement import in_order, parse, sign
 from foedus.trust.agreements.acts import Act, Proposed, Writer, act_of
 from foedus.trust.agreements.document import agreement_id
 from foedus.trust.agreements.in_force import AgreementInForce
-from foedus.trust.agreements.ledger import Side, Standing, Version, standing, to_finalise
+from foedus.trust.agreements.ledger import Side, Standing, Version, is_overtaken, standing, to_finalise
 from foedus.trust.evaluator import WITHOUT_AGREEMENT, Terms, no_clause, one_signer
 from foedus.trust.inputs import EndedReceived
 from foedus.trust.peer import Peer, State
@@ -104,6 +104,8 @@ class Agreements:
         self.counts = counts
         """Whether human signers of an assurance count here, by the policy."""
         self.on_changed: Callable[[bytes], None] = lambda _node: None
+        self.on_without_effect: Callable[[bytes, Row, str], None] = lambda _node, _row, _code: None
+        """What a node wrote about an agreement changes nothing, by this code."""
         self.order = asyncio.Lock()
         """Held while something is decided by what the chains say, until it stands in ours."""
         self._store = store
@@ -227,6 +229,8 @@ class Agreements:
         if writer in line.sides:
             act = self._act(row, writer, node if writer == self._store.node else self._store.node)
             if act is not None:
+                if is_overtaken(act, line.standing.newest):
+                    self.on_without_effect(writer, row, "agreement_overtaken")
                 line.apply(writer, act)
 
     def _other(self, stream: str) -> bytes | None:

@@ -18,6 +18,7 @@ from foedus.log.admission import signature_checks
 from foedus.log.event import digest_matches, parse_envelope
 from foedus.log.port import Row, Verdict
 from foedus.node.audit_claims import HEAD, WITNESS, claims_of, witness_of
+from foedus.node.explained import meaning
 from foedus.node.home import SETTINGS, Home
 from foedus.node.values import AuditReport, AuditRowView
 from foedus.trust.audit.export import LINE_MAX, Item, Opening, Record, Witness, items, line_of
@@ -288,6 +289,7 @@ def row_view(stored: Stored) -> AuditRowView:
         act=row.act,
         subject=row.subject,
         rule=row.rule,
+        why=meaning(row.rule),
         outcome=row.outcome,
         times=row.times,
         first=row.first,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ from foedus.base.clock import Instant
 from foedus.base.errors import FoedusError
 from foedus.log.outcomes import OVER_QUOTA
 from foedus.log.port import Row, Verdict, VerdictChange
+from foedus.node.approvals import Approval
 from foedus.node.author import Draft
 from foedus.node.ingest import Rejection, Report
 from foedus.node.publisher import Published
@@ -25,6 +27,8 @@ OWN = "node"
 _VERDICTS = {Verdict.ACCEPTED: "accepted", Verdict.PENDING: "pending", Verdict.REJECTED: "rejected"}
 _ORDINARY = frozenset({"lost", "duplicate", "probe", "rekey", "disconnected", "not_welcome", "stopping", "closed"})
 """Why links end that nobody has decided against."""
+_PUT_OFF = frozenset({OVER_QUOTA, "excessive_drift"})
+"""What is put off because of who sends it. What only came too early (``missing_prev``) is nobody's fault."""
 
 
 class _Alike(NamedTuple):
@@ -43,7 +47,7 @@ _DECIDED = slice(Row._fields.index("verdict"), Row._fields.index("withheld") + 1
 class Audited:
     """Turns happenings into decisions. ``door``: (origin, stream, clock) → the clause that withholds, or ''.
 
-    ``clauses``: event id → why a border act is not let in; what was noted leaves it.
+    ``clauses``: event id → why a border act is not let in; what was noted leaves it. ``refusals``: counts by code.
     """
 
     def __init__(
@@ -52,8 +56,10 @@ class Audited:
         note: Callable[[Decision], None],
         door: Callable[[bytes, str, Instant], str],
         clauses: dict[bytes, str],
+        refusals: Counter[str],
     ) -> None:
         self._clauses = clauses
+        self._refusals = refusals
         self._store = store
         self._note = note
         self._door = door
@@ -111,7 +117,7 @@ class Audited:
         for rejection in report.refused:
             self._refused(carrier, rejection, "refused")
         for rejection in report.deferred:
-            if rejection.reason == OVER_QUOTA:
+            if rejection.reason in _PUT_OFF:
                 self._refused(carrier, rejection, "put off")
 
     def _refused(self, carrier: bytes | None, rejection: Rejection, outcome: str) -> None:
@@ -132,9 +138,15 @@ class Audited:
         self._note(Decision(node.hex(), "peering", type(received).__name__, code, "refused"))
 
     def link_ended(self, node: bytes, close: Close | None) -> None:
-        """Note that a link was closed for a reason."""
+        """Count and note that a link was closed for a reason."""
         if close is not None and close.code not in _ORDINARY and not close.code.startswith("peer_"):
+            self._refusals[close.code] += 1
             self._note(Decision(node.hex(), "link", "", close.code, "closed"))
+
+    def without_effect(self, node: bytes, row: Row, code: str) -> None:
+        """Count and note that what a node wrote about an agreement changes nothing."""
+        self._refusals[code] += 1
+        self._note(Decision(self._name(node), "event", row.stream, code, "without effect", (row.id,), row.seq, row.seq))
 
     def learned(self, node: bytes) -> None:
         """Note that a node's identity changed here: it rotated its keys, or recovered."""
@@ -152,6 +164,12 @@ class Audited:
         """Note that an act was refused before it was ordered."""
         author = draft.act.author
         self._say(author if isinstance(author, str) else OWN, "author", draft.stream, error.code, "refused")
+
+    def approval(self, approval: Approval) -> None:
+        """Note that an agent's act waits for a human, or what the human said to it."""
+        humans = approval.humans or ((OPERATOR,) if approval.state == "denied" else ())
+        actor = humans[-1] if humans and approval.state in {"waiting", "allowed", "denied"} else approval.did
+        self._say(actor, "approval", approval.stream, approval.clause, approval.state)
 
     def operation(self, actor: str, operation: str, code: str) -> None:
         """Note what was done over the API, or ('' if it was done) by which code it was refused."""

@@ -127,7 +127,7 @@ class Node:
         self.pruned = PrunedChains(self.store, self.ingest, self._go_on)
         self.checkpointer = Checkpointer(self.store, self.author, self.publisher)
         self.audit = AuditTrail(self.store, self._parts.audit, partial(remembered, self.store))
-        self.audited = Audited(self.store, self.audit.note, self.door, self.ingest.clauses)
+        self.audited = Audited(self.store, self.audit.note, self.door, self.ingest.clauses, self.ingest.refusals)
         self.witnesses = Witnesses(self.store, self.author, self.audit, self._reachable)
         self.receipts = Receipts(self.store, self.author, self.audit, self._agreement_with)
         self.reputations = Reputations(self.store, self.audit, self.peers, self._spawn)
@@ -174,6 +174,8 @@ class Node:
         self.peers.on_refused = self.audited.peering_refused
         self.peers.on_lost = lambda link: self.audited.link_ended(link.node, link.closing)
         self.author.on_refused = self.audited.author_refused
+        self.consent.approvals.on_change = self.audited.approval
+        self.agreements.on_without_effect = self.audited.without_effect
 
     def _follow_policy(self, policy: Policy) -> None:
         """Judge by what the policy says now."""

@@ -21,6 +21,11 @@ _WORDS: dict[str, str] = {
     "tier": "the tier that this node gave it does not take rooms from it",
     "not_a_member": "who brought it is not in the room",
     "agreement.commands": "the agreement does not let agents of that node do this",
+    "agreement.rooms": "the agreement does not name this room",
+    "agreement.directions.room": "the agreement does not let that node send rooms",
+    "agreement.expires": "the agreement is over its time",
+    "agreement.ended": "the agreement was ended",
+    "agreement_overtaken": "it is about a version of the agreement that a newer one replaced",
     "agreement.humans": "only named humans may act, and this one is not named",
     "grant.human_required": "no chain of grants leads from a human to the device that signs",
     "grant.signer": "the human who granted it is not a signer whom the agreement names",
@@ -39,6 +44,21 @@ _WORDS: dict[str, str] = {
     "room.standing": "the standing at this node does not allow it",
     "not_permitted": "not a member of the room, or the kind is not for this writer",
     "unknown_device": "the device that signs is not enrolled, or was revoked",
+    "not_yourself": "it was asked for in another's name",
+    "replayed_nonce": "it was done before: its nonce counts once",
+    "excessive_drift": "its clock is too far from ours, or from that of the act in it",
+    "hlc_not_growing": "its clock goes back",
+    "invalid_signature": "a signature in it is not by the key that it names",
+    "equivocation": "its node wrote two histories; the chain takes no more until its owner chooses one",
+    "audit_rewritten": "the audit log that it shows is not the one that it told of before",
+    "over_quota": "its node has more waiting here than one may have",
+    "credit_overrun": "more was sent than there was credit for",
+    "too_many_batches": "more batches were sent than there was credit for",
+    "too_many_frames": "more was asked than is answered at one time",
+    "rate_limited": "it came more often than the policy allows",
+    "token_not_bound": "the token belongs to a device that did not sign the request",
+    "bad_code": "there is no such pairing code: wrong, used, or over its time",
+    "too_many_tries": "too many wrong pairing codes were tried",
 }
 _DOOR = frozenset({"ignored", "paused", "not_connected", "tier", "not_a_member"})
 _ROOM = frozenset({"role", "not_permitted", "unknown_device"})
@@ -62,3 +82,8 @@ def found_in(code: str) -> Layer:
 def words_for(code: str) -> str:
     """Return a code in plain words."""
     return _WORDS.get(code, code.partition(".")[2].replace("_", " ") or code.replace("_", " "))
+
+
+def meaning(code: str) -> str:
+    """Return what a code of a refusal says, '' where it says no more than its name."""
+    return _WORDS.get(code, "")

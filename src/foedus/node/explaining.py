@@ -215,6 +215,7 @@ class Explainer:
             layer=layer,
             code=case.code.text,
             layers=[self._layer(case, "agreement"), self._layer(case, "grant"), self._layer(case, "room")],
+            why=words_for(case.code.text),
         )
 
     def _layer(self, case: _Case, layer: Literal["agreement", "grant", "room"]) -> LayerView:

@@ -348,6 +348,8 @@ class ExplainView(View, frozen=True):
     code: str
     """As the node itself says it where it refuses the act ('' where it is allowed)."""
     layers: list[LayerView]
+    why: str = ""
+    """The code in plain words."""
 
 
 class GrantView(View, frozen=True):
@@ -470,7 +472,7 @@ class NameView(View, frozen=True):
 
 
 class AuditRowView(View, frozen=True):
-    """A row of the audit log: its fields, with bytes as hex. ``cursor`` is its number."""
+    """A row of the audit log: its fields, with bytes as hex. ``cursor`` is its number, ``why`` its rule in words."""
 
     n: int
     at: int
@@ -479,6 +481,7 @@ class AuditRowView(View, frozen=True):
     act: str
     subject: str
     rule: str
+    why: str
     outcome: str
     times: int
     first: int

@@ -129,6 +129,7 @@ def row_line(row: AuditRowView) -> Line:
         short(row.actor) if len(row.actor) == _ID_DIGITS else row.actor,
         f"  {row.subject}{span}" if row.subject else "",
         (" (aggregated)", "dim") if row.aggregated else "",
+        (f"  {row.why}", "dim") if row.why else "",
     ]
 
 

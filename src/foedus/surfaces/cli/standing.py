@@ -124,7 +124,7 @@ def explain_lines(view: ExplainView) -> Iterable[Line]:
     yield [(f"{view.name} at {view.node_name}, {view.act}: ", "bold"), (said, style)]
     yield from pairs([(layer.layer, _layer(layer)) for layer in view.layers])
     if view.layer == "log":
-        yield [("the event or its chain does not stand: ", "dim"), view.code]
+        yield [("the event or its chain does not stand: ", "dim"), view.why or view.code]
 
 
 def _layer(layer: LayerView) -> str:

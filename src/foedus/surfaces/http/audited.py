@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from foedus.base.errors import FoedusError
 from foedus.node.api import NodeService
 from foedus.surfaces.http.callers import Caller, ParticipantCaller
-from foedus.surfaces.http.problems import Unauthorized
 from foedus.surfaces.http.wire import Scope
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing: whoever may read decides nothing by it."""
+_REFUSING = frozenset({401, 403, 429})
+"""Statuses that say no to somebody: who may not, or not so often. They are noted of reading, too."""
 OPERATOR, STRANGER = "operator", "anyone"
 
 
@@ -37,8 +38,9 @@ def audited(node: NodeService, scope: Scope) -> Iterator[Asked]:
     try:
         yield asked
     except Exception as error:
-        if scope["method"] not in _READING or isinstance(error, Unauthorized):
-            node.note_operation(asked.actor, operation, error.code if isinstance(error, FoedusError) else "internal")
+        code, status = (error.code, error.http_status) if isinstance(error, FoedusError) else ("internal", 500)
+        if scope["method"] not in _READING or status in _REFUSING:
+            node.note_operation(asked.actor, operation, code)
         raise
     if scope["method"] not in _READING:
         node.note_operation(asked.actor, operation, "")

@@ -123,13 +123,13 @@ class Door:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, errors included."""
         try:
-            self._node.check_rate("", address_of(scope))
             await self._serve(scope, receive, send)
         except Exception as error:  # noqa: BLE001  # the last net: error_of logs what nobody expected
             await send_error(send, error, self._allowed if isinstance(error, MethodNotAllowed) else "")
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         with audited(self._node, scope) as asked:
+            self._node.check_rate("", address_of(scope))
             operation, caller, result = await self._run(scope, receive, asked)
         await self._answer(operation, result, caller, receive, send)
 

@@ -142,6 +142,14 @@ def _counts(final: Signed, base: Version) -> bool:
     return is_next and may_approve(base.agreement, base.agreement.nodes[0], final.human)
 
 
+def is_overtaken(act: Act, newest: Version) -> bool:
+    """Tell whether an act is about a version that a newer one has replaced, as one that is replayed is."""
+    if not isinstance(act, Proposed | Signed):
+        return False
+    version = act.agreement.version
+    return version < newest.agreement.version or (version > 1 and version == newest.agreement.version)
+
+
 def may_approve(base: Agreement, node: bytes, human: Consent | None) -> bool:
     """Tell whether a version on ``base`` has the approval that it needs of ``node``.
 
