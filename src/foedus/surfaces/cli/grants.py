@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter, validators
 
 from foedus.base.errors import UsageError
-from foedus.node.values import GrantView, ParticipantView, PeerView, Placed, RoomView
+from foedus.node.values import GrantView, LinkView, ParticipantView, PeerView, Placed, RoomView
 from foedus.surfaces.cli.options import COMMON, Common, PassphraseFile, Yes
 from foedus.surfaces.cli.output import Line, pairs
 from foedus.surfaces.cli.prompts import confirm
-from foedus.surfaces.cli.text import short, when
+from foedus.surfaces.cli.text import named, short, when
 
 if TYPE_CHECKING:
     from foedus.surfaces.cli.client import Client
@@ -115,7 +115,7 @@ def list_(*, common: Common = COMMON) -> None:
         out.show(found, lambda _: [["nobody granted anything yet"]])
     else:
         rows = (
-            [short(view.id), view.issuer.name, view.audience.name, view.command, _until(view), _state(view)]
+            [short(view.id), who(view.issuer), who(view.audience), view.command, _until(view), _state(view)]
             for view in found
         )
         out.table(["grant", "by", "to", "may", "until", ""], rows)
@@ -153,13 +153,22 @@ def revoke(
     out = common.output()
     node = common.client()
     view = node.get(path_of("grants", grant), GrantView)
-    confirm(f"Take back what {view.issuer.name} granted to {view.audience.name} ({view.command})?", yes=yes)
+    confirm(f"Take back what {who(view.issuer)} granted to {who(view.audience)} ({view.command})?", yes=yes)
     local = [who for who in node.get("/participants", list[ParticipantView]) if who.is_local]
     person = _person(local, as_ or view.issuer.participant, passphrase_file)
     cuts = node.get(path_of("grants", view.id, "cuts"), list[tuple[str, int, str]])
     placed: Placed = person.take_back(node, view.cid, cuts)
     out.show(placed, lambda _: [[f"revoked by event {placed.id}"]])
     out.next("foedus grant list")
+
+
+def who(link: LinkView) -> str:
+    """Return who stands at one end of a grant, by the name known here."""
+    return named(link.known_as, link.name)
+
+
+def _place(name: str, room: str) -> str:
+    return f"{name} ({short(room)})" if name else short(room)
 
 
 def _until(view: GrantView) -> str:
@@ -178,11 +187,11 @@ def grant_lines(view: GrantView) -> Iterable[Line]:
         [
             ("grant", view.id),
             ("CID", view.cid),
-            ("by", f"{view.issuer.name} ({view.issuer.kind}), {view.issuer.did}"),
-            ("to", f"{view.audience.name} ({view.audience.kind}), {view.audience.did}"),
+            ("by", f"{who(view.issuer)} ({view.issuer.kind}), {view.issuer.did}"),
+            ("to", f"{who(view.audience)} ({view.audience.kind}), {view.audience.did}"),
             ("may", (view.command, "bold")),
-            ("rooms", ", ".join(map(short, view.rooms)) or "all"),
-            ("hosts", ", ".join(map(short, view.hosts)) or "all"),
+            ("rooms", ", ".join(map(_place, view.room_names, view.rooms)) or "all"),
+            ("hosts", ", ".join(map(named, view.hosts_known_as, view.host_names, view.hosts)) or "all"),
             ("uses", f"{view.uses_per_hour} an hour" if view.uses_per_hour else "as many as it likes"),
             ("after reading strangers", "yes" if view.after_foreign or view.one_act else "no"),
             ("until", _until(view)),
