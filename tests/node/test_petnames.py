@@ -98,3 +98,19 @@ async def test_what_waits_for_a_human_and_what_was_granted_name_whom_it_concerns
         view = mill.service.grant(granted)
         assert (view.issuer.known_as, view.audience.known_as) == ("our ada", "scout")
         assert (view.room_names, view.host_names, view.hosts_known_as) == (["plans", ""], ["B1gbank"], ["the bank"])
+
+
+async def test_a_participant_is_named_by_what_it_calls_itself_where_that_is_one_alone(tmp_path):
+    async with street(tmp_path) as it:
+        alice, bob = await it.add("alice"), await it.add("bob")
+        await connect(alice, bob)
+        await bob.service.participant_add_custodial("scout")
+        await until(lambda: alice.service.participants("scout"), "bob's agent is known")
+        (scout,) = alice.service.participants("scout")
+        assert (await alice.service.name_set("scout", "their scout")).id == scout.did
+        assert (await alice.service.name_set("their scout", "the scout")).id == scout.did
+        await alice.service.participant_add_custodial("scout")
+        with pytest.raises(FoedusError, match="may be any of"):
+            await alice.service.name_set("scout", "which")
+        with pytest.raises(NotFound, match="no peer or participant"):
+            await alice.service.name_set("nobody", "nobody")

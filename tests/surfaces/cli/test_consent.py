@@ -1,7 +1,10 @@
 """What waits for a person, and what a person granted: by the names known here, never by a bare claim."""
 
+from msgspec.structs import replace
+
 from foedus.node.values import ApprovalView, GrantView, LinkView
 from foedus.surfaces.cli.approvals import approval_lines
+from foedus.surfaces.cli.delegating import command_meant
 from foedus.surfaces.cli.grants import grant_lines
 from tests.surfaces.cli.samples import BANK, EVENT, ROBOT, ROOM
 
@@ -35,6 +38,26 @@ def test_a_grant_names_its_ends_and_places(foedus, node):
     listed = foedus("grant", "list").out
     assert "our ada" in listed
     assert '"robot\' of the board"' in listed
+
+
+def test_a_grant_of_one_act_says_so_and_a_revoked_one_is_not_revoked_again(foedus, node):
+    assert "this one act" in text(grant_lines(replace(GRANT, one_act=True)))
+    node.on("GET", "/grants/bafy", replace(GRANT, state="revoked"))
+    ran = foedus("grant", "revoke", "bafy", "--yes", "--json")
+    assert (ran.code, ran.error["code"]) == (1, "already_revoked")
+
+
+def test_only_a_person_signs_and_only_for_what_a_command_covers(foedus, node):
+    node.on("GET", "/participants", [ROBOT])
+    ran = foedus("grant", "create", "robot", "--as", "robot", "--json")
+    assert (ran.error["code"], ran.error["remedy"]) == ("not_human", "give a person's name: --as")
+    assert foedus("grant", "create", "nobody", "--json").error["message"] == (
+        "there is no participant 'nobody' of this node"
+    )
+    ran = foedus("grant", "create", "robot", "--command", "/foedus/room/speek", "--json")
+    assert ran.error["code"] == "unknown_command"
+    assert "/foedus/room/speak" in ran.error["remedy"]
+    assert [command_meant(text) for text in ("room/speak", "/foedus/room")] == ["/foedus/room/speak", "/foedus/room"]
 
 
 def test_a_host_that_calls_itself_like_somebody_known_is_marked_before_a_person_allows(foedus, node):
