@@ -223,7 +223,8 @@ async def test_either_side_ends_it_at_once_and_a_new_connection_begins_anew(tmp_
     async with street(tmp_path) as it:
         one, other = await two(it)
         await agree(one, other, Terms(retention_days=7))
-        await other.service.agreements.terminate(one.id, "we are done")
+        told = await other.service.agreements.terminate(one.id, "we are done")
+        assert (told.in_force.state, told.proposals) == ("ended", [])
         await until(lambda: one.peer(other).state == "disconnected", "the other is told")
         await until(lambda: "agreement.end" in kinds(other, one), "the end is noted")
         assert other.service.agreements.show(one.id).in_force.state == "ended"

@@ -112,6 +112,9 @@ async def test_an_agent_erases_what_it_said_and_nobody_elses_words(pair):
     await erased_at(anna, bert, event=mine)
     assert message(bert, mine).erased.by_name == "ann"
     with pytest.raises(FoedusError) as caught:
+        await anna.service.erase(mine, "author")
+    assert caught.value.code == "already_erased"
+    with pytest.raises(FoedusError) as caught:
         await anna.service.erase(theirs, "author")
     assert caught.value.code == "not_permitted"
 

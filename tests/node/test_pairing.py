@@ -128,6 +128,8 @@ async def test_nobody_else_enrols_a_further_device(town):
     phone = Device(north, "phone")
     await phone.claim(north.service.pair_generate("ada", "human").code)
     await phone.prove()
+    (waiting,) = [trouble for trouble in north.service.status().troubles if trouble.code == "device"]
+    assert ("'ada'" in waiting.message, "foedus pair confirm" in waiting.remedy) == (True, True)
     (asking,) = (await ada.ask("GET", "/api/v1/pairings"))[1]
     assert (await eve.ask("GET", "/api/v1/pairings"))[1] == []
     assert (await eve.confirm(asking))[1]["code"] == "not_yourself"
@@ -136,6 +138,7 @@ async def test_nobody_else_enrols_a_further_device(town):
     assert (await eve.ask("DELETE", f"/api/v1/pairings/{asking['pairing']}"))[0] == 404
     assert (await ada.ask("DELETE", f"/api/v1/pairings/{asking['pairing']}"))[0] == 204
     assert (await phone.prove())[1]["code"] == "unknown_pairing"
+    assert not [trouble for trouble in north.service.status().troubles if trouble.code == "device"]
 
 
 async def test_the_recovery_key_replaces_the_last_device(town):

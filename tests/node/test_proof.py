@@ -77,7 +77,11 @@ async def test_each_part_is_needed(tmp_path):
         ({"stands_on": parts["stands_on"][1:]}, "does not fit its chain|not authorised"),
         ({"stands_on": []}, "not authorised"),
         ({"records": parts["records"][:1]}, "identity is not in the file|is not signed by node"),
-        ({"records": [*parts["records"], parts["records"][0]]}, "identity record 3"),
+        (
+            {"records": [*parts["records"], parts["records"][0]]},
+            "identity record 3 does not hold: it is in the file twice",
+        ),
+        ({"records": [b"x"]}, "identity record 1 does not hold: [^(]*$"),
         ({"receipts": parts["agreements"]}, "receipt 1"),
         ({"agreements": parts["receipts"]}, "agreement 1"),
         ({"agreements": [parts["stands_on"][0]]}, "agreement 1"),

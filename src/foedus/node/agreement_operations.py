@@ -6,6 +6,8 @@ import secrets
 from collections.abc import Callable, Sequence
 from typing import Literal
 
+from msgspec.structs import replace
+
 from foedus.base.cbor import Malformed, NotCanonical
 from foedus.base.errors import FoedusError, NotFound, UsageError
 from foedus.base.ids import parse_id, short
@@ -196,7 +198,11 @@ class AgreementOperations:
         return self._view(node)
 
     def _view(self, node: bytes) -> AgreementView:
-        return self._views.agreement(node, self._line(node))
+        view = self._views.agreement(node, self._line(node))
+        if self._node.peers.book.peer(node).state is PeerState.CONNECTED:
+            return view
+        ended = replace(view.in_force, state="ended")  # the connection's end comes first, the event of it after
+        return replace(view, in_force=ended, proposals=[], waits_for_us=[])
 
     # --- finding -----------------------------------------------------------------------------
 

@@ -6,6 +6,8 @@ from itertools import islice
 from typing import Any
 
 from foedus.base.cbor import Malformed, NotCanonical, decode_as
+from foedus.base.errors import UsageError
+from foedus.base.ids import parse_id
 from foedus.base.limits import APPROVAL_WAIT_MAX_S
 from foedus.identity.did import did_of, key_of
 from foedus.identity.ucan import cid_text
@@ -68,16 +70,17 @@ class ConsentOperations(PeerOperations):
 
     def _grant_view(self, grant: Grant) -> GrantView:
         token = grant.delegation
+        rooms, hosts = _named(token.policy.plain, ".room"), _named(token.policy.plain, ".host")
         return GrantView(
             id=grant.id.hex(),
             cid=cid_text(token.cid),
             node=grant.issuer.node.hex(),
-            issuer=_link(token.issuer, grant.issuer),
+            issuer=self._link(token.issuer, grant.issuer),
             audience=self._device_view(grant.issuer.node, token.audience),
             command=token.command,
             policy=token.policy.plain,
-            rooms=_named(token.policy.plain, ".room"),
-            hosts=_named(token.policy.plain, ".host"),
+            rooms=rooms,
+            hosts=hosts,
             one_act=is_for_one_act(grant),
             uses_per_hour=uses_per_hour(grant),
             after_foreign=counts_after_foreign(grant),
@@ -85,6 +88,9 @@ class ConsentOperations(PeerOperations):
             expires=token.expires,
             state=self._state(grant),
             last_used=self._node.crossings.last_used(grant),
+            room_names=[self._room_name(room) for room in rooms],
+            host_names=[self._views.node_name(_id(host)) for host in hosts],
+            hosts_known_as=[self._views.node_known_as(_id(host)) for host in hosts],
         )
 
     def _state(self, grant: Grant) -> Any:
@@ -103,7 +109,17 @@ class ConsentOperations(PeerOperations):
         """Return whose device a did:key is, among the participants of a node."""
         key = key_of(did)
         held = self._node.store.admission.authority.participants.values()
-        return _link(did, next((who for who in held if who.node == node and key in who.devices), None))
+        return self._link(did, next((who for who in held if who.node == node and key in who.devices), None))
+
+    def _link(self, did: str, who: Participant | None) -> LinkView:
+        if who is None:
+            return LinkView(did=did, participant="", name="", kind="unknown")
+        known_as = self._views.known_as(who)
+        return LinkView(did=did, participant=who.did, name=who.name, kind=who.kind, known_as=known_as)
+
+    def _room_name(self, room: str) -> str:
+        held = self._node.store.admission.authority.rooms.get(_id(room))
+        return held.name if held else ""
 
     # --- approvals ---------------------------------------------------------------------------
 
@@ -137,17 +153,17 @@ class ConsentOperations(PeerOperations):
     def _approval_view(self, approval: Approval) -> ApprovalView:
         store = self._node.store
         authority = store.admission.authority
-        room = authority.rooms.get(bytes.fromhex(approval.arguments["room"]))
+        host = bytes.fromhex(approval.arguments["host"])
         return ApprovalView(
             id=approval.id,
             state=approval.state,
-            agent=_link(did_of(approval.device), authority.participants.get((store.node, approval.did))),
+            agent=self._link(did_of(approval.device), authority.participants.get((store.node, approval.did))),
             command=approval.command,
             what=COMMANDS.get(approval.command, approval.command),
             arguments=approval.arguments,
             room=approval.arguments["room"],
-            room_name=room.name if room else "",
-            host_name=self._views.node_name(bytes.fromhex(approval.arguments["host"])),
+            room_name=self._room_name(approval.arguments["room"]),
+            host_name=self._views.node_name(host),
             kind=approval.kind,
             text=_text(approval),
             body=to_base64url(approval.body),
@@ -161,13 +177,9 @@ class ConsentOperations(PeerOperations):
             until=approval.until,
             event=approval.event.hex() if approval.event else "",
             reason=approval.reason,
+            host_known_as=self._views.node_known_as(host),
+            host_looks_like=self._views.node_looks_like(host),
         )
-
-
-def _link(did: str, who: Participant | None) -> LinkView:
-    return LinkView(
-        did=did, participant=who.did if who else "", name=who.name if who else "", kind=who.kind if who else "unknown"
-    )
 
 
 def _named(policy: list[Any], selector: str) -> list[str]:
@@ -175,8 +187,16 @@ def _named(policy: list[Any], selector: str) -> list[str]:
     found = []
     for statement in policy:
         alternatives = statement[1] if statement[0] == "or" else [statement]
-        found += [part[2] for part in alternatives if part[0] == "==" and part[1] == selector]
+        found += [str(part[2]) for part in alternatives if part[0] == "==" and part[1] == selector]
     return found
+
+
+def _id(text: str) -> bytes:
+    """Return an id that a policy names; what is none, in a policy that another program wrote, names nothing."""
+    try:
+        return parse_id(text)
+    except UsageError:
+        return b""
 
 
 def _text(approval: Approval) -> str | None:

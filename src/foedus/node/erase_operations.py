@@ -42,6 +42,15 @@ class EraseOperations:
             )
         return row
 
+    def _not_erased(self, event: str) -> Row:
+        """Return a held event; raise UsageError where it is erased already."""
+        row = self.find(event)
+        if self._views.erased(row, stored_event(row)) is not None:
+            raise UsageError(
+                "this event is erased already", code="already_erased", http_status=409, remedy="nothing is left to do"
+            )
+        return row
+
     def event(self, event: str) -> EventView:
         """Return one held event."""
         return self._views.event(self.find(event))
@@ -51,12 +60,12 @@ class EraseOperations:
 
         Raises NotFound, UsageError, or Refusal (403: ``not_erasable``, ``not_permitted``, …).
         """
-        row = self.find(event)
+        row = self._not_erased(event)
         return await self._order(self._draft(row, reason))
 
     async def erase_signed(self, event: str, act: SignedAct) -> Placed:
         """Order an erasure that a device signed, which must name this event."""
-        row = self.find(event)
+        row = self._not_erased(event)
         draft = draft_of(row.stream, act)
         body = read_erase(draft.body)
         if draft.act.kind != ERASE or body is None or row.id not in body.targets:

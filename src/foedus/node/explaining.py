@@ -247,6 +247,8 @@ class Explainer:
         if case.layers is None:
             return "it crosses no border: nothing is asked"
         if layer == "agreement":
+            if case.node != self._node.store.node and self._node.agreements.in_force(case.node) is None:
+                return "none is in force with its node; only through another member of the room it still comes"
             return "the agreement in force allows it"
         humans = decision.humans if isinstance(decision, Allow) else ()
         people = self._authority.participants

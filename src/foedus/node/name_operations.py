@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from foedus.base.errors import NotFound, UsageError
 from foedus.identity.did import key_of
 from foedus.node.composition import Node
 from foedus.node.values import NameView
+
+_REMEDY = "see `foedus peer list` and `foedus participant list`"
 
 
 class NameOperations:
@@ -30,8 +33,18 @@ class NameOperations:
         await self._node.petnames.remove(self._node.petnames.id_of(who) or self._named(who))
 
     def _named(self, who: str) -> str:
-        """Return the whole id: a DID as it is, else that of a peer."""
+        """Return the whole id: a DID as it is, else that of a peer or of the one participant who says this name."""
         if who.startswith("did:"):
             key_of(who)
             return who
-        return self._peer_id(who).hex()
+        people = self._node.store.admission.authority.participants.values()
+        dids = sorted({it.did for it in people if it.is_enrolled and who in {it.name, self._node.petnames.of(it.did)}})
+        try:
+            found = [self._peer_id(who).hex(), *dids]
+        except NotFound:
+            found = dids
+        if not found:
+            raise NotFound(f"no peer or participant {who[:80]!r} is known here", code="unknown_name", remedy=_REMEDY)
+        if len(found) > 1:
+            raise UsageError(f"{who[:80]!r} may be any of {', '.join(found)}", code="ambiguous", remedy="give the id")
+        return found[0]

@@ -126,6 +126,7 @@ class Service(
             *self._policy(),
             *self._requests(),
             *self._approvals_waiting(),
+            *self._devices_waiting(),
             *self._held_epochs(),
             *self._forks(),
             *self._lacking(),
@@ -165,6 +166,16 @@ class Service(
             )
             for waiting in self.approvals()
             if waiting.state == "waiting"
+        ]
+
+    def _devices_waiting(self) -> list[Trouble]:
+        return [
+            Trouble(
+                code="device",
+                message=f"a new device of {self._node.agents.find(waiting.did).name!r} waits for an older one",
+                remedy="where an enrolled device is: foedus pair confirm",
+            )
+            for waiting in self._node.access.pairings.waiting()
         ]
 
     def _policy(self) -> list[Trouble]:

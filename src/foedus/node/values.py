@@ -294,6 +294,8 @@ class LinkView(View, frozen=True):
     """The DID of whose device it is, '' where that is not known here."""
     name: str
     kind: str
+    known_as: str = ""
+    """The name known here; '' where there is only what that one claims."""
 
 
 class StandingView(View, frozen=True):
@@ -378,6 +380,12 @@ class GrantView(View, frozen=True):
     state: Literal["in_force", "revoked", "expired", "not_yet"]
     last_used: int | None
     """Clock of the last act of this hour under a grant whose uses are counted, microseconds."""
+    room_names: list[str] = []
+    """Of each of ``rooms``; '' where it is not held."""
+    host_names: list[str] = []
+    """What each of ``hosts`` calls itself."""
+    hosts_known_as: list[str] = []
+    """The name that each of ``hosts`` has here, or ''."""
 
 
 class ApprovalView(View, frozen=True):
@@ -413,6 +421,9 @@ class ApprovalView(View, frozen=True):
     until: int
     event: str
     reason: str
+    host_known_as: str = ""
+    host_looks_like: list[str] = []
+    """Names given here to others that the host's claimed name may be taken for."""
 
 
 class SigningContext(View, frozen=True):

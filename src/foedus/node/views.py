@@ -91,6 +91,12 @@ class Views:
         ours = (mine.name for mine in self._node.agents.local() if looks_alike(mine.name, who.name))
         return sorted({*ours, *self._node.petnames.like(who.did, who.name)})
 
+    def node_looks_like(self, node: bytes) -> list[str]:
+        """Return names given here to others that the claimed name of an unnamed node looks like."""
+        if self.node_known_as(node):
+            return []
+        return sorted(self._node.petnames.like(node.hex(), self._node.peers.book.peer(node).name))
+
     def participant_of(self, node: bytes, author: Any) -> Participant | None:
         """Return the participant behind an author, where it is held."""
         found: Participant | None = (

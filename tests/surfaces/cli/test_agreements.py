@@ -153,6 +153,8 @@ def test_no_and_the_end_are_told(foedus, bank, answers_typed):
 def test_differences_and_history_are_read(foedus):
     ran = foedus("agreement", "diff", "bigbank", "1", "2")
     assert "rates (us): no limit becomes 60 events a minute" in ran.out
+    assert "foedus agreement history" in ran.err, "two versions by name leave nothing to sign"
+    assert "foedus agreement sign" in foedus("agreement", "diff", "bigbank").err
     listed = foedus("agreement", "history", "bigbank").out
     assert "proposed" in listed
     assert "rates" in listed

@@ -126,7 +126,7 @@ def _held(secured: Document, holder: str, judge: Judge) -> Credential:
 def _check_answer(proven: Proven, question: Question, now: Instant) -> None:
     """Raise unless the presentation was made for this question, just now."""
     if not question.challenge or not equal(proven.challenge.encode(), question.challenge.encode()):
-        raise WrongAudience("it does not answer this challenge")
+        raise WrongAudience("it does not answer this challenge, or that was answered before")
     if proven.domain != question.domain:
         raise WrongAudience("it was made for somebody else", code="wrong_domain")
     if proven.created is None:

@@ -14,7 +14,6 @@ from foedus.node.values import ParticipantView
 from foedus.surfaces.cli.agreement_terms import TERMS, TermOptions, terms_of
 from foedus.surfaces.cli.options import COMMON, Common, PassphraseFile, Peer, Yes
 from foedus.surfaces.cli.output import Line, Output, pairs
-from foedus.surfaces.cli.participants import find_one
 from foedus.surfaces.cli.prompts import confirm
 from foedus.surfaces.cli.text import DASH, short, when
 
@@ -49,7 +48,10 @@ def show(peer: Peer, /, *, common: Common = COMMON) -> None:
     out = common.output()
     found = _get(common.client(), peer)
     out.show(found, agreement_lines)
-    out.next(f"foedus agreement diff {short(found.peer)}" if found.proposals else f"foedus agreement propose {peer}")
+    if found.in_force.state == "ended":
+        out.next("foedus peer request URL")
+    else:
+        out.next(f"foedus agreement {'diff' if found.proposals else 'propose'} {short(found.peer)}")
 
 
 @app.command
@@ -153,10 +155,11 @@ def diff(
     from foedus.surfaces.cli.client import path_of
 
     out = common.output()
+    node = common.client()
     query = {"older": older, "newer": newer}
-    changes = common.client().get(path_of("agreements", peer, "diff"), list[ChangeView], query)
-    out.show(changes, _change_lines)
-    out.next(f"foedus agreement sign {peer}")
+    out.show(node.get(path_of("agreements", peer, "diff"), list[ChangeView], query), _change_lines)
+    may_sign = not (older or newer) and _get(node, peer).waits_for_us
+    out.next(f"foedus agreement {'sign' if may_sign else 'history'} {{}}", peer)
 
 
 @app.command
@@ -196,7 +199,7 @@ class _Wish:
         from foedus.trust.agreements.document import agreement_id
 
         everyone = self.node.get("/participants", list[ParticipantView])
-        who = _approver([it for it in everyone if it.is_local and it.kind == "human"], self.approval.as_, signers)
+        who = _approver([it for it in everyone if it.is_local], self.approval.as_, signers)
         folder = device_folder()
         entry, device = enrolled(folder, who)
         data = urlsafe_b64decode(document + "=" * (-len(document) % 4))
@@ -210,11 +213,13 @@ class _Wish:
         }
 
 
-def _approver(humans: list[ParticipantView], name: str, signers: Sequence[str]) -> ParticipantView:
+def _approver(local: list[ParticipantView], name: str, signers: Sequence[str]) -> ParticipantView:
     """Return the person who approves: who is named by --as, else the only one who may; raise UsageError."""
     if name:
-        return find_one(humans, name)
-    able = [who for who in humans if who.did in signers]
+        from foedus.surfaces.cli.persons import human
+
+        return human(local, name)
+    able = [who for who in local if who.kind == "human" and who.did in signers]
     if len(able) != 1:
         names = ", ".join(sorted(who.name for who in able)) or "nobody of this node"
         raise UsageError(
@@ -240,7 +245,7 @@ def _act(out: Output, node: Client, peer: str, verb: str, body: dict[str, Any]) 
     from foedus.surfaces.cli.client import path_of
 
     out.show(node.post(path_of("agreements", peer, verb), AgreementView, body), agreement_lines)
-    out.next("foedus peer list" if verb == "terminate" else f"foedus agreement history {peer}")
+    out.next("foedus peer list" if verb == "terminate" else f"foedus agreement history {short(peer)}")
 
 
 def _get(node: Client, peer: str) -> AgreementView:
@@ -275,10 +280,13 @@ def agreement_lines(found: AgreementView) -> Iterable[Line]:
         ]
     )
     for proposal in found.proposals:
-        waits = "waits for you" if proposal.id in found.waits_for_us else proposal.state
+        waits = "waits for you" if proposal.id in found.waits_for_us else _WAITS.get(proposal.state, proposal.state)
         yield []
         yield [(f"proposed by {_by(proposal)}, {waits}: ", "bold yellow"), proposal.id]
         yield from _change_lines(proposal.changes)
+
+
+_WAITS = {"proposed": "waits for them", "signed": "signed; the last signature is on its way"}
 
 
 def _tell(out: Output, heading: str, changes: Sequence[ChangeView]) -> None:

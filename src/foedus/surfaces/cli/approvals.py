@@ -9,11 +9,11 @@ from cyclopts import App, Parameter
 
 from foedus.base.errors import NotFound
 from foedus.node.values import ApprovalView, ParticipantView
-from foedus.surfaces.cli.grants import AfterForeign, As, Expires, Uses
+from foedus.surfaces.cli.grants import AfterForeign, As, Expires, Uses, who
 from foedus.surfaces.cli.options import COMMON, Common, PassphraseFile, Yes
-from foedus.surfaces.cli.output import Line, pairs
+from foedus.surfaces.cli.output import Line, Part, pairs
 from foedus.surfaces.cli.prompts import confirm
-from foedus.surfaces.cli.text import paragraphs, short, when
+from foedus.surfaces.cli.text import CROSS, named, paragraphs, short, when
 
 app = App(name="approval", help="Approvals: acts of agents that wait for a person.")
 
@@ -32,9 +32,7 @@ def list_(
     if out.as_json or not found:
         out.show(found, lambda _: [["nothing waits for a person"]])
     else:
-        rows = (
-            [view.id, view.agent.name, view.what, f"{view.room_name} at {view.host_name}", view.state] for view in found
-        )
+        rows = ([view.id, who(view.agent), view.what, _where(view), view.state] for view in found)
         out.table(["approval", "agent", "wants to", "where", ""], rows)
     out.next("foedus approval show ID" if found else "foedus grant list")
 
@@ -73,7 +71,7 @@ def allow(  # noqa: PLR0913  # each limit of a standing grant is an option of it
     view = _get(common, approval)
     if not yes and not out.as_json:
         out.show(view, approval_lines)
-    confirm(f"Allow {view.agent.name} to {view.what}{', from now on' if always else ''}?", yes=yes)
+    confirm(f"Allow {who(view.agent)} to {view.what}{', from now on' if always else ''}?", yes=yes)
     local = [who for who in node.get("/participants", list[ParticipantView]) if who.is_local]
     signer = person(local, as_ or node.speaker(), passphrase_file)
     if always:
@@ -117,6 +115,13 @@ def _get(common: Common, approval: str) -> ApprovalView:
     return common.client().get(path_of("approvals", approval), ApprovalView)
 
 
+def _where(view: ApprovalView) -> Part:
+    where = f"{view.room_name} at {named(view.host_known_as, view.host_name)}"
+    if view.host_looks_like:
+        return (f"{where} {CROSS} looks like {', '.join(view.host_looks_like)}", "bold yellow")
+    return where
+
+
 def _outcome(view: ApprovalView) -> str:
     if view.state == "done":
         return f"done: event {view.event}"
@@ -130,11 +135,12 @@ def approval_lines(view: ApprovalView) -> Iterable[Line]:
     yield from pairs(
         [
             ("approval", view.id),
-            ("agent", f"{view.agent.name}, {view.agent.did}"),
+            ("agent", f"{who(view.agent)}, {view.agent.did}"),
             ("wants to", (view.what, "bold")),
             ("command", view.command),
             ("room", f"{view.room_name} ({short(view.room)})"),
-            ("host", f"{view.host_name} ({short(view.arguments.get('host', ''))})"),
+            ("host", named(view.host_known_as, view.host_name, view.arguments.get("host", ""))),
+            *([("looks like", (", ".join(view.host_looks_like), "bold yellow"))] if view.host_looks_like else []),
             ("digest", view.digest),
             ("why asked", view.clause),
             ("asked", when(view.asked_at)),

@@ -35,7 +35,7 @@ app = App(
 
 Credential: TypeAlias = Annotated[str, Parameter(help="The credential's key, its first digits (8 or more), or its id.")]
 Who: TypeAlias = Annotated[str, Parameter(help="A participant or peer: its name, id or DID.")]
-Type: TypeAlias = Annotated[str, Parameter(help="The kind of claim: one word, such as Employee.")]
+Type: TypeAlias = Annotated[str, Parameter(name="TYPE", help="The kind of claim: one word, such as Employee.")]
 Given: TypeAlias = Annotated[Path, Parameter(allow_leading_hyphen=True, help="Its file ('-': standard input).")]
 As: TypeAlias = Annotated[
     str, Parameter(name="--as", metavar="NAME", help="The local participant who signs. Without it the node does.")

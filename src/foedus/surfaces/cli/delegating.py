@@ -10,9 +10,10 @@ from foedus.base.errors import UsageError
 from foedus.base.limits import DAY, HOUR, MINUTE, SECOND
 from foedus.crypto.ed25519 import Ed25519Key
 from foedus.identity.did import did_of
-from foedus.identity.ucan import issue_delegation, issue_revocation
+from foedus.identity.ucan import covers, issue_delegation, issue_revocation
 from foedus.log.streams import participant
 from foedus.surfaces.cli.signing import Draft
+from foedus.trust.border import COMMANDS
 
 NONCE_BYTES = 16
 LASTS_MAX = 366 * DAY
@@ -31,6 +32,19 @@ class Scope(NamedTuple):
     lasts: int = 30 * DAY
     uses: int = 0
     after_foreign: bool = False
+
+
+def command_meant(text: str) -> str:
+    """Return the command that a person means, as `/foedus/room/speak` or `room/speak`; raise UsageError.
+
+    It must cover a command of version 1: what is misspelt would be a grant of nothing.
+    """
+    command = text if text.startswith("/") else f"/foedus/{text}"
+    if not any(covers(command, known) for known in COMMANDS):
+        raise UsageError(
+            f"{text[:80]!r} lets nobody do anything", code="unknown_command", remedy=f"say one of {', '.join(COMMANDS)}"
+        )
+    return command
 
 
 def duration(text: str) -> int:

@@ -112,7 +112,8 @@ def whose(node: Client, name: str) -> ParticipantView:
 
     wanted = name or node.speaker()
     found = node.get("/participants", list[ParticipantView], {"q": wanted})
-    who = find_one(found, wanted) if wanted else choose_speaker([who for who in found if who.is_local], "")
+    with_devices = [who for who in found if who.is_local and who.custody == "device"]
+    who = find_one(found, wanted) if wanted else choose_speaker(with_devices, "")
     refuse_foreign(who)
     return who
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter, validators
 
 from foedus.base.errors import UsageError
-from foedus.node.values import GrantView, ParticipantView, PeerView, Placed, RoomView
+from foedus.node.values import GrantView, LinkView, ParticipantView, PeerView, Placed, RoomView
 from foedus.surfaces.cli.options import COMMON, Common, PassphraseFile, Yes
 from foedus.surfaces.cli.output import Line, pairs
 from foedus.surfaces.cli.prompts import confirm
-from foedus.surfaces.cli.text import short, when
+from foedus.surfaces.cli.text import named, short, when
 
 if TYPE_CHECKING:
     from foedus.surfaces.cli.client import Client
@@ -40,7 +40,9 @@ def create(  # noqa: PLR0913  # each limit of a grant is an option of its own
     agent: Annotated[str, Parameter(help="The agent that may: its name or DID.")],
     /,
     *,
-    command: Annotated[str, Parameter(show_default=True, help="What it may do.")] = "/foedus/room/speak",
+    command: Annotated[
+        str, Parameter(show_default=True, help="What it may do: a command of docs/terms.md.")
+    ] = "/foedus/room/speak",
     room: Annotated[list[str] | None, Parameter(negative="", help="Only in this room; may be repeated.")] = None,
     peer: Annotated[
         list[str] | None, Parameter(negative="", help="Only in rooms that this peer hosts; may be repeated.")
@@ -53,9 +55,10 @@ def create(  # noqa: PLR0913  # each limit of a grant is an option of its own
     common: Common = COMMON,
 ) -> None:
     """Let an agent act across the border in your name: your device signs the grant, and other nodes check it."""
-    from foedus.surfaces.cli.delegating import Scope, duration
+    from foedus.surfaces.cli.delegating import Scope, command_meant, duration
 
     out = common.output()
+    command = command_meant(command)
     node = common.client()
     rooms = [_room(node, name) for name in room or []]
     hosts = [_peer(node, name) for name in peer or []]
@@ -72,11 +75,13 @@ def give(node: Client, agent: str, scope: Scope, as_: str, file: PassphraseFile)
 
     everyone = node.get("/participants", list[ParticipantView])
     local = [who for who in everyone if who.is_local]
-    audience = find_one(local, agent)
+    audience = find_one(local, agent, " of this node")
     devices = [device for device in audience.devices if not device.revoked]
     if not devices:
         raise UsageError(f"{audience.name} has no device in force", code="no_device", remedy="enrol one first")
     person = _person(local, as_, file)
+    if audience.did == person.did:
+        raise UsageError(f"{audience.name} needs no grant of their own", code="own_grant", remedy="name an agent")
     placed = [person.give(node, _did(device.key), scope) for device in devices]
     return node.get(path_of("grants", placed[-1].id), GrantView)
 
@@ -115,7 +120,7 @@ def list_(*, common: Common = COMMON) -> None:
         out.show(found, lambda _: [["nobody granted anything yet"]])
     else:
         rows = (
-            [short(view.id), view.issuer.name, view.audience.name, view.command, _until(view), _state(view)]
+            [short(view.id), who(view.issuer), who(view.audience), view.command, _until(view), _state(view)]
             for view in found
         )
         out.table(["grant", "by", "to", "may", "until", ""], rows)
@@ -153,13 +158,30 @@ def revoke(
     out = common.output()
     node = common.client()
     view = node.get(path_of("grants", grant), GrantView)
-    confirm(f"Take back what {view.issuer.name} granted to {view.audience.name} ({view.command})?", yes=yes)
+    if view.state == "revoked":
+        raise UsageError("this grant is revoked already", code="already_revoked", remedy="see `foedus grant list`")
+    confirm(f"Take back what {who(view.issuer)} granted to {who(view.audience)} ({view.command})?", yes=yes)
     local = [who for who in node.get("/participants", list[ParticipantView]) if who.is_local]
     person = _person(local, as_ or view.issuer.participant, passphrase_file)
     cuts = node.get(path_of("grants", view.id, "cuts"), list[tuple[str, int, str]])
     placed: Placed = person.take_back(node, view.cid, cuts)
     out.show(placed, lambda _: [[f"revoked by event {placed.id}"]])
     out.next("foedus grant list")
+
+
+def who(link: LinkView) -> str:
+    """Return who stands at one end of a grant, by the name known here."""
+    return named(link.known_as, link.name)
+
+
+def _place(name: str, room: str) -> str:
+    return f"{name} ({short(room)})" if name else short(room)
+
+
+def _uses(view: GrantView) -> str:
+    if view.one_act:
+        return "this one act"
+    return f"{view.uses_per_hour} an hour" if view.uses_per_hour else "as many as it likes"
 
 
 def _until(view: GrantView) -> str:
@@ -178,12 +200,12 @@ def grant_lines(view: GrantView) -> Iterable[Line]:
         [
             ("grant", view.id),
             ("CID", view.cid),
-            ("by", f"{view.issuer.name} ({view.issuer.kind}), {view.issuer.did}"),
-            ("to", f"{view.audience.name} ({view.audience.kind}), {view.audience.did}"),
+            ("by", f"{who(view.issuer)} ({view.issuer.kind}), {view.issuer.did}"),
+            ("to", f"{who(view.audience)} ({view.audience.kind}), {view.audience.did}"),
             ("may", (view.command, "bold")),
-            ("rooms", ", ".join(map(short, view.rooms)) or "all"),
-            ("hosts", ", ".join(map(short, view.hosts)) or "all"),
-            ("uses", f"{view.uses_per_hour} an hour" if view.uses_per_hour else "as many as it likes"),
+            ("rooms", ", ".join(map(_place, view.room_names, view.rooms)) or "all"),
+            ("hosts", ", ".join(map(named, view.hosts_known_as, view.host_names, view.hosts)) or "all"),
+            ("uses", _uses(view)),
             ("after reading strangers", "yes" if view.after_foreign or view.one_act else "no"),
             ("until", _until(view)),
             ("state", view.state.replace("_", " ")),

@@ -10,6 +10,7 @@ from typing import Any
 
 from cyclopts import App, CycloptsError, Parameter
 
+from foedus import __version__
 from foedus.base.errors import FoedusError
 from foedus.surfaces.cli import (
     agreements,
@@ -43,7 +44,8 @@ app = App(
     "then `foedus up`. Every command has --json and --home.",
     help_format="plaintext",
     default_parameter=Parameter(show_default=False),
-    version_flags=[],
+    version=f"foedus {__version__}",
+    version_flags=["--version"],
     suppress_keyboard_interrupt=False,
 )
 app.command(nodes.init)

@@ -15,7 +15,7 @@ app = App(name="name", help="Your own names for peers and participants: set, lis
 
 @app.command(name="set")
 def set_(
-    who: Annotated[str, Parameter(help="A peer (its id, first digits, or name) or a participant's whole DID.")],
+    who: Annotated[str, Parameter(help="A peer (its id, first digits, or name) or a participant (its DID, or name).")],
     name: Annotated[str, Parameter(help="What you call it.")],
     /,
     *,

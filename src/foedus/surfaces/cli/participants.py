@@ -259,12 +259,15 @@ def _token_lines(issued: TokenView) -> Iterable[Line]:
     return pairs([("token", (issued.token, "bold")), ("of", issued.name), ("serves", how)])
 
 
-def find_one(found: list[ParticipantView], name: str) -> ParticipantView:
-    """Return the participant of exactly that name or DID; raise NotFound, or UsageError naming the candidates."""
+def find_one(found: list[ParticipantView], name: str, where: str = "") -> ParticipantView:
+    """Return the participant of exactly that name or DID; raise NotFound, or UsageError naming the candidates.
+
+    ``where`` says in the error where it was looked for: " of this node".
+    """
     known = [who for who in found if name in {who.known_as, who.did}]
     exact = known or [who for who in found if name == who.name]
     if not exact:
-        raise NotFound(f"there is no participant {name!r}", remedy="see `foedus participant list`")
+        raise NotFound(f"there is no participant {name!r}{where}", remedy="see `foedus participant list`")
     if len(exact) > 1:
         names = "; ".join(f"{who.name} at {who.node_name}: {who.did}" for who in exact)
         raise UsageError(f"several participants have this name: {names}", code="ambiguous", remedy="give the DID")

@@ -43,11 +43,21 @@ class Person(NamedTuple):
         return node.post(path_of("participants", self.did, "acts"), Placed, sign(node, self.key, draft))
 
 
+def human(local: list[ParticipantView], name: str) -> ParticipantView:
+    """Return the person of this node by that name; raise NotFound, or UsageError where it is an agent's."""
+    who = find_one(local, name, " of this node")
+    if who.kind != "human":
+        raise UsageError(
+            f"{who.name} is an agent: only a person signs this", code="not_human", remedy="give a person's name: --as"
+        )
+    return who
+
+
 def person(local: list[ParticipantView], name: str, file: PassphraseFile) -> Person:
     """Return the person of that name, or the only one of this node, unlocked. Raises UsageError, NotFound."""
     people = [who for who in local if who.kind == "human"]
     if name:
-        who = find_one(people, name)
+        who = human(local, name)
     elif len(people) == 1:
         who = people[0]
     else:

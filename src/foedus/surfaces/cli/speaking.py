@@ -92,7 +92,7 @@ def choose_speaker(local: list[ParticipantView], name: str) -> ParticipantView:
         )
     if len(local) > 1:
         names = ", ".join(sorted(who.name for who in local))
-        raise UsageError(f"who speaks? There are {names}", code="speaker_needed", remedy="add --as NAME")
+        raise UsageError(f"which participant? There are {names}", code="speaker_needed", remedy="add --as NAME")
     return local[0]
 
 

@@ -79,7 +79,7 @@ class NodeProcess:
         """Start the process; ``wait_ready`` must follow."""
         with self.errors.open("ab") as errors:
             self._process = subprocess.Popen(  # noqa: S603  # this very Python, our own arguments
-                self.command(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors, env=_environment()
+                self.command(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors, env=surroundings()
             )
 
     def wait_ready(self, within_s: float = PATIENCE_S) -> None:
@@ -137,7 +137,7 @@ class NodeProcess:
         return self._process
 
 
-def _environment() -> dict[str, str]:
+def surroundings() -> dict[str, str]:
     """Return this process's environment without what would lead the nodes to other folders."""
     return {name: value for name, value in os.environ.items() if not name.startswith("FOEDUS_")}
 

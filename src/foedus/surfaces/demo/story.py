@@ -23,6 +23,7 @@ from foedus.node.values import (
     VerifyReport,
 )
 from foedus.surfaces.cli.client import path_of
+from foedus.surfaces.demo.evidence import ThirdMachine, altered, at_once, audited, exported
 from foedus.surfaces.demo.people import Person
 from foedus.surfaces.demo.processes import NodeProcess, eventually
 
@@ -48,6 +49,8 @@ class Story:
         self.ada = Person("ada", self.amber, folder / "device-of-ada", secrets.token_urlsafe(12))
         self.cleo = Person("cleo", self.cedar, folder / "device-of-cleo", secrets.token_urlsafe(12))
         self.room = ""
+        self.crossed = ""
+        """The event by which an agent of amber spoke at birch, once a human allowed it."""
         self.backup = folder / "backup-of-amber"
 
     def _node(self, name: str) -> NodeProcess:
@@ -183,8 +186,8 @@ def consent(story: Story) -> str:
     waiting = story.amber.client.get(path_of("approvals", asked), ApprovalView)
     if (waiting.state, waiting.text) != ("waiting", "may I come in?"):
         raise Broken(f"what scout asked for is {waiting.state}")
-    allowed = story.ada.allow(waiting)
-    story.all_hear([allowed.event], story.nodes)
+    story.crossed = story.ada.allow(waiting).event
+    story.all_hear([story.crossed], story.nodes)
     granted = story.ada.grant("scout", story.room)
     said = story.say(story.amber, "scout", "thank you, ada")
     story.all_hear([said[0].id], story.nodes)
@@ -194,6 +197,28 @@ def consent(story: Story) -> str:
     story.ada.grant("scout", story.room)
     story.cleo.grant("pilot", story.room)
     return "scout asked, ada allowed it, birch and cedar checked her signature; she revoked, and scout was held back"
+
+
+def prove(story: Story) -> str:
+    """Let a machine that has never met either node judge what both hold of the crossing, and check their audit logs."""
+    third = ThirdMachine(story.folder / "third-machine")
+    amber, birch = at_once(*(partial(exported, node, story.crossed) for node in (story.amber, story.birch)))
+    proved, again, refused, *reports = at_once(
+        partial(third.verify, amber, "from-amber.proof"),
+        partial(third.verify, birch, "from-birch.proof"),
+        partial(third.refusal, altered(amber), "altered.proof"),
+        partial(audited, story.amber),
+        partial(audited, story.birch),
+    )
+    birchs = story.birch.client.get("/identity", IdentityView).node
+    for sentences in (proved, again):
+        if not any(f"Node {birchs} signed" in sentence for sentence in sentences):
+            raise Broken(f"the evidence lacks birch's receipt: {sentences}")
+        if not any("in the name of" in sentence for sentence in sentences):
+            raise Broken(f"the evidence names no human: {sentences}")
+    rows = " and ".join(str(report["rows"]) for report in reports)
+    told = f"a third machine, without a node, verified the files of both; an altered one fails ({refused})"
+    return f"{told}; {rows} audit rows hold"
 
 
 def talk(story: Story) -> str:
@@ -279,6 +304,7 @@ STEPS: Mapping[str, Callable[[Story], str]] = {
     "they connect": connect,
     "a shared room": share,
     "an agent asks": consent,
+    "the evidence": prove,
     "they talk": talk,
     "a backup": back_up,
     "kill -9": kill,

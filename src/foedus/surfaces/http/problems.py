@@ -37,7 +37,10 @@ class Unauthorized(UsageError):
 
     code = "unauthorized"
     http_status = 401
-    remedy = "send the header `Authorization: Bearer TOKEN` with the content of the file `token` in the node's home"
+    remedy = (
+        "send the header `Authorization: Bearer TOKEN`; the operator's is in the file `token` in the node's home, "
+        "a participant's comes from `foedus participant token NAME` or from pairing, and may be void by now"
+    )
 
 
 class TooLarge(UsageError):

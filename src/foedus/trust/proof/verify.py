@@ -14,7 +14,7 @@ from foedus.base.cbor import decode_as
 from foedus.base.clock import Instant
 from foedus.base.errors import PeerViolation
 from foedus.crypto import ed25519
-from foedus.identity.directory import Added, EpochView, IdentityDirectory
+from foedus.identity.directory import Added, EpochView, IdentityDirectory, Known, Missing, Refused
 from foedus.identity.record import parse_signed_record
 from foedus.log import streams
 from foedus.log.admission import Admission, Admitted, signature_checks
@@ -99,8 +99,15 @@ def _identities(proof: ProofFile) -> IdentityDirectory:
         with _part(f"identity record {n}"):
             result = identities.add(parse_signed_record(data))
         if not isinstance(result, Added):
-            raise ProofFailed(f"identity record {n} does not hold: {result}")
+            raise ProofFailed(f"identity record {n} does not hold: {_why(result)}")
     return identities
+
+
+def _why(result: Known | Missing | Refused) -> str:
+    """Return in words why a record adds nothing."""
+    if isinstance(result, Refused):
+        return str(result.error)
+    return "it is in the file twice" if isinstance(result, Known) else "the one before it is not in the file"
 
 
 def _event(name: str, data: bytes, identities: IdentityDirectory) -> tuple[Parsed, EpochView]:
@@ -131,7 +138,7 @@ def _admit(held: list[Parsed], scratch: EventLog, identities: IdentityDirectory)
             raise ProofFailed(f"event {n} that it stands on does not hold: nothing rests on its stream")
         outcome = admission.admit(parsed, now)
         if not isinstance(outcome, Admitted):
-            raise ProofFailed(f"event {n} that it stands on does not hold: it does not fit its chain ({outcome})")
+            raise ProofFailed(f"event {n} that it stands on does not hold: it does not fit its chain")
     return admission
 
 
