@@ -1,7 +1,9 @@
 """What a link feels of another's flood, and of a crowd of strangers: p95 with and without, turn by turn.
 
-Three processes: H talks to V at a steady pace, and C, a peer of V as well, has more for V than V wants at once. C is
-stopped (SIGSTOP) in the quiet turns. The strangers are a fourth process (`bench.strangers`).
+Three processes: H talks to V at a steady pace whatever comes of it (what is late does not hold up the next), and C,
+a peer of V as well, has more for V than V wants at once. C is stopped (SIGSTOP) in the quiet turns. The strangers are
+a fourth process (`bench.strangers`). A pass first warms what is slow the first time. On two cores all of them share
+the processor with V, so what each of them took is counted, too.
 """
 
 from __future__ import annotations
@@ -13,7 +15,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from statistics import quantiles
+from pathlib import Path
+from statistics import median, quantiles
+from typing import NamedTuple
 
 from bench.author import BATCH, Speakers
 from bench.deliver import segment
@@ -26,7 +30,9 @@ from foedus.node.values import ParticipantView, RoomView
 from foedus.surfaces.demo.processes import eventually
 
 _TURNS = 4
-_MESSAGES = 200
+_MESSAGES = 400
+"""At 100/s: four seconds, in which the strangers come four times."""
+_WARM = 100
 _SETTLE_S = 0.5
 
 
@@ -40,32 +46,69 @@ async def _write(home: Home, room: str, count: int) -> None:
         await node.close()
 
 
+def _cpu_s(pid: int) -> float:
+    """Return the processor time that a process has taken so far, all threads, without its children."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class Felt(NamedTuple):
+    """Delivery in quiet and in trouble, ms, and how much of a core V and the trouble took meanwhile."""
+
+    quiet: list[float]
+    troubled: list[float]
+    victim_cores: float
+    trouble_cores: float
+
+    def figures(self, name: str) -> Figures:
+        """Return what is printed."""
+        quiet, troubled = (quantiles(times, n=20)[-1] for times in (self.quiet, self.troubled))
+        return {
+            f"{name}_p95_ratio": troubled / quiet,
+            f"{name}_p95_ms": troubled,
+            f"{name}_quiet_p95_ms": quiet,
+            f"{name}_p50_ms": median(self.troubled),
+            f"{name}_quiet_p50_ms": median(self.quiet),
+            f"{name}_victim_cores": self.victim_cores,
+            f"{name}_trouble_cores": self.trouble_cores,
+        }
+
+
+Trouble = Callable[[], contextlib.AbstractContextManager[int]]
+"""Makes trouble for a while; gives the process that makes it."""
+
+
 class _Talk:
     """H speaks and V hears, in a room that C is not in."""
 
     def __init__(self, speaker: BenchNode, hearer: BenchNode, room: str, options: Options) -> None:
         self._ends = speaker, hearer, room
-        self._turns, self._messages = options.size(_TURNS, 1), options.size(_MESSAGES, 60)
+        self._turns, self._messages = options.size(_TURNS, 2), options.size(_MESSAGES, 200)
         self._number = 0
         speaker.client.post("/participants", ParticipantView, {"name": "scout"})
         eventually("V knows who speaks", lambda: hearer.client.get("/participants", list[ParticipantView]))
         eventually("H may speak", lambda: _is_in(speaker, room))
-        self._say()
 
-    def _say(self) -> list[float]:
+    def _say(self, count: int) -> list[float]:
         self._number += 1
-        texts = [f"{self._number}.{each}" for each in range(self._messages)]
-        return run(segment(*self._ends, texts))
+        return run(segment(*self._ends, [f"{self._number}.{each}" for each in range(count)]))
 
-    def compare(self, trouble: Callable[[], contextlib.AbstractContextManager[None]]) -> tuple[float, float]:
-        """Return the p95 of delivery in quiet, and in trouble, in ms."""
+    def compare(self, trouble: Trouble) -> Felt:
+        """Say as much in quiet as in trouble, by turns."""
         quiet: list[float] = []
         troubled: list[float] = []
+        victim = culprit = spent = 0.0
         for _ in range(self._turns):
-            quiet += self._say()
-            with trouble():
-                troubled += self._say()
-        return quantiles(quiet, n=20)[-1], quantiles(troubled, n=20)[-1]
+            self._say(_WARM)
+            quiet += self._say(self._messages)
+            with trouble() as pid:
+                self._say(_WARM)
+                begun, ours, theirs = time.monotonic(), _cpu_s(self._ends[1].pid), _cpu_s(pid)
+                troubled += self._say(self._messages)
+                spent += time.monotonic() - begun
+                victim += _cpu_s(self._ends[1].pid) - ours
+                culprit += _cpu_s(pid) - theirs
+        return Felt(quiet, troubled, victim / spent, culprit / spent)
 
 
 def _is_in(node: BenchNode, room: str) -> bool:
@@ -74,18 +117,18 @@ def _is_in(node: BenchNode, room: str) -> bool:
 
 
 @contextlib.contextmanager
-def _going(pid: int) -> Iterator[None]:
+def _going(pid: int) -> Iterator[int]:
     """Let a stopped process go on for a while."""
     os.kill(pid, signal.SIGCONT)
     try:
         time.sleep(_SETTLE_S)
-        yield
+        yield pid
     finally:
         os.kill(pid, signal.SIGSTOP)
 
 
 @contextlib.contextmanager
-def _strangers(url: str) -> Iterator[None]:
+def _strangers(url: str) -> Iterator[int]:
     """Let a crowd come. It is imported and ready before it is let loose."""
     crowd = subprocess.Popen(
         [sys.executable, "-m", "bench.strangers", url], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -96,7 +139,7 @@ def _strangers(url: str) -> Iterator[None]:
         crowd.stdout.readline()
         crowd.stdin.write(b"\n")
         crowd.stdin.flush()
-        yield
+        yield crowd.pid
     finally:
         crowd.kill()
         crowd.wait()
@@ -108,22 +151,22 @@ def flood(options: Options) -> Figures:
         flooder = cluster.add("c")
         backlog = cluster.join(flooder, victim, "flood")
         flooder.stop()
-        run(_write(flooder.home, backlog, options.size(30_000, 10_000)))
+        run(_write(flooder.home, backlog, options.size(120_000, 40_000)))
         talk = _Talk(honest, victim, room, options)
         before = victim.resident_mb()
-        crowd_quiet, crowd_p95 = talk.compare(lambda: _strangers(victim.url))
+        crowd = talk.compare(lambda: _strangers(victim.url))
         crowd_mb = victim.resident_mb() - before
         flooder.start()
         os.kill(flooder.pid, signal.SIGSTOP)
         before = victim.resident_mb()
         try:
-            flood_quiet, flood_p95 = talk.compare(lambda: _going(flooder.pid))
+            felt = talk.compare(lambda: _going(flooder.pid))
         finally:
             os.kill(flooder.pid, signal.SIGCONT)
         flood_mb = victim.resident_mb() - before
     return {
-        "flood_p95_ratio": flood_p95 / flood_quiet,
+        **felt.figures("flood"),
         "flood_growth_mb": max(0.1, flood_mb),
-        "strangers_p95_ratio": crowd_p95 / crowd_quiet,
+        **crowd.figures("strangers"),
         "strangers_growth_mb": max(0.1, crowd_mb),
     }

@@ -59,9 +59,12 @@ class Checking:
         """Whether no check is under way in a thread or process."""
         return not self._running
 
-    def check(self, checks: list[SignatureCheck]) -> tuple[list[Verdicts], list[bool]]:
-        """Start the checks; return their verdicts to come in this order, or at once those of a few."""
-        if len(checks) <= _INLINE_CHECKS and not self._running:
+    def check(self, checks: list[SignatureCheck], *, at_once: bool = False) -> tuple[list[Verdicts], list[bool]]:
+        """Start the checks; return their verdicts to come in this order, or at once those of a few.
+
+        ``at_once``: those of a few also where many are under way, behind which they would wait.
+        """
+        if len(checks) <= _INLINE_CHECKS and (at_once or not self._running):
             return [], ed25519.verify_many(checks)
         self._note_backlog(len(checks))
         size = max(_PART_CHECKS, -(-len(checks) // self._workers))

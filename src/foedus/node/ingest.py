@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -28,6 +28,7 @@ from foedus.log.port import Commit, Entry, Proof, Row, Verdict
 from foedus.node.checking import Checking, Verdicts, Verifiers
 from foedus.node.crossings import Crossings
 from foedus.node.store import Store
+from foedus.node.turns import Turns
 from foedus.trust.door import AGREEMENT
 
 BODILESS_MAX = 10_000
@@ -66,6 +67,20 @@ class Report:
     reached: dict[ChainKey, Position] = field(default_factory=dict)
     """Chain → its highest event in the batch that is held here: so far the carrier evidently holds it, too."""
 
+    def add(self, report: Report, start: int) -> None:
+        """Take in the report of the next slice of a batch, which begins at index ``start``."""
+        self.accepted += report.accepted
+        self.duplicates += report.duplicates
+        for ours, theirs in ((self.refused, report.refused), (self.deferred, report.deferred)):
+            ours += [Rejection(start + it.index, it.id, it.reason) for it in theirs]
+        self.again |= report.again
+        self.barred |= report.barred
+        self.want += report.want
+        self.want_records |= report.want_records
+        self.proofs += report.proofs
+        self.own = self.own or report.own
+        self.reached |= report.reached
+
     @property
     def count(self) -> int:
         """How many envelopes the batch held."""
@@ -100,6 +115,7 @@ class Ingest:
 
     def __init__(self, store: Store, verifiers: Verifiers | None = None) -> None:
         self.checking = Checking(verifiers)
+        self.turns = Turns()
         self.refusals: Counter[str] = Counter()
         self.door: Callable[[bytes, str, Instant], str] = lambda _node, _stream, _at: ""
         """The door of ``trust``: (origin, stream, clock of the event) → the clause by which it is not shown, or ''."""
@@ -159,10 +175,11 @@ class Ingest:
 
     # --- prepare -----------------------------------------------------------------------------
 
-    def prepare(self, envelopes: Sequence[bytes], carrier: bytes | None = None) -> Prepared:
+    def prepare(self, envelopes: Sequence[bytes], carrier: bytes | None = None, *, at_once: bool = False) -> Prepared:
         """Parse a batch, drop what is held, and start checking the signatures of the rest.
 
-        ``carrier``: the peer that brought it, None where this node reads a file of its own.
+        ``carrier``: the peer that brought it, None where this node reads a file of its own. ``at_once``: a few
+        signatures are checked here, however many others are being checked elsewhere.
         """
         report = Report()
         parsed: list[tuple[int, Parsed, bytes]] = []
@@ -187,8 +204,21 @@ class Ingest:
             counts.append(len(mine))
             parsed.append((index, found, data))
         self.checked += len(checks)
-        futures, inline = self.checking.check(checks)
+        futures, inline = self.checking.check(checks, at_once=at_once)
         return Prepared(parsed, report, counts, futures, inline, carrier, self._check_checkpoints(parsed))
+
+    async def by_turns(self, envelopes: Sequence[bytes], carrier: bytes) -> AsyncIterator[tuple[Prepared, bool]]:
+        """Prepare what a heavy peer brings, as many at a time as its turn allows; tell of each whether it is last.
+
+        The indexes of a report are those of its own slice.
+        """
+        start, is_last = 0, False
+        while not is_last:
+            async with self.turns.turn(carrier) as size:
+                prepared = self.prepare(envelopes[start : start + size], carrier)
+            start += size
+            is_last = start >= len(envelopes)
+            yield prepared, is_last
 
     def _parse(self, index: int, data: bytes, report: Report) -> Parsed | None:
         try:
@@ -393,8 +423,15 @@ class Ingest:
         return pending.report
 
     async def take(self, envelopes: Sequence[bytes], carrier: bytes | None = None) -> Report:
-        """Do all steps for one batch."""
-        return await self.finish(await self.admit(self.prepare(envelopes, carrier)))
+        """Do all steps for one batch, in slices where others send, too."""
+        if carrier is None or self.turns.is_little(carrier, len(envelopes)):
+            return await self.finish(await self.admit(self.prepare(envelopes, carrier)))
+        whole, start = Report(), 0
+        async for prepared, _ in self.by_turns(envelopes, carrier):
+            report = await self.finish(await self.admit(prepared))
+            whole.add(report, start)
+            start += report.count
+        return whole
 
 
 class _Parts:

@@ -2,6 +2,7 @@
 
 While nothing is under way a small batch goes from the socket to the log's writer in one call (a message between
 people waits for no task); otherwise parsing, signature checks, admission and the disk work on four batches at once.
+Beside other peers what comes is taken in slices, by turns (`node.turns`).
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ BACKLOG_MAX = CREDIT_BYTES // 256
 class Intake:
     """Takes the batches of one peer. ``settle`` gets each report with the cost of its batch, in order, once durable.
 
+    A batch that is taken in slices gives several reports, of which the last has its cost.
+
     ``fail`` gets a code and a message: the link is to be closed. ``delay_s`` tells, of a peer and a count of events,
     for how long its credit is held back.
     """
@@ -43,9 +46,10 @@ class Intake:
         self._fail = fail
         self._delay_s = delay_s
         self._unadmitted = 0
-        self._backlog: asyncio.Queue[tuple[bytes, int]] = asyncio.Queue(BACKLOG_MAX)
-        self._checking: asyncio.Queue[tuple[Prepared, int]] = asyncio.Queue(IN_FLIGHT)
-        self._storing: asyncio.Queue[tuple[Pending, int]] = asyncio.Queue(IN_FLIGHT)
+        self._backlog: asyncio.Queue[tuple[bytes, int, bool]] = asyncio.Queue(BACKLOG_MAX)
+        self._checking: asyncio.Queue[tuple[Prepared, int | None]] = asyncio.Queue(IN_FLIGHT)
+        self._storing: asyncio.Queue[tuple[Pending, int | None]] = asyncio.Queue(IN_FLIGHT)
+        """With the cost of the batch, None where it is a part of one and others follow."""
 
     def tasks(self) -> list[tuple[str, Coroutine[Any, Any, None]]]:
         """Return the work of the intake, by name; the link runs it while it lives."""
@@ -58,50 +62,55 @@ class Intake:
 
     def take(self, batch: bytes, cost: int) -> None:
         """Take a batch from the socket."""
-        if self._unadmitted or self._storing.full():
-            self._put_off(batch, cost)
+        envelopes = self._split(batch)
+        if envelopes is None:
             return
-        prepared = self._parse(batch)
-        if prepared is None:
+        self.received += len(envelopes)
+        turns = self._ingest.turns
+        is_little = turns.is_little(self._carrier, len(envelopes))
+        if self._unadmitted or self._storing.full() or not (is_little or turns.is_alone(self._carrier)):
+            self._put_off(batch, cost, is_little=is_little)
             return
+        prepared = self._ingest.prepare(envelopes, self._carrier, at_once=is_little)
         if self._ingest.is_checked(prepared):
             self._storing.put_nowait((self._ingest.admit_checked(prepared), cost))
             return
         self._unadmitted += 1
         self._checking.put_nowait((prepared, cost))
 
-    def _put_off(self, batch: bytes, cost: int) -> None:
+    def _put_off(self, batch: bytes, cost: int, *, is_little: bool) -> None:
         try:
-            self._backlog.put_nowait((batch, cost))
+            self._backlog.put_nowait((batch, cost, is_little))
         except asyncio.QueueFull:
             self._fail("too_many_batches", "batches that hold nothing")
             return
         self._unadmitted += 1
 
-    def _parse(self, batch: bytes) -> Prepared | None:
+    def _split(self, batch: bytes) -> list[bytes] | None:
+        """Return the envelopes of a batch; None where it is none, which ends the link."""
         try:
-            envelopes = split_frames(batch, BATCH_EVENTS_MAX)
+            return split_frames(batch, BATCH_EVENTS_MAX)
         except PeerViolation as error:
             self._fail(error.code, str(error))
             return None
-        self.received += len(envelopes)
-        return self._ingest.prepare(envelopes, self._carrier)
 
     async def _prepare(self) -> None:
         """Parse batches and start their signature checks while those before are being admitted."""
         while True:
-            batch, cost = await self._backlog.get()
-            prepared = self._parse(batch)
-            if prepared is None:
-                return
-            await self._checking.put((prepared, cost))
+            batch, cost, is_little = await self._backlog.get()
+            envelopes = split_frames(batch, BATCH_EVENTS_MAX)
+            if is_little:
+                await self._checking.put((self._ingest.prepare(envelopes, self._carrier), cost))
+                continue
+            async for prepared, is_last in self._ingest.by_turns(envelopes, self._carrier):
+                await self._checking.put((prepared, cost if is_last else None))
 
     async def _admit(self) -> None:
         while True:
             prepared, cost = await self._checking.get()
             pending = await self._ingest.admit(prepared)
             await self._storing.put((pending, cost))
-            self._unadmitted -= 1
+            self._unadmitted -= cost is not None
 
     async def _finish(self) -> None:
         while True:
@@ -113,4 +122,4 @@ class Intake:
                 return
             if (wait_s := self._delay_s(self._carrier, report.count)) > 0:
                 await asyncio.sleep(wait_s)  # the events are durable; who sends too fast gets its credit later
-            self._settle(report, cost)
+            self._settle(report, cost or 0)

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from foedus.base.clock import Instant
@@ -20,6 +21,7 @@ from foedus.node.ports import ByteStream
 from foedus.node.records import RecordBook
 from foedus.node.redialler import Redialler
 from foedus.node.store import Store
+from foedus.node.stranger_turns import StrangerTurns
 from foedus.sync.capabilities import Capabilities
 from foedus.sync.duplicates import DialledBy, Stays, keep
 from foedus.sync.effects import Close, Established, Send
@@ -104,6 +106,7 @@ class Links:
         self.event_delay_s: Callable[[bytes, int], float] = lambda _peer, _count: 0.0
         self.redialler = Redialler(self)
         self.gate = StrangerGate()
+        self._turns = StrangerTurns()
         self._store = store
         self._records = records
         self._connect = connect
@@ -181,16 +184,28 @@ class Links:
                 raise LinkFailed("the other side closed the connection during the handshake", code="closed")
             if isinstance(core, Responder) and core.next_deadline() and not self._may_answer(core, address):
                 raise LinkFailed("too many strangers at once", code="busy")
-            if len(data) < _LONG_HISTORY_BYTES:
-                effects = core.handle(data, self.now())
-            else:
-                effects = await asyncio.to_thread(core.handle, data, self.now())
+            effects = await self._handle(core, data)
+
+    async def _handle(self, core: Initiator | Responder, data: bytes) -> Sequence[object]:
+        """Take a message of the other side: what strangers bring in its turn, a long history in a thread."""
+        if len(data) >= _LONG_HISTORY_BYTES:
+            return await asyncio.to_thread(core.handle, data, self.now())
+        if isinstance(core, Responder):
+            return await self._turns.run(partial(core.handle, data, self.now()))
+        return core.handle(data, self.now())
 
     def _may_answer(self, core: Responder, address: str) -> bool:
         """Tell whether M1 may be answered, which costs an ML-DSA signing."""
         return core.step.name != "AWAITING_M1" or self.gate.may_sign(self.now(), address)
 
     # --- accepting ---------------------------------------------------------------------------
+
+    def has_room(self, address: str) -> bool:
+        """Tell whether a link may be opened from an address now; count where not."""
+        has_room = len(self._links) < LINKS_MAX and not self._closed and self.gate.has_room(self.now(), address)
+        if not has_room:
+            self.ingest.refusals["busy"] += 1
+        return has_room
 
     async def accept(self, stream: ByteStream, address: str) -> None:
         """Serve a socket that someone opened to us, until it ends. Never raises for what comes over it."""

@@ -30,6 +30,13 @@ class ByteStream(Protocol):
 class LinkDoor(Protocol):
     """Where streams that other nodes opened go."""
 
+    def has_room(self, address: str) -> bool:
+        """Whether a link may be opened from the IP ``address`` now; where not, it is counted as refused.
+
+        Asked before a socket is upgraded, which costs more than to turn somebody away.
+        """
+        ...
+
     async def accept(self, stream: ByteStream, address: str) -> None:
         """Run the link on ``stream``, dialled from the IP ``address``; return when it is over.
 

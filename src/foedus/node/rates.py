@@ -14,7 +14,7 @@ from foedus.base.limits import PEERS_MAX, SECOND
 from foedus.node.policy import PolicyBook
 from foedus.sync.pace import Throttle
 from foedus.sync.strangers import LOOPBACK, network_of
-from foedus.trust.policy import Limits, Policy
+from foedus.trust.policy import Policy
 
 Kind: TypeAlias = Literal[
     "api_per_token",
@@ -25,8 +25,6 @@ Kind: TypeAlias = Literal[
     "speech_per_participant",
 ]
 _KINDS: tuple[Kind, ...] = Kind.__args__  # type: ignore[attr-defined]  # what a Literal holds
-_SHARED_WITHIN = 5 * SECOND
-"""Who sent events so lately counts as sending: people in talk pause that long."""
 _SECONDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400}
 
 
@@ -52,7 +50,7 @@ class Rates:
         self._now = now
         self._limits = policy.current.limits
         self._counts = {kind: RateLimit(getattr(self._limits, kind)) for kind in _KINDS}
-        self._senders: dict[bytes, _Sender] = {}
+        self._events: dict[bytes, Throttle] = {}
         """Peers that sent events; who sent last is last."""
         policy.on_changed.append(self._changed)
 
@@ -61,7 +59,7 @@ class Rates:
         for kind in _KINDS:
             if getattr(before, kind) != getattr(self._limits, kind):
                 self._counts[kind] = RateLimit(getattr(self._limits, kind))
-        self._senders.clear()
+        self._events.clear()
 
     def take(self, kind: Kind, who: str, cost: int = 1) -> None:
         """Count ``cost`` for ``who``; raise TooOften where that is too much (nothing is counted then)."""
@@ -78,25 +76,11 @@ class Rates:
 
     def event_delay_s(self, peer: bytes, count: int) -> float:
         """Count events of a peer, and return for how long its credit is to be held back: 0.0 within its rate."""
-        now = self._now()
-        sender = self._senders.pop(peer, None) or _Sender(self._limits)
-        sender.last = now
-        alone, shared = sender.alone.owes(count, now), sender.shared.owes(count, now)
-        others = next(reversed(self._senders.values()), None)
-        self._senders[peer] = sender
-        if len(self._senders) > PEERS_MAX:
-            del self._senders[next(iter(self._senders))]
-        is_shared = others is not None and now - others.last < _SHARED_WITHIN
-        return max(alone, shared if is_shared else 0) / SECOND
-
-
-class _Sender:
-    """What one peer sends: how it stands against both rates, and when it sent last."""
-
-    def __init__(self, limits: Limits) -> None:
-        self.alone = Throttle(*_rate(limits.events_per_peer))
-        self.shared = Throttle(*_rate(limits.shared_events_per_peer))
-        self.last: Instant = 0
+        throttle = self._events.pop(peer, None) or Throttle(*_rate(self._limits.events_per_peer))
+        self._events[peer] = throttle
+        if len(self._events) > PEERS_MAX:
+            del self._events[next(iter(self._events))]
+        return throttle.owes(count, self._now()) / SECOND
 
 
 def _rate(rate: str) -> tuple[int, Instant]:

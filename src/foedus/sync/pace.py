@@ -40,13 +40,17 @@ class TokenBucket:
 
     def take(self, now: Instant, count: int = 1) -> bool:
         """Take ``count`` tokens and say True, or say False and take none. A clock that steps back adds none."""
-        elapsed = 0 if self._at is None else max(0, now - self._at)
-        self._at = now
-        self._level = min(self._full, self._level + elapsed * self._per_second)
-        if self._level < count * SECOND:
+        if not self.holds(now, count):
             return False
         self._level -= count * SECOND
         return True
+
+    def holds(self, now: Instant, count: int = 1) -> bool:
+        """Tell whether ``count`` tokens could be taken now."""
+        elapsed = 0 if self._at is None else max(0, now - self._at)
+        self._at = now
+        self._level = min(self._full, self._level + elapsed * self._per_second)
+        return self._level >= count * SECOND
 
 
 class Throttle:

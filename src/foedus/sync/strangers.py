@@ -57,6 +57,13 @@ class StrangerGate:
         """Handshakes admitted and not released."""
         return len(self._in_flight)
 
+    def has_room(self, now: Instant, address: str) -> bool:
+        """Tell whether ``admit`` and ``may_sign`` would let a handshake through now. Nothing is taken."""
+        if len(self._in_flight) >= HANDSHAKES_IN_FLIGHT_MAX or not self._signings.holds(now):
+            return False
+        network = network_of(address)
+        return network == LOOPBACK or self._per_network[network] < HANDSHAKES_PER_NET_MAX
+
     def admit(self, address: str) -> Ticket | Refusal:
         """Give a handshake from ``address`` (an IP address as text, without port) its place, or none."""
         if len(self._in_flight) >= HANDSHAKES_IN_FLIGHT_MAX:

@@ -90,12 +90,6 @@ class Limits(Struct, frozen=True, kw_only=True):
         Rate,
         Meta(description="Events on the link of one peer; beyond, its credit returns later and it slows."),
     ] = "20000/second"
-    shared_events_per_peer: Annotated[
-        Rate,
-        Meta(
-            description="The same while other peers send, too, so that a flood on one link is hardly felt on another."
-        ),
-    ] = "250/second"
     speech_per_participant: Annotated[Rate, Meta(description="Messages that one participant of this node says.")] = (
         "60000/minute"
     )

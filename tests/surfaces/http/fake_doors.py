@@ -34,6 +34,10 @@ class FakeLinks:
     def __init__(self):
         self.addresses = []
         self.ended = 0
+        self.crowded = set()
+
+    def has_room(self, address):
+        return address not in self.crowded
 
     async def accept(self, stream, address):
         self.addresses.append(address)

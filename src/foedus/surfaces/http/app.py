@@ -73,13 +73,17 @@ _HTML = b"text/html; charset=utf-8"
 
 
 def create_app(service: NodeService, federation: FederationDoors, links: LinkDoor, exposure: Exposure) -> Litestar:
-    """Return the ASGI application of a node; ``app.state.streams.close()`` ends its open streams."""
+    """Return the ASGI application of a node.
+
+    ``app.state.streams.close()`` ends its open streams; ``app.state.has_room(address)`` tells whether a link may be
+    opened from there now.
+    """
     streams = Streams()
     carrier = FederationApp(federation, links, exposure, streams)
     app = Litestar(
         route_handlers=[*_local_doors(service, streams), *_federation_doors(carrier), _schema_door()],
         exception_handlers={Exception: _show_error},
-        state=State({"streams": streams}),
+        state=State({"streams": streams, "has_room": links.has_room}),
         openapi_config=None,
         logging_config=None,
     )

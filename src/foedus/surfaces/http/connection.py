@@ -7,18 +7,19 @@ import sys
 from fcntl import ioctl
 from functools import lru_cache
 from termios import TIOCOUTQ
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.protocol import State
 
-from foedus.base.errors import UsageError
+from foedus.base.errors import FoedusError, Unavailable, UsageError
 from foedus.surfaces.http.limits import (
     CONNECTIONS_MAX,
     CONNECTIONS_PER_NET_MAX,
     HEAD_BYTES_MAX,
     HEAD_TIMEOUT_S,
+    NO_ROOM_RETRY_S,
     PROGRESS_BYTES,
     PROGRESS_S,
 )
@@ -27,9 +28,15 @@ from foedus.sync.strangers import LOOPBACK, network_of
 
 if TYPE_CHECKING:
     from asyncio import TimerHandle
+    from collections.abc import Callable
 
 _network = lru_cache(CONNECTIONS_MAX)(network_of)
-_REASONS = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header Fields Too Large"}
+_REASONS = {
+    400: b"Bad Request",
+    408: b"Request Timeout",
+    431: b"Request Header Fields Too Large",
+    503: b"Service Unavailable",
+}
 
 
 class HeadTooLarge(UsageError):
@@ -46,6 +53,13 @@ class HeadTooSlow(UsageError):
     code = "too_slow"
     http_status = 408
     remedy = "try again on a better connection"
+
+
+class NoRoom(Unavailable):
+    """As many strangers shake hands with this node as it listens to at one time."""
+
+    code = "busy"
+    remedy = f"try again in {NO_ROOM_RETRY_S} s"
 
 
 class SlowReaderWatch:
@@ -97,12 +111,19 @@ class SlowReaderWatch:
 
 
 class HttpConnection(HttpToolsProtocol):
-    """An HTTP connection with a deadline and a bound for each head, and one for a reader that stands still."""
+    """An HTTP connection with a deadline and a bound for each head, and one for a reader that stands still.
+
+    ``has_room`` tells of an address whether a link may be opened from it now.
+    """
 
     _head_timer: TimerHandle | None = None
     _head_bytes = 0
     _in_body = False
     _slow: SlowReaderWatch | None = None
+
+    def __init__(self, has_room: Callable[[str], bool], *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._has_room = has_room
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin; close at once where there are too many connections."""
@@ -167,8 +188,15 @@ class HttpConnection(HttpToolsProtocol):
             self._slow.end()
 
     def handle_websocket_upgrade(self) -> None:
-        """Hand the connection over to the WebSocket protocol, which has deadlines of its own."""
+        """Hand the connection over to the WebSocket protocol, which has deadlines of its own.
+
+        Every WebSocket here is a link. One for which there is no room is refused before the upgrade, which costs much
+        more.
+        """
         self._cancel_timers()
+        if not self._has_room(self.client[0] if self.client else ""):
+            self._refuse(NoRoom("there are too many strangers at once"))
+            return
         super().handle_websocket_upgrade()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -194,14 +222,15 @@ class HttpConnection(HttpToolsProtocol):
             self._head_timer.cancel()
             self._head_timer = None
 
-    def _refuse(self, error: UsageError) -> None:
+    def _refuse(self, error: FoedusError) -> None:
         """Answer below ASGI, since there is no request yet, and close."""
         self._cancel_timers()
         if self.transport.is_closing():
             return
         body = problem_bytes(error)
-        head = b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
-        self.transport.write(head % (error.http_status, _REASONS[error.http_status], len(body)) + body)
+        head = b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n%b\r\n"
+        retry = b"retry-after: %d\r\n" % NO_ROOM_RETRY_S if isinstance(error, NoRoom) else b""
+        self.transport.write(head % (error.http_status, _REASONS[error.http_status], len(body), retry) + body)
         self.transport.close()
 
 

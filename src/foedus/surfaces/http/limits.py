@@ -8,6 +8,16 @@ CONNECTIONS_MAX = LINKS_MAX + 1_024
 """Open connections: every link, and as many again for people, agents and strangers."""
 CONNECTIONS_PER_NET_MAX = 256
 """Of them, from one /24 or /56 (loopback exempt): one stranger does not shut out the others."""
+BACKLOG = 1_024
+"""Connections that wait in the kernel to be accepted: a crowd does not make others' first packets be dropped."""
+ACCEPTS_AT_ONCE = 2
+ACCEPTS_PAUSE_S = 0.004
+"""So many connections are accepted in one go, then none for so long: 500 a second, at 0.1 to 0.3 ms each for one that
+is turned away. Whoever comes alone does not notice."""
+ACCEPTS_WITHOUT_PLACE_S = 1.0
+"""Until accepting is tried again where the system has no more file descriptors."""
+NO_ROOM_RETRY_S = 2
+"""What a stranger is told to wait where a crowd is there: signings come back each second, places within ten."""
 HEAD_BYTES_MAX = 32_768
 """Bytes of a request's head: an RFC 9421 signature has under 1 KB, a proxy's cookies some more."""
 HEAD_TIMEOUT_S = 10.0

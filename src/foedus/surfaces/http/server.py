@@ -7,21 +7,22 @@ import contextlib
 import errno
 import socket
 import ssl
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
 from foedus.base.errors import Unavailable, UsageError
+from foedus.surfaces.http.accepting import Accepting
 from foedus.surfaces.http.connection import HttpConnection, WebSocketConnection
-from foedus.surfaces.http.limits import IDLE_TIMEOUT_S, STOP_TIMEOUT_S, WEBSOCKET_MESSAGE_MAX
+from foedus.surfaces.http.limits import BACKLOG, IDLE_TIMEOUT_S, STOP_TIMEOUT_S, WEBSOCKET_MESSAGE_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from litestar import Litestar
 
-_BACKLOG = 256
 _GRACE_S = 2
 
 
@@ -87,12 +88,13 @@ class HttpServer:
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn without its signal handlers, and told to stop by an event instead of ten looks a second."""
+    """Uvicorn without its signal handlers, told to stop by an event, and accepting connections at a measured pace."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.ready = asyncio.Event()
         self._leaving = asyncio.Event()
+        self._accepting: Accepting | None = None
 
     def leave(self) -> None:
         """Begin to stop."""
@@ -103,6 +105,22 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Leave signals to the command line."""
         yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to accept from the one socket there is."""
+        config = self.config
+        protocol: Any = config.http_protocol_class
+        make = partial(protocol, config, self.server_state, self.lifespan.state)
+        self.servers = []
+        for listener in sockets or []:  # the one that HttpServer has bound
+            self._accepting = Accepting(listener, make, config.ssl)
+        self.started = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept no more, and end what is open."""
+        if self._accepting is not None:
+            self._accepting.close()
+        await super().shutdown(sockets)
 
     async def main_loop(self) -> None:
         """Set the Date header once a second until told to leave."""
@@ -120,7 +138,7 @@ def _configuration(app: Litestar, tls_cert: str | Path | None, tls_key: str | Pa
     return uvicorn.Config(
         application,
         loop="none",
-        http=HttpConnection,
+        http=partial(HttpConnection, app.state.has_room),  # type: ignore[arg-type]  # it makes protocols
         ws=WebSocketConnection,
         ws_max_size=WEBSOCKET_MESSAGE_MAX,
         ws_ping_interval=None,  # the link has a keep-alive of its own
@@ -132,7 +150,6 @@ def _configuration(app: Litestar, tls_cert: str | Path | None, tls_key: str | Pa
         access_log=False,
         proxy_headers=False,  # anyone can write X-Forwarded-For
         server_header=False,
-        backlog=_BACKLOG,
         timeout_keep_alive=IDLE_TIMEOUT_S,
         timeout_graceful_shutdown=_GRACE_S,
         ssl_certfile=tls_cert,
@@ -158,7 +175,7 @@ def _bind(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
-        listener.listen(_BACKLOG)  # a second node at this port fails here, before it touches anything
+        listener.listen(BACKLOG)  # a second node at this port fails here, before it touches anything
     except OSError as error:
         listener.close()
         raise _not_bound(error, host, port) from None
