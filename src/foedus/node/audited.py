@@ -23,6 +23,7 @@ QUIET = frozenset({"audit.head", "audit.witness", "checkpoint", "crossing.receip
 """Kinds that follow from what was decided before: their rows wait for others, or two idle nodes would talk for ever."""
 OPERATOR = "operator"
 OWN = "node"
+NOT_VISIBLE = "not_visible"
 _VERDICTS = {Verdict.ACCEPTED: "accepted", Verdict.PENDING: "pending", Verdict.REJECTED: "rejected"}
 _ORDINARY = frozenset({"lost", "duplicate", "probe", "rekey", "disconnected", "not_welcome", "stopping", "closed"})
 """Why links end that nobody has decided against."""
@@ -119,6 +120,11 @@ class Audited:
         """Count and note that what a node wrote about an agreement changes nothing."""
         self._refusals[code] += 1
         self._note(Decision(self._name(node), "event", row.stream, code, "without effect", (row.id,), row.seq, row.seq))
+
+    def forbidden(self, node: bytes, row: Row) -> None:
+        """Count and note that a peer asked for an event that it may not see."""
+        self._refusals[NOT_VISIBLE] += 1
+        self._note(Decision(node.hex(), "event", row.stream, NOT_VISIBLE, "not sent", (row.id,), row.seq, row.seq))
 
     def learned(self, node: bytes) -> None:
         """Note that a node's identity changed here: it rotated its keys, or recovered."""

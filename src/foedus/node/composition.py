@@ -174,6 +174,7 @@ class Node:
         self.peers.on_refused = self.audited.peering_refused
         self.peers.on_lost = lambda link: self.audited.link_ended(link.node, link.closing)
         self.author.on_refused = self.audited.author_refused
+        self.outbox.on_forbidden = self.audited.forbidden
         self.consent.approvals.on_change = self.audited.approval
         self.agreements.on_without_effect = self.audited.without_effect
 
@@ -285,7 +286,6 @@ class Node:
             self._spawn(self.retention.run())
         self._spawn(self.audit.run())
         if network:
-            self._spawn(self.checkpointer.run())
             self._spawn(self.witnesses.run())
             self._spawn(self.receipts.run())
             self.peers.start()
