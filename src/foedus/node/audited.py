@@ -24,6 +24,9 @@ QUIET = frozenset({"audit.head", "audit.witness", "checkpoint", "crossing.receip
 OPERATOR = "operator"
 OWN = "node"
 NOT_VISIBLE = "not_visible"
+REWRITTEN = "audit_rewritten"
+REPLAYED = "replayed_nonce"
+"""The one verdict that the log gives as it stores: nobody has counted it before."""
 _VERDICTS = {Verdict.ACCEPTED: "accepted", Verdict.PENDING: "pending", Verdict.REJECTED: "rejected"}
 _ORDINARY = frozenset({"lost", "duplicate", "probe", "rekey", "disconnected", "not_welcome", "stopping", "closed"})
 """Why links end that nobody has decided against."""
@@ -61,6 +64,7 @@ class Audited:
             key = (row.epoch, row.stream, row.verdict, row.reason, clause, row.kind in QUIET)
             groups.setdefault(key, []).append(row)
         for (epoch, stream, verdict, reason, withheld, quiet), rows in groups.items():
+            self._refusals[REPLAYED] += len(rows) if reason == REPLAYED else 0
             origin = self._store.identities.node_of(epoch) or b""
             clause = withheld or self._door(origin, stream, rows[0].hlc.us)
             outcome = "withheld" if clause and verdict is Verdict.ACCEPTED else _VERDICTS[verdict]
@@ -125,6 +129,11 @@ class Audited:
         """Count and note that a peer asked for an event that it may not see."""
         self._refusals[NOT_VISIBLE] += 1
         self._note(Decision(node.hex(), "event", row.stream, NOT_VISIBLE, "not sent", (row.id,), row.seq, row.seq))
+
+    def rewritten(self, node: bytes, row: Row) -> None:
+        """Count and note that a node's audit log is not the one that it told of before."""
+        self._refusals[REWRITTEN] += 1
+        self._note(Decision(node.hex(), "peering", row.stream, REWRITTEN, "not countersigned", (row.id,)))
 
     def learned(self, node: bytes) -> None:
         """Note that a node's identity changed here: it rotated its keys, or recovered."""
