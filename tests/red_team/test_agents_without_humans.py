@@ -62,6 +62,16 @@ async def test_an_agent_without_a_human(unbridled):
     await held_back(a, b, "grant.human_required")
 
 
+async def test_a_grant_that_never_comes(unbridled):
+    a, b, _, _, cited = unbridled
+    cited.append("ab" * 32)
+    b.node.author._check_authority = lambda *_: None
+    await b.say("it is on its way, believe me", "scout")
+    message = await arrives(a)
+    assert (message.verified, message.text) == (False, None)
+    await ends(a, "auth", "pending", b.id, message.id)
+
+
 async def test_a_human_whom_the_agreement_does_not_name(unbridled):
     a, b, _, scout, cited = unbridled
     mallory = await enrol(b, "mallory")

@@ -289,7 +289,6 @@ def row_view(stored: Stored) -> AuditRowView:
         act=row.act,
         subject=row.subject,
         rule=row.rule,
-        why=meaning(row.rule),
         outcome=row.outcome,
         times=row.times,
         first=row.first,
@@ -298,4 +297,5 @@ def row_view(stored: Stored) -> AuditRowView:
         aggregated=row.aggregated,
         hash=sha256(stored.data).hex(),
         cursor=str(row.n),
+        why=meaning(row.rule),
     )

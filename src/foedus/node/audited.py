@@ -24,6 +24,10 @@ QUIET = frozenset({"audit.head", "audit.witness", "checkpoint", "crossing.receip
 """Kinds that follow from what was decided before: their rows wait for others, or two idle nodes would talk for ever."""
 OPERATOR = "operator"
 OWN = "node"
+NOT_VISIBLE = "not_visible"
+REWRITTEN = "audit_rewritten"
+REPLAYED = "replayed_nonce"
+"""The one verdict that the log gives as it stores: nobody has counted it before."""
 _VERDICTS = {Verdict.ACCEPTED: "accepted", Verdict.PENDING: "pending", Verdict.REJECTED: "rejected"}
 _ORDINARY = frozenset({"lost", "duplicate", "probe", "rekey", "disconnected", "not_welcome", "stopping", "closed"})
 """Why links end that nobody has decided against."""
@@ -96,6 +100,8 @@ class Audited:
         return groups
 
     def _noted(self, origin: bytes, stream: str, alike: _Alike, rows: Sequence[Row]) -> None:
+        if alike.reason == REPLAYED:
+            self._refusals[REPLAYED] += len(rows)
         clause = alike.withheld or self._door(origin, stream, rows[0].hlc.us)
         is_withheld = bool(clause) and alike.verdict is Verdict.ACCEPTED
         outcome, rule = ("withheld", clause) if is_withheld else (_VERDICTS[alike.verdict], alike.reason)
@@ -147,6 +153,16 @@ class Audited:
         """Count and note that what a node wrote about an agreement changes nothing."""
         self._refusals[code] += 1
         self._note(Decision(self._name(node), "event", row.stream, code, "without effect", (row.id,), row.seq, row.seq))
+
+    def forbidden(self, node: bytes, row: Row) -> None:
+        """Count and note that a peer asked for an event that it may not see."""
+        self._refusals[NOT_VISIBLE] += 1
+        self._note(Decision(node.hex(), "event", row.stream, NOT_VISIBLE, "not sent", (row.id,), row.seq, row.seq))
+
+    def rewritten(self, node: bytes, row: Row) -> None:
+        """Count and note that a node's audit log is not the one that it told of before."""
+        self._refusals[REWRITTEN] += 1
+        self._note(Decision(node.hex(), "peering", row.stream, REWRITTEN, "not countersigned", (row.id,)))
 
     def learned(self, node: bytes) -> None:
         """Note that a node's identity changed here: it rotated its keys, or recovered."""

@@ -174,6 +174,8 @@ class Node:
         self.peers.on_refused = self.audited.peering_refused
         self.peers.on_lost = lambda link: self.audited.link_ended(link.node, link.closing)
         self.author.on_refused = self.audited.author_refused
+        self.witnesses.on_rewritten = self.audited.rewritten
+        self.outbox.on_forbidden = self.audited.forbidden
         self.consent.approvals.on_change = self.audited.approval
         self.agreements.on_without_effect = self.audited.without_effect
 

@@ -35,6 +35,8 @@ class Outbox:
         self._publisher = publisher
         self._audience = audience
         self._links = links
+        self.on_forbidden: Callable[[bytes, Row], None] = lambda _node, _row: None
+        """A peer asked for an event that it may not see; it hears the same as of one that is not there."""
         self._reoffering: asyncio.TimerHandle | None = None
         self._rested_at = 0.0
         publisher.listeners.append(self._published)
@@ -224,7 +226,11 @@ class Outbox:
         for event_id in ids:
             row = rows.get(event_id)
             chain = self._store.admission.chains.get((row.epoch, row.stream)) if row else None
-            if row is None or chain is None or not self._may_have(link, chain.node, row):
+            if row is None or chain is None:
+                missing.append(event_id)
+                continue
+            if not self._may_have(link, chain.node, row):
+                self.on_forbidden(link.node, row)
                 missing.append(event_id)
                 continue
             data = self._store.sendable(row)

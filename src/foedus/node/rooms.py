@@ -118,6 +118,13 @@ class Rooms:
         await membership.remove(self._node.store, self._node.author, room, peer_id)
         return self.find(room.id.hex())
 
+    async def unshare_all(self, peer_id: bytes) -> None:
+        """Remove a peer from every room that this node hosts."""
+        store = self._node.store
+        for room in list(store.admission.authority.rooms.values()):
+            if room.host == store.node and any(entry.node == peer_id for entry in room.current()):
+                await membership.remove(store, self._node.author, room, peer_id)
+
     async def leave(self, wanted: str) -> Room:
         """Ask the host to remove this node; a host removes its own members."""
         room = self.find(wanted)

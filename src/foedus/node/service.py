@@ -37,6 +37,7 @@ from foedus.node.values import (
     IdentityView,
     MessagesPage,
     ParticipantView,
+    PeerView,
     Placed,
     PruningView,
     RoomView,
@@ -291,6 +292,12 @@ class Service(
     async def room_unshare(self, room: str, peer: str) -> RoomView:
         """Take a peer out."""
         return self._views.room(await self._rooms.unshare(room, self._peer_id(peer)))
+
+    async def peer_disconnect(self, peer: str, reason: str = "") -> PeerView:
+        """End the connection, and take the peer out of the rooms that this node hosts: nobody carries for it there."""
+        view = await super().peer_disconnect(peer, reason)
+        await self._rooms.unshare_all(parse_id(view.node))
+        return view
 
     async def room_leave(self, room: str) -> RoomView:
         """Leave a room."""

@@ -217,7 +217,7 @@ class MessageView(View, frozen=True):
     hlc: list[int]
     at: int
     text: str | None
-    """None: the body is missing or erased."""
+    """None: the body is missing or erased, or the message does not stand here."""
     author: str
     """did:key, or the node id where the node itself speaks."""
     author_name: str
@@ -492,7 +492,6 @@ class AuditRowView(View, frozen=True):
     act: str
     subject: str
     rule: str
-    why: str
     outcome: str
     times: int
     first: int
@@ -501,6 +500,7 @@ class AuditRowView(View, frozen=True):
     aggregated: bool
     hash: str
     cursor: str
+    why: str = ""
 
 
 class AuditPage(View, frozen=True):

@@ -298,7 +298,8 @@ def stored_event(row: Row) -> Event:
 
 
 def _text(row: Row) -> str | None:
-    if row.envelope.body is None or row.verdict is Verdict.REJECTED:
+    """Return what a message says. What is pending says nothing yet: who cites a grant that never comes is not heard."""
+    if row.envelope.body is None or row.verdict is not Verdict.ACCEPTED:
         return None
     try:
         return decode_as(row.envelope.body, MessageText).text
@@ -309,7 +310,7 @@ def _text(row: Row) -> str | None:
 def _body(row: Row) -> dict[str, Any] | None:
     """Return the body as JSON shows it: bytes as hex where they are ids, else base64url."""
     shape = SHAPES.get(row.kind)
-    if shape is None or row.envelope.body is None:
+    if shape is None or row.envelope.body is None or row.verdict is not Verdict.ACCEPTED:
         return None
     try:
         plain = to_plain(decode_as(row.envelope.body, shape))

@@ -21,7 +21,7 @@ from foedus.node.auditing import AuditTrail
 from foedus.node.author import Author
 from foedus.node.publisher import Published
 from foedus.node.store import Store
-from foedus.trust.audit.rows import Decision, Head
+from foedus.trust.audit.rows import Head
 from foedus.trust.audit.seals import Statement, is_signed, read_statement
 
 log = logging.getLogger("foedus.audit")
@@ -48,6 +48,8 @@ class Witnesses:
         self._heard: dict[bytes, tuple[bytes, Statement]] = {}
         self._witnessed: dict[bytes, Head] = {}
         self._answered_at: dict[bytes, int] = {}
+        self.on_rewritten: Callable[[bytes, Row], None] = lambda _node, _row: None
+        """A peer told a head that contradicts one which this node countersigned."""
         self._wake = asyncio.Event()
         trail.on_sealed = self._wake.set
         store.publisher.listeners.append(self._published)
@@ -133,9 +135,7 @@ class Witnesses:
             return
         before = self._witnessed.get(node) or last_witness(self._store, node)
         if _takes_back(before, statement):
-            self._trail.note(
-                Decision(node.hex(), "peering", row.stream, "audit_rewritten", "not countersigned", (row.id,))
-            )
+            self.on_rewritten(node, row)
             return
         self._witnessed[node] = Head(statement.count, statement.head)
         self._heard[node] = (row.id, statement)
