@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from foedus.base.errors import UsageError
 from foedus.identity.did import did_of
 from foedus.identity.ucan import issue_delegation
-from foedus.node import crossings
+from foedus.node import consent_operations, crossings
 from foedus.surfaces.cli.delegating import Scope, grant_draft
 from foedus.trust.border import SPEAK
 from tests.node.nodes import connect, share, street, until
@@ -139,3 +139,26 @@ async def test_a_new_grant_for_each_act_does_not_have_the_log_read_for_each(bord
         await b.say(f"{number}", "scout")
     await until(lambda: len(a.texts()) == len(grants), "all are said")
     assert reads.count(crossings._PAGE) <= 1
+
+
+async def test_a_grant_for_anything_does_not_show_as_one_for_a_room(border):
+    """An `or` with a way around showed as its rooms alone; a value that is no text broke the list for everybody."""
+    _, _, b, ada, scout = border
+    for policy in ([["or", [["==", ".room", "ab" * 32], ["!=", ".kind", ""]]]], [["==", ".room", {"a": b"x"}]]):
+        ucan = issue_delegation(
+            ada.key, audience=scout, subject=ada.did, command=SPEAK, policy=policy, nonce=b"n" * 12, expires=None
+        )
+        act = ada.sign(grant_draft(ada.did, ada.enrolment, ucan))
+        await b.service.participant_act(ada.did, act)
+        assert b.service.grants()[0].rooms == []
+
+
+async def test_a_list_of_many_grants_is_made_in_time_that_grows_with_it(border, monkeypatch):
+    """Each approval leaves a grant; to show them, chains were looked for among all of them for each."""
+    _, _, b, ada, scout = border
+    for _ in range(20):
+        await ada.give(scout)
+    looked = []
+    monkeypatch.setattr(consent_operations, "chains_to", lambda *_: looked.append(1) or iter(()))
+    assert len(b.service.grants()) == 20
+    assert looked == []
