@@ -8,7 +8,8 @@ from msgspec.structs import replace
 from foedus.base.errors import UsageError
 from foedus.identity.did import did_of
 from foedus.identity.ucan import issue_delegation
-from foedus.surfaces.cli.delegating import grant_draft
+from foedus.node import consent_operations, crossings
+from foedus.surfaces.cli.delegating import Scope, grant_draft
 from foedus.trust.border import SPEAK
 from tests.node.nodes import connect, share, street, until
 from tests.node.people import agent, enrol
@@ -119,3 +120,45 @@ async def test_an_act_that_was_ordered_just_before_a_crash_is_not_said_again(bor
     assert (done.state, b.texts()) == ("done", ["once"])
     assert done.event == b.service.messages("plans").messages[0].id
     await until(lambda: a.texts() == ["once"], "it crosses")
+
+
+async def test_a_new_grant_for_each_act_does_not_have_the_log_read_for_each(border, monkeypatch):
+    """The uses of each grant were counted by reading an hour of all that its node wrote in rooms."""
+    _, a, b, ada, scout = border
+    grants = [bytes.fromhex(await ada.give(scout, Scope(SPEAK, uses=n + 1))) for n in range(6)]
+    log = a.node.store.log
+    read, reads = log.chain_backwards, []
+
+    def counting(epoch, stream, before, limit):
+        reads.append(limit)
+        return read(epoch, stream, before, limit)
+
+    monkeypatch.setattr(log, "chain_backwards", counting)
+    for number, grant in enumerate(grants):
+        unbridled(b, [grant])
+        await b.say(f"{number}", "scout")
+    await until(lambda: len(a.texts()) == len(grants), "all are said")
+    assert reads.count(crossings._PAGE) <= 1
+
+
+async def test_a_grant_for_anything_does_not_show_as_one_for_a_room(border):
+    """An `or` with a way around showed as its rooms alone; a value that is no text broke the list for everybody."""
+    _, _, b, ada, scout = border
+    for policy in ([["or", [["==", ".room", "ab" * 32], ["!=", ".kind", ""]]]], [["==", ".room", {"a": b"x"}]]):
+        ucan = issue_delegation(
+            ada.key, audience=scout, subject=ada.did, command=SPEAK, policy=policy, nonce=b"n" * 12, expires=None
+        )
+        act = ada.sign(grant_draft(ada.did, ada.enrolment, ucan))
+        await b.service.participant_act(ada.did, act)
+        assert b.service.grants()[0].rooms == []
+
+
+async def test_a_list_of_many_grants_is_made_in_time_that_grows_with_it(border, monkeypatch):
+    """Each approval leaves a grant; to show them, chains were looked for among all of them for each."""
+    _, _, b, ada, scout = border
+    for _ in range(20):
+        await ada.give(scout)
+    looked = []
+    monkeypatch.setattr(consent_operations, "chains_to", lambda *_: looked.append(1) or iter(()))
+    assert len(b.service.grants()) == 20
+    assert looked == []

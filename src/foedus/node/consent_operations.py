@@ -26,7 +26,7 @@ from foedus.node.rooms import Rooms
 from foedus.node.values import ApprovalView, GrantView, LinkView, SignedAct
 from foedus.node.views import Views
 from foedus.trust.border import COMMANDS
-from foedus.trust.evaluator import CHAINS_MAX, chains_to
+from foedus.trust.evaluator import CHAINS_MAX, chains_to, is_root
 
 _REMEDY = "see `foedus grant list`"
 
@@ -102,6 +102,8 @@ class ConsentOperations(PeerOperations):
 
     def _chains_ending_with(self, grant: Grant) -> list[tuple[Grant, ...]]:
         """Return the chains of which a grant is the last link; where none leads to it, itself alone."""
+        if is_root(grant.delegation):
+            return [(grant,)]
         chains = islice(chains_to(grant.delegation.audience, self._grants()), CHAINS_MAX * CHAINS_MAX)
         return [chain for chain in chains if chain[-1].id == grant.id] or [(grant,)]
 
@@ -183,11 +185,12 @@ class ConsentOperations(PeerOperations):
 
 
 def _named(policy: list[Any], selector: str) -> list[str]:
-    """Return the values that a policy of ours allows for a selector: one statement, or one `or` of them."""
+    """Return the values that a policy allows for a selector: one statement, or an `or` of nothing but these."""
     found = []
     for statement in policy:
         alternatives = statement[1] if statement[0] == "or" else [statement]
-        found += [str(part[2]) for part in alternatives if part[0] == "==" and part[1] == selector]
+        if all(part[:2] == ["==", selector] and isinstance(part[2], str) for part in alternatives):
+            found += [part[2] for part in alternatives]
     return found
 
 

@@ -7,7 +7,6 @@ becomes accepted, with the one part that depends on what came before: whether it
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple
 from foedus.base.clock import Instant
 from foedus.base.limits import HOUR
 from foedus.log import streams
+from foedus.log.chains import Chain
 from foedus.log.event import Act, Event, parse_event
 from foedus.log.grants import Grant, window
 from foedus.log.port import Verdict
@@ -25,7 +25,7 @@ from foedus.trust.evaluator import Allow, Author, Decision, Layers, Seat, Terms,
 from foedus.trust.standing import Standing
 
 COUNTED_MAX = 4_096
-"""Grants whose uses in the last hour are remembered; for others they are counted from the log again."""
+"""Grants of one node that allow so many uses an hour and are used in an hour; further ones carry nothing then."""
 USES_PER_HOUR_MAX = 10_000
 """Uses that a grant can count: a busy agent says three things a second."""
 KNOWN_MAX = 4_096
@@ -72,13 +72,15 @@ class Crossings:
         self._terms_of = terms_of
         self.grants_count: Callable[[bytes], bool] = lambda _node: True
         """Whether grants of this node's people still count, by its reputation."""
-        self._uses: OrderedDict[bytes, list[Instant]] = OrderedDict()
+        self._uses: dict[bytes, dict[bytes, list[Instant]]] = {}
+        """Node → grant of its people → when it was used."""
         self._known: dict[_Key, _Judged] = {}
         self._batch: dict[_Key, _Judged] | None = None
         self.is_assured = True
         """Whether humans count here by a key on a device of their own; named signers count by what is named."""
         self.standing_of: Callable[[bytes, str], Standing] = lambda _node, _did: Standing.NORMAL
         """(node, DID) → the participant's standing here."""
+        store.on_reload.append(self._reload)
 
     def host_of(self, stream: str) -> bytes:
         """Return the host of the room whose stream this is; b'' where it is none, or not held."""
@@ -194,6 +196,11 @@ class Crossings:
         """Judge anew what was judged before: somebody's standing, or the policy, changed."""
         self._known.clear()
 
+    def _reload(self) -> None:
+        """Count and judge again what the log holds: what was counted may not have become durable."""
+        self._uses.clear()
+        self.forget()
+
     def approvals_needed(self, crossing: Crossing) -> int:
         """Return how many human signers of this node a crossing needs."""
         terms = self._terms_of(self._store.node, bytes.fromhex(crossing.arguments["host"]))
@@ -206,9 +213,7 @@ class Crossings:
         if not all(self.has_uses(grant, now) for grant in limited):
             return _USED_UP
         for grant in limited:
-            times = self._counted(grant)
-            insort(times, now)
-            del times[: -uses_per_hour(grant)]
+            _note(self._counted(grant), grant, now)
         return _LET_IN
 
     def has_uses(self, grant: Grant, now: Instant, ahead: int = 0) -> bool:
@@ -216,45 +221,62 @@ class Crossings:
         allowed = uses_per_hour(grant)
         if not allowed:
             return True
+        if not self._is_counted(grant, now):
+            return False
         times = self._counted(grant)
         return len(times) - bisect_right(times, now - HOUR) + ahead < allowed
 
     def last_used(self, grant: Grant) -> Instant | None:
         """Return the clock of the last use that is counted, None where none is."""
-        times = self._uses.get(grant.id)
+        times = self._uses.get(grant.issuer.node, {}).get(grant.id)
         return times[-1] if times else None
 
+    def _is_counted(self, grant: Grant, now: Instant) -> bool:
+        """Whether the uses of a grant are counted, or can be: as many are as a node may use in an hour."""
+        counted = self._of_node(grant.issuer.node)
+        if grant.id not in counted and len(counted) >= COUNTED_MAX:
+            for idle in [key for key, times in counted.items() if not times or times[-1] <= now - HOUR]:
+                del counted[idle]
+        return grant.id in counted or len(counted) < COUNTED_MAX
+
     def _counted(self, grant: Grant) -> list[Instant]:
-        """Return the clocks of the last uses of a grant, in order; after a start they are read from the log."""
-        times = self._uses.get(grant.id)
-        if times is None:
-            times = self._uses[grant.id] = self._from_log(grant)[-uses_per_hour(grant) :]
-            if len(self._uses) > COUNTED_MAX:
-                self._uses.popitem(last=False)
-        self._uses.move_to_end(grant.id)
-        return times
+        """Return the clocks of the last uses of a grant, in order."""
+        return self._of_node(grant.issuer.node).setdefault(grant.id, [])
 
-    def _from_log(self, grant: Grant) -> list[Instant]:
+    def _of_node(self, node: bytes) -> dict[bytes, list[Instant]]:
+        """Return the counted uses of all grants of a node; after a start they are read from the log, once."""
+        counted = self._uses.get(node)
+        if counted is None:
+            counted = self._uses[node] = {}
+            for at, act in sorted(self._from_log(node), key=lambda use: use[0]):
+                for grant in self._store.admission.authority.grants_of(act):
+                    if uses_per_hour(grant):
+                        _note(counted.setdefault(grant.id, []), grant, at)
+        return counted
+
+    def _from_log(self, node: bytes) -> Iterator[tuple[Instant, Act]]:
         since = self._store.now() - HOUR
-        found: list[Instant] = []
-        for chain in self._store.admission.chains.of_node(grant.issuer.node):
+        for chain in self._store.admission.chains.of_node(node):
             if chain.kind == "room" and chain.seq and chain.hlc.us >= since:
-                found += self._uses_in(chain.epoch, chain.stream, chain.seq, grant.id, since)
-        return sorted(found)
+                yield from self._acts_in(chain, since)
 
-    def _uses_in(self, epoch: bytes, stream: str, end: int, grant_id: bytes, since: Instant) -> list[Instant]:
-        found: list[Instant] = []
-        before = end + 1
-        while before > max(1, end - USES_PER_HOUR_MAX):
-            rows = self._store.log.chain_backwards(epoch, stream, before, _PAGE)
+    def _acts_in(self, chain: Chain, since: Instant) -> Iterator[tuple[Instant, Act]]:
+        """Yield the clocks and acts of a chain that may have used grants, the newest first."""
+        before = chain.seq + 1
+        while before > max(1, chain.seq - USES_PER_HOUR_MAX):
+            rows = self._store.log.chain_backwards(chain.epoch, chain.stream, before, _PAGE)
             for row in rows:
-                counts = row.verdict is Verdict.ACCEPTED and not row.withheld
-                if row.hlc.us >= since and counts and grant_id in parse_event(row.envelope).event.act.auth:
-                    found.append(row.hlc.us)
+                if row.hlc.us >= since and row.verdict is Verdict.ACCEPTED and not row.withheld:
+                    yield row.hlc.us, parse_event(row.envelope).event.act
             if not rows or rows[-1].hlc.us < since:
                 break
             before = rows[-1].seq
-        return found
+
+
+def _note(times: list[Instant], grant: Grant, at: Instant) -> None:
+    """Note a use; as many are kept as a grant allows."""
+    insort(times, at)
+    del times[: -uses_per_hour(grant)]
 
 
 def uses_per_hour(grant: Grant) -> int:
