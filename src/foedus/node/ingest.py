@@ -235,16 +235,18 @@ class Ingest:
         return None
 
     def _is_carried(self, index: int, parsed: Parsed, report: Report, code: str) -> bool:
+        if not code:
+            return True
         is_ours = self._store.identities.node_of(parsed.event.epoch) == self._store.node
         if is_ours and code.startswith(AGREEMENT):
             return True  # our own words come back, whoever may say anything to us
         if code == "missing_prev":
             self._defer(report, index, parsed, Deferred(code))
-        elif code:
+        else:
             self._refuse(report, index, parsed.id, code)
             if code == "not_permitted" or code.startswith(AGREEMENT):
                 report.barred[(parsed.event.epoch, parsed.event.stream)] = None
-        return not code
+        return False
 
     def _carriage(self, carrier: bytes | None, stream: str) -> str:
         """Return '' or why events of a stream are not taken from this carrier."""
@@ -310,8 +312,9 @@ class Ingest:
         self._doors.clear()
         now = self._store.now()
         latest = None
+        are_valid = all(valid)
         for (index, parsed, data), count in zip(prepared.parsed, prepared.counts, strict=True):
-            ok = all(valid[position : position + count])
+            ok = are_valid or all(valid[position : position + count])
             position += count
             if not ok:
                 self._refuse(report, index, parsed.id, "invalid_signature")
@@ -442,6 +445,9 @@ class _Parts:
 
     def add(self, commit: Commit) -> None:
         """Append what a commit holds; nearly all hold one entry and nothing else."""
+        if not any(commit[1:]):
+            self._parts.entries.extend(commit.entries)  # type: ignore[attr-defined]  # made as lists above
+            return
         for gathered, part in zip(self._parts, commit, strict=True):
             if part:
                 gathered.extend(part)  # type: ignore[attr-defined]  # made as lists above
