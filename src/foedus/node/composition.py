@@ -20,6 +20,7 @@ from foedus.log.port import Value, Verdict
 from foedus.node import membership
 from foedus.node.access import Access
 from foedus.node.agents import Agents
+from foedus.node.agreed_rates import CLAUSE as OVER_RATE
 from foedus.node.agreements import Agreements
 from foedus.node.approvals import Approvals
 from foedus.node.audience import Audience
@@ -140,7 +141,8 @@ class Node:
         """Connect the parts that call each other."""
         self.links.standing = self.peers
         self.links.outbox = self.outbox
-        self.links.event_delay_s = self.rates.event_delay_s
+        self.links.agreed_rates.terms = self.agreements.in_force
+        self.links.event_delay_s = self._event_delay_s
         self.links.on_report = self._reported
         self.links.on_pruned = self.pruned.take
         self.ingest.door = self.door
@@ -213,6 +215,13 @@ class Node:
         verdict = decide(arrival)
         return verdict.clause if isinstance(verdict, Withhold) else ""
 
+    def _event_delay_s(self, peer: bytes, report: Report) -> float:
+        """Return for how long a peer's credit is held back: by our policy, and by what was agreed."""
+        agreed_s = self.links.agreed_rates.arrived(peer, report.new)
+        if agreed_s:
+            self.ingest.refusals[OVER_RATE] += 1
+        return max(agreed_s, self.rates.event_delay_s(peer, report.count))
+
     def _go_on(self, peer: bytes, key: ChainKey) -> None:
         link = self.links.get(peer)
         if link is not None and link.session.is_open:
@@ -230,6 +239,7 @@ class Node:
         link = self.links.get(node)
         if link is not None and link.session.is_open:
             self.outbox.reoffer(link)
+            link.wake_chains()
 
     def _learned(self, node: bytes) -> None:
         self.audited.learned(node)

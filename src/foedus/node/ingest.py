@@ -64,6 +64,8 @@ class Report:
     proofs: list[Proof] = field(default_factory=list)
     own: bool = False
     """The batch held an event of this node that it lacked: it was restored from a backup."""
+    new: Counter[ChainKey] = field(default_factory=Counter)
+    """Chain → how many events of it were new."""
     reached: dict[ChainKey, Position] = field(default_factory=dict)
     """Chain → its highest event in the batch that is held here: so far the carrier evidently holds it, too."""
 
@@ -79,6 +81,7 @@ class Report:
         self.want_records |= report.want_records
         self.proofs += report.proofs
         self.own = self.own or report.own
+        self.new.update(report.new)
         self.reached |= report.reached
 
     @property
@@ -363,6 +366,7 @@ class Ingest:
 
     def _note_admitted(self, report: Report, parsed: Parsed, entry: Entry) -> None:
         report.accepted += 1
+        report.new[parsed.event.epoch, parsed.event.stream] += 1
         self._reach(report, parsed)
         if parsed.envelope.body is None and not self.is_erased(parsed.id, parsed.event):
             self.want_bodies([parsed.id])
