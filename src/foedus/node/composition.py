@@ -36,7 +36,7 @@ from foedus.node.epochs import Epochs
 from foedus.node.erasing import Eraser
 from foedus.node.fallback import Fallback
 from foedus.node.home import SETTINGS, Home, check_name
-from foedus.node.ingest import Ingest, Report
+from foedus.node.ingest import Ingest
 from foedus.node.link import Link
 from foedus.node.links import Links
 from foedus.node.manifests import ManifestReader
@@ -50,6 +50,7 @@ from foedus.node.publisher import Published, Publisher
 from foedus.node.rates import Rates
 from foedus.node.receipts import Receipts
 from foedus.node.records import RecordBook
+from foedus.node.reports import Report
 from foedus.node.reputations import Reputations
 from foedus.node.retention import Retention
 from foedus.node.standings import Standings

@@ -25,8 +25,8 @@ from foedus.node.federation_values import (
     number,
     to_text,
 )
-from foedus.node.ingest import Report
 from foedus.node.ports import FederationResponse
+from foedus.node.reports import Report
 from foedus.node.visible import Viewer
 from foedus.trust.peer import State
 

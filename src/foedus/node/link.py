@@ -19,9 +19,9 @@ from foedus.base.limits import CONTROL_QUEUE_MAX, SECOND, WANTS_PER_FRAME
 from foedus.crypto.errors import NotAuthentic
 from foedus.log.chains import ChainKey, Position
 from foedus.node.agreed_rates import OutgoingPace
-from foedus.node.ingest import Report
 from foedus.node.intake import Intake
 from foedus.node.ports import ByteStream
+from foedus.node.reports import Report
 from foedus.sync.duplicates import DialledBy
 from foedus.sync.effects import (
     Acked,

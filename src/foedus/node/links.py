@@ -15,12 +15,13 @@ from foedus.base.limits import FRAME_EVENTS, FRAME_MAX, HANDSHAKE_TIMEOUT, LINKS
 from foedus.identity.record import parse_signed_record
 from foedus.log.evidence import check_proof
 from foedus.node.agreed_rates import AgreedRates
-from foedus.node.ingest import Ingest, Report
+from foedus.node.ingest import Ingest
 from foedus.node.link import Link
 from foedus.node.outbox import Outbox
 from foedus.node.ports import ByteStream
 from foedus.node.records import RecordBook
 from foedus.node.redialler import Redialler
+from foedus.node.reports import Report
 from foedus.node.store import Store
 from foedus.node.stranger_turns import StrangerTurns
 from foedus.sync.capabilities import Capabilities
