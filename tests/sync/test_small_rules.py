@@ -152,6 +152,20 @@ def test_the_peers_clock_is_taken_at_the_middle_of_the_round_trip():
     assert clock.offset_us == 5_000
 
 
+def test_room_is_told_without_taking_any():
+    gate = StrangerGate()
+    assert all(gate.has_room(0, "192.0.2.1") for _ in range(200))
+    tickets = [gate.admit("192.0.2.1") for _ in range(HANDSHAKES_PER_NET_MAX)]
+    assert not gate.has_room(0, "192.0.2.9"), "of one network there are enough"
+    assert gate.has_room(0, "127.0.0.1")
+    gate.release(tickets[0])
+    assert gate.has_room(0, "192.0.2.9")
+    for _ in range(50):
+        assert gate.may_sign(0)
+    assert not gate.has_room(0, "127.0.0.1"), "whoever came now would get no answer"
+    assert gate.has_room(SECOND, "127.0.0.1")
+
+
 def test_one_network_gets_a_fifth_of_the_signings():
     gate = StrangerGate()
     assert sum(gate.may_sign(NOW, "192.0.2.7") for _ in range(50)) == 10

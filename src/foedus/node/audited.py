@@ -12,8 +12,8 @@ from foedus.log.outcomes import OVER_QUOTA
 from foedus.log.port import Row, Verdict, VerdictChange
 from foedus.node.approvals import Approval
 from foedus.node.author import Draft
-from foedus.node.ingest import Rejection, Report
 from foedus.node.publisher import Published
+from foedus.node.reports import Rejection, Report
 from foedus.node.store import Store
 from foedus.sync.effects import Close
 from foedus.trust.audit.rows import Act, Decision

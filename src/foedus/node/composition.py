@@ -20,6 +20,7 @@ from foedus.log.port import Value, Verdict
 from foedus.node import membership
 from foedus.node.access import Access
 from foedus.node.agents import Agents
+from foedus.node.agreed_rates import CLAUSE as OVER_RATE
 from foedus.node.agreements import Agreements
 from foedus.node.approvals import Approvals
 from foedus.node.audience import Audience
@@ -35,7 +36,7 @@ from foedus.node.epochs import Epochs
 from foedus.node.erasing import Eraser
 from foedus.node.fallback import Fallback
 from foedus.node.home import SETTINGS, Home, check_name
-from foedus.node.ingest import Ingest, Report
+from foedus.node.ingest import Ingest
 from foedus.node.link import Link
 from foedus.node.links import Links
 from foedus.node.manifests import ManifestReader
@@ -49,6 +50,7 @@ from foedus.node.publisher import Published, Publisher
 from foedus.node.rates import Rates
 from foedus.node.receipts import Receipts
 from foedus.node.records import RecordBook
+from foedus.node.reports import Report
 from foedus.node.reputations import Reputations
 from foedus.node.retention import Retention
 from foedus.node.standings import Standings
@@ -140,7 +142,8 @@ class Node:
         """Connect the parts that call each other."""
         self.links.standing = self.peers
         self.links.outbox = self.outbox
-        self.links.event_delay_s = self.rates.event_delay_s
+        self.links.agreed_rates.terms = self.agreements.in_force
+        self.links.event_delay_s = self._event_delay_s
         self.links.on_report = self._reported
         self.links.on_pruned = self.pruned.take
         self.ingest.door = self.door
@@ -215,6 +218,13 @@ class Node:
         verdict = decide(arrival)
         return verdict.clause if isinstance(verdict, Withhold) else ""
 
+    def _event_delay_s(self, peer: bytes, report: Report) -> float:
+        """Return for how long a peer's credit is held back: by our policy, and by what was agreed."""
+        agreed_s = self.links.agreed_rates.arrived(peer, report.new)
+        if agreed_s:
+            self.ingest.refusals[OVER_RATE] += 1
+        return max(agreed_s, self.rates.event_delay_s(peer, report.count))
+
     def _go_on(self, peer: bytes, key: ChainKey) -> None:
         link = self.links.get(peer)
         if link is not None and link.session.is_open:
@@ -232,6 +242,7 @@ class Node:
         link = self.links.get(node)
         if link is not None and link.session.is_open:
             self.outbox.reoffer(link)
+            link.wake_chains()
 
     def _learned(self, node: bytes) -> None:
         self.audited.learned(node)

@@ -203,6 +203,7 @@ class PeerFallback:
         self._node.peers.last_seen[self._peer] = self._node.store.now()
         if envelopes:
             report = await self._node.ingest.take(envelopes, carrier=self._peer)
+            await asyncio.sleep(self._node.links.agreed_rates.arrived(self._peer, report.new))
             if report.own:
                 self._node.epochs.saw_own()
             if report.want_records:
@@ -221,10 +222,18 @@ class PeerFallback:
         """Send what this node wrote and the peer may see, then wait for more."""
         viewer, visible = Viewer(self._peer, own_only=True), self._node.visible
         self._grown.clear()
-        page = visible.page(viewer, visible.start(viewer, self._pushed.cursor), BATCH_EVENTS_MAX)
+        rates = self._node.links.agreed_rates
+        left = rates.left(self._peer)
+        if left == 0:
+            await asyncio.sleep(rates.wait_s(self._peer))
+            return
+        page = visible.page(
+            viewer, visible.start(viewer, self._pushed.cursor), min(BATCH_EVENTS_MAX, left or BATCH_EVENTS_MAX)
+        )
         if page.rows:
             body = b"".join(frame(data) for _, data in page.rows)
             answer = await self._doors.call(Query("POST", f"{ROOT}/events", body=body, media_type=EVENTS_TYPE))
+            rates.sent(self._peer, sum(rates.is_ours((row.epoch, row.stream)) for row, _ in page.rows))
             if _reasons(answer.body) & _PUT_OFF:
                 self._pushed.put_off(self._node.store.now())
         self._pushed.move(visible.cursor(viewer, page.end), self._node.store.now())

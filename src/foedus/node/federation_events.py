@@ -25,8 +25,8 @@ from foedus.node.federation_values import (
     number,
     to_text,
 )
-from foedus.node.ingest import Report
 from foedus.node.ports import FederationResponse
+from foedus.node.reports import Report
 from foedus.node.visible import Viewer
 from foedus.trust.peer import State
 
@@ -81,7 +81,9 @@ class EventDoors:
         if len(request.body) > BATCH_BYTES_MAX:
             raise BadBody(f"a batch has at most {BATCH_BYTES_MAX} bytes", code="too_large", http_status=413)
         envelopes = split_frames(request.body, BATCH_EVENTS_MAX)
+        self._node.links.agreed_rates.check(asking.peer)
         report = await self._node.ingest.take(envelopes, carrier=asking.peer)
+        self._node.links.agreed_rates.arrived(asking.peer, report.new)
         self._note(asking.peer, len(envelopes), report)
         await asyncio.sleep(self._node.rates.event_delay_s(asking.peer, len(envelopes)))
         return json_reply(200, {**_shown(report), "clock": self._node.store.now(), "head": self.head(asking)})

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from foedus.base.cbor import Malformed
 from foedus.base.clock import Instant
@@ -20,13 +20,14 @@ from foedus.base.errors import FoedusError
 from foedus.base.ids import sha256
 from foedus.log import streams
 from foedus.log.admission import Admitted, Deferred, Duplicate, Forked, Refused, SignatureCheck, signature_checks
-from foedus.log.chains import ChainKey, Position
+from foedus.log.chains import Position
 from foedus.log.checkpoints import is_valid
 from foedus.log.event import Event, Parsed, parse_envelope
 from foedus.log.outcomes import OVER_QUOTA
-from foedus.log.port import Commit, Entry, Proof, Row, Verdict
+from foedus.log.port import Commit, Entry, Row, Verdict
 from foedus.node.checking import Checking, Verdicts, Verifiers
 from foedus.node.crossings import Crossings
+from foedus.node.reports import Rejection, Report
 from foedus.node.store import Store
 from foedus.node.turns import Turns
 from foedus.trust.door import AGREEMENT
@@ -35,56 +36,6 @@ BODILESS_MAX = 10_000
 """Ids of events that came without a body and may still get it from another carrier; others are found by want."""
 CLAUSES_MAX = 10_000
 """Clauses between admission and publication: ten full batches; beyond, the audit log names none."""
-
-
-@dataclass
-class Rejection:
-    """An envelope that was not admitted as it is: its place in the batch, its id if it has one, and why."""
-
-    index: int
-    id: bytes
-    reason: str
-
-
-@dataclass
-class Report:
-    """What became of a batch. ``accepted`` counts new events, whatever their authority verdict."""
-
-    accepted: int = 0
-    duplicates: int = 0
-    refused: list[Rejection] = field(default_factory=list)
-    deferred: list[Rejection] = field(default_factory=list)
-    again: set[ChainKey] = field(default_factory=set)
-    """Chains of which events were put off: ask for them again from our head."""
-    barred: dict[ChainKey, None] = field(default_factory=dict)
-    """Chains that the carrier may not bring: ask for them once it may."""
-    want: list[bytes] = field(default_factory=list)
-    want_records: set[bytes] = field(default_factory=set)
-    """Epochs whose identity record is missing."""
-    proofs: list[Proof] = field(default_factory=list)
-    own: bool = False
-    """The batch held an event of this node that it lacked: it was restored from a backup."""
-    reached: dict[ChainKey, Position] = field(default_factory=dict)
-    """Chain → its highest event in the batch that is held here: so far the carrier evidently holds it, too."""
-
-    def add(self, report: Report, start: int) -> None:
-        """Take in the report of the next slice of a batch, which begins at index ``start``."""
-        self.accepted += report.accepted
-        self.duplicates += report.duplicates
-        for ours, theirs in ((self.refused, report.refused), (self.deferred, report.deferred)):
-            ours += [Rejection(start + it.index, it.id, it.reason) for it in theirs]
-        self.again |= report.again
-        self.barred |= report.barred
-        self.want += report.want
-        self.want_records |= report.want_records
-        self.proofs += report.proofs
-        self.own = self.own or report.own
-        self.reached |= report.reached
-
-    @property
-    def count(self) -> int:
-        """How many envelopes the batch held."""
-        return self.accepted + self.duplicates + len(self.refused) + len(self.deferred)
 
 
 @dataclass
@@ -366,6 +317,7 @@ class Ingest:
 
     def _note_admitted(self, report: Report, parsed: Parsed, entry: Entry) -> None:
         report.accepted += 1
+        report.new[parsed.event.epoch, parsed.event.stream] += 1
         self._reach(report, parsed)
         if parsed.envelope.body is None and not self.is_erased(parsed.id, parsed.event):
             self.want_bodies([parsed.id])

@@ -14,7 +14,8 @@ from typing import Any
 from foedus.base.cbor import split_frames
 from foedus.base.errors import FoedusError, PeerViolation
 from foedus.base.limits import BATCH_EVENTS_MAX, CREDIT_BYTES
-from foedus.node.ingest import Ingest, Pending, Prepared, Report
+from foedus.node.ingest import Ingest, Pending, Prepared
+from foedus.node.reports import Report
 
 IN_FLIGHT = 4
 """Batches of one link between arrival and disk: enough to keep signature checks and the disk busy together."""
@@ -27,7 +28,7 @@ class Intake:
 
     A batch that is taken in slices gives several reports, of which the last has its cost.
 
-    ``fail`` gets a code and a message: the link is to be closed. ``delay_s`` tells, of a peer and a count of events,
+    ``fail`` gets a code and a message: the link is to be closed. ``delay_s`` tells, of a peer and a report,
     for how long its credit is held back.
     """
 
@@ -37,7 +38,7 @@ class Intake:
         carrier: bytes,
         settle: Callable[[Report, int], None],
         fail: Callable[[str, str], None],
-        delay_s: Callable[[bytes, int], float] = lambda _peer, _count: 0.0,
+        delay_s: Callable[[bytes, Report], float] = lambda _peer, _report: 0.0,
     ) -> None:
         self.received = 0
         self._ingest = ingest
@@ -120,6 +121,6 @@ class Intake:
             except FoedusError as error:
                 self._fail("unavailable", str(error))
                 return
-            if (wait_s := self._delay_s(self._carrier, report.count)) > 0:
+            if (wait_s := self._delay_s(self._carrier, report)) > 0:
                 await asyncio.sleep(wait_s)  # the events are durable; who sends too fast gets its credit later
             self._settle(report, cost or 0)

@@ -18,9 +18,10 @@ from foedus.base.errors import FoedusError
 from foedus.base.limits import CONTROL_QUEUE_MAX, SECOND, WANTS_PER_FRAME
 from foedus.crypto.errors import NotAuthentic
 from foedus.log.chains import ChainKey, Position
-from foedus.node.ingest import Report
+from foedus.node.agreed_rates import OutgoingPace
 from foedus.node.intake import Intake
 from foedus.node.ports import ByteStream
+from foedus.node.reports import Report
 from foedus.sync.duplicates import DialledBy
 from foedus.sync.effects import (
     Acked,
@@ -92,6 +93,12 @@ class Link:
         self._receiving = established.receiving
         self._outgoing: asyncio.Queue[bytes | None] = asyncio.Queue(CONTROL_QUEUE_MAX)
         self.intake = Intake(links.ingest, self.node, self._settle, self.close, links.event_delay_s)
+        self._pace = OutgoingPace(
+            links.agreed_rates,
+            self.node,
+            lambda key: self.run_effects(self.session.rest_chain(*key)),
+            self.wake_chains,
+        )
         self.working: set[asyncio.Task[None]] = set()
         """What frames of this link set going; the reader waits while there are _WORK_MAX."""
         self._outgoing_bytes = 0
@@ -123,6 +130,7 @@ class Link:
         finally:
             if self._timer is not None:
                 self._timer.cancel()
+            self._pace.close()
             self._later.clear()
             tasks += self.working
             for task in tasks:
@@ -216,11 +224,12 @@ class Link:
 
     def _read_chain(self, effect: ReadChain) -> None:
         entries = self._links.outbox.read(effect)
-        self.sent += len(entries)
         pruned = None if entries else self._links.outbox.pruned(effect)
         if pruned is not None:  # nothing is pushed until the peer says that it goes on behind what is not here
             held = self._links.outbox.id_at(effect.epoch, effect.stream, effect.after_seq) or NO_EVENT
             self.run_effects(self.session.hold_chain(effect.epoch, effect.stream, held))
+        entries = self._pace.limit((effect.epoch, effect.stream), entries)
+        self.sent += len(entries)
         self.run_effects(self.session.chain_read(effect.epoch, effect.stream, entries))
         if pruned is not None:
             self.control(pruned)
@@ -366,6 +375,10 @@ class Link:
     def advanced(self, position: Position) -> None:
         """Push what is new in a chain that was offered."""
         self.run_effects(self.session.advanced(_chain_position(position)))
+
+    def wake_chains(self) -> None:
+        """Go on with chains that wait for the agreed rate, as far as it lets them now."""
+        self.run_effects(self.session.wake_chains())
 
     def withdraw(self, stream: str) -> None:
         """Stop a stream that the peer may no longer see."""

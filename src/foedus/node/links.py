@@ -14,12 +14,14 @@ from foedus.base.errors import FoedusError, Unavailable
 from foedus.base.limits import FRAME_EVENTS, FRAME_MAX, HANDSHAKE_TIMEOUT, LINKS_MAX, SECOND
 from foedus.identity.record import parse_signed_record
 from foedus.log.evidence import check_proof
-from foedus.node.ingest import Ingest, Report
+from foedus.node.agreed_rates import AgreedRates
+from foedus.node.ingest import Ingest
 from foedus.node.link import Link
 from foedus.node.outbox import Outbox
 from foedus.node.ports import ByteStream
 from foedus.node.records import RecordBook
 from foedus.node.redialler import Redialler
+from foedus.node.reports import Report
 from foedus.node.store import Store
 from foedus.node.stranger_turns import StrangerTurns
 from foedus.sync.capabilities import Capabilities
@@ -103,7 +105,8 @@ class Links:
         self.standing: Standing
         self.on_pruned: Callable[[bytes, Pruned], Coroutine[Any, Any, None]]
         self.on_report: Callable[[Link, Report], None] = lambda _link, _report: None
-        self.event_delay_s: Callable[[bytes, int], float] = lambda _peer, _count: 0.0
+        self.event_delay_s: Callable[[bytes, Report], float] = lambda _peer, _report: 0.0
+        self.agreed_rates = AgreedRates(store)
         self.redialler = Redialler(self)
         self.gate = StrangerGate()
         self._turns = StrangerTurns()

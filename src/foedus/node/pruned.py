@@ -16,7 +16,8 @@ from foedus.log import streams
 from foedus.log.chains import ChainKey
 from foedus.log.checkpoints import Statement, read_checkpoint
 from foedus.log.gaps import gap_from, is_of
-from foedus.node.ingest import Ingest, Report
+from foedus.node.ingest import Ingest
+from foedus.node.reports import Report
 from foedus.node.store import Store
 from foedus.sync.frames import Pruned
 

@@ -34,7 +34,7 @@ class TooOften(UsageError):
     code = "rate_limited"
     http_status = 429
 
-    def __init__(self, kind: Kind, rate: str, retry_after_s: float) -> None:
+    def __init__(self, kind: Kind | Literal["agreement"], rate: str, retry_after_s: float) -> None:
         self.retry_after_s = max(1, ceil(retry_after_s))
         super().__init__(
             f"too often: at most {rate} ({kind})",

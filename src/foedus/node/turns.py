@@ -24,7 +24,7 @@ SLICE_EVENTS = 64
 """Of a heavy peer at one time, while other heavy ones wait: 2 ms."""
 SLICE_BESIDE_TALK = 16
 """The same while somebody talks: what comes in between waits for half a millisecond."""
-SHARE = 0.06
+SHARE = 0.04
 """Of the event loop's time for heavy peers while somebody talks. All that their events cost (checks, disk) is five
 times as much; beyond a third of a core it is felt on a machine with two."""
 _WHOLE = 3

@@ -70,6 +70,20 @@ class Exchange:
         if chain is not None:
             chain.held, chain.fork_id = True, peer_id
 
+    def rest(self, epoch: bytes, stream: str) -> None:
+        """Push nothing more of a chain until ``wake``."""
+        chain = self.positions.get(epoch, stream)
+        if chain is not None:
+            chain.rests = True
+
+    def wake(self) -> list[SessionEffect]:
+        """Go on with all chains that rest."""
+        for chain in self.positions:
+            if chain.rests:
+                chain.rests = False
+                self.positions.enqueue(chain)
+        return self.sender.pump()
+
     def resend(self, positions: Sequence[ChainPosition]) -> list[SessionEffect]:
         """Tell the peer how far we really hold chains, so that it sends again from there."""
         # Before the introduction the peer has sent nothing, and a page now would be taken for all of it.

@@ -6,7 +6,7 @@ from typing import Final
 
 from foedus.base.clock import Instant
 from foedus.base.errors import PeerViolation
-from foedus.base.limits import SECOND
+from foedus.base.limits import MINUTE, SECOND
 from foedus.sync.frames import Cursors, Frame, Missing, Records, Want, WantRecords
 from foedus.sync.positions import CHAINS_MAX
 from foedus.sync.transitions import BY_THE_WAY, SELDOM
@@ -68,6 +68,38 @@ class Throttle:
         start = earliest if self._paid_until is None else min(max(self._paid_until, earliest), float(now + self._burst))
         self._paid_until = start + count * self._cost
         return max(0, int(self._paid_until - now))
+
+
+class Allowance:
+    """So many in each minute: on average, and at once where a minute passed in silence. What came beyond is owed."""
+
+    def __init__(self, per_minute: int) -> None:
+        self.per_minute = per_minute
+        self._level = per_minute * MINUTE
+        self._at: Instant | None = None
+
+    def left(self, now: Instant) -> int:
+        """Return how many may go now."""
+        return max(0, self._fill(now) // MINUTE)
+
+    def spend(self, count: int, now: Instant) -> None:
+        """Count what went or came, however many."""
+        self._level = self._fill(now) - count * MINUTE
+
+    def wait(self, now: Instant) -> int:
+        """Return the microseconds until one may go."""
+        return max(0, -((self._fill(now) - MINUTE) // self.per_minute))
+
+    def owes(self, now: Instant) -> int:
+        """Return the microseconds until all that was counted is within the rate."""
+        return max(0, -(self._fill(now) // self.per_minute))
+
+    def _fill(self, now: Instant) -> int:
+        """Return the level, a minute for each that is left. A clock that steps back adds nothing."""
+        elapsed = 0 if self._at is None else max(0, now - self._at)
+        self._at = now
+        self._level = min(self.per_minute * MINUTE, self._level + elapsed * self.per_minute)
+        return self._level
 
 
 class PeerPace:

@@ -33,13 +33,13 @@ class Chain:
     ``head_seq``/``head_id``: ours, while ``offered``. ``peer_seq``: what the peer holds durably, as far
     as we know. ``sent_seq``: what was pushed, never below ``peer_seq``. ``claim``: the position that
     the peer named last; ``cursor``: the same while it was not yet compared with ours. ``held``: a fork
-    was seen, nothing is pushed; ``fork_id`` is what the peer holds there. ``told``: the peer has learnt
-    our position from an ack of this session.
+    was seen, nothing is pushed; ``fork_id`` is what the peer holds there. ``rests``: nothing is pushed
+    until it is woken. ``told``: the peer has learnt our position from an ack of this session.
     """
 
     __slots__ = (
         "claim", "cursor", "epoch", "fork_id", "head_id", "head_seq", "held",
-        "offered", "peer_seq", "priority", "queued", "sent_seq", "stream", "told",
+        "offered", "peer_seq", "priority", "queued", "rests", "sent_seq", "stream", "told",
     )  # fmt: skip
 
     def __init__(self, epoch: bytes, stream: str) -> None:
@@ -56,12 +56,13 @@ class Chain:
         self.offered = False
         self.held = False
         self.queued = False
+        self.rests = False
         self.told = False
 
     @property
     def due(self) -> bool:
         """Whether there is something to push."""
-        return self.offered and not self.held and self.head_seq > self.sent_seq
+        return self.offered and not (self.held or self.rests) and self.head_seq > self.sent_seq
 
     def peer_holds(self, seq: int) -> None:
         """Note that the peer holds the chain up to ``seq``, wherever it got it."""

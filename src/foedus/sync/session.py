@@ -164,6 +164,15 @@ class Session:
         self._exchange.hold(epoch, stream, peer_id)
         return []
 
+    def rest_chain(self, epoch: bytes, stream: str) -> list[SessionEffect]:
+        """Push nothing more of a chain until ``wake_chains``; it goes on where it stands."""
+        self._exchange.rest(epoch, stream)
+        return []
+
+    def wake_chains(self) -> list[SessionEffect]:
+        """Go on with all chains that rest."""
+        return [] if self.is_closed else self._exchange.wake()
+
     def chain_read(self, epoch: bytes, stream: str, entries: Sequence[tuple[int, bytes]]) -> list[SessionEffect]:
         """Answer ReadChain with (seq, envelope bytes), ascending and without gaps; what does not fit is read again."""
         return [] if self.is_closed else self._exchange.sender.chain_read(epoch, stream, entries)
