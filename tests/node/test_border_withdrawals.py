@@ -5,6 +5,7 @@ import time
 import pytest
 from msgspec.structs import replace
 
+from foedus.base.errors import FoedusError
 from foedus.identity.ucan import issue_delegation
 from foedus.surfaces.cli.delegating import grant_draft, revocation_draft
 from foedus.trust.agreements.terms import SideTerms, Terms
@@ -111,9 +112,28 @@ async def test_what_agents_may_do_is_what_the_agreement_says(border):
     _, a, b, ada, _, scout = border
     await ada.give(scout)
     await agree(a, b, Terms(theirs=SideTerms(commands=["/foedus/query/ask"])), ada)
-    with pytest.raises(Exception, match="agreement"):
+    with pytest.raises(FoedusError, match="agreement"):
         await b.say("?", "scout")
     b.node.consent.cite = lambda drafts: drafts
     await b.say("all the same", "scout")
     await until(lambda: len(a.service.messages("plans").messages) == 1, "it arrives")
     assert a.service.messages("plans").messages[0].why_not == "agreement.commands"
+
+
+async def test_where_only_named_humans_act_neither_others_nor_the_node_itself_speak(border):
+    _, a, b, ada, _, _ = border
+    carol = await enrol(b, "carol")
+    await b.say("the node, while anyone may")
+    await until(lambda: len(a.texts()) == 1, "it crosses")
+    await agree(a, b, Terms(humans="named"), ada)
+    for speak in (lambda: b.say("the node itself"), lambda: carol.say("not named")):
+        with pytest.raises(FoedusError) as refused:
+            await speak()
+        assert refused.value.code == "agreement.humans"
+    b.node.consent.cite = lambda drafts: drafts
+    await b.say("the node, unbridled")
+    await carol.say("carol, unbridled")
+    await ada.say("ada, who is named")
+    await until(lambda: len(a.service.messages("plans").messages) == 4, "all arrive")
+    shown = [(view.text, view.why_not) for view in a.service.messages("plans").messages[1:]]
+    assert shown == [(None, "agreement.humans"), (None, "agreement.humans"), ("ada, who is named", "")]

@@ -75,6 +75,13 @@ class Consent:
     def _cite(self, draft: Draft, ahead: Counter[bytes]) -> Draft:
         crossing = self._crossings.crossing(draft.act, draft.stream, self._store.node)
         if crossing is None:
+            clause = self._crossings.unnamed(draft.act, draft.stream, self._store.node)
+            if clause:
+                raise Refusal(
+                    "the agreement takes the words of named people only, and this node is none",
+                    code=clause,
+                    remedy="let one of them say it: `foedus say --as NAME`",
+                )
             return draft
         if draft.asig is not None:
             self._check_signed(draft, crossing, ahead)

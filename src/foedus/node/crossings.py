@@ -99,8 +99,20 @@ class Crossings:
         """Return the clause by which another node's event is not shown here, or ''."""
         if node == self._store.node:
             return ""
+        if event.act.device is None:
+            return self.unnamed(event.act, event.stream, node)
         found = self._judge(event, node)
         return "" if found is None else self.code(found.decision, event.act, node)
+
+    def unnamed(self, act: Act, stream: str, node: bytes) -> str:
+        """Return the clause by which a node's own words do not cross, or ''.
+
+        A node that speaks for itself is its operator's word; where only named humans count it is nobody's.
+        """
+        host = self.host_of(stream)
+        if act.device is not None or act.kind in border.UPKEEP or host in {b"", node}:
+            return ""
+        return "agreement.humans" if self._terms_of(node, host).named_only else ""
 
     def code(self, decision: Decision, act: Act, node: bytes) -> str:
         """Return the clause by which a decision holds back another node's act, or ''."""
@@ -122,7 +134,8 @@ class Crossings:
         """Judge an event that becomes accepted, and count its use of its grants; None where it is no border act."""
         act = event.act
         if act.device is None:
-            return None
+            clause = self.unnamed(act, event.stream, node) if node != self._store.node else ""
+            return Arrival(clause, "") if clause else None
         key = (event.stream, node, act.author, act.device, act.kind, act.auth)
         judged = self._batch.get(key) if self._batch else None
         if judged is None or not judged.since <= event.hlc[0] < judged.until:

@@ -34,6 +34,10 @@ _TAKES_BACK = frozenset({"event.erase"})
 """Kinds that cross without a command: a device erases only what its own participant said, and brings nothing."""
 
 
+UPKEEP = frozenset({"epoch.open", "checkpoint", "room.leave", "event.erase"})
+"""Kinds of a node itself that say nothing to anyone: no human need stand behind them."""
+
+
 class Crossing(NamedTuple):
     """What an act asks of the other side: a command and its arguments, ids as lowercase hex."""
 
