@@ -1,5 +1,7 @@
 """What each node holds to be agreed, watched all along."""
 
+from itertools import pairwise
+
 
 class Versions:
     """What each node held to be in force: on one base there is one next version, and no node goes back to an older."""
