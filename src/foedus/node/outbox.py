@@ -185,14 +185,17 @@ class Outbox:
         self._rested_at = loop.time() + (loop.time() - began) / _SHARE
 
     def reoffer(self, link: Link) -> None:
-        """After memberships, tiers or states changed: offer what became visible, withdraw what no longer is."""
+        """After memberships, tiers, states or agreements changed: offer what became visible, withdraw what is not.
+
+        Of a room that closes the peer's own chains stay visible: they alone are offered again.
+        """
         visible = self._audience.visible(link.node)
-        seen = {position.stream for position in visible}
+        gone = link.offered - {(position.epoch, position.stream) for position in visible}
+        for stream in sorted({stream for _, stream in gone}):
+            link.withdraw(stream)
         fresh = [position for position in visible if (position.epoch, position.stream) not in link.offered]
         if fresh:
             link.offer(fresh)
-        for stream in {stream for _, stream in link.offered} - seen:
-            link.withdraw(stream)
         link.ask_unbarred()
 
     def _show_removal(self, link: Link, stream: str) -> None:
