@@ -88,9 +88,9 @@ class Outbox:
 
     def tell_writers(self, link: Link, positions: Sequence[Position]) -> None:
         """Send the identity records of who wrote these chains, where the peer was not told them."""
-        nodes = {self._store.identities.node_of(position.epoch) for position in positions}
-        for node in nodes - {None}:
-            self._tell_node(link, node)  # type: ignore[arg-type]  # None was taken out
+        for node in dict.fromkeys(self._store.identities.node_of(position.epoch) for position in positions):
+            if node is not None:
+                self._tell_node(link, node)
 
     def _tell_node(self, link: Link, node: bytes) -> None:
         newest = self._store.identities.newest(node)
@@ -101,8 +101,9 @@ class Outbox:
 
     def tell_again(self, link: Link, epochs: Iterable[bytes]) -> None:
         """Answer who asks for records: those of nodes of which it may see something. Of others there is no answer."""
-        nodes = {node for epoch in epochs if (node := self._store.identities.node_of(epoch)) is not None}
-        for node in nodes:
+        for node in dict.fromkeys(self._store.identities.node_of(epoch) for epoch in epochs):
+            if node is None:
+                continue
             is_known = node in link.told or node in {self._store.node, link.node}
             if is_known or self._audience.wrote_for(node, link.node):
                 link.when_there_is_room(partial(self.send_records, link, node))
