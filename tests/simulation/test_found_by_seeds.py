@@ -158,7 +158,7 @@ async def agree(scenario, proposer, signer, wanted):
 
 
 def test_what_was_said_while_a_direction_was_closed_arrives_once_it_is_open_again():
-    """The guest wrote in the room, so its own chain stayed visible to it, and with it the host took the others to be."""
+    """The guest had written in the room: its own chain stays visible to it, and hid that the others were closed."""
 
     async def story(scenario, places):
         host, guest = places

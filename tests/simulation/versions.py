@@ -1,5 +1,7 @@
 """What each node holds to be agreed, watched all along."""
 
+from itertools import pairwise
+
 
 class Versions:
     """What each node held to be in force: on one base there is one next version, and no node goes back to an older."""
@@ -28,7 +30,7 @@ class Versions:
         them = world.place_of(node)
         if any(it is None or it.is_doubtful for it in (world.place_of(place.node), them)):
             return  # what a backup or a copy brought back is settled by its epoch
-        for base, following in zip(versions, versions[1:], strict=False):
+        for base, following in pairwise(versions):
             if self._next.setdefault(base.id, following.id) != following.id:
                 world.failed(f"{place} and {them} have had two versions in force on {base.id.hex()[:8]}")
         before = self._newest.get((place, node))
