@@ -267,12 +267,21 @@ def test_every_commit_is_synced(tmp_path: Path) -> None:
     log.close()
 
 
+def wait_for_the_thread(checkpointer: Checkpointer) -> None:
+    """Return when what it was asked for is done; on a busy machine it may not run for long."""
+    for _ in range(20_000):
+        if checkpointer._state.value != "requested":
+            return
+        time.sleep(0.001)
+    raise AssertionError("the thread does not finish")
+
+
 def test_the_write_ahead_log_is_checkpointed(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(sqlite_log, "CHECKPOINT_PAGES", 50)
     log = SqliteLog(tmp_path / "log.db")
     for start in range(0, 4_000, 100):
         log.commit(Commit(entries=run(start + 1, start + 100)))
-        time.sleep(0.002)  # a moment for the thread
+        wait_for_the_thread(log._checkpointer)
     assert (tmp_path / "log.db-wal").stat().st_size < 1_000_000 < (tmp_path / "log.db").stat().st_size
     assert log.check() == []
     log.close()

@@ -36,10 +36,7 @@ class Deeds:
         self.scenario = scenario
         self.world = scenario.world
         self.draw = scenario.draw
-        self.counts = {}
-
-    def _count(self, what):
-        self.counts[what] = self.counts.get(what, 0) + 1
+        self._reopening = set()
 
     # --- agreements -----------------------------------------------------------------------------
 
@@ -60,7 +57,7 @@ class Deeds:
         theirs = waits.waits_for_us if waits is not None else []
         ours = [it.id for it in waits.proposals if it.by_us] if waits is not None else []
         if theirs:
-            deed = self.draw.choice([self._sign, self._sign, self._sign, self._decline, self._counter])
+            deed = self.draw.choice([self.sign, self.sign, self.sign, self._decline, self._counter])
             await deed(here, there, self.draw.choice(theirs))
         elif ours and self.draw.random() < 0.3:
             await self._withdraw(here, there, self.draw.choice(ours))
@@ -90,20 +87,21 @@ class Deeds:
             drafted = service.agreements.draft(there.node.hex(), terms)
             consent = word(human.key, human.did, drafted.document)
             await service.agreements.propose(there.node.hex(), drafted.document, answers=answers, human=consent)
-            self._count("counter" if answers else "propose")
+            if not self.scenario.is_busy:
+                self._reopening.add(drafted.id)
             self.world.trace(f"{here} proposes {drafted.id[:8]} to {there}{' instead' if answers else ''}")
 
         if human is not None:
             await self.scenario.do(here, work)
 
-    async def _sign(self, here, there, proposal):
+    async def sign(self, here, there, proposal):
+        """Sign a proposal of the other side with the word of the human here."""
         human = await self.scenario.enrolled_human(here)
 
         async def work(service):
             history = service.agreements.history(there.node.hex())
             document = next(it.document for it in history if it.id == proposal)
             await service.agreements.sign(there.node.hex(), proposal, word(human.key, human.did, document))
-            self._count("sign")
             self.world.trace(f"{here} signs {proposal[:8]} of {there}")
 
         if human is not None:
@@ -113,11 +111,11 @@ class Deeds:
         await self.propose(here, there, self._terms(), answers=proposal)
 
     async def _decline(self, here, there, proposal):
-        self._count("decline")
+        self.world.trace(f"{here} declines {proposal[:8]} of {there}")
         await self.scenario.do(here, lambda service: service.agreements.decline(there.node.hex(), proposal))
 
     async def _withdraw(self, here, there, proposal):
-        self._count("withdraw")
+        self.world.trace(f"{here} withdraws {proposal[:8]} from {there}")
         await self.scenario.do(here, lambda service: service.agreements.withdraw(there.node.hex(), proposal))
 
     async def terminate(self):
@@ -125,7 +123,6 @@ class Deeds:
         one, other = (self.world.places[number] for number in self.draw.choice(list(self.scenario.edges)))
         here, there = self.draw.sample([one, other], 2)
         if here.up and is_connected(here, there):
-            self._count("terminate")
             self.world.trace(f"{here} ends the agreement with {there}")
             await self.scenario.do(here, lambda service: service.agreements.terminate(there.node.hex()))
 
@@ -135,7 +132,9 @@ class Deeds:
             one, other = (self.world.places[number] for number in numbers)
             if not (one.up and other.up):
                 continue
-            if not (is_connected(one, other) or is_connected(other, one)):
+            if any(is_asking(*pair) for pair in ((one, other), (other, one))):
+                continue
+            if not is_connected(one, other) and not is_connected(other, one):
                 await self.ask(one, other)
             elif is_closed(one, other) or is_closed(other, one):
                 await self._reopen(one, other)
@@ -147,19 +146,18 @@ class Deeds:
         await self.scenario.do(one, lambda service: service._node.peers.handle(other.node, wish))
 
     async def _reopen(self, one, other):
-        """Sign what waits and reopens, else propose it."""
+        """Say no to what waits from before, sign what reopens, else propose it."""
         for here, there in ((one, other), (other, one)):
-            if here.life.node.agreements.in_force(there.node) is None:
-                continue
+            if here.life.node.agreements.line(there.node) is None:
+                return
             view = here.life.service.agreements.show(there.node.hex())
+            for proposal in view.waits_for_us:
+                deed = self.sign if proposal in self._reopening else self._decline
+                await deed(here, there, proposal)
             for proposal in view.proposals:
-                if proposal.id in view.waits_for_us:
-                    await self._sign(here, there, proposal.id)
-                    return
-                if here.life.node.store.now() - proposal.at > 120 * SECOND:
+                if proposal.by_us and proposal.id not in self._reopening:
                     await self._withdraw(here, there, proposal.id)
-                    return
-        if not one.life.service.agreements.show(other.node.hex()).proposals:
+        if not any(it.by_us for it in one.life.service.agreements.show(other.node.hex()).proposals):
             await self.propose(one, other, _OPEN)
 
     # --- rooms ----------------------------------------------------------------------------------
@@ -173,7 +171,6 @@ class Deeds:
         guests = self.scenario.guests(room)
         if guests:
             guest, role = self.draw.choice(guests), self.draw.choice(_ROLES)
-            self._count("role")
             self.world.trace(f"{host} gives {guest} the role {role} in {room[:8]}")
             await self.scenario.do(host, lambda service: service.room_role(room, guest.node.hex(), role))
 
@@ -191,7 +188,6 @@ class Deeds:
 
         async def work(service):
             placed = await service.erase(event.id.hex(), reason)
-            self._count("erase")
             self.world.trace(f"{place} erases {event.id.hex()[:8]} of {author} in {room[:8]}")
             self.world.erasing[bytes.fromhex(placed.id)] = event.id
             self.scenario.acknowledge(placed, place)
@@ -202,6 +198,11 @@ class Deeds:
 def is_connected(here, there):
     peer = here.life.node.peers.book.peers.get(there.node)
     return peer is not None and peer.state is State.CONNECTED
+
+
+def is_asking(here, there):
+    peer = here.life.node.peers.book.peers.get(there.node)
+    return peer is not None and peer.state in {State.REQUESTED, State.INCOMING, State.ACCEPTING}
 
 
 def is_closed(here, there):

@@ -3,7 +3,8 @@
 import asyncio
 
 from foedus.node.api import Said
-from tests.simulation import peerings
+from foedus.trust.agreements.terms import SideTerms, Terms
+from tests.simulation import peerings, terms
 from tests.simulation.scenario import Plan
 from tests.simulation.simulate import simulate
 from tests.simulation.world import EPOCH_US
@@ -146,3 +147,43 @@ def test_a_full_disk_leaves_no_events_without_the_identity_of_their_writer():
         await scenario.world.start(other)
 
     tell(story, [(0, 1), (0, 2)])
+
+
+async def agree(scenario, proposer, signer, wanted):
+    await scenario.terms.propose(proposer, signer, wanted)
+    await asyncio.sleep(1.0)
+    (waiting,) = signer.life.service.agreements.show(proposer.node.hex()).waits_for_us
+    await scenario.terms.sign(signer, proposer, waiting)
+    await asyncio.sleep(1.0)
+
+
+def test_what_was_said_while_a_direction_was_closed_arrives_once_it_is_open_again():
+    """The guest had written in the room: its own chain stays visible to it, and hid that the others were closed."""
+
+    async def story(scenario, places):
+        host, guest = places
+        room = await make_room(scenario, host, guest)
+        for speaker in places:
+            await say(scenario, speaker, room)
+        await asyncio.sleep(1.0)
+        await agree(scenario, host, guest, Terms(ours=SideTerms(directions=[])))
+        await say(scenario, host, room)
+        await agree(scenario, host, guest, Terms(ours=SideTerms(directions=["room"])))
+
+    tell(story, [(0, 1)])
+
+
+def test_who_ended_a_connection_can_be_asked_again():
+    """Both held it to be over, and each new link was closed by the word that it is, before the request arrived."""
+
+    async def story(scenario, places):
+        one, other = places
+        for ending, asking in ((one, other), (one, one)):
+            await scenario.do(ending, lambda service: service.agreements.terminate(other.node.hex()))
+            await asyncio.sleep(5.0)
+            await scenario.terms.ask(asking, other if asking is one else one)
+            await asyncio.sleep(30.0)
+            assert terms.is_connected(one, other)
+            assert terms.is_connected(other, one)
+
+    tell(story, [(0, 1)])

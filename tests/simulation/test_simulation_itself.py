@@ -1,5 +1,6 @@
 """The simulation is repeatable, and it notices what is broken: each mistake below is one that a node could have."""
 
+import os
 import subprocess
 import sys
 from unittest import mock
@@ -10,15 +11,18 @@ from foedus.log.port import Committed
 from foedus.log.rechecks import Rechecks
 from foedus.node.audience import Audience
 from foedus.node.author import Author
+from foedus.node.erasing import Eraser
 from foedus.node.ingest import Ingest
 from foedus.node.outbox import Outbox
 from foedus.node.publisher import _row
+from foedus.trust.agreements import ledger
 from tests.simulation.scenario import Plan
 from tests.simulation.simulate import simulate
 
 _BUSY = Plan(nodes=8, rooms=3, messages=60, crashes=0.03, breaks=0.3, partitions=1, removals=1, patience_s=150.0)
 _LEAVING = Plan(nodes=6, rooms=2, messages=200, removals=6, patience_s=60.0)
 _HARD = Plan(nodes=8, rooms=3, messages=100, breaks=1.0, partitions=3, removals=3, forks=1, patience_s=150.0)
+_TERMS = Plan(nodes=4, rooms=2, messages=30, breaks=0.3, negotiations=30, erasures=4, patience_s=150.0)
 _CALM = Plan(nodes=6, rooms=2, messages=30, patience_s=150.0)
 
 
@@ -34,7 +38,7 @@ def test_the_trace_does_not_depend_on_how_python_hashes():
     traces = [
         subprocess.run(
             [sys.executable, "-m", "tests.simulation.simulate", "7"],
-            env={"PYTHONHASHSEED": hash_seed, "PATH": ""},
+            env={"PYTHONHASHSEED": hash_seed, "PATH": "", "PYTHONPATH": os.environ.get("PYTHONPATH", "")},
             capture_output=True,
             text=True,
             check=True,
@@ -51,6 +55,13 @@ def test_a_seed_has_writes_crashes_and_messages():
     assert outcome.writes > 200
     assert outcome.messages > 1_000
     assert any("crashes" in line for line in outcome.lines)
+
+
+def test_people_change_the_terms():
+    """All that they may do is done, in some seed, and not refused."""
+    said = [line for seed in range(1, 4) for line in simulate(seed, _TERMS._replace(roles=5, terminations=2)).lines]
+    for deed in ("proposes", "instead", "signs", "declines", "withdraws", "ends the agreement", "erases", "the role"):
+        assert sum(deed in line for line in said) > 2, deed
 
 
 def drop_an_event():
@@ -107,6 +118,25 @@ def forget_nobody_who_left():
     return mock.patch.object(Audience, "is_member", is_member)
 
 
+def keep_what_was_erased():
+    return mock.patch.object(Eraser, "_drop")
+
+
+def let_either_side_decide_the_version():
+    """What the larger node signed is in force at once, whatever the smaller has signed meanwhile."""
+
+    def versions(sides, root):
+        yield root
+        base = root
+        while base is not None:
+            found = [it for node in root.agreement.nodes for it in sides[node].signed.values()]
+            base = next((ledger._version(it) for it in found if it.agreement.base == base.id), None)
+            if base is not None:
+                yield base
+
+    return mock.patch.object(ledger, "_versions", versions)
+
+
 @pytest.mark.parametrize(
     ("mistake", "said", "plan"),
     [
@@ -116,6 +146,8 @@ def forget_nobody_who_left():
         (never_judge_anew, "differ in room", _HARD),
         (forget_to_push, "no agreement", _CALM),
         (forget_nobody_who_left, "whose removal it knew", _LEAVING),
+        (keep_what_was_erased, "still holds the body", _TERMS),
+        (let_either_side_decide_the_version, "two versions in force", _TERMS),
     ],
 )
 def test_a_mistake_is_noticed(mistake, said, plan):

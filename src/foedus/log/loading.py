@@ -30,7 +30,7 @@ def read_chains(log: EventLog, authority: Authority) -> None:
 
 def judge_controls(authority: Authority) -> None:
     """Find how far each chain is honoured, and fold all participants and rooms."""
-    for node in {chain.node for chain in authority.chains}:
+    for node in dict.fromkeys(chain.node for chain in authority.chains):
         authority.cuts.refresh_node(node)
     for stream in authority.controls.streams():
         authority.relearn(stream)

@@ -249,7 +249,7 @@ class Agreements:
             self._seen.pop(node, None)
         else:
             self._seen[node] = now
-        if before is not None and now is not None and before != now:
+        if now is not None and before != now:
             self.on_changed(node)
         if self._owes(node):
             self._spawn(self.settle(node))

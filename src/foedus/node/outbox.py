@@ -90,9 +90,9 @@ class Outbox:
 
     def tell_writers(self, link: Link, positions: Sequence[Position]) -> None:
         """Send the identity records of who wrote these chains, where the peer was not told them."""
-        nodes = {self._store.identities.node_of(position.epoch) for position in positions}
-        for node in nodes - {None}:
-            self._tell_node(link, node)  # type: ignore[arg-type]  # None was taken out
+        for node in dict.fromkeys(self._store.identities.node_of(position.epoch) for position in positions):
+            if node is not None:
+                self._tell_node(link, node)
 
     def _tell_node(self, link: Link, node: bytes) -> None:
         newest = self._store.identities.newest(node)
@@ -103,8 +103,9 @@ class Outbox:
 
     def tell_again(self, link: Link, epochs: Iterable[bytes]) -> None:
         """Answer who asks for records: those of nodes of which it may see something. Of others there is no answer."""
-        nodes = {node for epoch in epochs if (node := self._store.identities.node_of(epoch)) is not None}
-        for node in nodes:
+        for node in dict.fromkeys(self._store.identities.node_of(epoch) for epoch in epochs):
+            if node is None:
+                continue
             is_known = node in link.told or node in {self._store.node, link.node}
             if is_known or self._audience.wrote_for(node, link.node):
                 link.when_there_is_room(partial(self.send_records, link, node))
@@ -187,14 +188,17 @@ class Outbox:
         self._rested_at = loop.time() + (loop.time() - began) / _SHARE
 
     def reoffer(self, link: Link) -> None:
-        """After memberships, tiers or states changed: offer what became visible, withdraw what no longer is."""
+        """After memberships, tiers, states or agreements changed: offer what became visible, withdraw what is not.
+
+        Of a room that closes the peer's own chains stay visible: they alone are offered again.
+        """
         visible = self._audience.visible(link.node)
-        seen = {position.stream for position in visible}
+        gone = link.offered - {(position.epoch, position.stream) for position in visible}
+        for stream in sorted({stream for _, stream in gone}):
+            link.withdraw(stream)
         fresh = [position for position in visible if (position.epoch, position.stream) not in link.offered]
         if fresh:
             link.offer(fresh)
-        for stream in {stream for _, stream in link.offered} - seen:
-            link.withdraw(stream)
         link.ask_unbarred()
 
     def _show_removal(self, link: Link, stream: str) -> None:

@@ -64,7 +64,7 @@ class Reputations:
     def _weigh(self, evidence: Iterable[Evidence]) -> None:
         """Close the link to whom new evidence brings too low; a human who resumed it is overruled by nothing else."""
         self._scores.clear()
-        for node in {each.node for each in evidence}:
+        for node in dict.fromkeys(each.node for each in evidence):
             peer = self._peers.book.peers.get(node)
             is_open = peer is not None and peer.state is State.CONNECTED and not peer.is_paused
             if is_open and self.of(node) < LINK_CLOSES:

@@ -161,7 +161,9 @@ class Store:
         """Add identity records; return those that were new, and what is to be stored for them."""
         added = [record for record in records if isinstance(self.identities.add(record), Added)]
         verdicts = [
-            change for node in {record.node for record in added} for change in self.admission.learn_records(node)
+            change
+            for node in dict.fromkeys(record.node for record in added)
+            for change in self.admission.learn_records(node)
         ]
         stored = [(record.id, record.encode()) for record in added]
         return added, Commit(records=stored, verdicts=verdicts)

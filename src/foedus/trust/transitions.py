@@ -7,7 +7,8 @@ a lost frame or a restored backup can bring any frame in any state. ``docs/peeri
 Why the two sides always meet again, whatever was lost (links may lose frames but do not reorder them):
 
 - Nothing flows before both agree: a side is CONNECTED only while it holds both signatures of one document.
-- Each side that waits says so again when a link opens: ``request``, ``accepted``, ``confirmed``, ``ended``.
+- Each side that waits says so again when a link opens: ``request``, ``accepted``, ``confirmed``. Who has ended it
+  waits for what the other says, since ``ended`` closes the link: a new request would be lost with it, each time.
 - Whoever speaks as if connected (``accepted``, ``confirmed``, ``tier``) to a node that holds no such agreement
   hears ``ended``. A ``request`` to a connected node means that its sender is not: the old connection has ended.
   So "connected here, not there" lasts no longer than the next link.
@@ -242,11 +243,10 @@ TABLE: tuple[Row, ...] = (
     *_rows(ConfirmedReceived, (INCOMING,), _VOID_REQUEST),
     *_rows(TierReceived, (INCOMING,), _VOID_REQUEST),
     # A link opens: say again what may have been lost.
-    *_rows(LinkOpened, (UNKNOWN, INCOMING, DECLINED, TURNED_DOWN), Case(always, None, rules.learn_key)),
+    *_rows(LinkOpened, (*_APART, INCOMING), Case(always, None, rules.learn_key)),
     *_rows(LinkOpened, (REQUESTED, ANSWERED), Case(always, None, rules.sign_again, (SendRequest,))),
     *_rows(LinkOpened, (ACCEPTING,), Case(always, None, rules.sign_again, (SendAccepted,))),
     *_rows(LinkOpened, (CONNECTED,), Case(always, None, rules.sign_again, (SendConfirmed, SendTier))),
-    *_rows(LinkOpened, (DISCONNECTED,), Case(always, None, rules.learn_key, (SendEnded,))),
     # An ignored node hears nothing.
     *_rows(DeclinedReceived, (IGNORED,), _NOTHING),
     *_rows(EndedReceived, (IGNORED,), _NOTHING),
