@@ -91,7 +91,7 @@ class _Talk:
 
     def _say(self, count: int) -> list[float]:
         self._number += 1
-        return run(segment(*self._ends, [f"{self._number}.{each}" for each in range(count)]))
+        return segment(*self._ends, [f"{self._number}.{each}" for each in range(count)])
 
     def compare(self, trouble: Trouble) -> Felt:
         """Say as much in quiet as in trouble, by turns."""
