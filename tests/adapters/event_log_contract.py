@@ -207,6 +207,12 @@ class EventLogContract:
         held = log.by_ids([entry(3).id])[entry(3).id]
         assert (held.verdict, held.reason) == (Verdict.REJECTED, "x")
 
+    def test_a_new_verdict_may_bring_a_clause_and_takes_none_away(self, log: EventLog) -> None:
+        log.commit(Commit(entries=[entry(1, verdict=Verdict.PENDING), entry(2)]))
+        log.commit(Commit(verdicts=[VerdictChange(entry(1).id, Verdict.ACCEPTED, "", "grant.uses")]))
+        log.commit(Commit(verdicts=[VerdictChange(entry(seq).id, Verdict.REJECTED, "x") for seq in (1, 2)]))
+        assert [(row.reason, row.withheld) for row in log.since(0, 10)] == [("x", "grant.uses"), ("x", "")]
+
     def test_a_body_comes_later(self, log: EventLog) -> None:
         bare = [one._replace(envelope=one.envelope.without_body()) for one in run(1, 3)]
         log.commit(Commit(entries=bare, bodies=[BodyFill(entry(1).id, b"s" * 32, b"first")]))
