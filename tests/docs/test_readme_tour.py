@@ -67,6 +67,8 @@ def _check(shown: str) -> None:
     assert re.search(
         r'"scout" \(\w+\), agent, at "oak" \(\w+\) +✓ verified\n +six boats came in while elm was away', shown
     )
+    assert re.search(r"tally \(\w+\), agent, at elm \(\w+\) +✓ verified\n +may I count the boats\?", shown)
+    assert re.search(r"✓ It crossed in the name of did:key:\w+, a person whom the agreement names", shown)
     assert shown.count("✓ all holds") == len(_NODES)
     assert "✓ database: " in shown
     assert "✗" not in shown

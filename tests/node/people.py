@@ -27,10 +27,13 @@ class Person:
         node = self.running.node.store
         return node.admission.authority.participants[node.node, self.did].devices[self.key.public].enrolment
 
-    def sign(self, draft):
+    def sign(self, draft, salt=b""):
         context = self.running.service.signing_context()
         moment = Moment(
-            parse_id(context.epoch), self.running.node.store.now(), secrets.token_bytes(16), secrets.token_bytes(32)
+            parse_id(context.epoch),
+            self.running.node.store.now(),
+            secrets.token_bytes(16),
+            salt or secrets.token_bytes(32),
         )
         return signed_act(self.key, draft, moment)
 
@@ -41,10 +44,10 @@ class Person:
         found = self.running.service._rooms.find(room)
         return found.of(self.running.node.store.node, self.did).id
 
-    async def say(self, text, room="plans", grants=()):
+    async def say(self, text, room="plans", grants=(), salt=b""):
         found = self.running.service._rooms.find(room)
         auth = (self.enrolment, self.membership(room), *grants)
-        act = self.act(streams.room(found.id), "message.text", {"text": text}, auth)
+        act = self.sign(Draft(self.did, streams.room(found.id), "message.text", {"text": text}, auth), salt)
         return await self.running.service.say_signed(room, act)
 
     def signed_grant(self, audience, scope=None, *, key=None):

@@ -1,8 +1,11 @@
 """Agents that speak at another node: only in the name of a human, whom that node can check."""
 
+import asyncio
+
 import pytest
 
 from foedus.base.errors import FoedusError
+from foedus.node.codec import from_base64url
 from foedus.node.values import Said
 from foedus.surfaces.cli.delegating import Scope
 from foedus.trust.border import SPEAK
@@ -97,6 +100,25 @@ async def test_an_agent_with_its_own_key_cites_the_grant_itself(border):
     assert asked.state == "waiting"
     grant = await ada.give(rover.did)
     assert (await rover.say("hello", grants=[bytes.fromhex(grant)])).id
+    await until(lambda: a.texts() == ["hello"], "it crosses")
+
+
+async def test_an_agent_with_its_own_key_that_asks_again_gets_what_was_allowed_once(border):
+    _, a, b, ada, _ = border
+    rover = await enrol(b, "rover", "agent")
+    first = await b.service.approval_ask("plans", "rover", "hello")
+    assert (await b.service.approval_ask("plans", "rover", "hello")).id == first.id, "nobody is asked twice"
+    assert (await b.service.approval_ask("plans", "rover", "hello!")).id != first.id
+    told = asyncio.create_task(b.service.approval(first.id, wait_s=30))
+    await ada.allow(first.id)
+    assert (await asyncio.wait_for(told, 5)).state == "allowed", "it is told at once, since nobody else goes on"
+    again = await b.service.approval_ask("plans", "rover", "hello")
+    assert (again.id, again.state, again.salt) == (first.id, "allowed", first.salt)
+    grants = [bytes.fromhex(each) for each in again.grants]
+    placed = await rover.say("hello", grants=grants, salt=from_base64url(again.salt, "salt"))
+    done = await b.service.approval(first.id)
+    assert (done.state, done.event) == ("done", placed.id)
+    assert (await b.service.approval_ask("plans", "rover", "hello")).state == "waiting", "once is once"
     await until(lambda: a.texts() == ["hello"], "it crosses")
 
 

@@ -79,6 +79,11 @@ class Approval(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Whether a human may still decide."""
         return self.state == "waiting"
 
+    @property
+    def is_undone(self) -> bool:
+        """Whether a human, or after one this node, has still to do something: an own key's agent goes on by itself."""
+        return self.is_open or (self.state == "allowed" and self.is_custodial)
+
 
 class Approvals:
     """The node's approvals. ``on_change`` is told of each new state, once it is durable."""
@@ -108,6 +113,16 @@ class Approvals:
                 remedy="see `foedus approval list`",
             )
         return self._timely(found[0])
+
+    def allowed(self, did: str, digest: bytes) -> Approval | None:
+        """Return what an agent with a key of its own may say, in the words of a digest, and has not said yet."""
+        wanted = (did, "allowed", digest.hex(), False)
+        found = (
+            held
+            for held in self._held.values()
+            if (held.did, held.state, held.arguments["digest"], held.is_custodial) == wanted
+        )
+        return next(found, None)
 
     def _timely(self, approval: Approval) -> Approval:
         """Show an act that waited too long as expired."""
@@ -166,7 +181,7 @@ class Approvals:
         approval = self.get(wanted)
         try:
             async with asyncio.timeout(wait_s), self._changed:
-                while self.get(approval.id).state in {"waiting", "allowed"}:
+                while self.get(approval.id).is_undone:
                     await self._changed.wait()
         except TimeoutError:
             pass

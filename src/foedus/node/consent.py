@@ -186,6 +186,32 @@ class Consent:
             grants=tuple(grants),
         )
 
+    def asked_before(self, draft: Draft) -> Approval | None:
+        """Return what an agent asked already in these words and has not said since, where that still helps it.
+
+        So an agent that asks, leaves, and asks again when a human has allowed it gets what was allowed.
+        """
+        wanted = (draft.act.author, draft.act.device, draft.stream, draft.act.kind, draft.body)
+        for held in reversed(self.approvals.all()):
+            if (held.did, held.device, held.stream, held.kind, held.body) == wanted and (
+                held.is_open or (held.state == "allowed" and self._still_carries(held))
+            ):
+                return held
+        return None
+
+    def _still_carries(self, approval: Approval) -> bool:
+        act = self._draft_of(approval).act
+        grants = self._store.admission.authority.grants_of(act)
+        usable = [grant for grant in grants if self._is_usable(grant, act, Counter())]
+        decision = self._decide(Crossing(approval.command, approval.arguments), act, usable)
+        return isinstance(decision, Allow) and self._ordered(approval) is None
+
+    async def said(self, act: Act, event: bytes) -> None:
+        """Note that an agent with a key of its own said what a human allowed."""
+        approval = self.approvals.allowed(str(act.author), act.digest)
+        if approval is not None:
+            await self.approvals.settle(approval, "done", event=event)
+
     async def allow(self, wanted: str, did: str, signed: SignedAct) -> Approval:
         """Order a human's grant for a waiting act; once enough humans allowed it, the act itself."""
         async with self._deciding:

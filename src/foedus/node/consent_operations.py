@@ -135,12 +135,13 @@ class ConsentOperations(PeerOperations):
         return self._approval_view(found)
 
     async def approval_ask(self, room: str, agent: str, text: str) -> ApprovalView:
-        """Ask for what an agent with a key of its own wants to say; nobody is asked where grants carry it."""
+        """Ask for what an agent with a key of its own wants to say; nobody is asked twice, or where grants carry it."""
         draft = self._rooms.proposal(room, agent, text)
         try:
             (citing,) = self._node.consent.cite([draft])
         except NeedsApproval as need:
-            return self._approval_view(await self._node.consent.ask(draft, need))
+            before = self._node.consent.asked_before(draft)
+            return self._approval_view(before or await self._node.consent.ask(draft, need))
         return self._approval_view(self._node.consent.carried(draft, citing.act.auth[len(draft.act.auth) :]))
 
     async def approval_allow(self, approval: str, did: str, act: SignedAct) -> ApprovalView:

@@ -246,7 +246,11 @@ class Rooms:
             if len(drafts) > 1 or drafts[0].signer is None:
                 raise
             return [waiting(await self._node.consent.ask(drafts[0], need))]
-        return [placed(row) for row in await self._node.author.order(drafts)]
+        rows = await self._node.author.order(drafts)
+        for draft, row in zip(drafts, rows, strict=True):
+            if draft.asig is not None:
+                await self._node.consent.said(draft.act, row.id)
+        return [placed(row) for row in rows]
 
     # --- reading -----------------------------------------------------------------------------
 

@@ -127,6 +127,8 @@ def _outcome(view: ApprovalView) -> str:
         return f"done: event {view.event}"
     if view.state == "waiting":
         return f"allowed by {len(view.humans)} of {view.needed}; it waits for the others"
+    if view.state == "allowed":
+        return f"allowed: {view.agent.name} has a key of its own, and says it again or waits for this with --wait"
     return f"{view.state}{': ' + view.reason if view.reason else ''}"
 
 
