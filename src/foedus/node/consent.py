@@ -33,6 +33,9 @@ _PAGE = 256
 READ_FOREIGN = "read_foreign"
 """The space of values that names the agents which have read what another node's people or agents wrote."""
 
+AFTER_FOREIGN = "grant.after_foreign"
+"""The clause by which an act waits that a standing grant carried until its agent read strangers."""
+
 
 class NeedsApproval(UsageError):
     """A human has to allow the act first."""
@@ -92,9 +95,10 @@ class Consent:
 
     def _check_signed(self, draft: Draft, crossing: Crossing, ahead: Counter[bytes]) -> None:
         cited = self._store.admission.authority.grants_of(draft.act)
-        usable = [grant for grant in cited if self._is_usable(grant, draft.act, ahead)]
+        carrying = self._with_uses(cited, ahead)
+        usable = [grant for grant in carrying if self._is_fresh(grant, draft.act)]
         decision = self._decide(crossing, draft.act, usable)
-        self._raise_unless_allowed(decision, crossing)
+        self._raise_unless_allowed(decision, crossing, draft.act, carrying)
         ahead.update(grant.id for grant in usable)
 
     def _choose(self, draft: Draft, crossing: Crossing, ahead: Counter[bytes]) -> list[Grant]:
@@ -103,8 +107,10 @@ class Consent:
         decision = self._decide(crossing, draft.act, ())
         if isinstance(decision, Allow):
             return []
-        for chain in self._chains(did_of(draft.act.device or b""), self._in_force()):
-            if not is_untouched(chain) or not all(self._is_usable(grant, draft.act, ahead) for grant in chain):
+        in_force = self._in_force()
+        for chain in self._chains(did_of(draft.act.device or b""), in_force):
+            is_fresh = all(self._is_fresh(grant, draft.act) for grant in chain)
+            if not is_fresh or not is_untouched(chain) or len(self._with_uses(chain, ahead)) < len(chain):
                 continue
             if not isinstance(self._decide(crossing, draft.act, chain), Withhold) or self._is_one_of_several(
                 crossing, draft.act, chain
@@ -114,7 +120,7 @@ class Consent:
                 if isinstance(decision, Allow):
                     ahead.update(chosen.keys())
                     return list(chosen.values())
-        self._raise_unless_allowed(decision, crossing)
+        self._raise_unless_allowed(decision, crossing, draft.act, self._with_uses(in_force, ahead))
         return []
 
     def _is_one_of_several(self, crossing: Crossing, act: Act, chain: Sequence[Grant]) -> bool:
@@ -130,11 +136,16 @@ class Consent:
     def _decide(self, crossing: Crossing, act: Act, grants: Sequence[Grant]) -> Decision:
         return self._crossings.decide(crossing, act, self._store.node, grants, self._store.now())
 
-    def _raise_unless_allowed(self, decision: Decision, crossing: Crossing) -> None:
+    def _raise_unless_allowed(
+        self, decision: Decision, crossing: Crossing, act: Act, carrying: Sequence[Grant]
+    ) -> None:
+        """``carrying``: the grants in force, also those that do not count any more for who has read strangers."""
         if isinstance(decision, Allow):
             return
         if decision.layer == "grant":
-            raise NeedsApproval(crossing, decision.code)
+            chains = self._chains(did_of(act.device or b""), carrying) if act.author in self._readers else ()
+            is_stale = any(isinstance(self._decide(crossing, act, chain), Allow) for chain in chains)
+            raise NeedsApproval(crossing, AFTER_FOREIGN if is_stale else decision.code)
         raise Refusal(
             f"{crossing.command} is not allowed: {decision.code}",
             code=decision.code,
@@ -153,9 +164,12 @@ class Consent:
                     found.append(grant)
         return found
 
-    def _is_usable(self, grant: Grant, act: Act, ahead: Counter[bytes]) -> bool:
-        fresh = act.author not in self._readers or counts_after_foreign(grant) or is_for_one_act(grant)
-        return fresh and self._crossings.has_uses(grant, self._store.now(), ahead[grant.id])
+    def _with_uses(self, grants: Sequence[Grant], ahead: Counter[bytes]) -> list[Grant]:
+        now = self._store.now()
+        return [grant for grant in grants if self._crossings.has_uses(grant, now, ahead[grant.id])]
+
+    def _is_fresh(self, grant: Grant, act: Act) -> bool:
+        return act.author not in self._readers or counts_after_foreign(grant) or is_for_one_act(grant)
 
     # --- reading -----------------------------------------------------------------------------
 
