@@ -216,7 +216,7 @@ class Consent:
     def _still_carries(self, approval: Approval) -> bool:
         act = self._draft_of(approval).act
         grants = self._store.admission.authority.grants_of(act)
-        usable = [grant for grant in grants if self._is_usable(grant, act, Counter())]
+        usable = [grant for grant in self._with_uses(grants, Counter()) if self._is_fresh(grant, act)]
         decision = self._decide(Crossing(approval.command, approval.arguments), act, usable)
         return isinstance(decision, Allow) and self._ordered(approval) is None
 
