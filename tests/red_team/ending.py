@@ -11,9 +11,9 @@ async def rows(victim):
 
 async def counted(victim, code):
     """Wait until the refusal is counted where `foedus status` shows it, or in the metrics of the doors."""
-    access = f'foedus_access_total{{outcome="{code}"}}'.encode()
+    label = f'="{code}"}} '.encode()
     await until(
-        lambda: victim.service.status().refused.get(code) or access in victim.service.metrics(), f"{code} is counted"
+        lambda: victim.service.status().refused.get(code) or label in victim.service.metrics(), f"{code} is counted"
     )
 
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from foedus.crypto.ed25519 import Ed25519Key
 from foedus.identity.did import did_of
 from foedus.log import streams
+from foedus.node.federation_values import from_text
 from foedus.surfaces.cli.delegating import Scope, grant
+from foedus.trust.agreement import in_order, sign
 from foedus.trust.border import SPEAK
 from tests.hostile.evil import id_of, now, villain
 from tests.node.nodes import until
@@ -38,6 +40,11 @@ class Stage:
     evil: object
     room: str
     said: list = field(default_factory=list)
+    agreed: list = field(default_factory=list)
+
+    @property
+    def pair(self):
+        return streams.pair(self.evil.node, self.victim.node.store.node)
 
     @property
     def stream(self):
@@ -98,6 +105,27 @@ class Stage:
         await self.evil.deliver(envelope)
         await until(lambda: self.held(envelope), "it is held")
         return id_of(envelope).hex()
+
+    async def tells(self, kind, body):
+        """Write and send the next event about agreements."""
+        prev = id_of(self.agreed[-1]) if self.agreed else None
+        envelope = self.evil.write(self.pair, len(self.agreed) + 1, prev, kind=kind, body=body)
+        self.agreed.append(envelope)
+        await self.evil.deliver(envelope)
+        await until(lambda: self.held(envelope), f"{kind} is held")
+
+    async def agree(self, terms):
+        """Let the victim propose, and the lying node sign, as its word is worth then; return (draft, what it wrote)."""
+        agreements, victim = self.victim.service.agreements, self.victim.node.store
+        drafted = agreements.draft(self.evil.id, terms)
+        document = from_text(drafted.document)
+        await agreements.propose(self.evil.id, drafted.document)
+        signatures = (sign(keys, document) for keys in (self.evil.keys.ed25519, victim.keys.ed25519))
+        both = list(in_order(self.evil.node, victim.node, *signatures))
+        body = {"agreement": document, "signatures": both, "human": None}
+        await self.tells("agreement.sign", body)
+        await until(lambda: agreements.show(self.evil.id).in_force.id == drafted.id, "it is in force")
+        return drafted, body
 
     def held(self, envelope):
         return self.victim.node.log.by_ids([id_of(envelope)]).get(id_of(envelope))

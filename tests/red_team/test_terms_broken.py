@@ -3,9 +3,8 @@
 import pytest
 
 from foedus.log import streams
-from foedus.node.federation_values import from_text
 from foedus.sync.frames import Ended, Missing, Pending, Want
-from foedus.trust.agreement import in_order, sign
+from foedus.trust.agreement import sign
 from foedus.trust.agreements.terms import SideTerms, Terms
 from tests.hostile.evil import browser, id_of, villain
 from tests.node.nodes import connect, street, until
@@ -97,47 +96,28 @@ async def test_a_sandbox_peer_that_pushes_on(tmp_path):
 @pytest.mark.parametrize("first", [True, False], ids=["the smaller lies", "the larger lies"])
 async def test_an_old_version_of_the_agreement_replayed(tmp_path, first):
     async with street(tmp_path) as it:
-        victim = await it.add("victim")
+        victims = await it.add("victim"), await it.add("other")
         while True:
-            async with villain(victim) as evil:
-                if (evil.id < victim.id) is first:
-                    await _replays(victim, evil)
-                    return
-            await victim.service.peer_disconnect(evil.id)
+            for victim in victims:
+                async with stage(victim) as scene:
+                    if (scene.evil.id < victim.id) is first:
+                        await _replays(scene)
+                        return
 
 
-async def _replays(victim, evil):
+async def _replays(scene):
     """Let two versions be signed, the second without speech, and bring the first again in each way that there is."""
-    stream = streams.pair(evil.node, victim.node.store.node)
-    chain = []
-
-    async def tells(kind, body):
-        envelope = evil.write(stream, len(chain) + 1, id_of(chain[-1]) if chain else None, kind=kind, body=body)
-        chain.append(envelope)
-        await evil.deliver(envelope)
-        await until(lambda: victim.node.log.by_ids([id_of(envelope)]), f"{kind} is held")
-
-    async def agree(terms):
-        """Propose at the victim; the liar signs, as its word is worth at this moment."""
-        drafted = victim.service.agreements.draft(evil.id, terms)
-        document = from_text(drafted.document)
-        mine = sign(evil.keys.ed25519, document)
-        await victim.service.agreements.propose(evil.id, drafted.document)
-        theirs = sign(victim.node.store.keys.ed25519, document)
-        signatures = list(in_order(evil.node, victim.node.store.node, mine, theirs))
-        body = {"agreement": document, "signatures": signatures, "human": None}
-        await tells("agreement.sign", body)
-        await until(lambda: victim.service.agreements.show(evil.id).in_force.id == drafted.id, "it is in force")
-        return drafted, body
-
-    wide, body = await agree(Terms(retention_days=90))
-    narrow, _ = await agree(Terms(theirs=SideTerms(commands=["/foedus/query"])))
-    await tells("agreement.sign", body)
-    proposal = {"agreement": body["agreement"], "signature": sign(evil.keys.ed25519, body["agreement"]), "human": None}
-    await tells("agreement.propose", proposal)
-    shown = victim.service.agreements.show(evil.id)
-    assert (shown.in_force.id, shown.in_force.version) == (narrow.id, 3)
-    assert {view.state for view in victim.service.agreements.history(evil.id) if view.id == wide.id} == {"replaced"}
-    assert shown.waits_for_us == []
-    row = await ends(victim, "agreement_overtaken", "without effect", evil.id)
-    assert row.subject == stream
+    evil, agreements = scene.evil, scene.victim.service.agreements
+    wide, body = await scene.agree(Terms(retention_days=90))
+    narrow, _ = await scene.agree(Terms(theirs=SideTerms(commands=["/foedus/query"])))
+    await scene.tells("agreement.sign", body)
+    signature = sign(evil.keys.ed25519, body["agreement"])
+    await scene.tells("agreement.propose", {"agreement": body["agreement"], "signature": signature, "human": None})
+    shown = agreements.show(evil.id)
+    assert (shown.in_force.id, shown.in_force.version, shown.waits_for_us) == (narrow.id, 3, [])
+    assert {view.state for view in agreements.history(evil.id) if view.id == wide.id} == {"replaced"}
+    row = await ends(scene.victim, "agreement_overtaken", "without effect", evil.id)
+    assert row.subject == scene.pair
+    human, scout = await scene.enrol("grace", "human", "device"), await scene.enrol("scout")
+    event = await scene.says("as the old version said", scout, [await scene.give(human, scout)])
+    await ends(scene.victim, "agreement.commands", "withheld", evil.id, event)

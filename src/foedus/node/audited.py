@@ -182,7 +182,8 @@ class Audited:
         self._say(author if isinstance(author, str) else OWN, "author", draft.stream, error.code, "refused")
 
     def approval(self, approval: Approval) -> None:
-        """Note that an agent's act waits for a human, or what the human said to it."""
+        """Note that an agent's act waits for a human, which is counted, or what the human said to it."""
+        self._refusals[approval.clause] += approval.state == "waiting" and not approval.humans
         humans = approval.humans or ((OPERATOR,) if approval.state == "denied" else ())
         actor = humans[-1] if humans and approval.state in {"waiting", "allowed", "denied"} else approval.did
         self._say(actor, "approval", approval.stream, approval.clause, approval.state)

@@ -33,6 +33,9 @@ _PAGE = 256
 READ_FOREIGN = "read_foreign"
 """The space of values that names the agents which have read what another node's people or agents wrote."""
 
+AFTER_FOREIGN = "grant.after_foreign"
+"""The clause by which an act waits that a standing grant carried until its agent read strangers."""
+
 
 class NeedsApproval(UsageError):
     """A human has to allow the act first."""
@@ -94,7 +97,7 @@ class Consent:
         cited = self._store.admission.authority.grants_of(draft.act)
         usable = [grant for grant in cited if self._is_usable(grant, draft.act, ahead)]
         decision = self._decide(crossing, draft.act, usable)
-        self._raise_unless_allowed(decision, crossing)
+        self._raise_unless_allowed(decision, crossing, draft.act, cited)
         ahead.update(grant.id for grant in usable)
 
     def _choose(self, draft: Draft, crossing: Crossing, ahead: Counter[bytes]) -> list[Grant]:
@@ -114,7 +117,7 @@ class Consent:
                 if isinstance(decision, Allow):
                     ahead.update(chosen.keys())
                     return list(chosen.values())
-        self._raise_unless_allowed(decision, crossing)
+        self._raise_unless_allowed(decision, crossing, draft.act, self._in_force())
         return []
 
     def _is_one_of_several(self, crossing: Crossing, act: Act, chain: Sequence[Grant]) -> bool:
@@ -130,11 +133,15 @@ class Consent:
     def _decide(self, crossing: Crossing, act: Act, grants: Sequence[Grant]) -> Decision:
         return self._crossings.decide(crossing, act, self._store.node, grants, self._store.now())
 
-    def _raise_unless_allowed(self, decision: Decision, crossing: Crossing) -> None:
+    def _raise_unless_allowed(
+        self, decision: Decision, crossing: Crossing, act: Act, grants: Sequence[Grant]
+    ) -> None:
+        """``grants``: those in force, also what does not count any more for who has read strangers."""
         if isinstance(decision, Allow):
             return
         if decision.layer == "grant":
-            raise NeedsApproval(crossing, decision.code)
+            is_stale = act.author in self._readers and self._was_carried(crossing, act, grants)
+            raise NeedsApproval(crossing, AFTER_FOREIGN if is_stale else decision.code)
         raise Refusal(
             f"{crossing.command} is not allowed: {decision.code}",
             code=decision.code,
@@ -156,6 +163,15 @@ class Consent:
     def _is_usable(self, grant: Grant, act: Act, ahead: Counter[bytes]) -> bool:
         fresh = act.author not in self._readers or counts_after_foreign(grant) or is_for_one_act(grant)
         return fresh and self._crossings.has_uses(grant, self._store.now(), ahead[grant.id])
+
+    def _was_carried(self, crossing: Crossing, act: Act, grants: Sequence[Grant]) -> bool:
+        """Whether a chain would carry an act, had its agent not read strangers."""
+        now = self._store.now()
+        for chain in self._chains(did_of(act.device or b""), grants):
+            has_uses = all(self._crossings.has_uses(grant, now) for grant in chain)
+            if has_uses and is_untouched(chain) and isinstance(self._decide(crossing, act, chain), Allow):
+                return True
+        return False
 
     # --- reading -----------------------------------------------------------------------------
 

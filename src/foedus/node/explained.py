@@ -28,6 +28,7 @@ _WORDS: dict[str, str] = {
     "agreement_overtaken": "it is about a version of the agreement that a newer one replaced",
     "agreement.humans": "only named humans may act, and this one is not named",
     "grant.human_required": "no chain of grants leads from a human to the device that signs",
+    "grant.after_foreign": "the agent has read what another node's people or agents wrote since it was granted",
     "grant.signer": "the human who granted it is not a signer whom the agreement names",
     "grant.approvals": "fewer humans allowed it than the agreement asks for",
     "grant.uses": "the grant allows no more this hour",

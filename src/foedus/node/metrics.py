@@ -33,6 +33,10 @@ def _families(node: Node) -> Iterator[list[str]]:
         *_head("foedus_access_total", "Pairing codes tried, and participants' requests refused.", "counter"),
         *(f'foedus_access_total{{outcome="{code}"}} {count}' for code, count in sorted(node.access.counts.items())),
     ]
+    yield [
+        *_head("foedus_rate_limited_total", "Requests beyond a limit of the policy, by its name.", "counter"),
+        *(f'foedus_rate_limited_total{{limit="{kind}"}} {count}' for kind, count in sorted(node.rates.refused.items())),
+    ]
     links = node.links.all()
     yield _per_peer(
         "foedus_link_lag", "Events not acknowledged by a peer.", {link.node: link.session.lag for link in links}
