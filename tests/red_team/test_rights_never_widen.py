@@ -33,9 +33,9 @@ def links(by, to, of):
             "to": to,
             "of": of,
             "command": st.sampled_from([SPEAK, SPEAK, "/foedus/room", *COMMANDS]),
-            "policy": st.sampled_from([[], [], [], *POLICIES]),
-            "life_s": st.sampled_from([*[None] * 7, 3_600, -1]),
-            "taken_back": st.sampled_from([*[False] * 9, True]),
+            "policy": st.sampled_from([[], *POLICIES]),
+            "life_s": st.sampled_from([*[None] * 12, 3_600, -1]),
+            "taken_back": st.sampled_from([*[False] * 15, True]),
         }
     )
 
@@ -128,7 +128,7 @@ def reachable(plans, start, goal):
     return goal in reached
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(delegations(), SIGNERS, AT_ANY_ORDER)
 def test_no_sequence_of_delegations_widens_what_an_act_may_do(plans, signers, order):
     town = Town(plans)
