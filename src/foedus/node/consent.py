@@ -98,7 +98,7 @@ class Consent:
         carrying = self._with_uses(cited, ahead)
         usable = [grant for grant in carrying if self._is_fresh(grant, draft.act)]
         decision = self._decide(crossing, draft.act, usable)
-        self._raise_unless_allowed(decision, crossing, draft.act, carrying)
+        self._raise_unless_allowed(decision, crossing, draft.act, cited)
         ahead.update(grant.id for grant in usable)
 
     def _choose(self, draft: Draft, crossing: Crossing, ahead: Counter[bytes]) -> list[Grant]:
@@ -120,7 +120,7 @@ class Consent:
                 if isinstance(decision, Allow):
                     ahead.update(chosen.keys())
                     return list(chosen.values())
-        self._raise_unless_allowed(decision, crossing, draft.act, self._with_uses(in_force, ahead))
+        self._raise_unless_allowed(decision, crossing, draft.act, in_force)
         return []
 
     def _is_one_of_several(self, crossing: Crossing, act: Act, chain: Sequence[Grant]) -> bool:
@@ -136,15 +136,12 @@ class Consent:
     def _decide(self, crossing: Crossing, act: Act, grants: Sequence[Grant]) -> Decision:
         return self._crossings.decide(crossing, act, self._store.node, grants, self._store.now())
 
-    def _raise_unless_allowed(
-        self, decision: Decision, crossing: Crossing, act: Act, carrying: Sequence[Grant]
-    ) -> None:
-        """``carrying``: the grants in force, also those that do not count any more for who has read strangers."""
+    def _raise_unless_allowed(self, decision: Decision, crossing: Crossing, act: Act, grants: Sequence[Grant]) -> None:
+        """``grants``: those in force, also what does not count any more for who has read strangers."""
         if isinstance(decision, Allow):
             return
         if decision.layer == "grant":
-            chains = self._chains(did_of(act.device or b""), carrying) if act.author in self._readers else ()
-            is_stale = any(isinstance(self._decide(crossing, act, chain), Allow) for chain in chains)
+            is_stale = act.author in self._readers and self._was_carried(crossing, act, grants)
             raise NeedsApproval(crossing, AFTER_FOREIGN if is_stale else decision.code)
         raise Refusal(
             f"{crossing.command} is not allowed: {decision.code}",
@@ -170,6 +167,15 @@ class Consent:
 
     def _is_fresh(self, grant: Grant, act: Act) -> bool:
         return act.author not in self._readers or counts_after_foreign(grant) or is_for_one_act(grant)
+
+    def _was_carried(self, crossing: Crossing, act: Act, grants: Sequence[Grant]) -> bool:
+        """Whether a chain would carry an act, had its agent not read strangers."""
+        now = self._store.now()
+        for chain in self._chains(did_of(act.device or b""), grants):
+            has_uses = all(self._crossings.has_uses(grant, now) for grant in chain)
+            if has_uses and is_untouched(chain) and isinstance(self._decide(crossing, act, chain), Allow):
+                return True
+        return False
 
     # --- reading -----------------------------------------------------------------------------
 
