@@ -93,6 +93,15 @@ async def test_a_question_is_answered_once(tmp_path):
         assert await code_of(bank, elsewhere, challenge=asked.challenge, domain="other") == "wrong_domain"
 
 
+async def test_a_question_stays_open_until_an_answer_is_believed(tmp_path):
+    async with town(tmp_path) as (_, guild, bank, ada):
+        answer = await presented(bank, await issued(guild, ada.did, type="Doctor"))
+        assert await code_of(bank, answer) == "issuer_not_believed"
+        await bank.service.credential_trust(guild.service.identity().did, "Doctor")
+        assert (await verified(bank, answer)).holder == ada.did
+        assert await code_of(bank, answer) == "wrong_challenge"
+
+
 async def test_all_is_kept_over_a_restart_and_a_new_key_of_the_issuer(tmp_path):
     async with town(tmp_path) as (it, issuer, verifier, ada):
         guild, bank = issuer, verifier

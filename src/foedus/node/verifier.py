@@ -66,15 +66,18 @@ class Verifier:
     async def verify(self, text: str, question: Question, list_texts: list[str]) -> Presented:
         """Judge a presentation, or a bare credential (``holder`` is ''); raise CredentialRefused. Refusals are counted.
 
-        Without a challenge in ``question`` it must answer one of this node's, which is thereby spent.
+        Without a challenge in ``question`` it must answer one of this node's, which is spent once it is believed.
         """
         try:
             document = read_document(text, PRESENTATION_BYTES_MAX)
             judge = await self._judge(document, list_texts)
             if _SHOWN not in document:
                 return Presented("", (verify_credential(document, judge),))
-            challenge = question.challenge or self._spend(document)
-            return verify_presentation(document, Question(challenge, question.domain), judge)
+            challenge = question.challenge or self._answered(document)
+            presented = verify_presentation(document, Question(challenge, question.domain), judge)
+            if not question.challenge:
+                del self._challenges[challenge]
+            return presented  # noqa: TRY300  # nothing may be awaited between the look at the challenge and its end
         except FoedusError as error:
             self._node.ingest.refusals[error.code] += 1
             raise
@@ -93,11 +96,14 @@ class Verifier:
             status_lists=found,
         )
 
-    def _spend(self, document: Document) -> str:
-        """Return the challenge that a presentation answers, if this node gave it and nobody answered it before."""
+    def _answered(self, document: Document) -> str:
+        """Return the challenge that a presentation answers, if this node gave it and believed no answer to it yet.
+
+        A refusal leaves it open: its person may then trust the issuer, say, and look again.
+        """
         proof = document.get("proof")
         answered = proof.get("challenge") if isinstance(proof, dict) else None
-        if not isinstance(answered, str) or self._challenges.pop(answered, 0) < self._node.store.now():
+        if not isinstance(answered, str) or self._challenges.get(answered, 0) < self._node.store.now():
             return ""
         return answered
 

@@ -44,7 +44,8 @@ def verify(
     expected = parse_id(node) if node else memory.node if memory is not None and file is None else None
     report = audit_files.verify(file or home.audit, memory, expected)
     out.show(report, report_lines)
-    out.next("foedus audit tail" if report.ok else "foedus audit export > FILE, and ask your peers to verify it")
+    if file is None:
+        out.next("foedus audit tail" if report.ok else "foedus audit export > FILE, and ask your peers to verify it")
     return 0 if report.ok else FAILED
 
 

@@ -311,7 +311,7 @@ def peer_lines(peer: PeerView) -> Iterable[Line]:
             ("events", f"{peer.sent} sent, {peer.received} received, {peer.lag} not yet acknowledged"),
             ("refused", refused or "nothing"),
             ("clock", clock),
-            ("epoch", f"{peer.epoch_number} ({peer.epoch})"),
+            ("epoch", f"{peer.epoch_number} ({peer.epoch})" if peer.epoch else DASH),
         ]
     )
     if peer.held_epoch:
