@@ -238,6 +238,7 @@ async def test_either_side_ends_it_at_once_and_a_new_connection_begins_anew(tmp_
 async def test_an_end_that_the_disk_heard_of_last_is_noted_after_the_restart(tmp_path):
     async with street(tmp_path) as it:
         one, other = await two(it)
+        await until(lambda: kinds(one, other).count("agreement.sign") == 2, "both have noted the starter")
         one.node.peers.on_disconnected = lambda _peer: None  # the crash comes before the note is written
         await one.service.peer_disconnect(other.id)
         assert "agreement.end" not in kinds(one, other)
@@ -409,3 +410,31 @@ async def test_border_acts_are_judged_by_the_version_in_force(tmp_path):
         assert [view.why_not for view in host.service.messages("plans").messages] == ["agreement.commands"]
         await agree(guest, host, Terms(ours=SideTerms(commands=["/foedus/room"])))
         assert host.texts() == ["as agreed"]
+
+
+async def test_what_is_not_about_agreements_has_no_chain_read_again(tmp_path, monkeypatch):
+    """Each device that anybody enrolled, and each verdict that changed, had the whole history of every pair read."""
+    async with street(tmp_path) as it:
+        a, b = await two(it)
+        await share(a, b)
+        await agree(a, b, Terms(theirs=SideTerms(rate=600)))
+        log, read = b.node.store.log, []
+        chain = log.chain
+        monkeypatch.setattr(log, "chain", lambda *args: read.append(args[1]) or chain(*args))
+        eve = await people.enrol(a, "eve")
+        await eve.say("hello")
+        await until(lambda: b.texts() == ["hello"], "it arrives")
+        assert [stream for stream in read if stream.startswith("pair:")] == []
+
+
+async def test_proposals_beyond_the_bound_cost_nothing_but_their_signatures(tmp_path, monkeypatch):
+    """What counts nowhere had how the line stands worked out again, which takes longer the more is kept."""
+    async with street(tmp_path) as it:
+        a, b = await two(it)
+        await until(lambda: kinds(b, a).count("agreement.sign") == 2, "both have noted the starter")
+        line = b.node.agreements.line(bytes.fromhex(a.id))
+        before = line.standing
+        monkeypatch.setattr("foedus.trust.agreements.ledger.DOCUMENT_BYTES_MAX", 1)
+        await propose(a, b, Terms(theirs=SideTerms(rate=600)))
+        await until(lambda: "agreement.propose" in kinds(b, a), "it arrives")
+        assert line.standing is before

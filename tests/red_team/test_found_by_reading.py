@@ -162,3 +162,26 @@ async def test_a_list_of_many_grants_is_made_in_time_that_grows_with_it(border, 
     monkeypatch.setattr(consent_operations, "chains_to", lambda *_: looked.append(1) or iter(()))
     assert len(b.service.grants()) == 20
     assert looked == []
+
+
+async def test_a_revoked_token_does_not_come_back_with_a_backup(tmp_path):
+    """Whoever holds the token of a custodial agent speaks as it, and a backup knows no revocation after it."""
+    async with street(tmp_path) as it:
+        a, b = await it.add("a"), await it.add("b")
+        await agent(b, "scout")
+        await connect(b, a)
+        await share(a, b)
+        token = (await b.service.token_issue("scout", "")).token.encode()
+        await it.stop("b")
+        it.backup("b")
+        b = await it.start("b")
+        await b.service.token_revoke("scout", "")
+        await b.say("after the backup")
+        await until(lambda: a.texts() == ["after the backup"], "it arrives")
+        await it.stop("b")
+        it.restore("b")
+        b = await it.start("b")
+        await until(lambda: b.node.store.record.record.n == 1, "b sees that it was restored")
+        assert b.service.holder_of(token) is None
+        fresh = (await b.service.token_issue("scout", "")).token.encode()
+        assert b.service.holder_of(fresh) is not None

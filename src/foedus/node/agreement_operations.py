@@ -15,9 +15,10 @@ from foedus.base.limits import NOTE_MAX
 from foedus.crypto import ed25519
 from foedus.crypto.labels import signed_bytes
 from foedus.log.bodies import Consent
+from foedus.node.agreement_line import Line
 from foedus.node.agreement_values import AgreementView, ChangeView, DraftView, HumanWord, VersionView
 from foedus.node.agreement_views import AgreementViews, open_proposals
-from foedus.node.agreements import Line, plain
+from foedus.node.agreements import plain
 from foedus.node.composition import Node
 from foedus.node.federation_values import from_text, to_text
 from foedus.node.values import Trouble

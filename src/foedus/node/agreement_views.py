@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from foedus.base.ids import short
 from foedus.base.limits import DAY
+from foedus.node.agreement_line import Line
 from foedus.node.agreement_values import AgreementView, ChangeView, ClauseView, VersionView
-from foedus.node.agreements import Line
 from foedus.node.federation_values import to_text
 from foedus.node.store import Store
 from foedus.node.values import Trouble

@@ -18,7 +18,8 @@ from foedus.base.limits import BATCH_BYTES_MAX, SECOND
 from foedus.log import streams
 from foedus.log.bodies import Consent
 from foedus.log.participants import Device
-from foedus.log.port import Row, Verdict
+from foedus.log.port import Commit, Row, Verdict
+from foedus.node.agreement_line import Counts, Line
 from foedus.node.author import Author
 from foedus.node.peers import Peers
 from foedus.node.publisher import Published
@@ -27,7 +28,7 @@ from foedus.trust.agreement import in_order, parse, sign
 from foedus.trust.agreements.acts import Act, Proposed, Writer, act_of
 from foedus.trust.agreements.document import agreement_id
 from foedus.trust.agreements.in_force import AgreementInForce
-from foedus.trust.agreements.ledger import Side, Standing, Version, is_overtaken, standing, to_finalise
+from foedus.trust.agreements.ledger import Version, is_overtaken, to_finalise
 from foedus.trust.evaluator import WITHOUT_AGREEMENT, Terms, no_clause, one_signer
 from foedus.trust.inputs import EndedReceived
 from foedus.trust.peer import Peer, State
@@ -38,6 +39,8 @@ log = logging.getLogger("foedus.agreements")
 _PAGE = 256
 _LOOK_S = 30.0
 """A wait for an expiry is cut into such pieces: the wall clock may be set meanwhile."""
+_LOOKED_UP_MAX = 1_000
+"""Changed verdicts whose streams are looked up: for more, reading the lines again costs no more."""
 _DEVICE_KINDS = frozenset({"device.enrol", "device.revoke"})
 
 
@@ -49,51 +52,6 @@ class Owed(NamedTuple):
     body: dict[str, Any]
 
 
-class Line:
-    """The agreement with one peer: what was read of the two chains, and what follows for one starter."""
-
-    def __init__(self, root: Version, sides: dict[bytes, Side]) -> None:
-        self.root = root
-        self.sides = sides
-        self._standing: Standing | None = None
-        self._in_force: AgreementInForce | None = None
-        self._border: dict[bytes, Terms] = {}
-
-    def apply(self, node: bytes, act: Act) -> None:
-        """Take in the next act of a chain."""
-        self.sides[node].apply(act)
-        self._standing = self._in_force = None
-        self._border.clear()
-
-    @property
-    def standing(self) -> Standing:
-        """How the line stands."""
-        if self._standing is None:
-            self._standing = standing(self.sides, self.root)
-        return self._standing
-
-    @property
-    def in_force(self) -> AgreementInForce:
-        """The newest version, as the doors ask it."""
-        if self._in_force is None:
-            newest = self.standing.newest
-            is_ended = self.standing.ended is not None
-            self._in_force = AgreementInForce(newest.id, newest.agreement, is_ended=is_ended)
-        return self._in_force
-
-    def border_terms(self, writer: bytes, counts: Counts) -> Terms:
-        """Return what the version in force says of border acts of one of the two: one object while it is in force."""
-        terms = self._border.get(writer)
-        if terms is None:
-            terms = self._border[writer] = self.in_force.border_terms(writer, counts)
-        return terms
-
-    def forget_terms(self) -> None:
-        """Ask the version in force again: this node's policy changed."""
-        self._border.clear()
-
-
-Counts = Callable[[Assurance], bool]
 _NOBODY = Terms(frozenset(), no_clause, one_signer)
 
 
@@ -140,7 +98,8 @@ class Agreements:
         if line is None or line.root.document != peer.agreement:
             agreement = parse(peer.agreement, self._store.node, node)
             root = Version(agreement_id(peer.agreement), peer.agreement, agreement, 0)
-            line = self._lines[node] = Line(root, self._read(node))
+            line = self._lines[node] = Line(root)
+            self._read(node, line)
         return line
 
     def border_terms(self, writer: bytes, host: bytes) -> Terms:
@@ -158,16 +117,14 @@ class Agreements:
         for line in self._lines.values():
             line.forget_terms()
 
-    def _read(self, node: bytes) -> dict[bytes, Side]:
+    def _read(self, node: bytes, line: Line) -> None:
         """Fold both chains of the pair from the log."""
         own = self._store.node
-        sides = {own: Side(), node: Side()}
-        for writer, side in sides.items():
+        for writer in line.sides:
             for row in self._rows(writer, streams.pair(own, node)):
-                act = self._act(row, writer, node if writer == own else own)
+                act = self._act(row, writer, line)
                 if act is not None:
-                    side.apply(act)
-        return sides
+                    line.apply(writer, act)
 
     def _rows(self, writer: bytes, stream: str) -> Iterator[Row]:
         """Yield the accepted events that a node wrote in a stream, epoch after epoch."""
@@ -177,19 +134,27 @@ class Agreements:
                 yield from (row for row in rows if row.verdict is Verdict.ACCEPTED)
                 after = rows[-1].seq
 
-    def _act(self, row: Row, writer: bytes, other: bytes) -> Act | None:
+    def _act(self, row: Row, writer: bytes, line: Line) -> Act | None:
         """Return what an accepted event says about agreements."""
-        if not row.kind.startswith("agreement.") or row.envelope.body is None:
+        if not row.kind.startswith("agreement."):
             return None
         epoch = self._store.identities.epoch(row.epoch)
-        if epoch is None:
-            return None
+        act = None
+        if epoch is not None and row.envelope.body is not None:
+            (other,) = (node for node in line.sides if node != writer)
+            keys = [record.record.keys.ed25519 for record in self._store.identities.held(other)]
+            act = act_of(
+                row.kind,
+                row.envelope.body,
+                Writer(writer, other, epoch.ed25519, keys, self._speaks(writer)),
+                row.hlc.us,
+            )
+        if act is None:
+            line.unread.add(writer)
+        return act
 
-        def speaks(did: str, device: bytes) -> bool:
-            return self._device(writer, did, device) is not None
-
-        keys = [record.record.keys.ed25519 for record in self._store.identities.held(other)]
-        return act_of(row.kind, row.envelope.body, Writer(writer, other, epoch.ed25519, keys, speaks), row.hlc.us)
+    def _speaks(self, node: bytes) -> Callable[[str, bytes], bool]:
+        return lambda did, device: self._device(node, did, device) is not None
 
     def _device(self, node: bytes, did: str, device: bytes) -> Device | None:
         who = self._store.admission.authority.participants.get((node, did))
@@ -206,28 +171,52 @@ class Agreements:
 
     def _published(self, published: Published) -> None:
         """Take in what became durable: acts at the end of a chain one by one, anything else by reading again."""
-        commit = published.commit
-        again = bool(commit.verdicts or commit.truncations or commit.bodies or commit.records)
-        again = again or not _DEVICE_KINDS.isdisjoint(published.kinds)
-        nodes: dict[bytes, None] = {}
-        if again:
-            self._lines.clear()
-            nodes.update(dict.fromkeys(self._connected()))
+        stale = self._stale(published.commit)
+        devices = self._device_writers(published)
+        stale |= {node for node, line in self._lines.items() if not line.unread.isdisjoint(devices)}
+        for node in stale:
+            self._lines.pop(node, None)
+        touched = set(self._connected()) if self._store.node in devices else stale | devices
+        nodes: dict[bytes, None] = dict.fromkeys(node for node in self._connected() if node in touched)
         for (_, stream), rows in published.chains.items():
-            if stream.startswith("pair:") and (node := self._other(stream)) is not None:
-                nodes[node] = None
+            if stream.startswith("pair:") and (other := self._other(stream)) is not None:
+                nodes[other] = None
                 for row in rows:
-                    self._take(row, node)
+                    self._take(row, other)
         for node in nodes:
             self.look(node)
+
+    def _device_writers(self, published: Published) -> set[bytes]:
+        """Return the nodes whose people's devices changed."""
+        if _DEVICE_KINDS.isdisjoint(published.kinds):
+            return set()
+        writers = {self._store.identities.node_of(row.epoch) for row in published.rows if row.kind in _DEVICE_KINDS}
+        return {writer for writer in writers if writer is not None}
+
+    def _stale(self, commit: Commit) -> set[bytes]:
+        """Return the peers whose line is to be read again: more changed than the ends of the two chains."""
+        ids = [change.id for change in commit.verdicts] + [fill.id for fill in commit.bodies]
+        if len(ids) > _LOOKED_UP_MAX:
+            return {*self._lines, *self._connected()}
+        places = [(row.epoch, row.stream) for row in self._store.log.by_ids(ids).values()] if ids else []
+        places += [(truncation.epoch, truncation.stream) for truncation in commit.truncations]
+        places += [(epoch, "node") for epoch, _ in commit.records]
+        stale: set[bytes] = set()
+        for epoch, stream in places:
+            kind, writer = stream.partition(":")[0], self._store.identities.node_of(epoch)
+            if kind == "pair" and (other := self._other(stream)) is not None:
+                stale.add(other)
+            elif kind in {"participant", "node"}:
+                stale |= {*self._lines, *self._connected()} if writer in {None, self._store.node} else {writer or b""}
+        return stale
 
     def _take(self, row: Row, node: bytes) -> None:
         line = self._lines.get(node)
         if line is None or row.verdict is not Verdict.ACCEPTED:
             return
         writer = self._store.identities.node_of(row.epoch)
-        if writer in line.sides:
-            act = self._act(row, writer, node if writer == self._store.node else self._store.node)
+        if writer is not None and writer in line.sides:
+            act = self._act(row, writer, line)
             if act is not None:
                 if is_overtaken(act, line.standing.newest):
                     self.on_without_effect(writer, row, "agreement_overtaken")

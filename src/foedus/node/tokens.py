@@ -43,7 +43,7 @@ class TooManyTokens(UsageError):
 class Token(Struct, frozen=True, forbid_unknown_fields=True):
     """What is kept of a token. ``bound``: requests must prove the device, since its key is not in the node.
 
-    ``key``: SHA-256 of the token.
+    ``key``: SHA-256 of the token; ``epoch``: the number of the node's epoch in which it was issued.
     """
 
     key: bytes
@@ -51,6 +51,7 @@ class Token(Struct, frozen=True, forbid_unknown_fields=True):
     device: bytes
     bound: bool
     issued: int
+    epoch: int
 
 
 class Holder(Struct, frozen=True, kw_only=True):
@@ -87,7 +88,8 @@ class Tokens:
             raise TooManyTokens(f"a node keeps at most {TOKENS_MAX} tokens")
         text = secrets.token_urlsafe(TOKEN_BYTES)
         key = sha256(text.encode())
-        token = Token(key, who.did, device, who.custody == "device", self._store.now())
+        epoch = self._store.record.record.n
+        token = Token(key, who.did, device, who.custody == "device", self._store.now(), epoch)
         kept = Value(SPACE, key, encode(_plain(token)))
         await self._store.put(kept, *(Value(SPACE, old, None) for old in former))
         self._tokens[key] = token
@@ -128,8 +130,11 @@ class Tokens:
             self._watched.pop(holder.key, None)
 
     def published(self, published: Published) -> None:
-        """Let the tokens of revoked devices go, and end what they have open. A listener of the publisher."""
-        may_end = "device.revoke" in published.kinds or published.commit.verdicts
+        """Let tokens of revoked devices, and those that a backup brought back, go; end what they have open.
+
+        A listener of the publisher.
+        """
+        may_end = "device.revoke" in published.kinds or published.commit.verdicts or published.commit.records
         if not self._tokens or not may_end:
             return
         dead = [key for key, token in self._tokens.items() if self._holder(token) is None]
@@ -145,6 +150,14 @@ class Tokens:
         except FoedusError as error:  # after a restart they are as dead: their device is
             log.warning("tokens of revoked devices were not deleted: %s", error)
 
+    def _may_be_revoked(self, token: Token) -> bool:
+        """Whether it came back with a backup, which does not know what was revoked since.
+
+        What is bound to a device serves nobody else, and that it is revoked the log says.
+        """
+        records = [held.record for held in self._store.identities.history(self._store.node)]
+        return not token.bound and any(record.n > token.epoch and record.cause == "restored" for record in records)
+
     def _drop(self, keys: list[bytes]) -> None:
         for key in keys:
             self._tokens.pop(key, None)
@@ -156,7 +169,7 @@ class Tokens:
 
     def _holder(self, token: Token) -> Holder | None:
         who = self._store.admission.authority.participants.get((self._store.node, token.did))
-        if who is None or not _is_in_force(who, token.device):
+        if who is None or not _is_in_force(who, token.device) or self._may_be_revoked(token):
             return None
         return Holder(key=token.key, did=who.did, device=token.device, kind=who.kind, bound=token.bound)
 

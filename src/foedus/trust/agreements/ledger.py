@@ -8,7 +8,7 @@ first ``Signed`` of its chain counts. That holds both signatures, so nothing tha
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from foedus.base.clock import Instant
 from foedus.trust.agreements.acts import Act, Ended, Proposed, Refused, Signed
@@ -39,29 +39,34 @@ class Side:
         """The starter of the newest line that this node has noted."""
         self._bytes = 0
 
-    def apply(self, act: Act) -> None:
-        """Take in the next act. What comes twice, or after its refusal by the same side, changes nothing."""
+    def apply(self, act: Act) -> bool:
+        """Take in the next act; tell whether it changed anything.
+
+        What comes twice, after its refusal by the same side, or beyond the bounds changes nothing.
+        """
         match act:
             case Proposed():
-                if act.id not in self.proposals and self._has_room(act.document):
-                    self.proposals[act.id] = act
+                return act.id not in self.proposals and self._keep(self.proposals, act)
             case Signed(agreement=agreement) if agreement.version == 1:
-                self.opened = act.id
+                changes, self.opened = self.opened != act.id, act.id
+                return changes
             case Signed():
                 known = act.id in self.signed or act.id in self.refusals
-                if not known and self._has_room(act.document):
-                    self.signed[act.id] = act
+                return not known and self._keep(self.signed, act)
             case Refused():
-                if len(self.refusals) < REFUSALS_MAX:
-                    self.refusals.setdefault(act.id, act)
+                has_room = len(self.refusals) < REFUSALS_MAX
+                return has_room and self.refusals.setdefault(act.id, act) is act
             case Ended():
-                if len(self.ended) < REFUSALS_MAX:
-                    self.ended.setdefault(act.id, act.at)
+                if act.id in self.ended or len(self.ended) >= REFUSALS_MAX:
+                    return False
+                self.ended[act.id] = act.at
+                return True
 
-    def _has_room(self, document: bytes) -> bool:
-        if self._bytes + len(document) > DOCUMENT_BYTES_MAX:
+    def _keep(self, acts: dict[bytes, Any], act: Proposed | Signed) -> bool:
+        if self._bytes + len(act.document) > DOCUMENT_BYTES_MAX:
             return False
-        self._bytes += len(document)
+        self._bytes += len(act.document)
+        acts[act.id] = act
         return True
 
 
