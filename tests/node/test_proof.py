@@ -7,7 +7,7 @@ import pytest
 from foedus.adapters.memory_log import MemoryLog
 from foedus.base.cbor import decode, encode
 from foedus.base.errors import NotFound
-from foedus.log.event import parse_envelope, parse_event
+from foedus.log.event import parse_envelope
 from foedus.node.home import Home
 from foedus.node.proofs import check, prove
 from foedus.trust.audit.rows import Decision
@@ -108,7 +108,7 @@ async def test_receipts_are_for_what_others_wrote(tmp_path):
     async with street(tmp_path) as it:
         _, oak, _ = await crossed(it)
         own = bytes.fromhex((await oak.say("mine")).id)
-        oak.node.receipts.note(parse_event(oak.node.log.by_ids([own])[own].envelope))
+        oak.node.receipts.note(own, oak.node.store.node)
         assert not oak.node.receipts._noted
         assert has_receipt(oak)
         assert oak.node.receipts._waiting == {}
