@@ -89,4 +89,6 @@ class StandingOperations:
             breach=breach.reason if breach is not None else "",
             acts=standings.progress(who).acts if whole else None,
             missing=list(standings.missing(who)) if whole else None,
+            known_as=self._views.known_as(who),
+            node_known_as=self._views.node_known_as(who.node),
         )

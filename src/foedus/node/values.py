@@ -319,6 +319,9 @@ class StandingView(View, frozen=True):
     """Accepted acts since then, up to the rule's number; None in lists."""
     missing: list[str] | None = None
     """What the rule still asks for the next step up: days, acts; None in lists."""
+    known_as: str = ""
+    """The name known here; '' where there is only what that one claims."""
+    node_known_as: str = ""
 
 
 class LayerView(View, frozen=True):

@@ -21,6 +21,8 @@ ADA = StandingView(
     breach="equivocation",
     acts=3,
     missing=["days", "acts"],
+    known_as="ada",
+    node_known_as="north",
 )
 LAYERS = [
     LayerView(layer="agreement", verdict="allows", clause="", presets={"tier": "CORE"}, words="it allows that"),

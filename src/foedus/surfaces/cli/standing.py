@@ -11,7 +11,7 @@ from foedus.node.values import ExplainView, LayerView, StandingView
 from foedus.surfaces.cli.options import COMMON, Common, Yes
 from foedus.surfaces.cli.output import Line, Part, pairs
 from foedus.surfaces.cli.prompts import confirm as ask
-from foedus.surfaces.cli.text import short, when
+from foedus.surfaces.cli.text import named, when
 
 app = App(name="standing", help="Standing: how far participants go at this node, 1 architect to 4 normal.")
 
@@ -27,7 +27,9 @@ def list_(*, common: Common = COMMON) -> None:
     if out.as_json or not found:
         out.show(found, lambda _: [["no participants yet"]])
     else:
-        rows = ([view.name, view.node_name, _standing(view), _proposed(view)] for view in found)
+        rows = (
+            [_who(view), named(view.node_known_as, view.node_name), _standing(view), _proposed(view)] for view in found
+        )
         out.table(["participant", "node", "standing", ""], rows)
     out.next("foedus standing show WHO" if found else "foedus participant add NAME")
 
@@ -75,7 +77,8 @@ def confirm(who: Who, /, *, yes: Yes = False, common: Common = COMMON) -> None:
     out = common.output()
     node = common.client()
     view = node.get(path_of("standings", who), StandingView)
-    ask(f"Let {view.name} at {view.node_name} rise from {view.standing} to {view.proposed}?", yes=yes)
+    at = named(view.node_known_as, view.node_name, view.node)
+    ask(f"Let {_who(view)} at {at} rise from {view.standing} to {view.proposed}?", yes=yes)
     out.show(node.post(path_of("standings", who, "confirm"), StandingView), standing_lines)
     out.next("foedus standing list")
 
@@ -98,9 +101,9 @@ def explain(
 def standing_lines(view: StandingView) -> Iterable[Line]:
     """Return where one stands, line by line."""
     rows: list[tuple[str, Part]] = [
-        ("participant", (view.name, "bold")),
+        ("participant", (_who(view), "bold")),
         ("did", view.did),
-        ("node", "this node" if view.is_local else f"{view.node_name} ({short(view.node)})"),
+        ("node", "this node" if view.is_local else named(view.node_known_as, view.node_name, view.node)),
         ("standing", _standing(view)),
         ("may", ", ".join(right.replace("_", " ") for right in view.rights)),
     ]
@@ -131,6 +134,10 @@ def _layer(layer: LayerView) -> str:
     presets = "".join(f" [{name}: {value}]" for name, value in layer.presets.items())
     clause = f" ({layer.clause})" if layer.clause else ""
     return f"{layer.verdict}{clause}: {layer.words}{presets}"
+
+
+def _who(view: StandingView) -> str:
+    return named(view.known_as, view.name)
 
 
 def _standing(view: StandingView) -> str:
