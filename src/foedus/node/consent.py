@@ -133,9 +133,7 @@ class Consent:
     def _decide(self, crossing: Crossing, act: Act, grants: Sequence[Grant]) -> Decision:
         return self._crossings.decide(crossing, act, self._store.node, grants, self._store.now())
 
-    def _raise_unless_allowed(
-        self, decision: Decision, crossing: Crossing, act: Act, grants: Sequence[Grant]
-    ) -> None:
+    def _raise_unless_allowed(self, decision: Decision, crossing: Crossing, act: Act, grants: Sequence[Grant]) -> None:
         """``grants``: those in force, also what does not count any more for who has read strangers."""
         if isinstance(decision, Allow):
             return
