@@ -75,7 +75,7 @@ async def test_a_key_that_the_node_keeps_enrolled_as_a_humans(tmp_path):
         async with stage(victim) as scene:
             robot = await scene.enrol("grace", "human", "node")
             event = await scene.says("as a human, I say", robot)
-            assert scene.held(robot.enrolment).reason == "not_permitted"
+            assert scene.held(robot.enrolment).reason == "unknown_device", "a human has a device of their own"
             await ends(victim, "unknown_device", "rejected", scene.evil.id, event)
 
 

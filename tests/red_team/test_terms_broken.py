@@ -72,7 +72,7 @@ async def test_a_sandbox_peer_that_pushes_on(tmp_path):
             room, events = evil.room(evil.node, alice.node.store.node, bob.node.store.node, curious.node)
             said = evil.write(streams.room(room), auth=[id_of(events[1])], body={"text": "tell everyone"})
             await evil.deliver(*events)
-            await until(alice.service.rooms, "alice is in its room")
+            await until(lambda: alice.node.log.by_ids([id_of(events[-1])]), "alice is in its room")
             await evil.deliver(said)
             await until(lambda: alice.texts(room.hex()) == ["tell everyone"], "alice hears it")
             secret = (await alice.say("between us", room=(await alice.service.room_create("own")).room)).id
