@@ -11,7 +11,7 @@ from foedus.crypto.ed25519 import Ed25519Key
 from foedus.identity.did import did_of
 from foedus.log import streams
 from foedus.log.event import Envelope
-from foedus.sync.frames import Events, Missing, Pending, Proof, Want
+from foedus.sync.frames import Events, Introduction, Missing, Pending, Proof, Ready, Want
 from tests.hostile.evil import Evil, browser, id_of, now, villain
 from tests.node.nodes import connect, share, street, until
 
@@ -255,6 +255,6 @@ async def test_a_disconnected_peer_may_go_on_talking_to_itself(tmp_path):
                 again.keys, again.records = evil.keys, evil.records
                 await again.dial(session, victim.url)
                 await again.wait_for(Pending)
-                await again.send(Pending())
+                await again.send(Ready(Introduction(again.name, "CORE")))
                 await until(lambda: again.is_cut_off, "it is told again that it is over")
                 await again.leave()

@@ -23,6 +23,7 @@ _BUSY = Plan(nodes=8, rooms=3, messages=60, crashes=0.03, breaks=0.3, partitions
 _LEAVING = Plan(nodes=6, rooms=2, messages=200, removals=6, patience_s=60.0)
 _HARD = Plan(nodes=8, rooms=3, messages=100, breaks=1.0, partitions=3, removals=3, forks=1, patience_s=150.0)
 _TERMS = Plan(nodes=4, rooms=2, messages=30, breaks=0.3, negotiations=30, erasures=4, patience_s=150.0)
+_DEALS = Plan(nodes=3, rooms=1, messages=5, breaks=1.0, partitions=6, negotiations=60, patience_s=150.0)
 _CALM = Plan(nodes=6, rooms=2, messages=30, patience_s=150.0)
 
 
@@ -122,6 +123,10 @@ def keep_what_was_erased():
     return mock.patch.object(Eraser, "_drop")
 
 
+def send_rooms_against_the_agreement():
+    return mock.patch.object(Audience, "is_agreed", return_value=True)
+
+
 def let_either_side_decide_the_version():
     """What the larger node signed is in force at once, whatever the smaller has signed meanwhile."""
 
@@ -147,7 +152,8 @@ def let_either_side_decide_the_version():
         (forget_to_push, "no agreement", _CALM),
         (forget_nobody_who_left, "whose removal it knew", _LEAVING),
         (keep_what_was_erased, "still holds the body", _TERMS),
-        (let_either_side_decide_the_version, "two versions in force", _TERMS),
+        (send_rooms_against_the_agreement, "against their agreement", _TERMS),
+        (let_either_side_decide_the_version, "two versions in force", _DEALS),
     ],
 )
 def test_a_mistake_is_noticed(mistake, said, plan):

@@ -10,6 +10,8 @@ class Versions:
         self._world = world
         self._next = {}
         self._newest = {}
+        self.changed = {}
+        """(life, node) → when another version came in force there."""
 
     def watch(self, life):
         """Look whenever the doors of a node do."""
@@ -17,7 +19,10 @@ class Versions:
         look = agreements.look
 
         def looked(node):
+            before = agreements._seen.get(node)
             look(node)
+            if agreements._seen.get(node) != before:
+                self.changed[life, node] = self._world.loop.time()
             line = agreements.line(node)
             if line is not None and not life.dead:
                 self._saw(life.place, node, line)

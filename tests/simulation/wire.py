@@ -4,10 +4,12 @@ import libipld
 
 from foedus.base.cbor import split_frames
 from foedus.base.limits import BATCH_EVENTS_MAX
+from foedus.log.streams import parse
 from tests.simulation.cheap import opened
 
 _ROOMS = ("room:", "members:")
 _ON_ITS_WAY_S = 1.0
+_ON_ITS_WAY_US = 1_000_000
 """What was queued when the removal came may still go out."""
 
 
@@ -34,16 +36,21 @@ class Wire:
             return
         frame = libipld.decode_dag_cbor(data)
         self.frames[frame[0]] = self.frames.get(frame[0], 0) + 1
-        for stream in self._named(frame):
+        for epoch, stream in self._named(frame):
             if stream.startswith(_ROOMS):
                 self._check(sender, receiver, frame[0], stream)
+                if frame[0] == "events" and self._is_closed(sender, receiver, epoch, stream):
+                    self._failed_to_stop(sender, receiver, "against their agreement", stream)
 
     def _check(self, sender, receiver, kind, stream):
         room = stream.partition(":")[2]
         if receiver.place.node not in self.members.get(room, ()):
             self._world.failed(f"{sender.place} sent {receiver.place}, never a member, {kind} of {stream[:14]}")
         elif kind == "events" and stream.startswith("room:") and self._has_gone(sender, receiver, room):
-            self._world.failed(f"{sender.place} sent {receiver.place}, whose removal it knew, events of {stream[:14]}")
+            self._failed_to_stop(sender, receiver, "whose removal it knew", stream)
+
+    def _failed_to_stop(self, sender, receiver, why, stream):
+        self._world.failed(f"{sender.place} sent {receiver.place}, {why}, events of {stream[:14]}")
 
     def _has_gone(self, sender, receiver, room):
         """Whether the sender has known for a while that the receiver is a member no more."""
@@ -55,14 +62,27 @@ class Wire:
         since = self._gone.setdefault(key, self._world.loop.time())
         return self._world.loop.time() > since + _ON_ITS_WAY_S
 
+    def _is_closed(self, sender, receiver, epoch, stream):
+        """Whether the sender has known for a while that its agreement with the receiver lets no rooms pass.
+
+        What the receiver wrote itself may always be shown to it: it may have been restored.
+        """
+        if sender.node.store.identities.node_of(epoch) == receiver.place.node:
+            return False
+        terms = sender.node.agreements.in_force(receiver.place.node)
+        since = self._world.versions.changed.get((sender, receiver.place.node), 0.0)
+        if terms is None or self._world.loop.time() < since + _ON_ITS_WAY_S:
+            return False
+        return bool(terms.refuses(sender.place.node, parse(stream), sender.node.store.now() - _ON_ITS_WAY_US))
+
     def _named(self, frame):
-        """Return the streams that a frame names or carries."""
+        """Return the chains that a frame names or carries."""
         match frame:
             case ["events", batch]:
                 self.last_events = self._world.loop.time()
                 return [self._stream(envelope) for envelope in split_frames(batch, BATCH_EVENTS_MAX)]
             case ["cursors" | "ack", positions, _]:
-                return [position[1] for position in positions]
+                return [(position[0], position[1]) for position in positions]
             case ["proof", one, other]:
                 return [self._stream(one), self._stream(other)]
         return []
@@ -71,5 +91,5 @@ class Wire:
         stream = self._streams.get(envelope)
         if stream is None:
             event = libipld.decode_dag_cbor(libipld.decode_dag_cbor(envelope)[0])
-            stream = self._streams[envelope] = event["stream"]
+            stream = self._streams[envelope] = event["epoch"], event["stream"]
         return stream

@@ -293,7 +293,7 @@ def test_frames_and_wishes(state, received, expected):
         (State.INCOMING, []),
         (State.ACCEPTING, [do.SendAccepted]),
         (State.CONNECTED, [do.SendConfirmed, do.SendTier]),
-        (State.DISCONNECTED, [do.SendEnded]),
+        (State.DISCONNECTED, []),
         (State.DECLINED, []),
         (State.TURNED_DOWN, []),
         (State.IGNORED, []),

@@ -13,11 +13,13 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import islice
 
 from foedus.base.cbor import Malformed
 from foedus.base.clock import Instant
 from foedus.base.errors import FoedusError
 from foedus.base.ids import sha256
+from foedus.base.limits import WANTS_PER_FRAME
 from foedus.log import streams
 from foedus.log.admission import Admitted, Deferred, Duplicate, Forked, Refused, SignatureCheck, signature_checks
 from foedus.log.chains import Position
@@ -85,7 +87,7 @@ class Ingest:
         self._store = store
         self._clause = ""
         self._doors: dict[tuple[bytes, str], str] = {}
-        self._bodiless: set[bytes] = set()
+        self._bodiless: dict[bytes, None] = {}
         store.admission.withhold = self._withheld
         store.admission.allow = self._crossed
 
@@ -301,7 +303,7 @@ class Ingest:
                 report.duplicates += 1
                 self._reach(report, parsed)
                 if commit.bodies:
-                    self._bodiless.discard(parsed.id)
+                    self._bodiless.pop(parsed.id, None)
                 return commit
             case Forked(proof=proof, commit=commit):
                 self._refuse(report, index, parsed.id, "equivocation")
@@ -332,11 +334,16 @@ class Ingest:
         """Take the bodies of these held events from whoever brings them, as far as there is room to remember."""
         for event_id in ids:
             if len(self._bodiless) < BODILESS_MAX:
-                self._bodiless.add(event_id)
+                self._bodiless[event_id] = None
+
+    def wanted_bodies(self) -> list[bytes]:
+        """Return some held events whose bodies are wanted: those that have waited longest."""
+        return list(islice(self._bodiless, WANTS_PER_FRAME))
 
     def forget_bodies(self, ids: Iterable[bytes]) -> None:
         """Take the bodies of these events from nobody: they are erased."""
-        self._bodiless.difference_update(ids)
+        for event_id in ids:
+            self._bodiless.pop(event_id, None)
 
     def _note_own(self, report: Report, parsed: Parsed) -> None:
         """Notice an event of this node that it lacked; one that a later epoch of it has cut off says nothing."""

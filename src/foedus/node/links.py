@@ -367,6 +367,8 @@ class Links:
         """Both sides are ready: offer the log."""
         self.redialler.opened(link.node)
         self.outbox.opened(link)
+        if bodies := self.ingest.wanted_bodies():  # whom we asked before may have had none of them
+            link.run_effects(link.session.want(bodies))
 
     def reported(self, link: Link, report: Report) -> None:
         """Pass on what became of a batch."""
