@@ -1,6 +1,8 @@
 """How every story ends, as the victim's own people find it: refused is for the story to say; the rest is here."""
 
-from tests.node.nodes import until
+import asyncio
+
+from tests.node.nodes import WAIT_S, until
 
 
 async def rows(victim):
@@ -18,15 +20,27 @@ async def counted(victim, code):
 
 
 async def audited(victim, code, outcome, actor):
-    """Find the row that says who was refused by which rule, and that says it in words; return it."""
-    found = [
+    """Find the row that says who was refused by which rule, and that says it in words; return it.
+
+    What is durable can be read a moment before it is noted, so the row may still be on its way.
+    """
+    with victim.node.audit.reading() as written:
+        while not (found := await _found(victim, code, outcome, actor)):
+            written.clear()
+            try:
+                await asyncio.wait_for(written.wait(), WAIT_S)
+            except TimeoutError:
+                raise AssertionError(f"no row says that {actor} was {outcome} by {code}") from None
+    assert found[-1].why, f"{code} is not said in words"
+    return found[-1]
+
+
+async def _found(victim, code, outcome, actor):
+    return [
         row
         for row in await rows(victim)
         if (row.rule, row.outcome) == (code, outcome) and (row.actor == actor or row.aggregated)
     ]
-    assert found, f"no row says that {actor} was {outcome} by {code}"
-    assert found[-1].why, f"{code} is not said in words"
-    return found[-1]
 
 
 async def explained(victim, event_id, code):
