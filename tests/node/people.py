@@ -3,6 +3,7 @@
 import secrets
 from dataclasses import dataclass
 
+from foedus.base.errors import NotFound
 from foedus.base.ids import parse_id
 from foedus.crypto.ed25519 import Ed25519Key
 from foedus.identity.did import did_of
@@ -24,8 +25,12 @@ class Person:
 
     @property
     def enrolment(self):
-        node = self.running.node.store
-        return node.admission.authority.participants[node.node, self.did].devices[self.key.public].enrolment
+        """Of the device; raise NotFound where the log does not hold it (a commit failed)."""
+        store = self.running.node.store
+        who = store.admission.authority.participants.get((store.node, self.did))
+        if who is None or self.key.public not in who.devices:
+            raise NotFound(f"{self.name} is not enrolled", code="unknown_participant", remedy="enrol again")
+        return who.devices[self.key.public].enrolment
 
     def sign(self, draft, salt=b""):
         context = self.running.service.signing_context()
