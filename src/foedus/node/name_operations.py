@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from foedus.base.errors import NotFound, UsageError
 from foedus.identity.did import key_of
 from foedus.node.composition import Node
@@ -14,9 +16,11 @@ class NameOperations:
     """Operations on names."""
 
     _node: Node
+    if TYPE_CHECKING:
 
-    def _peer_id(self, wanted: str) -> bytes:
-        raise NotImplementedError
+        def _peer_id(self, wanted: str) -> bytes:
+            """Return the id of a peer: ``PeerOperations`` does."""
+            ...
 
     def names(self) -> list[NameView]:
         """Return the names given here."""

@@ -259,11 +259,7 @@ class Service(
         """Return where the chains of this node end in which the device may have acted."""
         self._node.agents.find(did)
         parse_id(device)
-        return [
-            [streams.chain_id(chain.epoch, chain.stream).hex(), chain.seq, chain.id.hex()]
-            for chain in self._node.store.admission.chains.of_node(self._node.store.node)
-            if chain.seq and chain.stream.startswith("room:")
-        ]
+        return self._room_cuts()
 
     # --- rooms -------------------------------------------------------------------------------
 
