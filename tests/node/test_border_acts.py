@@ -152,3 +152,16 @@ async def test_an_agent_with_its_own_key_learns_what_to_cite(border):
     assert b.service.approvals() == []
     await rover.say("hello", grants=[bytes.fromhex(each) for each in asked.grants])
     await until(lambda: a.texts() == ["hello"], "it crosses")
+
+
+async def test_what_was_done_is_not_done_again_though_a_backup_says_it_waits(border):
+    _, a, b, ada, _ = border
+    placed = await b.say("once", "scout")
+    before = b.node.consent.approvals.get(placed.approval)
+    done = await ada.allow(placed.approval)
+    await b.node.consent.approvals.save(before)
+    with pytest.raises(FoedusError, match="done already"):
+        await ada.allow(placed.approval)
+    assert (await b.service.approval(placed.approval)).event == done.event
+    await until(lambda: a.texts() == ["once"], "it crossed")
+    assert b.texts() == ["once"]

@@ -240,6 +240,10 @@ class Consent:
     async def _allow(self, wanted: str, did: str, signed: SignedAct) -> Approval:
         approval = self.approvals.get(wanted)
         check_open(approval)
+        event = self._ordered(approval)
+        if event is not None:  # a backup from before the yes made it wait again
+            approval = await self.approvals.settle(approval, "done", event=event)
+            check_open(approval)
         draft = draft_of(streams.participant(did), signed)
         if draft.act.kind != "grant.create" or draft.act.author != did:
             raise UsageError("a human allows an act by a grant of their own", code="not_permitted", http_status=403)
@@ -319,7 +323,8 @@ class Consent:
     def _ordered(self, approval: Approval) -> bytes | None:
         """Return the id of the event that an act became since it was allowed, None where it became none."""
         digest = digest_of(approval.salt, approval.body)
-        rows = (row for row in self._own_rows(approval.stream, approval.decided_at) if row.kind == approval.kind)
+        since = approval.decided_at or approval.asked_at
+        rows = (row for row in self._own_rows(approval.stream, since) if row.kind == approval.kind)
         return next((row.id for row in rows if parse_event(row.envelope).event.act.digest == digest), None)
 
     def _own_rows(self, stream: str, since: Instant) -> Iterator[Row]:
