@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol
 
 from foedus.node.access_api import AccessService
 from foedus.node.agreement_values import AgreementService
+from foedus.node.crdt_values import CrdtService
 from foedus.node.credential_values import (
     BeliefView,
     ChallengeView,
@@ -45,7 +46,7 @@ from foedus.node.values import (
 )
 
 
-class NodeService(AccessService, StandingService, Protocol):
+class NodeService(AccessService, StandingService, CrdtService, Protocol):
     """A running node. ``peer`` and ``room`` arguments take a whole id, or an unambiguous name or id prefix ≥ 8."""
 
     @property

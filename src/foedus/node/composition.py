@@ -16,7 +16,8 @@ from foedus.base.clock import Instant
 from foedus.base.errors import FoedusError, PeerViolation
 from foedus.log import streams
 from foedus.log.chains import ChainKey, Position
-from foedus.log.port import Value, Verdict
+from foedus.log.event import Event
+from foedus.log.port import Row, Value, Verdict
 from foedus.node import membership
 from foedus.node.access import Access
 from foedus.node.agents import Agents
@@ -31,6 +32,7 @@ from foedus.node.author import Author
 from foedus.node.branches import BranchCollector
 from foedus.node.checkpointer import Checkpointer
 from foedus.node.consent import Consent
+from foedus.node.crdts import Crdts
 from foedus.node.crossings import Crossings
 from foedus.node.epochs import Epochs
 from foedus.node.erasing import Eraser
@@ -115,6 +117,7 @@ class Node:
         self.agents = Agents(self.store, self.author)
         self.access = Access(self.store, self.agents)
         self.crossings = Crossings(self.store, self.agreements.border_terms)
+        self.crdts = Crdts(self.store, self.publisher, self._withheld)
         self.petnames = Petnames(self.store)
         approvals = Approvals(self.store)
         self.consent = Consent(self.store, self.author, self.agents, self.crossings, approvals)
@@ -164,7 +167,7 @@ class Node:
         self._join_audit()
         self.publisher.listeners.append(self.standings.published)
         self.crossings.standing_of = self.standings.of
-        self.standings.on_changed = self.crossings.forget
+        self.standings.on_changed = self._doors_changed
 
     def _join_audit(self) -> None:
         """Let the audit log hear of every decision."""
@@ -186,7 +189,7 @@ class Node:
         """Judge by what the policy says now."""
         self.agreements.forget_terms()
         self.crossings.is_assured = self.policy.counts(Assurance.DEVICE_BOUND)
-        self.crossings.forget()
+        self._doors_changed()
         self.retention.days = {"room": policy.retention.room} if policy.retention.room else {}
 
     def _agreed_days(self, node: bytes) -> int | None:
@@ -218,6 +221,14 @@ class Node:
         verdict = decide(arrival)
         return verdict.clause if isinstance(verdict, Withhold) else ""
 
+    def _withheld(self, row: Row, event: Event, node: bytes) -> str:
+        """Return the clause by which an accepted event is not shown here now, or ''."""
+        return row.withheld or self.door(node, row.stream, row.hlc.us) or self.crossings.clause(event, node)
+
+    def _doors_changed(self) -> None:
+        self.crossings.forget()
+        self.crdts.forget()
+
     def _event_delay_s(self, peer: bytes, report: Report) -> float:
         """Return for how long a peer's credit is held back: by our policy, and by what was agreed."""
         agreed_s = self.links.agreed_rates.arrived(peer, report.new)
@@ -238,6 +249,7 @@ class Node:
         self.branches.collect()
 
     def _peer_changed(self, node: bytes) -> None:
+        self.crdts.forget()
         self.witnesses.changed()
         link = self.links.get(node)
         if link is not None and link.session.is_open:

@@ -94,7 +94,7 @@ def in_chain_order(done, draw):
 
 def _winner(writes):
     """The last of ((hlc, node), value)."""
-    return sorted(writes)[-1][1]
+    return max(writes)[1]
 
 
 def _set_twin(done):
@@ -126,7 +126,7 @@ def _transfer_twin(done):
         for source, target, improvement, confidence, cycle in it.delta.transfers:
             claim = (cycle, it.origin.hlc, it.origin.node, confidence, improvement)
             claims.setdefault((source, target), []).append(claim)
-    return {pair: sorted(found)[-1] for pair, found in claims.items()}
+    return {pair: max(found) for pair, found in claims.items()}
 
 
 TWINS = {

@@ -8,6 +8,7 @@ merging states. Nothing here knows when something arrived: what decides stands i
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any, ClassVar, NamedTuple, Self, TypeAlias
 
@@ -110,6 +111,13 @@ class Crdt(ABC):
     @abstractmethod
     def value(self) -> Any:
         """Return what people see: plain values (maps, lists, text, bytes, integers)."""
+
+    @abstractmethod
+    def is_by(self, node: bytes, covers: Mapping[bytes, int], until: Hlc) -> bool:
+        """Whether ``node`` could have said all of this itself, by a clock up to ``until``.
+
+        ``covers``: each of its epochs with the greatest number (``last_dot``) of which it speaks.
+        """
 
     @abstractmethod
     def size(self) -> int:

@@ -5,11 +5,13 @@ Of each epoch it holds the totals of its operations up to a number, and single o
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, NamedTuple, Self, TypeAlias
 
 from msgspec import Meta
 
 from foedus.base.cbor import Malformed, convert, learn
+from foedus.base.clock import Hlc
 from foedus.state.crdt.base import Crdt, check_ascending
 from foedus.state.crdt.limits import AMOUNT_MAX, ENTRIES_MAX, REPLICAS_MAX, TOTAL_MAX
 from foedus.state.crdt.seen import Epoch, Number
@@ -115,6 +117,13 @@ class Counter(Crdt):
         """Return the sum."""
         totals = sum(it.plus - it.minus for it in self.totals.values())
         return totals + sum(plus - minus for it in self.singles.values() for plus, minus in it.values())
+
+    def is_by(self, node: bytes, covers: Mapping[bytes, int], until: Hlc) -> bool:
+        """Whether it counts only what the chains that it covers hold."""
+        del node, until
+        totals = ((epoch, it.upto) for epoch, it in self.totals.items())
+        singles = ((epoch, max(numbers)) for epoch, numbers in self.singles.items())
+        return all(number <= covers.get(epoch, -1) for epoch, number in (*totals, *singles))
 
     def size(self) -> int:
         """Return how many totals and single operations it holds."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Self, TypeAlias
 
 from msgspec import Meta
 
 from foedus.base.cbor import convert, decode, learn
+from foedus.base.clock import Hlc
 from foedus.state.crdt.base import Crdt, check_ascending, check_value
 from foedus.state.crdt.limits import ENTRIES_MAX, KEY_MAX
 from foedus.state.crdt.register import ABSENT, Written
@@ -54,6 +56,11 @@ class Map(Crdt):
         """Return the keys that have a value, sorted, with their values."""
         held = {key: written.value for key, written in self.entries.items() if written.value != ABSENT}
         return {key: decode(held[key]) for key in sorted(held)}
+
+    def is_by(self, node: bytes, covers: Mapping[bytes, int], until: Hlc) -> bool:
+        """Whether the node wrote every entry, and no later."""
+        del covers
+        return all(written.is_by(node, until) for written in self.entries.values())
 
     def size(self) -> int:
         """Return how many keys were ever written."""

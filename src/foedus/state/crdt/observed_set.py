@@ -9,11 +9,13 @@ removals is one number for each epoch that wrote here.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, NamedTuple, Self, TypeAlias
 
 from msgspec import Meta
 
 from foedus.base.cbor import Malformed, convert, decode, learn
+from foedus.base.clock import Hlc
 from foedus.state.crdt.base import Crdt, Value, check_ascending, check_value
 from foedus.state.crdt.limits import ENTRIES_MAX, REPLICAS_MAX
 from foedus.state.crdt.seen import Epoch, Number, Seen
@@ -120,6 +122,13 @@ class ObservedSet(Crdt):
     def value(self) -> list[Any]:
         """Return the members, by their bytes."""
         return [decode(value) for value in sorted(self.members())]
+
+    def is_by(self, node: bytes, covers: Mapping[bytes, int], until: Hlc) -> bool:
+        """Whether it adds only by the chains that it covers; it may remove what others added."""
+        del node, until
+        added = ((epoch, max(living)) for epoch, living in self.dots.items())
+        beyond = ((epoch, max(numbers)) for epoch, numbers in self.seen.beyond() if epoch in covers)
+        return all(number <= covers.get(epoch, -1) for epoch, number in (*added, *beyond, *self.seen.covered()))
 
     def size(self) -> int:
         """Return how many additions live, and what is remembered of the others."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, NamedTuple, Self, TypeAlias
 
 from msgspec import Meta
 
 from foedus.base.cbor import convert, decode, learn
+from foedus.base.clock import Hlc
 from foedus.base.limits import HLC_COUNTER_MAX
 from foedus.state.crdt.base import Crdt, Value, check_value
 from foedus.state.crdt.seen import Epoch
@@ -28,6 +30,10 @@ class Written(NamedTuple):
     counter: Counter
     node: Epoch
     value: Value
+
+    def is_by(self, node: bytes, until: Hlc) -> bool:
+        """Whether a node wrote it, by a clock up to ``until``."""
+        return self.node == node and Hlc(self.us, self.counter) <= until
 
 
 class Register(Crdt):
@@ -62,6 +68,11 @@ class Register(Crdt):
     def value(self) -> Any:
         """Return the value, None where there is none."""
         return None if self.written is None else decode(self.written.value)
+
+    def is_by(self, node: bytes, covers: Mapping[bytes, int], until: Hlc) -> bool:
+        """Whether the node wrote it, and no later."""
+        del covers
+        return self.written is None or self.written.is_by(node, until)
 
     def size(self) -> int:
         """Return 1 where something was written."""

@@ -7,11 +7,13 @@ equal stamps, which only made-up states have, the greater confidence and then th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, NamedTuple, Self, TypeAlias
 
 from msgspec import Meta
 
 from foedus.base.cbor import convert, learn
+from foedus.base.clock import Hlc
 from foedus.state.crdt.base import Crdt, check_ascending
 from foedus.state.crdt.limits import CYCLE_MAX, ENTRIES_MAX, IMPROVEMENT_MAX, MILLION
 from foedus.state.crdt.map import Key
@@ -102,6 +104,11 @@ class Transfers(Crdt):
             best = self.best(target)
             view["best"] = best.source if best is not None else None
         return shown
+
+    def is_by(self, node: bytes, covers: Mapping[bytes, int], until: Hlc) -> bool:
+        """Whether the node measured everything, and no later."""
+        del covers
+        return all(it.node == node and Hlc(it.us, it.counter) <= until for it in self.measured.values())
 
     def size(self) -> int:
         """Return how many pairs of domains it knows."""
