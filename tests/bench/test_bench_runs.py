@@ -29,6 +29,8 @@ FIGURES = {
     "strangers_p95_ratio",
     "strangers_growth_mb",
     "fsync_p50_ms",
+    "crdt_merge_s",
+    "crdt_merge_ratio",
 }
 
 

@@ -18,7 +18,7 @@ from foedus.log.memberships import Room
 from foedus.node.codec import draft_of
 from foedus.node.lookup import find
 from foedus.node.not_yourself import NotYourself
-from foedus.node.participant_consent import ParticipantConsent
+from foedus.node.participant_crdts import ParticipantCrdts
 from foedus.node.tokens import Holder
 from foedus.node.values import (
     CallerView,
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from foedus.node.composition import Node
 
 
-class ParticipantService(ParticipantConsent):
+class ParticipantService(ParticipantCrdts):
     """``node`` is asked for memberships, ``service`` (the whole ``NodeService``) does what is allowed."""
 
     def __init__(self, node: Node, service: Any, holder: Holder) -> None:
