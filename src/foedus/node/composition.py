@@ -32,6 +32,7 @@ from foedus.node.author import Author
 from foedus.node.branches import BranchCollector
 from foedus.node.checkpointer import Checkpointer
 from foedus.node.consent import Consent
+from foedus.node.crdt_snapshots import Snapshots
 from foedus.node.crdts import Crdts
 from foedus.node.crossings import Crossings
 from foedus.node.epochs import Epochs
@@ -118,6 +119,7 @@ class Node:
         self.access = Access(self.store, self.agents)
         self.crossings = Crossings(self.store, self.agreements.border_terms)
         self.crdts = Crdts(self.store, self.publisher, self._withheld)
+        self.snapshots = Snapshots(self.store, self.author, self.crdts)
         self.petnames = Petnames(self.store)
         approvals = Approvals(self.store)
         self.consent = Consent(self.store, self.author, self.agents, self.crossings, approvals)
@@ -164,10 +166,18 @@ class Node:
         self.store.on_reload.append(self._reloaded)
         self.publisher.listeners.append(self._published)
         self.publisher.listeners.append(self.access.tokens.published)
+        self._join_snapshots()
         self._join_audit()
         self.publisher.listeners.append(self.standings.published)
         self.crossings.standing_of = self.standings.of
         self.standings.on_changed = self._doors_changed
+
+    def _join_snapshots(self) -> None:
+        """Keep what old deltas say where they are dropped."""
+        self.publisher.listeners.append(self.snapshots.published)
+        self.eraser.on_erased.append(self.snapshots.erased)
+        self.snapshots.drops = lambda stream: self.retention.ends(stream, self.peers.book.peers)
+        self.retention.prepare = partial(self.snapshots.write_due, everything=True)
 
     def _join_audit(self) -> None:
         """Let the audit log hear of every decision."""
@@ -308,6 +318,7 @@ class Node:
         self._spawn(self.audit.run())
         if network:
             self._spawn(self.retention.run())
+            self._spawn(self.snapshots.run())
             self._spawn(self.checkpointer.run())
             self._spawn(self.witnesses.run())
             self._spawn(self.receipts.run())

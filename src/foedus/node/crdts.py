@@ -61,7 +61,7 @@ class Crdts:
                 fold = RoomFold(self._gaps(stream), self._store.identities.node_of)
                 local = 0
                 while changes == self._changes and (rows := self._store.log.since(local, _PAGE, stream)):
-                    self._take(fold, rows)
+                    self.take(fold, rows)
                     local = rows[-1].local
                     await asyncio.sleep(0)
                 if changes == self._changes:
@@ -70,17 +70,11 @@ class Crdts:
             self._make_room()
             return self._rooms[stream]
 
-    async def own(self, stream: str) -> RoomFold:
-        """Return what this node's own chains say of a room's CRDTs, folded anew: what a snapshot holds."""
+    def own(self, stream: str) -> RoomFold:
+        """Return the fold of this node's own chains of a room alone, empty: ``take`` their rows, each in its order."""
         node_of, node = self._store.identities.node_of, self._store.node
         gaps = {epoch: seq for epoch, seq in self._gaps(stream).items() if node_of(epoch) == node}
-        fold = RoomFold(gaps, node_of)
-        local = 0
-        while rows := self._store.log.since(local, _PAGE, stream):
-            self._take(fold, [row for row in rows if node_of(row.epoch) == node])
-            local = rows[-1].local
-            await asyncio.sleep(0)
-        return fold
+        return RoomFold(gaps, node_of)
 
     def forget(self) -> None:
         """Fold everything anew when it is asked for: what may count here has changed."""
@@ -93,7 +87,8 @@ class Crdts:
         held = {chain.epoch: admission.gaps.of(chain.key) for chain in admission.chains.of_stream(stream)}
         return {epoch: max(gap.seq for gap in gaps) for epoch, gaps in held.items() if gaps}
 
-    def _take(self, fold: RoomFold, rows: Iterable[Row]) -> None:
+    def take(self, fold: RoomFold, rows: Iterable[Row]) -> None:
+        """Let a fold take rows in. Raises TooLarge."""
         for row in rows:
             if row.kind in KINDS:
                 event = parse_event(row.envelope).event
@@ -135,7 +130,7 @@ class Crdts:
 
     def _go_on(self, stream: str, fold: RoomFold, rows: list[Row]) -> None:
         try:
-            self._take(fold, rows)
+            self.take(fold, rows)
         except TooLarge:
             self._drop(stream)
 

@@ -40,7 +40,8 @@ def sent(node, name):
     return node.bodies("POST", f"/rooms/{ROOM}/crdts/{name}")
 
 
-def test_values_are_listed_and_shown_inert(foedus, general):
+@pytest.mark.usefixtures("general")
+def test_values_are_listed_and_shown_inert(foedus):
     assert foedus("crdt", "list", "general", "--json").json == [to_builtins(BOARD)]
     assert foedus("crdt", "list", "general").out.splitlines()[1].split()[:3] == ["board", "map", "2"]
     shown = foedus("crdt", "show", "general", "board").out
@@ -97,5 +98,6 @@ def test_words_are_json_or_text():
     assert encode(parse_value('{"a": 1}')) == encode({"a": 1})
 
 
-def test_set_without_a_value_is_refused(foedus, general):
+@pytest.mark.usefixtures("general")
+def test_set_without_a_value_is_refused(foedus):
     assert foedus("crdt", "set", "general", "board").code == 2
