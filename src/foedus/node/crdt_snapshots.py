@@ -14,7 +14,7 @@ from typing import NamedTuple
 from foedus.base.cbor import Malformed, NotCanonical, decode_as, to_plain
 from foedus.base.clock import Instant
 from foedus.base.errors import FoedusError
-from foedus.base.limits import DAY, ERASE_TARGETS_MAX
+from foedus.base.limits import DAY, ERASE_TARGETS_MAX, HOUR
 from foedus.log import streams
 from foedus.log.bodies import CRDT_PART_BYTES, Covered, CrdtDelta, CrdtSnapshot
 from foedus.log.erasures import ERASE
@@ -96,6 +96,7 @@ class Snapshots:
         self._author = author
         self._crdts = crdts
         self._changed: dict[str, _Change] = {}
+        self._read_at: dict[str, Instant] = {}
         self._wake = asyncio.Event()
         self._turn = asyncio.Lock()
 
@@ -135,8 +136,11 @@ class Snapshots:
     async def write_due(self, *, everything: bool = False) -> int:
         """Write what is due, or of everything that changed since its last snapshot; return how many snapshots."""
         async with self._turn:
-            written = 0
+            written, now = 0, self._store.now()
             for stream in self._streams():
+                if not everything and not self._is_to_read(stream, now):
+                    continue
+                self._read_at[stream] = now
                 change = self._changed.pop(stream, _Change(0, erased=False))
                 try:
                     written += await self._write_room(stream, everything=everything, erased=change.erased)
@@ -144,6 +148,14 @@ class Snapshots:
                     self._note(stream, change.deltas, erased=change.erased)
                     raise
             return written
+
+    def _is_to_read(self, stream: str, now: Instant) -> bool:
+        """Whether something can be due in a room: its chains are read whole to tell."""
+        change = self._changed.get(stream)
+        if change is not None and (change.erased or change.deltas >= SNAPSHOT_DELTAS):
+            return True
+        read_at = self._read_at.get(stream)
+        return read_at is None or (now - read_at >= HOUR and (change is not None or self.drops(stream)))
 
     def _streams(self) -> list[str]:
         own = self._store.admission.chains.of_node(self._store.node)
