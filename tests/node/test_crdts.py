@@ -162,6 +162,18 @@ async def test_an_agent_with_a_grant_writes_in_a_foreign_room(tmp_path):
         await equal(ash, elm, wanted=1)
 
 
+async def test_a_spectator_may_not_write(tmp_path):
+    async with pair(tmp_path) as (_, ash, elm):
+        await do(elm, type="counter", by=1)
+        await equal(ash, elm, wanted=1)
+        await ash.service.room_role("plans", elm.id, 50)
+        await until(lambda: elm.service.room("plans").members[-1].role == 50, "elm knows")
+        with pytest.raises(UsageError) as refused:
+            await do(elm, type="counter", by=1)
+        assert refused.value.code == "room.role"
+        await equal(ash, elm, wanted=1)
+
+
 async def test_an_erased_delta_leaves_the_value(tmp_path):
     async with pair(tmp_path) as (road, ash, elm):
         await do(ash, type="map", set={"a": 1})
