@@ -198,11 +198,21 @@ class Link:
                 self._end(effect)
 
     def _send(self, data: bytes) -> None:
+        """Send now, where nothing waits and the socket takes it; else in turn."""
+        if not self._outgoing_bytes and self._try_send(data):
+            return
         try:
             self._outgoing.put_nowait(data)
             self._outgoing_bytes += len(data)
         except asyncio.QueueFull:
             self._end(Close("slow_reader", "the peer does not read"))
+
+    def _try_send(self, data: bytes) -> bool:
+        try:
+            return self._stream.try_send(lambda: self._sending.seal(data))
+        except (OSError, FoedusError, RuntimeError) as error:
+            self._end(Close("lost", str(error)))
+            return True
 
     def when_there_is_room(self, send: Callable[[], None]) -> None:
         """Send what can be much (records, proofs, chains) only as the peer reads, in the order of the calls."""
