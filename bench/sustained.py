@@ -22,7 +22,8 @@ from foedus.crypto.ed25519 import Ed25519Key
 from foedus.identity.did import did_of
 from foedus.log import streams
 from foedus.log.event import Act, act_plain, act_signing_bytes, digest_of
-from foedus.node.values import ParticipantView, Placed, RoomView, SigningContext
+from foedus.node.room_values import RoomView
+from foedus.node.values import ParticipantView, Placed, SigningContext
 from foedus.surfaces.cli.client import path_of
 from foedus.surfaces.demo.processes import eventually
 

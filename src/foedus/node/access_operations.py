@@ -11,11 +11,12 @@ from foedus.base.ids import parse_id
 from foedus.identity.request_proof import ProvedRequest
 from foedus.log import streams
 from foedus.log.participants import Participant
+from foedus.node.access_values import CallerView, PairCodeView, PairingView, PairStep, TokenView
 from foedus.node.codec import draft_of, from_base64url
 from foedus.node.pairing import Pairing
 from foedus.node.participant_service import ParticipantService
 from foedus.node.tokens import Holder
-from foedus.node.values import CallerView, PairCodeView, PairingView, PairStep, Placed, SignedAct, TokenView
+from foedus.node.values import Placed, SignedAct
 
 if TYPE_CHECKING:
     from foedus.node.composition import Node

@@ -19,11 +19,12 @@ from foedus.node.approvals import Approval
 from foedus.node.codec import from_base64url, to_base64url
 from foedus.node.composition import Node
 from foedus.node.consent import NeedsApproval, is_for_one_act
+from foedus.node.consent_values import ApprovalView, GrantView, LinkView
 from foedus.node.crossings import counts_after_foreign, uses_per_hour
 from foedus.node.lookup import find
 from foedus.node.peer_operations import PeerOperations
 from foedus.node.rooms import Rooms
-from foedus.node.values import ApprovalView, GrantView, LinkView, SignedAct
+from foedus.node.values import SignedAct
 from foedus.node.views import Views
 from foedus.trust.border import COMMANDS
 from foedus.trust.evaluator import CHAINS_MAX, chains_to, is_root

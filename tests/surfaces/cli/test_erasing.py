@@ -5,7 +5,8 @@ from foedus.adapters.device_folder import DeviceFolder
 from foedus.base.cbor import decode, decode_as
 from foedus.crypto.sealed import LEAST
 from foedus.log.event import Act
-from foedus.node.values import EventView, PruningView
+from foedus.node.room_values import EventView
+from foedus.node.values import PruningView
 from tests.surfaces.cli.samples import ELSEWHERE, EVENT, GENERAL, IDENTITY, MEMBERSHIP, OWN, PLACED, ROBOT, ROOM
 from tests.surfaces.cli.test_speaking import ADA, SEED, raw
 

@@ -15,8 +15,8 @@ from foedus.crypto.ed25519 import SEED_BYTES, Ed25519Key
 from foedus.identity.did import did_of
 from foedus.identity.pairing import PairingClaim, claim_bytes, fingerprint, plain
 from foedus.log.participants import possession_bytes
+from foedus.node.access_values import PairStep
 from foedus.node.codec import from_base64url
-from foedus.node.values import PairStep
 from foedus.surfaces.cli.devices import device_folder, keep_key
 from foedus.surfaces.cli.participant_client import PublicClient
 from foedus.surfaces.cli.participants import enrolment_draft, new_recovery
