@@ -182,8 +182,8 @@ def confirm_(
 
     The enrolment is signed here by your enrolled device, or by your recovery words; the node cannot do it.
     """
+    from foedus.base.base64url import from_base64url
     from foedus.base.ids import parse_id
-    from foedus.node.codec import from_base64url
     from foedus.surfaces.cli.participants import participant_lines
 
     out = common.output()

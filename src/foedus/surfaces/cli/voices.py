@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from foedus.base.base64url import from_base64url
 from foedus.base.errors import UsageError
 from foedus.base.ids import parse_id
-from foedus.node.codec import from_base64url
 from foedus.node.consent_values import ApprovalView
 from foedus.node.room_values import RoomView
 from foedus.node.values import ParticipantView, Placed
