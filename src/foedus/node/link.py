@@ -53,6 +53,8 @@ _LATER_MAX = 32_768
 """Records and proofs that wait their turn: twice the nodes that are remembered."""
 _BARRED_MAX = 1_024
 """Chains of a link that are asked for once the peer may bring them: more than there are in rooms that it left."""
+_LAST_WORDS_S = 1.0
+"""How long a link that ends goes on writing: to say why it ends."""
 _AGAIN_FIRST_S = 0.05
 _AGAIN_MAX_S = 5.0
 """How long to wait before asking again for what was put off; doubles while it stays missing."""
@@ -124,9 +126,9 @@ class Link:
         ]
         try:
             await self._done.wait()
-            with contextlib.suppress(asyncio.TimeoutError):
-                async with asyncio.timeout(1.0):  # wait_for of Python 3.11 can swallow the cancellation
-                    await self._outgoing.join()
+            tasks.append(asyncio.create_task(self._outgoing.join()))
+            writing_ends = (tasks[1], tasks[-1])  # all is written, or nothing more can be
+            await asyncio.wait(writing_ends, timeout=_LAST_WORDS_S, return_when=asyncio.FIRST_COMPLETED)
         finally:
             if self._timer is not None:
                 self._timer.cancel()

@@ -19,16 +19,8 @@ from foedus.log.participants import Participant
 from foedus.log.port import Row, Verdict
 from foedus.log.roles import name_of
 from foedus.node.composition import Node
-from foedus.node.values import (
-    DeviceView,
-    ErasedView,
-    EventView,
-    MemberView,
-    MessageView,
-    ParticipantView,
-    PeerView,
-    RoomView,
-)
+from foedus.node.room_values import ErasedView, EventView, MemberView, MessageView, RoomView
+from foedus.node.values import DeviceView, ParticipantView, PeerView
 from foedus.trust.claims import name_clash
 from foedus.trust.peer import Peer, State
 
