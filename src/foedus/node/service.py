@@ -79,7 +79,8 @@ class Service(
         """Count a request of a caller or of an address; raise TooOften."""
         if caller:
             self._node.rates.take("api_per_token", caller)
-        self._node.rates.take_address("api_per_address", address)
+        if address:
+            self._node.rates.take_address("api_per_address", address)
 
     # --- this node ---------------------------------------------------------------------------
 

@@ -208,11 +208,7 @@ class Views:
         node, withheld, erased = standing
         who = self.participant_of(node, event.act.author)
         author = event.act.author
-        reason = (
-            withheld
-            or row.reason
-            or (_VERDICTS[row.verdict] if row.verdict is not Verdict.ACCEPTED else "")
-        )
+        reason = withheld or row.reason or (_VERDICTS[row.verdict] if row.verdict is not Verdict.ACCEPTED else "")
         return MessageView(
             id=row.id.hex(),
             room=streams.parse(row.stream).subject,

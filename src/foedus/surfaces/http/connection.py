@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sys
 from fcntl import ioctl
-from functools import lru_cache
 from termios import TIOCOUTQ
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +23,7 @@ from foedus.surfaces.http.limits import (
     PROGRESS_S,
 )
 from foedus.surfaces.http.problems import MalformedRequest, problem_bytes
+from foedus.surfaces.http.wire import BODY_IS_HERE
 from foedus.sync.strangers import LOOPBACK, network_of
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     from websockets.http11 import Request
 
-_network = lru_cache(CONNECTIONS_MAX)(network_of)
 _REASONS = {
     400: b"Bad Request",
     408: b"Request Timeout",
@@ -137,11 +136,11 @@ class HttpConnection(HttpToolsProtocol):
         self._expect_head()
 
     def _is_crowded(self) -> bool:
-        network = _network(self.client[0]) if self.client else LOOPBACK
+        network = network_of(self.client[0]) if self.client else LOOPBACK
         if network == LOOPBACK:
             return False
         ours = (each for each in self.connections if isinstance(each, HttpConnection | WebSocketConnection))
-        return sum(_network(each.client[0]) == network for each in ours if each.client) > CONNECTIONS_PER_NET_MAX
+        return sum(network_of(each.client[0]) == network for each in ours if each.client) > CONNECTIONS_PER_NET_MAX
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser; count what belongs to an unfinished head."""
@@ -171,6 +170,7 @@ class HttpConnection(HttpToolsProtocol):
         """Note that the request is complete."""
         self._cancel_timers()
         self._in_body = False
+        self.scope[BODY_IS_HERE] = True  # type: ignore[literal-required]  # ASGI lets servers add keys
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:

@@ -21,7 +21,7 @@ from foedus.surfaces.http.limits import BACKLOG, IDLE_TIMEOUT_S, STOP_TIMEOUT_S,
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from litestar import Litestar
+    from foedus.surfaces.http.app import Application
 
 _GRACE_S = 2.0
 _LOOK_S = 0.01
@@ -47,7 +47,7 @@ class HttpServer:
 
     def __init__(
         self,
-        app: Litestar,
+        app: Application,
         host: str = "127.0.0.1",
         port: int = 8102,
         tls_cert: str | Path | None = None,
@@ -77,7 +77,7 @@ class HttpServer:
         if self._task is None:
             return
         task, self._task = self._task, None
-        self._app.state.streams.close()
+        self._app.streams.close()
         self._server.leave()
         try:
             async with asyncio.timeout(STOP_TIMEOUT_S):
@@ -143,14 +143,14 @@ class _Server(uvicorn.Server):
                     await self._leaving.wait()
 
 
-def _configuration(app: Litestar, tls_cert: str | Path | None, tls_key: str | Path | None) -> uvicorn.Config:
+def _configuration(app: Application, tls_cert: str | Path | None, tls_key: str | Path | None) -> uvicorn.Config:
     if (tls_cert is None) != (tls_key is None):
         raise BadCertificate("a certificate and its key are needed together")
     application: Any = app
     return uvicorn.Config(
         application,
         loop="none",
-        http=partial(HttpConnection, app.state.has_room),  # type: ignore[arg-type]  # it makes protocols
+        http=partial(HttpConnection, app.has_room),  # type: ignore[arg-type]  # it makes protocols
         ws=WebSocketConnection,
         ws_max_size=WEBSOCKET_MESSAGE_MAX,
         ws_ping_interval=None,  # the link has a keep-alive of its own
