@@ -80,7 +80,7 @@ class AgreementOperations:
     def diff(self, peer: str, older: str = "", newer: str = "") -> list[ChangeView]:
         """Return what changes from one document to another; by default from what is in force to what waits."""
         line = self._line(self._peer_id(peer))
-        before = self._document(line, older) if older else line.standing.newest.agreement
+        before = self._document(line, older) if older else line.newest.agreement
         after = self._document(line, newer) if newer else self._waiting(line).act.agreement
         return self._views.changes(before, after)
 
@@ -93,7 +93,7 @@ class AgreementOperations:
     def draft(self, peer: str, terms: Terms) -> DraftView:
         """Make the document of a next version."""
         line = self._line(self._peer_id(peer))
-        base, own = line.standing.newest, self._node.store.node
+        base, own = line.newest, self._node.store.node
         document = next_version(base.agreement, base.id, own, terms, secrets.token_bytes(32))
         changes = self._views.changes(base.agreement, read(document))
         if not changes:
@@ -130,7 +130,7 @@ class AgreementOperations:
             agreement = read(data)
         except (Malformed, NotCanonical) as error:
             raise UsageError(str(error), code="bad_document", remedy="draft it again") from None
-        base = line.standing.newest
+        base = line.newest
         if (agreement.nodes, agreement.base, agreement.version) != (
             base.agreement.nodes,
             base.id,
@@ -155,7 +155,7 @@ class AgreementOperations:
                 raise SignerNeeded("that device speaks for no human of this node", code="unknown_device")
             if not ed25519.verify(word.device, signed_bytes("agreement", document), word.signature):
                 raise SignerNeeded("the device's signature is not of this document", code="invalid_signature")
-        if not may_approve(line.standing.newest.agreement, store.node, word):
+        if not may_approve(line.newest.agreement, store.node, word):
             raise SignerNeeded("the agreement in force names the humans of this node who may change it")
         return word
 
@@ -235,7 +235,7 @@ class AgreementOperations:
 
     def _check(self, line: Line, wish: Wish, whose: Whose, state: State) -> None:
         """Raise NotNow unless the tables let a human wish this, and the connection stands."""
-        if line.standing.ended is not None or not may(wish, whose, state):
+        if line.ended is not None or not may(wish, whose, state):
             raise NotNow(f"the document is {state}: '{wish}' is not possible now")
         peer = next(other for other in line.root.agreement.nodes if other != self._node.store.node)
         if self._node.peers.book.peer(peer).state is not PeerState.CONNECTED:

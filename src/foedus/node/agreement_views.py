@@ -23,7 +23,7 @@ _WAITING = frozenset({State.PROPOSED, State.COUNTERED, State.SIGNED})
 
 def open_proposals(line: Line) -> list[Proposal]:
     """Return the proposals on what is in force that are not decided yet, in the order of their clocks."""
-    newest = line.standing.newest.id
+    newest = line.newest.id
     return [it for it in line.standing.proposals if it.state in _WAITING and it.act.agreement.base == newest]
 
 
@@ -36,8 +36,8 @@ class AgreementViews:
 
     def agreement(self, node: bytes, line: Line) -> AgreementView:
         """Return what is agreed with a peer, and what waits."""
-        newest, own = line.standing.newest, self._store.node
-        waiting = open_proposals(line) if line.standing.ended is None else []
+        newest, own = line.newest, self._store.node
+        waiting = open_proposals(line) if line.ended is None else []
         return AgreementView(
             peer=node.hex(),
             peer_name=self._peer_name(node),

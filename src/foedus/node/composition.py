@@ -37,6 +37,7 @@ from foedus.node.erasing import Eraser
 from foedus.node.fallback import Fallback
 from foedus.node.home import SETTINGS, Home, check_name
 from foedus.node.ingest import Ingest
+from foedus.node.late_openings import LateOpenings
 from foedus.node.link import Link
 from foedus.node.links import Links
 from foedus.node.manifests import ManifestReader
@@ -149,6 +150,7 @@ class Node:
         self.ingest.door = self.door
         self.ingest.crossings = self.crossings
         self.ingest.may_carry = self.audience.may_carry
+        self.ingest.is_awaited = LateOpenings(self.store, self.audience).is_awaited
         self.audience.terms = self.agreements.in_force
         self.agreements.on_changed = self._peer_changed
         self.peers.on_connected = self.agreements.connected
