@@ -18,7 +18,7 @@ from foedus.log.event import parse_event
 from foedus.log.port import EventLog, Row
 from foedus.node.home import Home
 from foedus.trust.agreements.document import agreement_id
-from foedus.trust.proof.file import EVENTS_MAX, RECEIPTS_MAX, ProofFile, encode_proof
+from foedus.trust.proof.file import EVENTS_MAX, FILE_MAX, RECEIPTS_MAX, ProofFile, encode_proof
 from foedus.trust.proof.receipt import Receipt, read_receipt
 from foedus.trust.proof.verify import Case, ProofFailed, Proved, verify
 
@@ -45,7 +45,8 @@ def check(path: Path) -> Proved:
     """Return what a file proves; raise ProofFailed, or NotFound. Needs no node."""
     if not path.exists():
         raise NotFound(f"there is no file {path}")
-    return verify(path.read_bytes(), MemoryLog())
+    with path.open("rb") as file:
+        return verify(file.read(FILE_MAX + 1), MemoryLog())
 
 
 def _gather(log: EventLog, event_id: bytes) -> ProofFile:
