@@ -86,6 +86,22 @@ def decode_as(data: bytes, shape: type[T]) -> T:
     return convert(strict(data), shape)
 
 
+def check_items(data: bytes, limit: int) -> None:
+    """Raise Malformed where ``data`` holds more than ``limit`` items: an empty list is one byte here, and 64 decoded.
+
+    For what is large by itself; elsewhere the bound on bytes is bound enough. Other faults are left to ``strict``.
+    """
+    position, items, end = 0, 0, len(data)
+    while position < end:
+        items += 1
+        if items > limit:
+            raise Malformed(f"it holds more than {limit} values")
+        major, short = data[position] >> 5, data[position] & 31
+        size = 1 << short - 24 if 24 <= short <= 27 else 0  # noqa: PLR2004  # RFC 8949, section 3
+        argument = int.from_bytes(data[position + 1 : position + 1 + size], "big") if size else short
+        position += 1 + size + (argument if major in {_MAJOR_BYTES, _MAJOR_TEXT} else 0)
+
+
 def convert(value: Any, shape: type[T]) -> T:
     """Give a decoded value the type ``shape``; raise Malformed where it does not fit."""
     try:
