@@ -447,7 +447,7 @@ async def test_a_word_of_a_device_that_comes_later_counts_and_has_no_history_rea
         a, b = await two(it)
         key = Ed25519Key(secrets.token_bytes(32))
         drafted = a.service.agreements.draft(b.id, Terms(retention_days=7))
-        data = from_text(drafted.document)
+        data = from_base64url(drafted.document)
         human = [did_of(key.public), key.public, key.sign(signed_bytes("agreement", data))]
         body = {"agreement": data, "signature": sign(a.node.store.keys.ed25519, data), "human": human}
         await a.node.agreements.write(bytes.fromhex(b.id), "agreement.propose", body)
