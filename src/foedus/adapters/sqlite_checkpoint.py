@@ -27,7 +27,7 @@ class Checkpointer:
     """Called by the writer after each commit: ``due`` says when to finish what the thread began."""
 
     def __init__(self, path: Path, threshold: int, calm_threshold: int) -> None:
-        """``threshold``, ``calm_threshold``: pages of the write-ahead log, while much is written and while little is."""
+        """``threshold``, ``calm_threshold``: pages of the write-ahead log, while much is written and while little."""
         self._path = path
         self._threshold = threshold
         self._calm_threshold = calm_threshold
