@@ -27,7 +27,8 @@ from foedus.node.composition import Node
 from foedus.node.consent import NeedsApproval
 from foedus.node.home import check_name
 from foedus.node.lookup import find, id_of
-from foedus.node.values import MessagesPage, Placed, RoomView, Said, SignedAct
+from foedus.node.room_values import MessagesPage, RoomView, Said
+from foedus.node.values import Placed, SignedAct
 from foedus.node.views import Views, stored_event
 from foedus.trust.evaluator import by_role
 from foedus.trust.peer import State

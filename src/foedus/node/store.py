@@ -23,7 +23,7 @@ from foedus.log.admission import Admission
 from foedus.log.event import parse_event
 from foedus.log.port import Commit, Committed, EventLog, Row, Value
 from foedus.node.home import SETTINGS, Home
-from foedus.node.publisher import Publisher
+from foedus.node.publisher import Published, Publisher
 
 
 def wall_clock() -> Instant:
@@ -127,7 +127,8 @@ class Store:
         """
         if self._writer is None:
             raise NotReady("the node is not started")
-        visible: asyncio.Future[list[Row]] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        visible: asyncio.Future[list[Row]] = loop.create_future()
         visible.add_done_callback(_retrieved)
         generation = self.generation
 
@@ -140,9 +141,14 @@ class Store:
                 return
             if generation == self.generation:
                 self.admission.settled(commit.entries)
-            rows = self.publisher.publish(commit, done.result(), encoded, carrier)
+            published = self.publisher.publish(commit, done.result(), encoded, carrier)
+            # two turns of the loop later: one wakes a local reader's task and the link's writer, one lets it write
+            loop.call_soon(loop.call_soon, settle, published)
+
+        def settle(published: Published) -> None:
+            self.publisher.keep_books(published)
             if not visible.done():
-                visible.set_result(rows)
+                visible.set_result(list(published.rows))
 
         asyncio.ensure_future(self._writer.commit(commit, generation)).add_done_callback(durable)
         return visible

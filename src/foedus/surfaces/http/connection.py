@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from asyncio import TimerHandle
     from collections.abc import Callable
 
+    from websockets.http11 import Request
+
 _REASONS = {
     400: b"Bad Request",
     408: b"Request Timeout",
@@ -240,6 +242,10 @@ class HttpConnection(HttpToolsProtocol):
         self.transport.close()
 
 
+DIRECT = "foedus.direct"
+"""The ASGI extension of a WebSocket's scope that holds ``WebSocketConnection.try_send``."""
+
+
 class WebSocketConnection(WebSocketsSansIOProtocol):
     """A WebSocket whose reader must not stand still, and whose broken handshakes end quietly."""
 
@@ -261,6 +267,22 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         super().resume_writing()
         if self._slow is not None:
             self._slow.end()
+
+    def handle_connect(self, event: Request) -> None:
+        """Offer ``try_send`` to the application."""
+        super().handle_connect(event)
+        if not self.close_sent:
+            self.scope["extensions"][DIRECT] = {"try_send": self.try_send}
+
+    def try_send(self, make: Callable[[], bytes]) -> bool:
+        """Send a binary message now, past the tasks of ASGI; False where the client is behind or it is not open."""
+        if not (self.handshake_complete and self.writable.is_set()) or self.close_sent or self.disconnected:
+            return False
+        if self.conn.state is not State.OPEN:
+            return False
+        self.conn.send_binary(make())
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the timer."""

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
     from foedus.surfaces.http.app import Application
 
-_GRACE_S = 2
+_GRACE_S = 2.0
+_LOOK_S = 0.01
+"""How often it is looked whether all that was open has ended: uvicorn itself looks ten times a second."""
 
 
 class CannotListen(Unavailable):
@@ -120,7 +122,17 @@ class _Server(uvicorn.Server):
         """Accept no more, and end what is open."""
         if self._accepting is not None:
             self._accepting.close()
-        await super().shutdown(sockets)
+        for listener in sockets or []:
+            listener.close()
+        state = self.server_state
+        for connection in list(state.connections):
+            connection.shutdown()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_GRACE_S):
+                while state.connections or state.tasks:  # noqa: ASYNC110  # uvicorn tells nobody when they end
+                    await asyncio.sleep(_LOOK_S)
+        for task in state.tasks:
+            task.cancel()
 
     async def main_loop(self) -> None:
         """Set the Date header once a second until told to leave."""
@@ -151,7 +163,6 @@ def _configuration(app: Application, tls_cert: str | Path | None, tls_key: str |
         proxy_headers=False,  # anyone can write X-Forwarded-For
         server_header=False,
         timeout_keep_alive=IDLE_TIMEOUT_S,
-        timeout_graceful_shutdown=_GRACE_S,
         ssl_certfile=tls_cert,
         ssl_keyfile=tls_key,
     )
