@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import pytest
 
+from foedus.base.base64url import from_base64url, to_base64url
 from foedus.base.errors import UsageError
 from foedus.base.limits import SECOND
 from foedus.crypto.ed25519 import Ed25519Key
@@ -16,7 +17,6 @@ from foedus.log.bodies import SHAPES
 from foedus.log.streams import pair
 from foedus.node import agreement_line
 from foedus.node.agreement_values import HumanWord
-from foedus.node.federation_values import from_text, to_text
 from foedus.surfaces.cli.signing import Draft, Moment, signed_act
 from foedus.trust.agreement import sign
 from foedus.trust.agreements.terms import SideTerms, Terms
@@ -302,8 +302,8 @@ async def revoke(node, key):
 
 
 def word(key, document):
-    signature = key.sign(signed_bytes("agreement", from_text(document)))
-    return HumanWord(did=did_of(key.public), device=key.public.hex(), signature=to_text(signature))
+    signature = key.sign(signed_bytes("agreement", from_base64url(document)))
+    return HumanWord(did=did_of(key.public), device=key.public.hex(), signature=to_base64url(signature))
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["the smaller proposes", "the larger proposes"])
@@ -382,7 +382,7 @@ async def test_a_proposal_without_the_human_that_it_needs_does_not_count(tmp_pat
         await enrol(alice, "Ada")
         await connect(alice, bob)
         drafted = alice.service.agreements.draft(bob.id, Terms(retention_days=7))
-        data = from_text(drafted.document)
+        data = from_base64url(drafted.document)
         body = {"agreement": data, "signature": sign(alice.node.store.keys.ed25519, data), "human": None}
         await alice.node.agreements.write(bytes.fromhex(bob.id), "agreement.propose", body)
         await until(lambda: "agreement.propose" in kinds(bob, alice), "it arrives")
@@ -447,7 +447,7 @@ async def test_a_word_of_a_device_that_comes_later_counts_and_has_no_history_rea
         a, b = await two(it)
         key = Ed25519Key(secrets.token_bytes(32))
         drafted = a.service.agreements.draft(b.id, Terms(retention_days=7))
-        data = from_text(drafted.document)
+        data = from_base64url(drafted.document)
         human = [did_of(key.public), key.public, key.sign(signed_bytes("agreement", data))]
         body = {"agreement": data, "signature": sign(a.node.store.keys.ed25519, data), "human": human}
         await a.node.agreements.write(bytes.fromhex(b.id), "agreement.propose", body)

@@ -8,6 +8,7 @@ from typing import Literal
 
 from msgspec.structs import replace
 
+from foedus.base.base64url import from_base64url, to_base64url
 from foedus.base.cbor import Malformed, NotCanonical
 from foedus.base.errors import FoedusError, NotFound, UsageError
 from foedus.base.ids import parse_id, short
@@ -20,7 +21,6 @@ from foedus.node.agreement_values import AgreementView, ChangeView, DraftView, H
 from foedus.node.agreement_views import AgreementViews, open_proposals
 from foedus.node.agreements import plain
 from foedus.node.composition import Node
-from foedus.node.federation_values import from_text, to_text
 from foedus.node.values import Trouble
 from foedus.trust.agreement import sign
 from foedus.trust.agreements.document import Agreement, agreement_id, read
@@ -99,7 +99,7 @@ class AgreementOperations:
         if not changes:
             raise UsageError("these terms change nothing", code="no_change", remedy="name what shall be otherwise")
         return DraftView(
-            document=to_text(document),
+            document=to_base64url(document),
             id=agreement_id(document).hex(),
             changes=changes,
             signers=sorted(base.agreement.dids_of(own)),
@@ -110,7 +110,7 @@ class AgreementOperations:
     ) -> AgreementView:
         """Offer a drafted document to the peer, in the place of its proposal ``answers`` where that is given."""
         node = self._peer_id(peer)
-        data = from_text(document)
+        data = from_base64url(document)
         async with self._node.agreements.order:
             line = self._line(node)
             self._check_proposal(line, data)
@@ -264,6 +264,6 @@ class AgreementOperations:
 def _consent(human: HumanWord) -> Consent:
     """Return a human's word as events hold it; raise UsageError."""
     try:
-        return Consent(human.did, parse_id(human.device), from_text(human.signature))
+        return Consent(human.did, parse_id(human.device), from_base64url(human.signature))
     except FoedusError as error:
         raise UsageError(str(error), code="bad_signature", remedy="give a device key in hex, and base64url") from None

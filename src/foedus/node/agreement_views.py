@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from foedus.base.base64url import to_base64url
 from foedus.base.ids import short
 from foedus.base.limits import DAY
 from foedus.node.agreement_line import Line
 from foedus.node.agreement_values import AgreementView, ChangeView, ClauseView, VersionView
-from foedus.node.federation_values import to_text
 from foedus.node.store import Store
 from foedus.node.values import Trouble
 from foedus.trust.agreements.differences import clauses, differences
@@ -68,7 +68,7 @@ class AgreementViews:
             answers=None,
             expires=act.expires,
             changes=[],
-            document=to_text(version.document),
+            document=to_base64url(version.document),
         )
 
     def proposal(self, line: Line, proposal: Proposal) -> VersionView:
@@ -89,7 +89,7 @@ class AgreementViews:
             answers=act.answers.hex() if act.answers is not None else None,
             expires=act.agreement.expires,
             changes=self.changes(base.agreement, act.agreement),
-            document=to_text(act.document),
+            document=to_base64url(act.document),
         )
 
     def changes(self, before: Agreement, after: Agreement) -> list[ChangeView]:

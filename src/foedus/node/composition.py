@@ -161,19 +161,19 @@ class Node:
         self.epochs.ask = self._ask
         self.epochs.on_opened = self._epoch_opened
         self.store.on_reload.append(self._reloaded)
-        self.publisher.listeners.append(self._published)
-        self.publisher.listeners.append(self.access.tokens.published)
+        self.publisher.bookkeepers.append(self._published)
+        self.publisher.bookkeepers.append(self.access.tokens.published)
         self._join_audit()
-        self.publisher.listeners.append(self.standings.published)
+        self.publisher.bookkeepers.append(self.standings.published)
         self.crossings.standing_of = self.standings.of
         self.standings.on_changed = self.crossings.forget
 
     def _join_audit(self) -> None:
         """Let the audit log hear of every decision."""
-        self.publisher.listeners.append(self.audited.published)
+        self.publisher.bookkeepers.append(self.audited.published)
         self.ingest.on_finished = self.audited.reported
         self.ingest.on_crossed = self.receipts.note
-        self.publisher.listeners.append(self.receipts.published)
+        self.publisher.bookkeepers.append(self.receipts.published)
         self.crossings.grants_count = self.reputations.grants_count
         self.peers.on_decided = self.audited.peering
         self.peers.on_refused = self.audited.peering_refused
