@@ -20,7 +20,8 @@ from foedus.node.approvals import Approval
 from foedus.node.composition import Node
 from foedus.node.consent import NeedsApproval, is_for_one_act
 from foedus.node.consent_values import ApprovalView, GrantView, LinkView
-from foedus.node.crossings import counts_after_foreign, uses_per_hour
+from foedus.node.crossings import counts_after_foreign
+from foedus.node.grant_uses import uses_per_hour
 from foedus.node.lookup import find
 from foedus.node.peer_operations import PeerOperations
 from foedus.node.rooms import Rooms
