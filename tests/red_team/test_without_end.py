@@ -1,9 +1,14 @@
 """What a hostile peer, participant or stranger could make grow for ever, or take all of."""
 
+import asyncio
+from contextlib import AsyncExitStack
+
 import aiohttp
 
+from foedus.surfaces.http.limits import STREAMS_PER_PARTICIPANT
 from tests.hostile.evil import Evil
 from tests.node.nodes import street, until
+from tests.node.test_participant_tokens import bearer, custodial
 from tests.red_team.ending import audited
 
 
@@ -19,3 +24,27 @@ async def test_strangers_leave_no_evidence_behind_that_is_kept_for_a_year(tmp_pa
             await stranger.leave()
         await audited(victim, "malformed_frame", "closed", stranger.id)
         assert not victim.node.audit.ledger._nodes
+
+
+async def test_one_participant_does_not_take_the_streams_of_all(tmp_path):
+    """The page of the operator, other people and peers without a link all follow by the same 256 places."""
+    async with street(tmp_path) as it, aiohttp.ClientSession() as session, AsyncExitStack() as held:
+        victim = await it.add("victim")
+        _, hers = await custodial(victim, "greedy")
+        _, his = await custodial(victim, "modest")
+        events = f"{victim.url}/api/v1/events"
+
+        async def follow(headers):
+            sent = session.get(events, headers={**headers, "Accept": "text/event-stream"})
+            return await held.enter_async_context(sent)
+
+        opened = [await follow(hers) for _ in range(STREAMS_PER_PARTICIPANT)]
+        assert {response.status for response in opened} == {200}
+        refused = await follow(hers)
+        assert (refused.status, (await refused.json())["code"]) == (503, "too_many_streams")
+        before = len(asyncio.all_tasks())
+        for _ in range(20):
+            assert (await follow(hers)).status == 503
+        assert len(asyncio.all_tasks()) < before + 20, "what was refused follows nothing"
+        assert (await follow(his)).status == 200
+        assert (await follow(bearer(victim.service.token))).status == 200

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from inspect import isawaitable
 from typing import Any
 
@@ -12,7 +12,16 @@ from msgspec import Struct
 
 from foedus.node.api import NodeService
 from foedus.surfaces.http.audited import Asked, audited
-from foedus.surfaces.http.callers import Caller, Rule, check_rule, identify, name_of, until_dead, view_for
+from foedus.surfaces.http.callers import (
+    Caller,
+    ParticipantCaller,
+    Rule,
+    check_rule,
+    identify,
+    name_of,
+    until_dead,
+    view_for,
+)
 from foedus.surfaces.http.exposure import address_of
 from foedus.surfaces.http.limits import TARGET_MAX
 from foedus.surfaces.http.problems import MalformedRequest, MethodNotAllowed
@@ -72,9 +81,9 @@ class Raw(Struct, frozen=True, kw_only=True):
 
 
 class Streaming(Struct, frozen=True, kw_only=True):
-    """An answer without end."""
+    """An answer without end. ``chunks``: an ``sse.EventStream``, closed when the answer ends or never began."""
 
-    chunks: AsyncIterator[bytes]
+    chunks: Any
     media_type: bytes
 
 
@@ -170,9 +179,7 @@ class Door:
         self, operation: Operation, result: Any, caller: Caller | None, receive: Receive, send: Send
     ) -> None:
         if isinstance(result, Streaming):
-            with self._streams.counted(), until_dead(self._node, caller) as dead:
-                await send_head(send, operation.status, result.media_type)
-                await self._streams.pour(result.chunks, receive, send, dead)
+            await self._follow(operation, result, caller, receive, send)
         elif isinstance(result, Raw):
             await send_whole(send, operation.status, result.body, result.media_type)
         elif operation.status == _NO_CONTENT:
@@ -180,6 +187,17 @@ class Door:
             await send_body(send, b"")
         else:
             await send_whole(send, operation.status, _encode(result), JSON)
+
+    async def _follow(
+        self, operation: Operation, result: Streaming, caller: Caller | None, receive: Receive, send: Send
+    ) -> None:
+        participant = caller.did if isinstance(caller, ParticipantCaller) else ""
+        try:
+            with self._streams.counted(participant), until_dead(self._node, caller) as dead:
+                await send_head(send, operation.status, result.media_type)
+                await self._streams.pour(result.chunks, receive, send, dead)
+        finally:
+            await result.chunks.aclose()
 
 
 def _read_query(operation: Operation, given: dict[str, str]) -> dict[str, Any]:
