@@ -177,7 +177,7 @@ class Node:
         self.crossings.grants_count = self.reputations.grants_count
         self.peers.on_decided = self.audited.peering
         self.peers.on_refused = self.audited.peering_refused
-        self.peers.on_lost = lambda link: self.audited.link_ended(link.node, link.closing)
+        self.peers.on_lost = self._link_lost
         self.author.on_refused = self.audited.author_refused
         self.witnesses.on_rewritten = self.audited.rewritten
         self.outbox.on_forbidden = self.audited.forbidden
@@ -238,6 +238,10 @@ class Node:
         if report.own:
             self.epochs.saw_own()
         self.branches.collect()
+
+    def _link_lost(self, link: Link) -> None:
+        self.audited.link_ended(link.node, link.closing)
+        self.pruned.forget(link.node)
 
     def _peer_changed(self, node: bytes) -> None:
         self.witnesses.changed()

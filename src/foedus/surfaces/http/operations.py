@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from inspect import isawaitable
 from typing import Any
 
@@ -81,9 +81,9 @@ class Raw(Struct, frozen=True, kw_only=True):
 
 
 class Streaming(Struct, frozen=True, kw_only=True):
-    """An answer without end."""
+    """An answer without end. ``chunks``: an ``sse.EventStream``, closed when the answer ends or never began."""
 
-    chunks: AsyncIterator[bytes]
+    chunks: Any
     media_type: bytes
 
 
@@ -164,9 +164,7 @@ class Door:
         self, operation: Operation, result: Any, caller: Caller | None, receive: Receive, send: Send
     ) -> None:
         if isinstance(result, Streaming):
-            with self._streams.counted(), until_dead(self._node, caller) as dead:
-                await send_head(send, operation.status, result.media_type)
-                await self._streams.pour(result.chunks, receive, send, dead)
+            await self._follow(operation, result, caller, receive, send)
         elif isinstance(result, Raw):
             await send_whole(send, operation.status, result.body, result.media_type)
         elif operation.status == _NO_CONTENT:
@@ -174,6 +172,17 @@ class Door:
             await send_body(send, b"")
         else:
             await send_whole(send, operation.status, _encode(result), JSON)
+
+    async def _follow(
+        self, operation: Operation, result: Streaming, caller: Caller | None, receive: Receive, send: Send
+    ) -> None:
+        participant = caller.did if isinstance(caller, ParticipantCaller) else ""
+        try:
+            with self._streams.counted(participant), until_dead(self._node, caller) as dead:
+                await send_head(send, operation.status, result.media_type)
+                await self._streams.pour(result.chunks, receive, send, dead)
+        finally:
+            await result.chunks.aclose()
 
 
 def _check_target(operation: Operation, scope: Scope) -> dict[str, Any]:
