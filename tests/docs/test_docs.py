@@ -40,7 +40,7 @@ from foedus.trust.agreements.ledger import DOCUMENT_BYTES_MAX
 from foedus.trust.claims import ENDPOINT_MAX, ENDPOINTS_MAX
 from tests.docs.pages import PAGES, ROOT, anchors, first_column, links, names, read, section
 
-_MISSING = re.compile(r"`((?:adapters|base|crypto|identity|log|node|sync|surfaces|trust|tests)/[\w/]+\.py)`")
+_MISSING = re.compile(r"`((?:adapters|base|crypto|identity|log|node|state|sync|surfaces|trust|tests)/[\w/]+\.py)`")
 
 
 def protocol(heading: str) -> str:

@@ -9,6 +9,7 @@ from foedus.node.access_api import AccessService
 from foedus.node.agreement_values import AgreementService
 from foedus.node.audit_values import AuditPage, AuditRowView
 from foedus.node.consent_values import ApprovalView, GrantView
+from foedus.node.crdt_values import CrdtService
 from foedus.node.credential_values import (
     BeliefView,
     ChallengeView,
@@ -39,7 +40,7 @@ from foedus.node.values import (
 )
 
 
-class NodeService(AccessService, StandingService, Protocol):
+class NodeService(AccessService, StandingService, CrdtService, Protocol):
     """A running node. ``peer`` and ``room`` arguments take a whole id, or an unambiguous name or id prefix ≥ 8."""
 
     @property

@@ -20,6 +20,7 @@ from foedus.node.approvals import Approval
 from foedus.node.composition import Node
 from foedus.node.consent import NeedsApproval, is_for_one_act
 from foedus.node.consent_values import ApprovalView, GrantView, LinkView
+from foedus.node.crdt_asking import described
 from foedus.node.crossings import counts_after_foreign
 from foedus.node.grant_uses import uses_per_hour
 from foedus.node.lookup import find
@@ -27,6 +28,7 @@ from foedus.node.peer_operations import PeerOperations
 from foedus.node.rooms import Rooms
 from foedus.node.values import SignedAct
 from foedus.node.views import Views
+from foedus.state.crdt.fold import DELTA
 from foedus.trust.border import COMMANDS
 from foedus.trust.evaluator import CHAINS_MAX, chains_to, is_root
 
@@ -206,6 +208,8 @@ def _id(text: str) -> bytes:
 
 
 def _text(approval: Approval) -> str | None:
+    if approval.kind == DELTA:
+        return described(approval.body)
     if approval.kind != "message.text":
         return None
     try:

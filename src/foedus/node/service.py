@@ -23,6 +23,7 @@ from foedus.node.audit_operations import AuditOperations
 from foedus.node.codec import draft_of
 from foedus.node.composition import Node
 from foedus.node.consent_operations import ConsentOperations
+from foedus.node.crdt_operations import CrdtOperations
 from foedus.node.credential_operations import CredentialOperations
 from foedus.node.credentials import Credentials
 from foedus.node.erase_operations import EraseOperations, Reason
@@ -56,7 +57,13 @@ _LOCAL_DIGITS = 18
 
 
 class Service(
-    ConsentOperations, AccessOperations, NameOperations, CredentialOperations, AuditOperations, StandingOperations
+    ConsentOperations,
+    AccessOperations,
+    NameOperations,
+    CredentialOperations,
+    AuditOperations,
+    StandingOperations,
+    CrdtOperations,
 ):
     """Answers the surfaces. One per running node."""
 

@@ -16,6 +16,7 @@ from foedus.surfaces.cli import (
     agreements,
     approvals,
     audit,
+    crdts,
     credentials,
     device_commands,
     erasing,
@@ -61,6 +62,7 @@ app.command(participants.app)
 app.command(pairing.app)
 app.command(device_commands.app)
 app.command(rooms.app)
+app.command(crdts.app)
 app.command(names.app)
 app.command(credentials.app)
 app.command(credentials.vouch)

@@ -22,6 +22,7 @@ from foedus.surfaces.http.agreement_routes import AGREEMENTS
 from foedus.surfaces.http.audit_routes import AUDIT
 from foedus.surfaces.http.callers import Rule
 from foedus.surfaces.http.consent_routes import CONSENT
+from foedus.surfaces.http.crdt_routes import CRDTS
 from foedus.surfaces.http.credential_routes import CREDENTIALS
 from foedus.surfaces.http.event_routes import EVENTS
 from foedus.surfaces.http.exposure import MANIFEST_PATH, STATUS_PATH, Exposure, Gate
@@ -49,6 +50,7 @@ OPERATIONS: list[Operation] = [
     *PARTICIPANTS,
     *ROOMS,
     *MESSAGES,
+    *CRDTS,
     *CONSENT,
     *STANDING,
     *EVENTS,

@@ -1,0 +1,1 @@
+"""What follows from the log and decides nothing: values that can be dropped and computed again."""
