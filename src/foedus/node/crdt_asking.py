@@ -10,11 +10,11 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
+from foedus.base.base64url import to_base64url
 from foedus.base.cbor import Malformed, NotCanonical, decode, decode_as, encode
 from foedus.base.clock import Hlc
 from foedus.base.errors import UsageError
 from foedus.log.bodies import CrdtDelta
-from foedus.node.codec import to_base64url
 from foedus.node.crdt_values import CrdtAsk
 from foedus.state.crdt import TYPES, Origin, delta_bytes, read_delta
 from foedus.state.crdt.deltas import (
