@@ -7,12 +7,14 @@ from functools import partial
 
 import pytest
 
+from foedus.base.base64url import from_base64url, to_base64url
 from foedus.base.cbor import encode
 from foedus.base.errors import FoedusError, NotFound, UsageError
 from foedus.log import streams
 from foedus.node.crdt_asking import delta_of
 from foedus.node.crdt_values import CrdtAsk, TransferAsk
 from foedus.node.crdts import TooLarge
+from foedus.surfaces.cli.signing import Draft
 from tests.node.nodes import WAIT_S, connect, share, street, until
 from tests.node.people import agent, enrol, trusted_agent
 
@@ -160,6 +162,23 @@ async def test_an_agent_with_a_grant_writes_in_a_foreign_room(tmp_path):
         placed = await do(elm, as_="scribe", type="counter", by=1)
         assert placed.id
         await equal(ash, elm, wanted=1)
+
+
+async def test_an_agent_with_its_own_key_asks_and_signs_what_was_allowed(tmp_path):
+    async with pair(tmp_path, partial(enrol, name="ada")) as (road, ash, elm):
+        rover = await enrol(elm, "rover", kind="agent")
+        delta = delta_of(CrdtAsk(type="counter", by=4), lambda _: ())
+        body = {"name": "board", "type": "counter", "delta": delta}
+        asked = await elm.service.approval_ask("plans", "rover", "", to_base64url(encode(body)))
+        assert (asked.state, asked.kind) == ("waiting", "crdt.delta")
+        await road.person.allow(asked.id)
+        allowed = await elm.service.approval_ask("plans", "rover", "", to_base64url(encode(body)))
+        auth = (rover.enrolment, rover.membership(), *(bytes.fromhex(grant) for grant in allowed.grants))
+        draft = Draft(rover.did, f"room:{elm.service.room('plans').room}", "crdt.delta", body, auth)
+        await elm.service.crdt_act("plans", "board", rover.sign(draft, from_base64url(allowed.salt, "salt")))
+        await equal(ash, elm, wanted=4)
+        with pytest.raises(UsageError):
+            await elm.service.approval_ask("plans", "rover", "", to_base64url(b"\xa0"))
 
 
 async def test_a_spectator_may_not_write(tmp_path):
