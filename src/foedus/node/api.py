@@ -18,6 +18,7 @@ from foedus.node.credential_values import (
     VerifiedView,
     VerifyRequest,
 )
+from foedus.node.knowledge_values import KnowledgeService
 from foedus.node.standing_api import StandingService
 from foedus.node.values import (
     ApprovalView,
@@ -45,7 +46,7 @@ from foedus.node.values import (
 )
 
 
-class NodeService(AccessService, StandingService, Protocol):
+class NodeService(AccessService, StandingService, KnowledgeService, Protocol):
     """A running node. ``peer`` and ``room`` arguments take a whole id, or an unambiguous name or id prefix ≥ 8."""
 
     @property

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from foedus.base.clock import Instant
 from foedus.base.limits import HOUR
 from foedus.log import streams
+from foedus.log.authority import CITING
 from foedus.log.chains import Chain
 from foedus.log.event import Act, Event, parse_event
 from foedus.log.grants import Grant, window
@@ -30,7 +31,7 @@ USES_PER_HOUR_MAX = 10_000
 """Uses that a grant can count: a busy agent says three things a second."""
 KNOWN_MAX = 4_096
 """Verdicts that are remembered: authors who talk at one time, as in the authority verdict."""
-_STEADY = frozenset({".room", ".host", ".kind"})
+_STEADY = frozenset({".room", ".domain", ".host", ".kind"})
 _PAGE = 500
 
 TermsOf = Callable[[bytes, bytes], Terms]
@@ -83,7 +84,9 @@ class Crossings:
         store.on_reload.append(self._reload)
 
     def host_of(self, stream: str) -> bytes:
-        """Return the host of the room whose stream this is; b'' where it is none, or not held."""
+        """Return the host of a room by its stream; b'' where it is none, or not held. Knowledge comes to us."""
+        if stream.startswith("knowledge:"):
+            return self._store.node
         room_id = streams.room_of(stream)
         room = self._store.admission.authority.rooms.get(room_id) if room_id is not None else None
         return room.host if room is not None else b""
@@ -93,7 +96,7 @@ class Crossings:
         if act.device is None:
             return None
         host = self.host_of(stream)
-        return border.in_room(act, stream.partition(":")[2], host, node) if host not in {b"", node} else None
+        return _crossing(act, stream, host, node) if host not in {b"", node} else None
 
     def clause(self, event: Event, node: bytes) -> str:
         """Return the clause by which another node's event is not shown here, or ''."""
@@ -160,7 +163,7 @@ class Crossings:
         known = self._known.get(key)
         if known is not None and known.terms is terms and known.since <= event.hlc[0] < known.until:
             return known
-        crossing = border.in_room(act, event.stream.partition(":")[2], host, node)
+        crossing = _crossing(act, event.stream, host, node)
         if crossing is None:
             return None
         grants = self._store.admission.authority.grants_of(act)
@@ -270,7 +273,7 @@ class Crossings:
     def _from_log(self, node: bytes) -> Iterator[tuple[Instant, Act]]:
         since = self._store.now() - HOUR
         for chain in self._store.admission.chains.of_node(node):
-            if chain.kind == "room" and chain.seq and chain.hlc.us >= since:
+            if chain.kind in CITING and chain.seq and chain.hlc.us >= since:
                 yield from self._acts_in(chain, since)
 
     def _acts_in(self, chain: Chain, since: Instant) -> Iterator[tuple[Instant, Act]]:
@@ -284,6 +287,11 @@ class Crossings:
             if not rows or rows[-1].hlc.us < since:
                 break
             before = rows[-1].seq
+
+
+def _crossing(act: Act, stream: str, host: bytes, node: bytes) -> Crossing | None:
+    kind, subject = streams.parse(stream)
+    return (border.in_knowledge if kind == "knowledge" else border.in_room)(act, subject, host, node)
 
 
 def _note(times: list[Instant], grant: Grant, at: Instant) -> None:

@@ -27,6 +27,7 @@ from foedus.node.credential_operations import CredentialOperations
 from foedus.node.credentials import Credentials
 from foedus.node.erase_operations import EraseOperations, Reason
 from foedus.node.home import identity_view
+from foedus.node.knowledge_operations import KnowledgeOperations
 from foedus.node.metrics import render
 from foedus.node.name_operations import NameOperations
 from foedus.node.rooms import Rooms, placed
@@ -60,7 +61,13 @@ _LOCAL_DIGITS = 18
 
 
 class Service(
-    ConsentOperations, AccessOperations, NameOperations, CredentialOperations, AuditOperations, StandingOperations
+    ConsentOperations,
+    AccessOperations,
+    NameOperations,
+    CredentialOperations,
+    AuditOperations,
+    StandingOperations,
+    KnowledgeOperations,
 ):
     """Answers the surfaces. One per running node."""
 
@@ -133,6 +140,7 @@ class Service(
             *self._lacking(),
             *self.agreements.troubles(),
             *self._audit_troubles(),
+            *self._knowledge_troubles(),
         ]
 
     def _stopped(self) -> list[Trouble]:

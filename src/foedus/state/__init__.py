@@ -1,0 +1,1 @@
+"""What follows from the log? Pure: converging values, knowledge. No verdict depends on anything here."""
