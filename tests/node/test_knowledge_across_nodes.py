@@ -2,28 +2,13 @@
 
 import asyncio
 
-from foedus.node.knowledge_values import Tell
+from foedus.node.knowledge_forms import PublishForm
 from tests.node.nodes import connect, street
 
 
-def packet(title="Bees dance", content="A waggle dance tells where the flowers are.", **more):
-    body = {
-        "type": "note",
-        "title": title,
-        "content": content,
-        "data": None,
-        "confidence": 900_000,
-        "tags": ["bees"],
-        "dependencies": [],
-    }
-    return body | more
-
-
-async def publish(it, domain="biology.insects", as_="", **more):
-    placed = await it.service.knowledge_tell(
-        Tell(kind="knowledge.publish", body=packet(**more), domain=domain, as_=as_)
-    )
-    return placed.id
+async def publish(it, title="Bees dance", content="A waggle dance tells where the flowers are.", **more):
+    form = PublishForm(**{"domain": "biology.insects", "title": title, "content": content, "tags": ["bees"]} | more)
+    return (await it.service.knowledge_tell(form)).id
 
 
 async def found(it, text, **more):

@@ -7,7 +7,7 @@ it is judged here beforehand, to cite the grants that carry it there, and to tel
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -19,7 +19,8 @@ from foedus.log import streams
 from foedus.log.knowledge import KNOWLEDGE_SHAPES, KnowledgeBody, KnowledgeRepublish, read_knowledge, subject_of
 from foedus.log.port import Row
 from foedus.node.author import Draft
-from foedus.node.knowledge_values import KeptFrom, KnowledgePlaced, Tell
+from foedus.node.knowledge_forms import Form
+from foedus.node.knowledge_values import KeptFrom, KnowledgePlaced
 from foedus.state.knowledge.source import prove, read_source
 from foedus.trust import border
 from foedus.trust.door import may_see
@@ -40,17 +41,16 @@ class KnowledgeActs:
         self._node = node
         self._name_of = name_of
 
-    def draft(self, tell: Tell) -> Draft:
+    def draft(self, form: Form, domain: str, plain: Mapping[str, Any]) -> Draft:
         """Return an act for the node to sign; raise UsageError where it says nothing that can be told."""
-        stream = stream_of(tell.domain)
-        body = encode(tell.body)
-        refs = self.check(tell.kind, body)
-        if not tell.as_:
-            draft = self._node.author.node_act(stream, tell.kind, body)
+        stream, body = stream_of(domain), encode(dict(plain))
+        refs = self.check(form.kind, body)
+        if not form.as_:
+            draft = self._node.author.node_act(stream, form.kind, body)
         else:
-            who = self._node.agents.find(tell.as_)
+            who = self._node.agents.find(form.as_)
             auth, key = [self._node.agents.enrolment(who)], self._node.agents.key(who)
-            draft = self._node.author.custodial_act(stream, tell.kind, body, auth, who.did, key)
+            draft = self._node.author.custodial_act(stream, form.kind, body, auth, who.did, key)
         return draft._replace(act=replace(draft.act, refs=refs))
 
     def check(self, kind: str, body: bytes) -> tuple[bytes, ...]:

@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from msgspec.structs import replace
-
 from foedus.base.errors import UsageError
 from foedus.base.ids import parse_id
-from foedus.node.codec import draft_of
+from foedus.log.knowledge import KnowledgeRepublish
+from foedus.node.codec import draft_of, to_base64url
 from foedus.node.knowledge_acts import KnowledgeActs, stream_of
+from foedus.node.knowledge_forms import Form
 from foedus.node.knowledge_values import (
     LIST_MAX,
+    EnvelopeView,
     HistoryView,
     KnowledgePlaced,
     PacketsPage,
     PacketView,
     TasksPage,
     TaskView,
-    Tell,
 )
 from foedus.node.knowledge_views import KnowledgeViews
 from foedus.node.values import SignedAct, Trouble
@@ -50,18 +50,17 @@ class KnowledgeOperations:
 
     # --- telling -----------------------------------------------------------------------------
 
-    async def knowledge_tell(self, tell: Tell) -> KnowledgePlaced:
+    async def knowledge_tell(self, form: Form) -> KnowledgePlaced:
         """Order an act for a custodial agent, or of the node itself; its domain is that of what it is about."""
-        domain = tell.domain or self._domain_of(tell.body)
-        (placed,) = await self._acts.order([self._acts.draft(replace(tell, domain=domain))])
+        body = form.body()
+        domain = form.domain or await self._domain_of(body)
+        (placed,) = await self._acts.order([self._acts.draft(form, domain, body)])
         return placed
 
-    def _domain_of(self, body: Mapping[str, Any]) -> str:
-        if "task" in body:
-            return self._node.knowledge.task(body["task"]).domain
-        if "packet" in body:
-            return self._node.knowledge.packet(body["packet"]).domain
-        raise UsageError("in which domain?", code="bad_domain", remedy="name one, such as `lab.results`")
+    async def _domain_of(self, body: Mapping[str, Any]) -> str:
+        knowledge = self._node.knowledge
+        await knowledge.indexer.caught_up()
+        return knowledge.task(body["task"]).domain if "task" in body else knowledge.packet(body["packet"]).domain
 
     async def knowledge_signed(self, domain: str, acts: Sequence[SignedAct]) -> list[KnowledgePlaced]:
         """Order acts that a device signed, all or none."""
@@ -112,6 +111,21 @@ class KnowledgeOperations:
             missing=[event.hex() for event in ground.missing],
             is_whole=ground.is_whole,
         )
+
+    async def knowledge_envelope(self, packet: str) -> EnvelopeView:
+        """Return the event by which a packet stands; of one that is passed on that of its source."""
+        found = await self._packet(packet)
+        current = found.current
+        if current is None:
+            raise UsageError("nothing of this packet stands any more", code="no_content", http_status=409)
+        if isinstance(current.body, KnowledgeRepublish):
+            source, event = current.body.source, self._told.packet(found).source
+            return EnvelopeView(
+                event=event.event if event else "", node=event.node if event else "", envelope=to_base64url(source)
+            )
+        row = self._node.log.by_ids([current.id])[current.id]
+        envelope = to_base64url(self._node.store.sendable(row))
+        return EnvelopeView(event=current.id.hex(), node=current.node.hex(), envelope=envelope)
 
     async def _packet(self, wanted: str) -> Packet:
         knowledge = self._node.knowledge

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from msgspec import Struct, field
 
+from foedus.node.knowledge_forms import Form
 from foedus.node.values import SignedAct, View
 from foedus.state.knowledge.source import Proved
 from foedus.state.knowledge.tasks import TaskState
@@ -149,23 +150,19 @@ class KnowledgePlaced(View, frozen=True):
     kept_from: list[KeptFrom]
 
 
-class Tell(Struct, frozen=True, kw_only=True):
-    """An act for the node to sign, for a custodial agent (or, without ``as_``, as the node itself).
+class EnvelopeView(View, frozen=True):
+    """An event as it travels, with its body, in unpadded base64url; ``node``: where it was written."""
 
-    ``body``: as ``log.knowledge`` has it, in plain values; for what is about a packet or task ``domain`` may be ''.
-    """
-
-    kind: str
-    body: dict[str, Any]
-    domain: str = ""
-    as_: str = ""
+    event: str
+    node: str
+    envelope: str
 
 
 class KnowledgeService(Protocol):
     """Knowledge and tasks: a part of ``api.NodeService``."""
 
-    async def knowledge_tell(self, tell: Tell) -> KnowledgePlaced:
-        """Order an act."""
+    async def knowledge_tell(self, form: Form) -> KnowledgePlaced:
+        """Order an act for a custodial agent, or of the node itself."""
         ...
 
     async def knowledge_signed(self, domain: str, acts: Sequence[SignedAct]) -> list[KnowledgePlaced]:
@@ -186,6 +183,10 @@ class KnowledgeService(Protocol):
 
     async def knowledge_history(self, packet: str) -> HistoryView:
         """Return what was told about a packet."""
+        ...
+
+    async def knowledge_envelope(self, packet: str) -> EnvelopeView:
+        """Return the event by which a packet stands; of one that is passed on that of its source."""
         ...
 
     async def tasks(self, *, domain: str = "", state: str = "", after: str = "", limit: int = 50) -> TasksPage:
