@@ -8,7 +8,7 @@ from tests.node.nodes import connect, street
 
 async def publish(it, title="Bees dance", content="A waggle dance tells where the flowers are.", **more):
     form = PublishForm(**{"domain": "biology.insects", "title": title, "content": content, "tags": ["bees"]} | more)
-    return (await it.service.knowledge_tell(form)).id
+    return (await it.service.knowledge_tell([form]))[0].id
 
 
 async def found(it, text, **more):

@@ -19,6 +19,7 @@ from foedus.log.port import Row
 from foedus.node.audience import Audience
 from foedus.node.crossings import Crossings
 from foedus.node.knowledge_indexing import KnowledgeIndexer
+from foedus.node.knowledge_values import SEARCH_MAX
 from foedus.node.lookup import PREFIX_MIN
 from foedus.node.store import Store
 from foedus.state.knowledge.dependencies import Ground, walk
@@ -27,8 +28,6 @@ from foedus.state.knowledge.port import Hit, KnowledgeIndex, terms_of
 from foedus.state.knowledge.tasks import Task, fold_task
 from foedus.state.knowledge.told import Told
 
-SEARCH_MAX = 100
-"""Finds of one question: more than anybody reads, and than a federated answer carries."""
 LOOKED_MAX = 2_000
 """Finds of the index that are looked up for one question, where most of them are not for the asker."""
 

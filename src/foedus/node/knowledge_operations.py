@@ -50,12 +50,13 @@ class KnowledgeOperations:
 
     # --- telling -----------------------------------------------------------------------------
 
-    async def knowledge_tell(self, form: Form) -> KnowledgePlaced:
-        """Order an act for a custodial agent, or of the node itself; its domain is that of what it is about."""
-        body = form.body()
-        domain = form.domain or await self._domain_of(body)
-        (placed,) = await self._acts.order([self._acts.draft(form, domain, body)])
-        return placed
+    async def knowledge_tell(self, forms: Sequence[Form]) -> list[KnowledgePlaced]:
+        """Order acts for a custodial agent, or of the node itself; the domain of each is that of what it is about."""
+        drafts = []
+        for form in forms:
+            body = form.body()
+            drafts.append(self._acts.draft(form, form.domain or await self._domain_of(body), body))
+        return await self._acts.order(drafts)
 
     async def _domain_of(self, body: Mapping[str, Any]) -> str:
         knowledge = self._node.knowledge

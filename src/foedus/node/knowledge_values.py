@@ -12,6 +12,8 @@ from foedus.node.values import SignedAct, View
 from foedus.state.knowledge.source import Proved
 from foedus.state.knowledge.tasks import TaskState
 
+SEARCH_MAX = 100
+"""Finds of one question: more than anybody reads, and than a federated answer carries."""
 LIST_MAX = 200
 """Packets or tasks in one page: each is folded from the log as it is shown."""
 
@@ -161,8 +163,8 @@ class EnvelopeView(View, frozen=True):
 class KnowledgeService(Protocol):
     """Knowledge and tasks: a part of ``api.NodeService``."""
 
-    async def knowledge_tell(self, form: Form) -> KnowledgePlaced:
-        """Order an act for a custodial agent, or of the node itself."""
+    async def knowledge_tell(self, forms: Sequence[Form]) -> list[KnowledgePlaced]:
+        """Order acts for a custodial agent, or of the node itself, all or none."""
         ...
 
     async def knowledge_signed(self, domain: str, acts: Sequence[SignedAct]) -> list[KnowledgePlaced]:

@@ -38,10 +38,12 @@ class ParticipantKnowledge:
 
         def _refuse_other(self, did: str) -> None: ...
 
-    async def knowledge_tell(self, form: Form) -> KnowledgePlaced:
+    async def knowledge_tell(self, forms: Sequence[Form]) -> list[KnowledgePlaced]:
         """Tell something as itself: a custodial agent. '' is itself here, never the node."""
-        self._refuse_other(form.as_ or self._holder.did)
-        placed: KnowledgePlaced = await self._service.knowledge_tell(replace(form, as_=self._holder.did))
+        for form in forms:
+            self._refuse_other(form.as_ or self._holder.did)
+        own = [replace(form, as_=self._holder.did) for form in forms]
+        placed: list[KnowledgePlaced] = await self._service.knowledge_tell(own)
         return placed
 
     async def knowledge_signed(self, domain: str, acts: Sequence[SignedAct]) -> list[KnowledgePlaced]:

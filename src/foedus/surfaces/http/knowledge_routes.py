@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from msgspec import Meta
 
 from foedus.base.limits import BATCH_EVENTS_MAX, TEXT_MAX
-from foedus.node.knowledge import SEARCH_MAX
 from foedus.node.knowledge_forms import Form
 from foedus.node.knowledge_values import (
     LIST_MAX,
+    SEARCH_MAX,
     EnvelopeView,
     HistoryView,
     KnowledgePlaced,
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from foedus.node.api import NodeService
 
 
+Forms = Annotated[list[Form], Meta(max_length=BATCH_EVENTS_MAX)]
+
+
 class SignedInput(Input, frozen=True):
     """Acts about packets and tasks of one domain, signed on a device."""
 
@@ -41,6 +44,10 @@ class SignedInput(Input, frozen=True):
 _DOMAIN = Text(name="domain", about="of this domain alone", max_length=TARGET_MAX)
 _AFTER = Text(name="after", about="cursor of an earlier answer", max_length=CURSOR_MAX)
 _LIMIT = Number(name="limit", about="at most", default=50, minimum=1, maximum=LIST_MAX)
+
+
+async def _tell(node: NodeService, call: Call) -> KnowledgePlaced:
+    return (await node.knowledge_tell([call.body]))[0]
 
 
 def _search(node: NodeService, call: Call) -> Awaitable[list[PacketView]]:
@@ -61,6 +68,16 @@ KNOWLEDGE = [
         answer=KnowledgePlaced,
         status=201,
         body=Form,
+        rule=Rule.SELF,
+        run=_tell,
+    ),
+    Operation(
+        method="POST",
+        path="/knowledge/acts:batch",
+        about="Tell several things in order, all or none",
+        answer=list[KnowledgePlaced],
+        status=201,
+        body=Forms,
         rule=Rule.SELF,
         run=lambda node, call: node.knowledge_tell(call.body),
     ),
