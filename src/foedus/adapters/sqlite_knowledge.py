@@ -1,7 +1,7 @@
 """The index of knowledge in a SQLite file of its own, with FTS5 for words. It is derived: a damaged one is made anew.
 
-The words table keeps no text, only which words are where; ``secure-delete`` takes them out of its pages when a packet
-goes, and ``secure_delete`` overwrites the pages. No commit waits for the disk: what a crash loses is read again.
+The words table keeps no text, only which words are where. What goes is marked as gone; ``scrub`` writes the table anew
+without it, and ``secure_delete`` overwrites the pages. No commit waits for the disk: what a crash loses is read again.
 """
 
 from __future__ import annotations
@@ -44,7 +44,6 @@ CREATE INDEX subjects_by_kind ON subjects (is_task, domain, number);
 CREATE VIRTUAL TABLE words USING fts5(
     title, content, tags, content='', contentless_delete=1, tokenize='porter unicode61 remove_diacritics 2'
 );
-INSERT INTO words (words, rank) VALUES ('secure-delete', 1);
 INSERT INTO words (words, rank) VALUES ('rank', 'bm25(4.0, 1.0, 3.0)');
 """
 _DROPPED = ("meta", "reached", "mentions", "subjects", "words")
@@ -149,6 +148,7 @@ class SqliteKnowledge:
     def scrub(self) -> None:
         """Let nothing of what was taken out remain in the files."""
         with self._using() as connection:
+            connection.execute("INSERT INTO words (words) VALUES ('optimize')")
             fetch(connection, "PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self, *, is_whole: bool) -> None:
