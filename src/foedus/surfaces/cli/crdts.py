@@ -9,7 +9,8 @@ import msgspec
 from cyclopts import App, Parameter
 
 from foedus.node.crdt_values import CrdtAsk, CrdtView, TransferAsk
-from foedus.node.values import ParticipantView, Placed, RoomView
+from foedus.node.room_values import RoomView
+from foedus.node.values import ParticipantView, Placed
 from foedus.surfaces.cli.errors import CommandLineError
 from foedus.surfaces.cli.options import COMMON, Common, PassphraseFile, Room
 from foedus.surfaces.cli.output import Line, pairs

@@ -22,6 +22,7 @@ from foedus.surfaces.cli import (
     erasing,
     grants,
     keys,
+    knowledge,
     logs,
     names,
     nodes,
@@ -35,6 +36,7 @@ from foedus.surfaces.cli import (
     running,
     speaking,
     standing,
+    tasks,
 )
 from foedus.surfaces.cli.errors import INTERRUPTED, PIPE_BROKEN, CommandLineError, report
 from foedus.surfaces.cli.text import ERRORS
@@ -63,6 +65,8 @@ app.command(pairing.app)
 app.command(device_commands.app)
 app.command(rooms.app)
 app.command(crdts.app)
+app.command(knowledge.app)
+app.command(tasks.app)
 app.command(names.app)
 app.command(credentials.app)
 app.command(credentials.vouch)

@@ -27,6 +27,7 @@ from foedus.surfaces.http.credential_routes import CREDENTIALS
 from foedus.surfaces.http.event_routes import EVENTS
 from foedus.surfaces.http.exposure import MANIFEST_PATH, STATUS_PATH, Exposure, Gate
 from foedus.surfaces.http.federation import FederationApp
+from foedus.surfaces.http.knowledge_routes import KNOWLEDGE
 from foedus.surfaces.http.name_routes import NAMES
 from foedus.surfaces.http.operations import Door, Operation
 from foedus.surfaces.http.pair_routes import ACCESS, PAIRING
@@ -59,6 +60,7 @@ OPERATIONS: list[Operation] = [
     *NAMES,
     *CREDENTIALS,
     *AUDIT,
+    *KNOWLEDGE,
 ]
 FEDERATION = "/api/federation"
 SCHEMA = "/schema"
