@@ -29,6 +29,7 @@ from foedus.node.erase_operations import EraseOperations, Reason
 from foedus.node.home import identity_view
 from foedus.node.metrics import render
 from foedus.node.name_operations import NameOperations
+from foedus.node.query_operations import QueryOperations
 from foedus.node.rooms import Rooms, placed
 from foedus.node.standing_operations import StandingOperations
 from foedus.node.values import (
@@ -60,7 +61,13 @@ _LOCAL_DIGITS = 18
 
 
 class Service(
-    ConsentOperations, AccessOperations, NameOperations, CredentialOperations, AuditOperations, StandingOperations
+    ConsentOperations,
+    AccessOperations,
+    NameOperations,
+    CredentialOperations,
+    AuditOperations,
+    StandingOperations,
+    QueryOperations,
 ):
     """Answers the surfaces. One per running node."""
 

@@ -12,7 +12,7 @@ Results are opaque bytes here: who asked checks them, the others pass them on.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from foedus.base.clock import Instant
 from foedus.query.limits import (
@@ -28,6 +28,7 @@ from foedus.query.limits import (
 Outcome: TypeAlias = Literal[
     "answered", "partial", "refused", "late", "silent", "lost", "unreachable", "failed", "not_asked", "seen"
 ]
+OUTCOMES: frozenset[str] = frozenset(get_args(Outcome))
 
 
 class Report(NamedTuple):

@@ -23,6 +23,7 @@ BODY_BYTES_MAX = 16_384
 RESULT_BYTES_MAX = BODY_BYTES_MAX + 1_024
 """A result: its body, and what makes it traceable."""
 EVIDENCE_MAX = 16
+EVIDENCE_BYTES_MAX = 65_536
 """Events that go with a question to nodes that do not hold its asker's stream: enrolments and a chain of grants."""
 
 FANOUT_MAX = 64
