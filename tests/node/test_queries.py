@@ -1,23 +1,44 @@
 """Questions between real nodes: who answers, who may ask, and that nobody is waited for."""
 
 import asyncio
+import time
 
 import pytest
 
-from foedus.node.query_values import Asked
-from tests.node.nodes import connect, share, street
+from foedus.base.errors import FoedusError
+from foedus.node.query_values import AnswersView, Asked
+from foedus.surfaces.cli.delegating import Scope
+from tests.node.nodes import connect, share, street, until
+from tests.node.people import agent, enrol
+from tests.node.toy_memory import ToyMemory
 
 
 def texts(answers):
-    return [found.body["text"] for found in answers.results]
+    return sorted(found.body["text"] for found in answers.results)
 
 
 def outcomes(answers):
     return {report.node_name: report.outcome for report in answers.nodes}
 
 
+def codes(answers):
+    return {report.node_name: report.code for report in answers.nodes}
+
+
 async def ask(running, text="", **how):
     return await running.service.answers(Asked(kind="text", text=text, **how))
+
+
+def remember(running, *notes, **how):
+    """Put a toy memory behind a node."""
+    memory = ToyMemory(*notes, **how)
+    running.node.queries.answerer.substrate = memory
+    return memory
+
+
+def hush(running):
+    """Let a node hear questions and say nothing."""
+    running.node.links.on_query = lambda _link, _frame: None
 
 
 @pytest.fixture
@@ -29,6 +50,19 @@ async def two(tmp_path):
         yield it, a, b
 
 
+async def row_of(it, *names):
+    """Make nodes that are connected in a row, each with a note of its own."""
+    nodes = [await it.add(name) for name in names]
+    for one, other in zip(nodes, nodes[1:], strict=False):
+        await connect(one, other)
+    for node in nodes:
+        remember(node, f"the lamp of {node.name}")
+    return nodes
+
+
+# --- direct --------------------------------------------------------------------------------------
+
+
 async def test_a_direct_question_finds_what_a_peer_may_show(two):
     _, a, b = two
     await b.service.room_create("private")
@@ -37,4 +71,237 @@ async def test_a_direct_question_finds_what_a_peer_may_show(two):
     answers = await ask(a, "harbour opens")
     assert texts(answers) == ["the harbour opens at nine"]
     assert outcomes(answers) == {"a": "answered", "b": "answered"}
-    assert {source.node_name for source in answers.results[0].sources} <= {"a", "b"}
+    (found,) = answers.results
+    assert {source.content for source in found.sources} == {found.content}
+
+
+async def test_a_local_question_asks_nobody_else(two):
+    _, a, b = two
+    memory = remember(b, "lamp")
+    answers = await ask(a, "lamp", scope="local")
+    assert (outcomes(answers), memory.asked) == ({"a": "answered"}, [])
+
+
+async def test_a_participant_finds_what_was_said_in_its_own_rooms_alone(two):
+    _, a, b = two
+    ann = await agent(a, "ann")
+    await b.say("the tide turns at six")
+    await until(lambda: a.texts() == ["the tide turns at six"], "it came")
+    bob, _ = await agent(a, "bob"), await agent(a, "eve")
+    secret = await a.service.room_direct(bob, "eve")
+    await a.say("the tide is secret", agent="bob", room=secret.room)
+    operator = await ask(a, "tide", scope="local")
+    assert len(operator.results) == 2
+    assert texts(await ask(a, "tide", scope="local", as_=ann)) == ["the tide turns at six"]
+
+
+async def test_results_come_as_they_are_found(two):
+    _, a, b = two
+    remember(a, "quick lamp")
+    remember(b, "slow lamp", delay_s=0.2)
+    seen = []
+    async for found in await a.service.ask(Asked(kind="text", text="lamp")):
+        seen.append((found.body["text"], time.monotonic()) if not isinstance(found, AnswersView) else ("end", 0.0))
+    assert [what for what, _ in seen] == ["quick lamp", "slow lamp", "end"]
+    assert seen[1][1] - seen[0][1] > 0.15
+
+
+async def test_what_was_erased_is_not_found(two):
+    _, a, b = two
+    placed = await b.say("burn this letter")
+    assert texts(await ask(b, "letter", scope="local")) == ["burn this letter"]
+    await b.service.erase(placed.id, "author")
+    assert texts(await ask(b, "letter", scope="local")) == []
+    assert texts(await ask(a, "letter")) == []
+
+
+# --- further -------------------------------------------------------------------------------------
+
+
+async def test_a_global_question_goes_down_a_line_as_far_as_its_hops(tmp_path):
+    async with street(tmp_path) as it:
+        nodes = await row_of(it, "a", "b", "c", "d", "e")
+        for hops in (1, 2, 4):
+            answers = await ask(nodes[0], "lamp", scope="global", hops=hops)
+            names = [node.name for node in nodes[: hops + 1]]
+            assert texts(answers) == [f"the lamp of {name}" for name in names]
+            assert len(answers.nodes) == hops + 1
+            assert {report.outcome for report in answers.nodes} == {"answered"}
+
+
+async def test_a_ring_answers_once(tmp_path):
+    async with street(tmp_path) as it:
+        nodes = await row_of(it, "a", "b", "c", "d")
+        await connect(nodes[3], nodes[0])
+        memories = [remember(node, f"the lamp of {node.name}") for node in nodes]
+        answers = await ask(nodes[0], "lamp", scope="global", hops=6)
+        assert texts(answers) == [f"the lamp of {name}" for name in "abcd"]
+        assert [len(memory.asked) for memory in memories] == [1, 1, 1, 1]
+        assert {report.outcome for report in answers.nodes} == {"answered"}
+        assert answers.took_us < 2_000_000
+
+
+async def test_a_node_that_was_killed_is_named_and_not_waited_for(tmp_path):
+    async with street(tmp_path) as it:
+        a, b, c = await row_of(it, "a", "b", "c")
+        await it.stop("c")
+        await until(lambda: not b.is_linked(c), "b sees that c is gone")
+        answers = await ask(a, "lamp", scope="global", wait_ms=5_000)
+        assert texts(answers) == ["the lamp of a", "the lamp of b"]
+        assert {report.node: report.outcome for report in answers.nodes}[c.id] == "unreachable"
+        assert answers.took_us < 2_000_000
+
+
+async def test_a_node_that_dies_while_it_is_asked_is_lost(tmp_path):
+    async with street(tmp_path) as it:
+        a, b = await row_of(it, "a", "b")
+        memory = remember(b, "lamp", delay_s=10)
+        asking = asyncio.create_task(ask(a, "lamp", wait_ms=8_000))
+        await until(lambda: memory.asked, "b was asked")
+        await it.stop("b")
+        answers = await asking
+        assert (texts(answers), outcomes(answers)["b"]) == (["the lamp of a"], "lost")
+        assert answers.took_us < 4_000_000
+
+
+async def test_a_silent_node_is_named_at_the_deadline(tmp_path):
+    async with street(tmp_path) as it:
+        a, b, c = await row_of(it, "a", "b", "c")
+        hush(c)
+        answers = await ask(a, "lamp", scope="global", wait_ms=600)
+        assert texts(answers) == ["the lamp of a", "the lamp of b"]
+        assert {report.node: report.outcome for report in answers.nodes}[c.id] == "silent"
+        assert answers.took_us < 1_500_000
+
+
+async def test_a_late_node_is_named_and_its_answer_not_taken(tmp_path):
+    async with street(tmp_path) as it:
+        a, b = await row_of(it, "a", "b")
+        remember(b, "slow lamp", delay_s=5)
+        answers = await ask(a, "lamp", wait_ms=400)
+        assert texts(answers) == ["the lamp of a"]
+        assert outcomes(answers) == {"a": "answered", "b": "late"}
+        assert answers.took_us < 1_500_000
+
+
+async def test_who_gives_up_stops_the_search_at_other_nodes(tmp_path):
+    async with street(tmp_path) as it:
+        a, b, c = await row_of(it, "a", "b", "c")
+        memory = remember(c, "lamp", delay_s=20)
+        coming = await a.service.ask(Asked(kind="text", text="lamp", scope="global", wait_ms=30_000))
+        await anext(coming)
+        await until(lambda: memory.asked, "c was asked")
+        await coming.aclose()
+        for node in (a, b, c):
+            await until(lambda node=node: not node.node.queries.under_way, f"{node.name} has nothing under way")
+
+
+async def test_a_substrate_that_fails_costs_its_own_answer_alone(tmp_path):
+    async with street(tmp_path) as it:
+        a, b = await row_of(it, "a", "b")
+
+        async def fail(_text, _wanted):
+            raise RuntimeError("out of memory")
+
+        remember(b).search = fail
+        answers = await ask(a, "lamp")
+        assert (texts(answers), outcomes(answers)["b"], codes(answers)["b"]) == (["the lamp of a"], "failed", "internal")
+
+
+# --- who may -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tier", ["CORE", "SANDBOX", "EXTERNAL"])
+async def test_every_tier_that_is_given_may_ask_and_sees_what_is_shared_with_it(two, tier):
+    _, a, b = two
+    await b.service.peer_tier(a.id, tier)
+    await b.say("the well is deep")
+    answers = await ask(a, "well")
+    assert outcomes(answers)["b"] == "answered"
+    assert "b" in {source.node_name for found in answers.results for source in found.sources}
+
+
+@pytest.mark.parametrize("tier", ["SANDBOX", "EXTERNAL"])
+async def test_what_a_peer_below_core_asks_is_not_passed_on(tmp_path, tier):
+    async with street(tmp_path) as it:
+        a, b, c = await row_of(it, "a", "b", "c")
+        await b.service.peer_tier(a.id, tier)
+        remember(b, "the lamp of b", tiers=("", tier))
+        memory = remember(c, "the lamp of c")
+        answers = await ask(a, "lamp", scope="global")
+        assert texts(answers) == ["the lamp of a", "the lamp of b"]
+        assert memory.asked == []
+
+
+async def test_nothing_is_passed_on_to_who_is_below_core_behind_a_peer(tmp_path):
+    async with street(tmp_path) as it:
+        a, b, c = await row_of(it, "a", "b", "c")
+        await c.service.peer_tier(b.id, "EXTERNAL")
+        answers = await ask(a, "lamp", scope="global")
+        assert {report.node: report.code for report in answers.nodes}[c.id] == "tier"
+
+
+async def test_a_stranger_is_not_answered(tmp_path):
+    async with street(tmp_path) as it:
+        a, b = await it.add("a"), await it.add("b")
+        memory = remember(b, "lamp")
+        await a.service.peer_request(b.url, expect=b.id)
+        await until(lambda: b.service.peers_pending(), "a is a stranger that asks for a connection")
+        answers = await ask(a, "lamp")
+        assert (set(outcomes(answers)), memory.asked) == ({"a"}, [])
+        with pytest.raises(ValueError, match="query from our side"):
+            a.node.links.get(b.node.store.node).control(raw(a))
+
+
+async def test_a_paused_or_disconnected_peer_is_not_answered(two):
+    _, a, b = two
+    memory = remember(b, "lamp")
+    await b.service.peer_pause(a.id)
+    assert codes(await ask(a, "lamp"))["b"] == "paused"
+    await b.service.peer_resume(a.id)
+    assert outcomes(await ask(a, "lamp"))["b"] == "answered"
+    await b.service.peer_disconnect(a.id)
+    await until(lambda: not a.is_linked(b), "the link ends")
+    assert outcomes(await ask(a, "lamp")).get("b") != "answered"
+    assert len(memory.asked) == 1
+
+
+def raw(asker, **changes):
+    """Return a frame with a question of the asking node itself, made past its own checks."""
+    from foedus.query.question import encode_question, signing_bytes
+    from foedus.sync.frames import Query
+
+    question, _, _ = asker.service._made(Asked(kind="text", text="lamp"))
+    question = _changed(question, **changes)
+    data = encode_question(question)
+    sig = asker.node.store.keys.ed25519.sign(signing_bytes(data))
+    return Query(data, None, sig, (), (asker.node.store.node,), 5_000_000)
+
+
+def _changed(question, **changes):
+    from msgspec.structs import replace
+
+    return replace(question, **changes)
+
+
+# --- in whose name -------------------------------------------------------------------------------
+
+
+async def test_an_agent_asks_by_a_grant_and_not_after_it_is_revoked(tmp_path):
+    async with street(tmp_path) as it:
+        a, b = await it.add("a"), await it.add("b")
+        ada = await enrol(a, "ada")
+        scout = await agent(a, "scout")
+        await connect(a, b)
+        remember(a)
+        memory = remember(b, "lamp")
+        with pytest.raises(FoedusError, match=r"human_required"):
+            await ask(a, "lamp", as_=scout)
+        assert memory.asked == []
+        grant = await ada.give(scout, Scope("/foedus/query/ask"))
+        assert texts(await ask(a, "lamp", as_=scout)) == ["lamp"]
+        assert memory.asked[0].did == scout
+        await ada.take_back(grant)
+        with pytest.raises(FoedusError, match=r"human_required|after_foreign"):
+            await ask(a, "lamp", as_=scout)
+        assert len(memory.asked) == 1
