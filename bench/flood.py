@@ -26,7 +26,8 @@ from bench.options import Figures, Options
 from bench.processes import BenchNode, Cluster
 from foedus.node.composition import Node
 from foedus.node.home import Home
-from foedus.node.values import ParticipantView, RoomView
+from foedus.node.room_values import RoomView
+from foedus.node.values import ParticipantView
 from foedus.surfaces.demo.processes import eventually
 
 _TURNS = 8

@@ -267,6 +267,13 @@ def test_every_commit_is_synced(tmp_path: Path) -> None:
     log.close()
 
 
+def test_no_page_is_written_outside_of_the_home(tmp_path: Path) -> None:
+    """An INSERT of many rows keeps what it changes until it ends: in memory, not in a file of the system's own."""
+    log = SqliteLog(tmp_path / "log.db")
+    assert log._connection.execute("PRAGMA temp_store").fetchall() == [(2,)]
+    log.close()
+
+
 def wait_for_the_thread(checkpointer: Checkpointer) -> None:
     """Return when what it was asked for is done; on a busy machine it may not run for long."""
     for _ in range(20_000):

@@ -10,7 +10,9 @@ from foedus.adapters.sqlite_audit import SqliteAudit
 from foedus.base.errors import UsageError
 from foedus.base.ids import sha256
 from foedus.node import audit_files, witnessing
+from foedus.node.explained import meaning
 from foedus.node.home import Home
+from foedus.trust import reputation
 from foedus.trust.audit.rows import Decision, Draft, Head, follow, parse_row
 from foedus.trust.audit.seals import make_seal, statement_of
 from foedus.trust.inputs import HumanResume
@@ -295,3 +297,7 @@ async def test_rows_can_be_read_and_followed(tmp_path):
         assert (page.cursor, row.hash) == ("1", sha256(audit_files.newest(elm.path / "audit.db", 1)[0].data).hex())
         with pytest.raises(UsageError):
             await elm.service.audit_rows(after="x")
+
+
+def test_all_that_is_evidence_is_said_in_words():
+    assert [rule for rule in reputation._BY_RULE if not meaning(rule)] == []

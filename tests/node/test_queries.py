@@ -2,43 +2,19 @@
 
 import asyncio
 import time
+from functools import partial
 
 import pytest
+from msgspec.structs import replace
 
+from foedus.base.base64url import to_base64url
 from foedus.base.errors import FoedusError
-from foedus.node.query_values import AnswersView, Asked
+from foedus.node.query_values import AnswersView, Asked, AskedSigned
+from foedus.query.question import encode_question, signing_bytes
 from foedus.surfaces.cli.delegating import Scope
 from tests.node.nodes import connect, share, street, until
 from tests.node.people import agent, enrol
-from tests.node.toy_memory import ToyMemory
-
-
-def texts(answers):
-    return sorted(found.body["text"] for found in answers.results)
-
-
-def outcomes(answers):
-    return {report.node_name: report.outcome for report in answers.nodes}
-
-
-def codes(answers):
-    return {report.node_name: report.code for report in answers.nodes}
-
-
-async def ask(running, text="", **how):
-    return await running.service.answers(Asked(kind="text", text=text, **how))
-
-
-def remember(running, *notes, **how):
-    """Put a toy memory behind a node."""
-    memory = ToyMemory(*notes, **how)
-    running.node.queries.answerer.substrate = memory
-    return memory
-
-
-def hush(running):
-    """Let a node hear questions and say nothing."""
-    running.node.links.on_query = lambda _link, _frame: None
+from tests.node.questions import ask, codes, hush, outcomes, raw, remember, row_of, send_raw, texts
 
 
 @pytest.fixture
@@ -48,16 +24,6 @@ async def two(tmp_path):
         await connect(a, b)
         await share(b, a)
         yield it, a, b
-
-
-async def row_of(it, *names):
-    """Make nodes that are connected in a row, each with a note of its own."""
-    nodes = [await it.add(name) for name in names]
-    for one, other in zip(nodes, nodes[1:], strict=False):
-        await connect(one, other)
-    for node in nodes:
-        remember(node, f"the lamp of {node.name}")
-    return nodes
 
 
 # --- direct --------------------------------------------------------------------------------------
@@ -99,9 +65,8 @@ async def test_results_come_as_they_are_found(two):
     _, a, b = two
     remember(a, "quick lamp")
     remember(b, "slow lamp", delay_s=0.2)
-    seen = []
-    async for found in await a.service.ask(Asked(kind="text", text="lamp")):
-        seen.append((found.body["text"], time.monotonic()) if not isinstance(found, AnswersView) else ("end", 0.0))
+    coming = await a.service.ask(Asked(kind="text", text="lamp"))
+    seen = [("end" if isinstance(it, AnswersView) else it.body["text"], time.monotonic()) async for it in coming]
     assert [what for what, _ in seen] == ["quick lamp", "slow lamp", "end"]
     assert seen[1][1] - seen[0][1] > 0.15
 
@@ -166,7 +131,7 @@ async def test_a_node_that_dies_while_it_is_asked_is_lost(tmp_path):
 
 async def test_a_silent_node_is_named_at_the_deadline(tmp_path):
     async with street(tmp_path) as it:
-        a, b, c = await row_of(it, "a", "b", "c")
+        a, _, c = await row_of(it, "a", "b", "c")
         hush(c)
         answers = await ask(a, "lamp", scope="global", wait_ms=600)
         assert texts(answers) == ["the lamp of a", "the lamp of b"]
@@ -205,7 +170,11 @@ async def test_a_substrate_that_fails_costs_its_own_answer_alone(tmp_path):
 
         remember(b).search = fail
         answers = await ask(a, "lamp")
-        assert (texts(answers), outcomes(answers)["b"], codes(answers)["b"]) == (["the lamp of a"], "failed", "internal")
+        assert (texts(answers), outcomes(answers)["b"], codes(answers)["b"]) == (
+            ["the lamp of a"],
+            "failed",
+            "internal",
+        )
 
 
 # --- who may -------------------------------------------------------------------------------------
@@ -246,11 +215,11 @@ async def test_a_stranger_is_not_answered(tmp_path):
         a, b = await it.add("a"), await it.add("b")
         memory = remember(b, "lamp")
         await a.service.peer_request(b.url, expect=b.id)
-        await until(lambda: b.service.peers_pending(), "a is a stranger that asks for a connection")
+        await until(b.service.peers_pending, "a is a stranger that asks for a connection")
         answers = await ask(a, "lamp")
         assert (set(outcomes(answers)), memory.asked) == ({"a"}, [])
         with pytest.raises(ValueError, match="query from our side"):
-            a.node.links.get(b.node.store.node).control(raw(a))
+            a.node.links.get(b.node.store.node).control(raw(a)[1])
 
 
 async def test_a_paused_or_disconnected_peer_is_not_answered(two):
@@ -264,24 +233,6 @@ async def test_a_paused_or_disconnected_peer_is_not_answered(two):
     await until(lambda: not a.is_linked(b), "the link ends")
     assert outcomes(await ask(a, "lamp")).get("b") != "answered"
     assert len(memory.asked) == 1
-
-
-def raw(asker, **changes):
-    """Return a frame with a question of the asking node itself, made past its own checks."""
-    from foedus.query.question import encode_question, signing_bytes
-    from foedus.sync.frames import Query
-
-    question, _, _ = asker.service._made(Asked(kind="text", text="lamp"))
-    question = _changed(question, **changes)
-    data = encode_question(question)
-    sig = asker.node.store.keys.ed25519.sign(signing_bytes(data))
-    return Query(data, None, sig, (), (asker.node.store.node,), 5_000_000)
-
-
-def _changed(question, **changes):
-    from msgspec.structs import replace
-
-    return replace(question, **changes)
 
 
 # --- in whose name -------------------------------------------------------------------------------
@@ -305,3 +256,144 @@ async def test_an_agent_asks_by_a_grant_and_not_after_it_is_revoked(tmp_path):
         with pytest.raises(FoedusError, match=r"human_required|after_foreign"):
             await ask(a, "lamp", as_=scout)
         assert len(memory.asked) == 1
+
+
+async def test_a_node_that_lets_its_agents_ask_anything_is_not_believed(tmp_path):
+    async with street(tmp_path) as it:
+        a, b = await it.add("a"), await it.add("b")
+        ada = await enrol(a, "ada")
+        scout, eve = await agent(a, "scout"), await agent(a, "eve")
+        await connect(a, b)
+        memory = remember(b, "lamp")
+        grant = await ada.give(scout, Scope("/foedus/query/ask"))
+        assert await send_raw(a, b, who="eve") == ("refused", "grant.human_required")
+        assert await send_raw(a, b, who="eve", grants=[grant]) == ("refused", "grant.human_required")
+        assert await send_raw(a, b, who="scout", grants=[grant]) == ("answered", "")
+        assert await send_raw(a, b, who="scout", key="eve", grants=[grant]) == ("refused", "unknown_device")
+        assert await send_raw(a, b, asker=a.node.store.node + b"x") == ("refused", "malformed_query")
+        assert await send_raw(a, b, sign=lambda _: bytes(64)) == ("refused", "invalid_signature")
+        assert await send_raw(a, b, node=b.node.store.node, asker=b.node.store.node) == ("refused", "bad_path")
+        await ada.take_back(grant)
+        people = b.node.store.admission.authority.participants
+        await until(lambda: people[a.node.store.node, ada.did].withdrawals, "b knows that it was taken back")
+        assert await send_raw(a, b, who="scout", grants=[grant]) == ("refused", "grant.human_required")
+        assert {reader.did for reader in memory.asked} == {scout}
+        assert eve
+
+
+async def test_a_question_serves_once(two):
+    _, a, b = two
+    memory = remember(b, "lamp")
+    query, frame = raw(a)
+    assert await send_raw(a, b, frame=(query, frame)) == ("answered", "")
+    assert await send_raw(a, b, frame=(query, frame)) == ("seen", "")
+    assert len(memory.asked) == 1
+
+
+async def test_a_question_after_its_deadline_or_from_the_future_is_late(two):
+    _, a, b = two
+    now = a.node.store.now()
+    assert await send_raw(a, b, at=now - 130_000_000, deadline=now - 70_000_000) == ("refused", "late")
+    assert await send_raw(a, b, at=now + 70_000_000, deadline=now + 75_000_000) == ("refused", "late")
+
+
+async def test_an_agents_grant_counts_at_nodes_that_do_not_know_its_people(tmp_path):
+    async with street(tmp_path) as it:
+        a, b = await it.add("a"), await it.add("b")
+        ada = await enrol(a, "ada")
+        scout = await agent(a, "scout")
+        await connect(a, b)
+        c = await it.add("c")
+        await connect(b, c)
+        for node in (a, b, c):
+            remember(node, f"the lamp of {node.name}")
+        await ada.give(scout, Scope("/foedus/query/ask"))
+        answers = await ask(a, "lamp", scope="global", as_="scout")
+        assert texts(answers) == [f"the lamp of {name}" for name in "abc"]
+        assert {report.outcome for report in answers.nodes} == {"answered"}
+
+
+async def test_a_person_asks_by_a_key_of_their_own(tmp_path):
+    async with street(tmp_path) as it:
+        a, b = await it.add("a"), await it.add("b")
+        ada = await enrol(a, "ada")
+        await connect(a, b)
+        c = await it.add("c")
+        await connect(b, c)
+        for node in (a, b, c):
+            remember(node, f"the lamp of {node.name}")
+        question, _, _ = a.service._made(Asked(kind="text", text="lamp", scope="global"))
+        question = replace(question, asker=ada.did, device=ada.key.public, auth=(ada.enrolment,))
+        data = encode_question(question)
+        signed = AskedSigned(question=to_base64url(data), asig=to_base64url(ada.key.sign(signing_bytes(data))))
+        assert texts(await a.service.answers(signed)) == [f"the lamp of {name}" for name in "abc"]
+        forged = AskedSigned(question=signed.question, asig=to_base64url(bytes(64)))
+        with pytest.raises(FoedusError, match="not signed"):
+            await a.service.answers(forged)
+
+
+async def test_an_agent_that_read_what_others_know_needs_a_grant_for_that(tmp_path):
+    async with street(tmp_path) as it:
+        a, b = await it.add("a"), await it.add("b")
+        ada = await enrol(a, "ada")
+        scout = await agent(a, "scout")
+        await connect(a, b)
+        remember(b, "lamp")
+        await ada.give(scout, Scope("/foedus/query/ask"))
+        await ask(a, "lamp", as_="scout")
+        with pytest.raises(FoedusError, match="human_required"):
+            await ask(a, "lamp", as_="scout")
+        await ada.give(scout, Scope("/foedus/query/ask", after_foreign=True))
+        assert texts(await ask(a, "lamp", as_="scout")) == ["lamp"]
+
+
+async def test_uses_of_a_grant_are_counted(tmp_path):
+    async with street(tmp_path) as it:
+        a, b = await it.add("a"), await it.add("b")
+        ada = await enrol(a, "ada")
+        scout = await agent(a, "scout")
+        await connect(a, b)
+        remember(b, "lamp")
+        grant = await ada.give(scout, Scope("/foedus/query/ask", uses=2, after_foreign=True))
+        asked = [await send_raw(a, b, who="scout", grants=[grant]) for _ in range(3)]
+        assert asked == [("answered", ""), ("answered", ""), ("refused", "grant.uses")]
+
+
+# --- storms --------------------------------------------------------------------------------------
+
+
+async def test_a_storm_is_refused_beyond_the_rate_and_harms_nobody(two):
+    it, a, b = two
+    memory = remember(b, "lamp")
+    c = await it.add("c")
+    await connect(c, b)
+    link = a.node.links.get(b.node.store.node)
+    asks = b.node.policy.current.limits.queries_per_peer
+    for _ in range(2_000):
+        link.when_there_is_room(partial(link.control, raw(a)[1]))
+    await until(lambda: sum(b.node.queries.refused.values()) + len(memory.asked) >= 2_000, "b took the storm")
+    assert asks == "500/second"
+    assert b.node.queries.refused["rate_limited"] > 500
+    assert b.node.queries.under_way <= 64
+    assert outcomes(await ask(c, "lamp"))["b"] == "answered"
+    assert a.is_linked(b)
+
+
+async def test_the_policy_bounds_what_one_participant_asks(two):
+    it, a, b = two
+    b.path.joinpath("foedus.toml").write_text('[federation.limits]\nqueries_per_participant = "2/minute"\n')
+    b = await it.restart("b")
+    await until(lambda: a.is_linked(b) and b.is_linked(a), "they meet again")
+    asked = [codes(await ask(a, "lamp"))["b"] for _ in range(3)]
+    assert asked == ["", "", "rate_limited"]
+
+
+async def test_a_flood_of_results_is_cut(two):
+    _, a, b = two
+    big = [f"lamp {number} " + "x" * 15_000 for number in range(200)]
+    remember(b, *big)
+    answers = await ask(a, "lamp", results=200)
+    assert len(answers.results) == 200
+    assert outcomes(answers)["b"] == "answered"
+    remember(b, "lamp " + "x" * 17_000)
+    assert codes(await ask(a, "lamp"))["b"] == "internal"

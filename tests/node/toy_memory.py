@@ -32,10 +32,10 @@ class ToyMemory:
         found.sort(key=lambda item: (-item.score, item.content))
         return Findings(found[: wanted.limit], partial=len(found) > wanted.limit)
 
-    async def causal(self, event, wanted):
+    async def causal(self, _event, _wanted):
         return Findings(())
 
-    async def topology(self, wanted):
+    async def topology(self, _wanted):
         return Findings(())
 
     async def apply(self, changes):

@@ -7,6 +7,8 @@ from typing import Any, Literal, Protocol
 
 from foedus.node.access_api import AccessService
 from foedus.node.agreement_values import AgreementService
+from foedus.node.audit_values import AuditPage, AuditRowView
+from foedus.node.consent_values import ApprovalView, GrantView
 from foedus.node.credential_values import (
     BeliefView,
     ChallengeView,
@@ -18,25 +20,17 @@ from foedus.node.credential_values import (
     VerifiedView,
     VerifyRequest,
 )
+from foedus.node.room_values import EventsPage, EventView, MessagesPage, RoomView, Said
 from foedus.node.standing_api import StandingService
 from foedus.node.values import (
-    ApprovalView,
-    AuditPage,
-    AuditRowView,
-    EventsPage,
-    EventView,
-    GrantView,
     IdentityView,
-    MessagesPage,
     NameView,
     ParticipantView,
     PeerView,
     Placed,
     ProbeView,
     PruningView,
-    RoomView,
     RotationView,
-    Said,
     SignedAct,
     SigningContext,
     StatusView,

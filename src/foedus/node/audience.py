@@ -103,6 +103,19 @@ class Audience:
             else "not_permitted"
         )
 
+    def may_finish(self, writer: bytes, stream_name: str) -> bool:
+        """Whether a peer that once had a member in a room might push it here, if it still had."""
+        peer: Peer = self._book.peer(writer)
+        stream = streams.parse(stream_name)
+        self._index()
+        return (
+            peer.state is State.CONNECTED
+            and not peer.is_paused
+            and stream.subject in self._ever.get(writer, ())
+            and may_carry(peer.tier, stream.kind, carrier_is_member=True)
+            and not refused(self.terms(writer), writer, stream, self._store.now())
+        )
+
 
 def _by_node(nodes_of: Mapping[str, Iterable[bytes]]) -> dict[bytes, set[str]]:
     """Turn room → nodes about."""

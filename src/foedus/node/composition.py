@@ -37,6 +37,7 @@ from foedus.node.erasing import Eraser
 from foedus.node.fallback import Fallback
 from foedus.node.home import SETTINGS, Home, check_name
 from foedus.node.ingest import Ingest
+from foedus.node.late_openings import LateOpenings
 from foedus.node.link import Link
 from foedus.node.links import Links
 from foedus.node.manifests import ManifestReader
@@ -154,6 +155,7 @@ class Node:
         self.ingest.door = self.door
         self.ingest.crossings = self.crossings
         self.ingest.may_carry = self.audience.may_carry
+        self.ingest.is_awaited = LateOpenings(self.store, self.audience).is_awaited
         self.audience.terms = self.agreements.in_force
         self.agreements.on_changed = self._peer_changed
         self.peers.on_connected = self.agreements.connected
@@ -164,19 +166,19 @@ class Node:
         self.epochs.ask = self._ask
         self.epochs.on_opened = self._epoch_opened
         self.store.on_reload.append(self._reloaded)
-        self.publisher.listeners.append(self._published)
-        self.publisher.listeners.append(self.access.tokens.published)
+        self.publisher.bookkeepers.append(self._published)
+        self.publisher.bookkeepers.append(self.access.tokens.published)
         self._join_audit()
-        self.publisher.listeners.append(self.standings.published)
+        self.publisher.bookkeepers.append(self.standings.published)
         self.crossings.standing_of = self.standings.of
         self.standings.on_changed = self.crossings.forget
 
     def _join_audit(self) -> None:
         """Let the audit log hear of every decision."""
-        self.publisher.listeners.append(self.audited.published)
+        self.publisher.bookkeepers.append(self.audited.published)
         self.ingest.on_finished = self.audited.reported
         self.ingest.on_crossed = self.receipts.note
-        self.publisher.listeners.append(self.receipts.published)
+        self.publisher.bookkeepers.append(self.receipts.published)
         self.crossings.grants_count = self.reputations.grants_count
         self.peers.on_decided = self.audited.peering
         self.peers.on_refused = self.audited.peering_refused

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import Any
 
+from foedus.base.base64url import from_base64url, to_base64url
 from foedus.base.cbor import Malformed, NotCanonical, decode_as
 from foedus.base.errors import UsageError
 from foedus.base.ids import parse_id
@@ -16,14 +17,14 @@ from foedus.log.bodies import MessageText
 from foedus.log.grants import Grant, is_untouched
 from foedus.log.participants import Participant
 from foedus.node.approvals import Approval
-from foedus.node.codec import from_base64url, to_base64url
 from foedus.node.composition import Node
 from foedus.node.consent import NeedsApproval, is_for_one_act
+from foedus.node.consent_values import ApprovalView, GrantView, LinkView
 from foedus.node.crossings import counts_after_foreign, uses_per_hour
 from foedus.node.lookup import find
 from foedus.node.peer_operations import PeerOperations
 from foedus.node.rooms import Rooms
-from foedus.node.values import ApprovalView, GrantView, LinkView, SignedAct
+from foedus.node.values import SignedAct
 from foedus.node.views import Views
 from foedus.trust.border import COMMANDS
 from foedus.trust.evaluator import CHAINS_MAX, chains_to, is_root

@@ -17,6 +17,7 @@ from foedus.log import streams
 from foedus.log.chains import Chain
 from foedus.log.event import Act, Event, parse_event
 from foedus.log.grants import Grant, window
+from foedus.log.memberships import Membership, Room
 from foedus.log.port import Verdict
 from foedus.node.store import Store
 from foedus.trust import border
@@ -109,8 +110,10 @@ class Crossings:
 
         A node that speaks for itself is its operator's word; where only named humans count it is nobody's.
         """
+        if act.device is not None or act.kind in border.UPKEEP:
+            return ""
         host = self.host_of(stream)
-        if act.device is not None or act.kind in border.UPKEEP or host in {b"", node}:
+        if host in {b"", node}:
             return ""
         return "agreement.humans" if self._terms_of(node, host).named_only else ""
 
@@ -197,13 +200,15 @@ class Crossings:
 
     def role(self, room: str, node: bytes, did: str | None) -> int | None:
         """Return the role that a participant (None: the node itself) has in a room now; None where it has none."""
-        authority = self._store.admission.authority
-        held = authority.rooms.get(bytes.fromhex(room))
-        membership = held.of(node, did) if held is not None else None
-        if held is None or membership is None:
+        held = self._store.admission.authority.rooms.get(bytes.fromhex(room))
+        return self.role_by(held, held.of(node, did), node, did) if held is not None else None
+
+    def role_by(self, room: Room, membership: Membership | None, node: bytes, did: str | None) -> int | None:
+        """Return the role that somebody has in a room by a membership; None without one."""
+        if membership is None:
             return None
-        who = authority.participants.get((node, did)) if did is not None else None
-        return held.role_of(membership, did, who.kind if who is not None else None)
+        who = self._store.admission.authority.participants.get((node, did)) if did is not None else None
+        return room.role_of(membership, did, who.kind if who is not None else None)
 
     def forget(self) -> None:
         """Judge anew what was judged before: somebody's standing, or the policy, changed."""

@@ -252,6 +252,8 @@ class Queries:
             if asking is not None:
                 asking.end(reports)
             return
+        own = self._node.store.node
+        self.refused.update(report.code for report in reports if (report.node, report.outcome) == (own, "refused"))
         if held is not None and not self.judge.tells_peers(held.reader.tier):
             reports = self._without_names(reports)
         if query in self._passing:

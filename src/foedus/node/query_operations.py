@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
+from foedus.base.base64url import from_base64url, to_base64url
 from foedus.base.cbor import decode
 from foedus.base.errors import FoedusError, UsageError
 from foedus.base.ids import parse_id
@@ -17,7 +18,6 @@ from foedus.log.grants import Grant
 from foedus.log.participants import Participant
 from foedus.node import query_evidence
 from foedus.node.author import Draft
-from foedus.node.codec import from_base64url, to_base64url
 from foedus.node.queries import Signed, reports_of
 from foedus.node.query_asking import Asking
 from foedus.node.query_judging import crossing_of

@@ -30,20 +30,16 @@ from foedus.node.home import identity_view
 from foedus.node.metrics import render
 from foedus.node.name_operations import NameOperations
 from foedus.node.query_operations import QueryOperations
+from foedus.node.room_values import EventsPage, EventView, MessagesPage, RoomView, Said
 from foedus.node.rooms import Rooms, placed
 from foedus.node.standing_operations import StandingOperations
 from foedus.node.values import (
-    EventsPage,
-    EventView,
     IdentityView,
-    MessagesPage,
     ParticipantView,
     PeerView,
     Placed,
     PruningView,
-    RoomView,
     RotationView,
-    Said,
     SignedAct,
     SigningContext,
     StatusView,
@@ -90,7 +86,8 @@ class Service(
         """Count a request of a caller or of an address; raise TooOften."""
         if caller:
             self._node.rates.take("api_per_token", caller)
-        self._node.rates.take_address("api_per_address", address)
+        if address:
+            self._node.rates.take_address("api_per_address", address)
 
     # --- this node ---------------------------------------------------------------------------
 

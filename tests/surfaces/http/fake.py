@@ -6,18 +6,15 @@ import time
 import msgspec
 
 from foedus.base.errors import NotFound, UsageError
+from foedus.node.audit_values import AuditPage
+from foedus.node.room_values import EventsPage, MemberView, MessagesPage, RoomView
 from foedus.node.values import (
-    AuditPage,
-    EventsPage,
     IdentityView,
-    MemberView,
-    MessagesPage,
     ParticipantView,
     PeerView,
     Placed,
     ProbeView,
     PruningView,
-    RoomView,
     RotationView,
     SigningContext,
     StatusView,

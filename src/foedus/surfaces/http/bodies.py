@@ -8,7 +8,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from foedus.base.limits import BATCH_EVENTS_MAX, BODY_MAX, EVENT_MAX, NAME_MAX, NOTE_MAX, TEXT_MAX
 from foedus.log.roles import GIVEN_MAX
-from foedus.node.values import Said, SignedAct, TierName
+from foedus.node.room_values import Said
+from foedus.node.values import SignedAct, TierName
 from foedus.surfaces.http.limits import REASON_MAX, TARGET_MAX, URL_MAX, WORDS_MAX
 from foedus.surfaces.http.problems import MalformedRequest
 

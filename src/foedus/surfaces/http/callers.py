@@ -95,7 +95,8 @@ def identify(scope: Scope, node: NodeService) -> Caller:
     scheme, _, given = (header(scope, b"authorization") or b"").partition(b" ")
     token = given.strip()
     if scheme.lower() == b"bearer" and token:
-        if node.token and equal(token, node.token.encode()):
+        operators = node.token
+        if operators and equal(token, operators.encode()):
             return Operator()
         holder = node.holder_of(token)
         if holder is not None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sys
 from fcntl import ioctl
-from functools import lru_cache
 from termios import TIOCOUTQ
 from typing import TYPE_CHECKING, Any
 
@@ -24,13 +23,15 @@ from foedus.surfaces.http.limits import (
     PROGRESS_S,
 )
 from foedus.surfaces.http.problems import MalformedRequest, problem_bytes
+from foedus.surfaces.http.wire import BODY_IS_HERE
 from foedus.sync.strangers import LOOPBACK, network_of
 
 if TYPE_CHECKING:
     from asyncio import TimerHandle
     from collections.abc import Callable
 
-_network = lru_cache(CONNECTIONS_MAX)(network_of)
+    from websockets.http11 import Request
+
 _REASONS = {
     400: b"Bad Request",
     408: b"Request Timeout",
@@ -135,11 +136,11 @@ class HttpConnection(HttpToolsProtocol):
         self._expect_head()
 
     def _is_crowded(self) -> bool:
-        network = _network(self.client[0]) if self.client else LOOPBACK
+        network = network_of(self.client[0]) if self.client else LOOPBACK
         if network == LOOPBACK:
             return False
         ours = (each for each in self.connections if isinstance(each, HttpConnection | WebSocketConnection))
-        return sum(_network(each.client[0]) == network for each in ours if each.client) > CONNECTIONS_PER_NET_MAX
+        return sum(network_of(each.client[0]) == network for each in ours if each.client) > CONNECTIONS_PER_NET_MAX
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser; count what belongs to an unfinished head."""
@@ -169,6 +170,7 @@ class HttpConnection(HttpToolsProtocol):
         """Note that the request is complete."""
         self._cancel_timers()
         self._in_body = False
+        self.scope[BODY_IS_HERE] = True  # type: ignore[literal-required]  # ASGI lets servers add keys
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
@@ -234,6 +236,10 @@ class HttpConnection(HttpToolsProtocol):
         self.transport.close()
 
 
+DIRECT = "foedus.direct"
+"""The ASGI extension of a WebSocket's scope that holds ``WebSocketConnection.try_send``."""
+
+
 class WebSocketConnection(WebSocketsSansIOProtocol):
     """A WebSocket whose reader must not stand still, and whose broken handshakes end quietly."""
 
@@ -255,6 +261,22 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         super().resume_writing()
         if self._slow is not None:
             self._slow.end()
+
+    def handle_connect(self, event: Request) -> None:
+        """Offer ``try_send`` to the application."""
+        super().handle_connect(event)
+        if not self.close_sent:
+            self.scope["extensions"][DIRECT] = {"try_send": self.try_send}
+
+    def try_send(self, make: Callable[[], bytes]) -> bool:
+        """Send a binary message now, past the tasks of ASGI; False where the client is behind or it is not open."""
+        if not (self.handshake_complete and self.writable.is_set()) or self.close_sent or self.disconnected:
+            return False
+        if self.conn.state is not State.OPEN:
+            return False
+        self.conn.send_binary(make())
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the timer."""

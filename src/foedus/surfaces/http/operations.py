@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from foedus.node.api import NodeService
-from foedus.surfaces.http.audited import Asked, audited
+from foedus.surfaces.http.audited import Audited
 from foedus.surfaces.http.callers import Caller, Rule, check_rule, identify, name_of, until_dead, view_for
 from foedus.surfaces.http.exposure import address_of
 from foedus.surfaces.http.limits import TARGET_MAX
@@ -128,12 +128,12 @@ class Door:
             await send_error(send, error, self._allowed if isinstance(error, MethodNotAllowed) else "")
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with audited(self._node, scope) as asked:
+        with Audited(self._node, scope) as asked:
             self._node.check_rate("", address_of(scope))
             operation, caller, result = await self._run(scope, receive, asked)
         await self._answer(operation, result, caller, receive, send)
 
-    async def _run(self, scope: Scope, receive: Receive, asked: Asked) -> tuple[Operation, Caller | None, Any]:
+    async def _run(self, scope: Scope, receive: Receive, asked: Audited) -> tuple[Operation, Caller | None, Any]:
         open_to_all = scope["method"] in self._by_method and self._by_method[scope["method"]].rule is Rule.ANYONE
         caller = None if open_to_all else identify(scope, self._node)
         asked.by(caller)
