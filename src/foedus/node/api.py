@@ -20,6 +20,7 @@ from foedus.node.credential_values import (
     VerifiedView,
     VerifyRequest,
 )
+from foedus.node.query_api import QueryService
 from foedus.node.room_values import EventsPage, EventView, MessagesPage, RoomView, Said
 from foedus.node.standing_api import StandingService
 from foedus.node.values import (
@@ -39,7 +40,7 @@ from foedus.node.values import (
 )
 
 
-class NodeService(AccessService, StandingService, Protocol):
+class NodeService(AccessService, StandingService, QueryService, Protocol):
     """A running node. ``peer`` and ``room`` arguments take a whole id, or an unambiguous name or id prefix ≥ 8."""
 
     @property

@@ -20,6 +20,7 @@ from foedus.node.codec import draft_of
 from foedus.node.lookup import find
 from foedus.node.not_yourself import NotYourself
 from foedus.node.participant_consent import ParticipantConsent
+from foedus.node.participant_queries import ParticipantQueries
 from foedus.node.room_values import EventsPage, EventView, MessagesPage, MessageView, RoomView, Said
 from foedus.node.tokens import Holder
 from foedus.node.values import IdentityView, ParticipantView, Placed, SignedAct, SigningContext
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from foedus.node.composition import Node
 
 
-class ParticipantService(ParticipantConsent):
+class ParticipantService(ParticipantConsent, ParticipantQueries):
     """``node`` is asked for memberships, ``service`` (the whole ``NodeService``) does what is allowed."""
 
     def __init__(self, node: Node, service: Any, holder: Holder) -> None:
