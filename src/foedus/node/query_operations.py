@@ -25,7 +25,7 @@ from foedus.node.query_values import AnswersView, Asked, AskedSigned, FoundView,
 from foedus.query.inquiry import Entry, Report
 from foedus.query.limits import HOPS_MAX, LASTS_MAX, RESULTS_MAX, TEXT_MAX
 from foedus.query.merge import Merged
-from foedus.query.question import Question, check_time, encode_question, id_of, parse_question, signing_bytes
+from foedus.query.question import HOPS, Question, check_time, encode_question, id_of, parse_question, signing_bytes
 from foedus.query.result import Result
 from foedus.trust.evaluator import Withhold
 
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from foedus.node.composition import Node
     from foedus.node.views import Views
 
-_HOPS = {"local": 0, "direct": 1, "global": 5}
-"""Hops where none are named: five reach everyone whom a person would call near."""
 _STREAM = "participant:"
 _GRANTS_MAX = AUTH_MAX - 1
 """Grants that a question cites beside the enrolment."""
@@ -95,7 +93,7 @@ class QueryOperations:
             kind=asked.kind,
             about=about_of(asked),
             scope=asked.scope,
-            hops=_HOPS[asked.scope] if asked.hops is None else asked.hops,
+            hops=HOPS[asked.scope] if asked.hops is None else asked.hops,
             results=asked.results,
             at=now,
             deadline=now + asked.wait_ms * 1_000,

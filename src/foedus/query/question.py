@@ -83,6 +83,8 @@ ABOUT: dict[str, type[TextAbout | CausalAbout | TopologyAbout]] = {
 }
 """Kinds of version 1. Another is forwarded like these, and answered by ``refused`` where a node does not know it."""
 
+HOPS: dict[Scope, int] = {"local": 0, "direct": 1, "global": 5}
+"""Where none are named: five reach everyone whom a person would call near."""
 _HOPS = {"local": range(1), "direct": range(1, 2), "global": range(1, HOPS_MAX + 1)}
 
 
