@@ -22,6 +22,7 @@ from foedus.node.credential_values import (
     VerifyRequest,
 )
 from foedus.node.knowledge_values import KnowledgeService
+from foedus.node.query_api import QueryService
 from foedus.node.room_values import EventsPage, EventView, MessagesPage, RoomView, Said
 from foedus.node.standing_api import StandingService
 from foedus.node.values import (
@@ -41,7 +42,7 @@ from foedus.node.values import (
 )
 
 
-class NodeService(AccessService, StandingService, CrdtService, KnowledgeService, Protocol):
+class NodeService(AccessService, StandingService, CrdtService, KnowledgeService, QueryService, Protocol):
     """A running node. ``peer`` and ``room`` arguments take a whole id, or an unambiguous name or id prefix ≥ 8."""
 
     @property

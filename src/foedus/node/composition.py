@@ -54,6 +54,7 @@ from foedus.node.petnames import Petnames
 from foedus.node.policy import PolicyBook
 from foedus.node.pruned import PrunedChains
 from foedus.node.publisher import Published, Publisher
+from foedus.node.queries import Queries
 from foedus.node.rates import Rates
 from foedus.node.receipts import Receipts
 from foedus.node.records import RecordBook
@@ -141,6 +142,7 @@ class Node:
         self.audited = Audited(self.store, self.audit.note, self.door, self.ingest.clauses, self.ingest.refusals)
         self.witnesses = Witnesses(self.store, self.author, self.audit, self._reachable)
         self.receipts = Receipts(self.store, self.author, self.audit, self._agreement_with)
+        self.queries = Queries(self)
         self.reputations = Reputations(self.store, self.audit, self.peers, self._spawn)
         self.index = self._parts.knowledge(self.home.knowledge) if self._parts.knowledge else SqliteKnowledge(None)
         indexer = KnowledgeIndexer(self.store, self.publisher, self.index, self._ask)
@@ -158,6 +160,9 @@ class Node:
         self.links.event_delay_s = self._event_delay_s
         self.links.on_report = self._reported
         self.links.on_pruned = self.pruned.take
+        self.links.on_query = self.queries.frame
+        self.links.on_ended = self.queries.ended
+        self.publisher.listeners.append(lambda _: self.queries.judge.changed())
         self.ingest.door = self.door
         self.ingest.crossings = self.crossings
         self.ingest.may_carry = self.audience.may_carry
@@ -406,6 +411,7 @@ class Node:
 
     async def close(self) -> None:
         """End links, write what is queued, and release the home folder."""
+        await self.queries.close()
         await self.fallback.close()
         await self.links.close()
         await self.peers.close()

@@ -146,6 +146,10 @@ class Consent:
         self._raise_unless_allowed(decision, crossing, draft.act, in_force)
         return []
 
+    def carrying(self, draft: Draft, crossing: Crossing) -> list[Grant]:
+        """Return the grants that carry an act of a custodial agent which is not ordered; raise as ``cite``."""
+        return self._choose(draft, crossing, {})
+
     def _is_one_of_several(self, crossing: Crossing, act: Act, chain: Sequence[Grant]) -> bool:
         decision = self._decide(crossing, act, chain)
         return isinstance(decision, Withhold) and decision.code == "grant.approvals"

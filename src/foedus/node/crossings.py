@@ -227,6 +227,13 @@ class Crossings:
             self.uses.note(grant, now)
         return _LET_IN
 
+    def count(self, limited: Sequence[Grant], now: Instant) -> bool:
+        """Count a use of grants that is no event, such as a question; False where one of them allows no more now.
+
+        After a restart it is forgotten: the log does not hold it.
+        """
+        return self._use(limited, now) is _LET_IN
+
     def has_uses(self, grant: Grant, now: Instant, ahead: int = 0) -> bool:
         """Whether a grant allows one more act in the hour before ``now``, after ``ahead`` that are being ordered."""
         return self.uses.allows(grant, now, ahead)

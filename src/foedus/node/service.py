@@ -31,6 +31,7 @@ from foedus.node.home import identity_view
 from foedus.node.knowledge_operations import KnowledgeOperations
 from foedus.node.metrics import render
 from foedus.node.name_operations import NameOperations
+from foedus.node.query_operations import QueryOperations
 from foedus.node.room_values import EventsPage, EventView, MessagesPage, RoomView, Said
 from foedus.node.rooms import Rooms, placed
 from foedus.node.standing_operations import StandingOperations
@@ -66,6 +67,7 @@ class Service(
     StandingOperations,
     CrdtOperations,
     KnowledgeOperations,
+    QueryOperations,
 ):
     """Answers the surfaces. One per running node."""
 

@@ -1,13 +1,14 @@
 import pytest
 from msgspec import to_builtins
 
+from foedus.base.base64url import from_base64url
 from foedus.base.cbor import decode, decode_as, encode
 from foedus.log.bodies import CrdtDelta
 from foedus.log.event import Act
 from foedus.node.crdt_values import AdditionView, CrdtView
 from foedus.surfaces.cli.crdts import parse_value
 from tests.surfaces.cli.samples import BANK, ELSEWHERE, EVENT, GENERAL, MEMBERSHIP, PLACED, ROBOT, ROOM
-from tests.surfaces.cli.test_speaking import ADA, ada_is_here, raw
+from tests.surfaces.cli.test_speaking import ADA, ada_is_here
 
 __all__ = ["ada_is_here"]
 EPOCH = "ee" * 32
@@ -81,9 +82,9 @@ def test_each_command_is_its_operation(foedus, general):
 def test_a_person_signs_on_the_device_and_removes_what_is_seen(foedus, general):
     assert foedus("crdt", "remove", "general", "bag", "x", "--as", "ada", "--json").json == PLACED
     (signed,) = sent(general, "bag")
-    act = decode_as(raw(signed["act"]), Act)
+    act = decode_as(from_base64url(signed["act"]), Act)
     assert (act.kind, act.auth) == ("crdt.delta", (bytes.fromhex(EVENT), bytes.fromhex(MEMBERSHIP)))
-    body = decode_as(raw(signed["body"]), CrdtDelta)
+    body = decode_as(from_base64url(signed["body"]), CrdtDelta)
     assert (body.name, body.type) == ("bag", "set")
     assert decode(body.delta) == {"add": [], "remove": [[bytes.fromhex(EPOCH), [2_048]]]}
 

@@ -15,6 +15,7 @@ from foedus.base.errors import FoedusError, UsageError
 from foedus.surfaces.cli import (
     agreements,
     approvals,
+    asking,
     audit,
     crdts,
     credentials,
@@ -71,6 +72,9 @@ app.command(names.app)
 app.command(credentials.app)
 app.command(credentials.vouch)
 app.command(speaking.say, usage=speaking.USAGE)
+app.command(asking.ask)
+app.command(asking.trace)
+app.command(asking.topology)
 app.command(grants.app)
 app.command(approvals.app)
 app.command(erasing.erase)

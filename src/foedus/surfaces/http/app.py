@@ -33,6 +33,7 @@ from foedus.surfaces.http.operations import Door, Operation
 from foedus.surfaces.http.pair_routes import ACCESS, PAIRING
 from foedus.surfaces.http.peer_routes import NODE, PEERS, TRUST
 from foedus.surfaces.http.problems import MalformedRequest, MethodNotAllowed, error_of, no_such_path, problem_bytes
+from foedus.surfaces.http.query_routes import QUERIES
 from foedus.surfaces.http.room_routes import MESSAGES, PARTICIPANTS, ROOMS
 from foedus.surfaces.http.router import Router
 from foedus.surfaces.http.standing_routes import STANDING
@@ -61,6 +62,7 @@ OPERATIONS: list[Operation] = [
     *CREDENTIALS,
     *AUDIT,
     *KNOWLEDGE,
+    *QUERIES,
 ]
 FEDERATION = "/api/federation"
 SCHEMA = "/schema"
