@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 from foedus.base.cbor import learn
 from foedus.base.limits import CUTS_MAX, ERASE_TARGETS_MAX, GRANT_BYTES_MAX, NAME_MAX, RECORDS_MAX, TEXT_MAX
 from foedus.log.event import Id, Signature
+from foedus.log.knowledge import KNOWLEDGE_SHAPES, KnowledgeBody
 from foedus.log.roles import GIVEN_MAX
 
 Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=NAME_MAX)]
@@ -268,6 +269,7 @@ Body: TypeAlias = (
     | CrossingReceipt
     | CrdtDelta
     | CrdtSnapshot
+    | KnowledgeBody
 )
 
 SHAPES: dict[str, type[Body]] = {
@@ -295,6 +297,7 @@ SHAPES: dict[str, type[Body]] = {
     "crossing.receipt": CrossingReceipt,
     "crdt.delta": CrdtDelta,
     "crdt.snapshot": CrdtSnapshot,
+    **KNOWLEDGE_SHAPES,
 }
 
 
@@ -310,7 +313,7 @@ def _place(*streams: str, by_node: bool = True, by_device: bool = False) -> Plac
     return Place(frozenset(streams), by_node, by_device)
 
 
-_ANY_STREAM = ("node", "participant", "members", "room", "pair")
+_ANY_STREAM = ("node", "participant", "members", "room", "pair", "knowledge")
 
 PLACES: dict[str, Place] = {
     "epoch.open": _place(*_ANY_STREAM),
@@ -325,7 +328,7 @@ PLACES: dict[str, Place] = {
     "member.remove": _place("members"),
     "message.text": _place("room", by_device=True),
     "room.leave": _place("room"),
-    "event.erase": _place("room", by_device=True),
+    "event.erase": _place("room", "knowledge", by_device=True),
     "agreement.propose": _place("pair"),
     "agreement.counter": _place("pair"),
     "agreement.sign": _place("pair"),
@@ -337,6 +340,7 @@ PLACES: dict[str, Place] = {
     "crossing.receipt": _place("pair"),
     "crdt.delta": _place("room", by_device=True),
     "crdt.snapshot": _place("room"),
+    **{kind: _place("knowledge", by_device=True) for kind in KNOWLEDGE_SHAPES},
 }
 """The table of kinds of docs/protocol.md, section 3."""
 
@@ -346,6 +350,7 @@ _OTHER_KINDS = {
     "members": _place("members"),
     "participant": _place("participant", by_node=False, by_device=True),
     "room": _place("room", by_device=True),
+    "knowledge": _place("knowledge", by_device=True),
 }
 """Who may write kinds that are not in the table, by kind of stream."""
 

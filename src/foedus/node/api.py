@@ -21,6 +21,8 @@ from foedus.node.credential_values import (
     VerifiedView,
     VerifyRequest,
 )
+from foedus.node.knowledge_values import KnowledgeService
+from foedus.node.query_api import QueryService
 from foedus.node.room_values import EventsPage, EventView, MessagesPage, RoomView, Said
 from foedus.node.standing_api import StandingService
 from foedus.node.values import (
@@ -40,7 +42,7 @@ from foedus.node.values import (
 )
 
 
-class NodeService(AccessService, StandingService, CrdtService, Protocol):
+class NodeService(AccessService, StandingService, CrdtService, KnowledgeService, QueryService, Protocol):
     """A running node. ``peer`` and ``room`` arguments take a whole id, or an unambiguous name or id prefix ≥ 8."""
 
     @property

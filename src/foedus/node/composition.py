@@ -12,6 +12,7 @@ from typing import Literal
 
 from foedus.adapters.federation_client import FederationClient
 from foedus.adapters.log_errors import DamagedDatabase
+from foedus.adapters.sqlite_knowledge import SqliteKnowledge
 from foedus.base.clock import Instant
 from foedus.base.errors import FoedusError, PeerViolation
 from foedus.log import streams
@@ -40,6 +41,8 @@ from foedus.node.erasing import Eraser
 from foedus.node.fallback import Fallback
 from foedus.node.home import SETTINGS, Home, check_name
 from foedus.node.ingest import Ingest
+from foedus.node.knowledge import Knowledge
+from foedus.node.knowledge_indexing import KnowledgeIndexer
 from foedus.node.late_openings import LateOpenings
 from foedus.node.link import Link
 from foedus.node.links import Links
@@ -51,6 +54,7 @@ from foedus.node.petnames import Petnames
 from foedus.node.policy import PolicyBook
 from foedus.node.pruned import PrunedChains
 from foedus.node.publisher import Published, Publisher
+from foedus.node.queries import Queries
 from foedus.node.rates import Rates
 from foedus.node.receipts import Receipts
 from foedus.node.records import RecordBook
@@ -138,7 +142,11 @@ class Node:
         self.audited = Audited(self.store, self.audit.note, self.door, self.ingest.clauses, self.ingest.refusals)
         self.witnesses = Witnesses(self.store, self.author, self.audit, self._reachable)
         self.receipts = Receipts(self.store, self.author, self.audit, self._agreement_with)
+        self.queries = Queries(self)
         self.reputations = Reputations(self.store, self.audit, self.peers, self._spawn)
+        self.index = self._parts.knowledge(self.home.knowledge) if self._parts.knowledge else SqliteKnowledge(None)
+        indexer = KnowledgeIndexer(self.store, self.publisher, self.index, self._ask)
+        self.knowledge = Knowledge(self.store, self.index, indexer, self.audience, self.crossings)
         self.started_at = self.store.now()
         self._tasks: set[asyncio.Task[None]] = set()
         self._leaving: set[tuple[str, bytes]] = set()
@@ -152,6 +160,9 @@ class Node:
         self.links.event_delay_s = self._event_delay_s
         self.links.on_report = self._reported
         self.links.on_pruned = self.pruned.take
+        self.links.on_query = self.queries.frame
+        self.links.on_ended = self.queries.ended
+        self.publisher.listeners.append(lambda _: self.queries.judge.changed())
         self.ingest.door = self.door
         self.ingest.crossings = self.crossings
         self.ingest.may_carry = self.audience.may_carry
@@ -173,6 +184,7 @@ class Node:
         self.publisher.bookkeepers.append(self.standings.published)
         self.crossings.standing_of = self.standings.of
         self.standings.on_changed = self._doors_changed
+        self.knowledge.door = self.door
 
     def _join_snapshots(self) -> None:
         """Keep what old deltas say where they are dropped."""
@@ -323,6 +335,7 @@ class Node:
             self.agreements.settle_all()
         self._spawn(self.eraser.run())
         self._spawn(self.audit.run())
+        self._spawn(self.knowledge.indexer.run())
         if network:
             self._spawn(self.retention.run())
             self._spawn(self.snapshots.run())
@@ -399,6 +412,7 @@ class Node:
 
     async def close(self) -> None:
         """End links, write what is queued, and release the home folder."""
+        await self.queries.close()
         await self.fallback.close()
         await self.links.close()
         await self.peers.close()
@@ -413,5 +427,6 @@ class Node:
         await self.audit.close()
         await self.ingest.close()
         self.author.close()
+        self.index.close(is_whole=self.knowledge.indexer.is_whole)
         self.log.close()
         self._parts.lock.release()

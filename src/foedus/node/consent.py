@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 
 from msgspec.structs import replace
 
 from foedus.base.clock import Instant
 from foedus.base.errors import FoedusError, UsageError
+from foedus.base.limits import AUTH_MAX
 from foedus.identity.did import did_of
 from foedus.log import streams
 from foedus.log.event import Act, digest_of, parse_event
@@ -92,6 +94,28 @@ class Consent:
         auth = (*draft.act.auth, *(grant.id for grant in chosen))
         return draft._replace(act=replace(draft.act, auth=auth))
 
+    def carried_to(self, draft: Draft, crossings: Sequence[Crossing]) -> tuple[Draft, list[str]]:
+        """Return a draft that crosses to several peers, with grants that carry it, and the clause of each that none do.
+
+        '' where it passes. Nothing is refused, since it is published at home in any case. What a device signed already
+        is only judged.
+        """
+        cited = list(self._store.admission.authority.grants_of(draft.act))
+        clauses = []
+        for crossing in crossings:
+            decision = self._decide(crossing, draft.act, cited)
+            if isinstance(decision, Withhold) and draft.asig is None:
+                with suppress(NeedsApproval, Refusal):
+                    chosen = self._choose(draft, crossing, {})
+                    if len(draft.act.auth) + len(cited) + len(chosen) <= AUTH_MAX:
+                        cited += [grant for grant in chosen if grant not in cited]
+                decision = self._decide(crossing, draft.act, cited)
+            clauses.append(decision.code if isinstance(decision, Withhold) else "")
+        if draft.asig is not None:
+            return draft, clauses
+        auth = (*draft.act.auth, *(grant.id for grant in cited))
+        return draft._replace(act=replace(draft.act, auth=auth)), clauses
+
     def _check_signed(self, draft: Draft, crossing: Crossing, ahead: dict[bytes, int]) -> None:
         cited = self._store.admission.authority.grants_of(draft.act)
         carrying = self._with_uses(cited, ahead)
@@ -121,6 +145,10 @@ class Consent:
                     return list(chosen.values())
         self._raise_unless_allowed(decision, crossing, draft.act, in_force)
         return []
+
+    def carrying(self, draft: Draft, crossing: Crossing) -> list[Grant]:
+        """Return the grants that carry an act of a custodial agent which is not ordered; raise as ``cite``."""
+        return self._choose(draft, crossing, {})
 
     def _is_one_of_several(self, crossing: Crossing, act: Act, chain: Sequence[Grant]) -> bool:
         decision = self._decide(crossing, act, chain)

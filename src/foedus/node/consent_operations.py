@@ -13,6 +13,7 @@ from foedus.base.limits import APPROVAL_WAIT_MAX_S
 from foedus.identity.did import did_of, key_of
 from foedus.identity.ucan import cid_text
 from foedus.log import streams
+from foedus.log.authority import CITING
 from foedus.log.bodies import MessageText
 from foedus.log.grants import Grant, is_untouched
 from foedus.log.participants import Participant
@@ -69,7 +70,7 @@ class ConsentOperations(PeerOperations):
         return [
             [streams.chain_id(chain.epoch, chain.stream).hex(), chain.seq, chain.id.hex()]
             for chain in self._node.store.admission.chains.of_node(self._node.store.node)
-            if chain.seq and chain.stream.startswith("room:")
+            if chain.seq and chain.kind in CITING
         ]
 
     def _grant_view(self, grant: Grant) -> GrantView:

@@ -28,8 +28,10 @@ from foedus.node.credential_operations import CredentialOperations
 from foedus.node.credentials import Credentials
 from foedus.node.erase_operations import EraseOperations, Reason
 from foedus.node.home import identity_view
+from foedus.node.knowledge_operations import KnowledgeOperations
 from foedus.node.metrics import render
 from foedus.node.name_operations import NameOperations
+from foedus.node.query_operations import QueryOperations
 from foedus.node.room_values import EventsPage, EventView, MessagesPage, RoomView, Said
 from foedus.node.rooms import Rooms, placed
 from foedus.node.standing_operations import StandingOperations
@@ -64,6 +66,8 @@ class Service(
     AuditOperations,
     StandingOperations,
     CrdtOperations,
+    KnowledgeOperations,
+    QueryOperations,
 ):
     """Answers the surfaces. One per running node."""
 
@@ -137,6 +141,7 @@ class Service(
             *self._lacking(),
             *self.agreements.troubles(),
             *self._audit_troubles(),
+            *self._knowledge_troubles(),
         ]
 
     def _stopped(self) -> list[Trouble]:

@@ -1,1 +1,1 @@
-"""What follows from the log and decides nothing: values that can be dropped and computed again."""
+"""What follows from the log, and decides nothing: it can all be dropped and computed again."""
