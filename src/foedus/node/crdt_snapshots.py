@@ -144,10 +144,7 @@ class Snapshots:
                 async with asyncio.timeout(_TICK_S):
                     await self._wake.wait()
             self._wake.clear()
-            try:
-                await self.write_due()
-            except FoedusError as error:
-                log.warning("no snapshot: %s", error)
+            await self.write_due()
 
     async def write_due(self, *, everything: bool = False) -> int:
         """Write what is due, or of everything that changed since its last snapshot; return how many snapshots."""
@@ -160,9 +157,9 @@ class Snapshots:
                 change = self._changed.pop(stream, _Change(0, erased=False))
                 try:
                     written += await self._write_room(stream, everything=everything)
-                except FoedusError:
-                    self._note(stream, change.deltas, erased=change.erased)
-                    raise
+                except FoedusError as error:
+                    log.warning("no snapshot of %s: %s", stream, error)
+                    self._changed[stream] = _Change(0, erased=change.erased)  # it is tried again within the hour
             return written
 
     def _is_to_read(self, stream: str, now: Instant) -> bool:
