@@ -5,6 +5,7 @@ import time
 from contextlib import asynccontextmanager
 from functools import partial
 
+import aiohttp
 import pytest
 
 from foedus.base.base64url import from_base64url, to_base64url
@@ -179,6 +180,30 @@ async def test_an_agent_with_its_own_key_asks_and_signs_what_was_allowed(tmp_pat
         await equal(ash, elm, wanted=4)
         with pytest.raises(UsageError):
             await elm.service.approval_ask("plans", "rover", "", to_base64url(b"\xa0"))
+
+
+async def test_an_agent_writes_by_its_token_as_itself_and_reads_where_it_is(tmp_path):
+    async with pair(tmp_path, partial(trusted_agent, name="scribe")) as (_, ash, elm), aiohttp.ClientSession() as web:
+        token = (await elm.service.token_issue("scribe", "")).token
+        headers = {"Authorization": f"Bearer {token}"}
+        path = f"{elm.url}/api/v1/rooms/plans/crdts/board"
+        asked = {"type": "map", "set": {"by": "token"}}
+        async with web.post(path, json=asked | {"as": "ash"}, headers=headers) as answer:
+            assert answer.status in {403, 404}
+        async with web.post(path, json=asked, headers=headers) as answer:
+            assert answer.status == 201
+        await equal(ash, elm, wanted={"by": "token"})
+        author = elm.service.events(limit=1_000).events[-1].author
+        assert author == elm.node.agents.find("scribe").did
+        assert elm.node.agents.find("scribe").did not in elm.node.consent._readers
+        await do(ash, type="map", set={"by": "ash"})
+        await equal(ash, elm, wanted={"by": "ash"})
+        async with web.get(path, headers=headers) as answer:
+            assert (await answer.json())["value"] == {"by": "ash"}
+        assert elm.node.agents.find("scribe").did in elm.node.consent._readers, "it has read strangers"
+        for wrong in ({}, {"type": "map", "act": "AA"}, {"type": 1}, {"type": "map", "sett": {}}):
+            async with web.post(path, json=wrong, headers=headers) as answer:
+                assert (answer.status, (await answer.json())["code"]) == (400, "malformed_request")
 
 
 async def test_a_spectator_may_not_write(tmp_path):

@@ -69,6 +69,8 @@ class RoomFold:
         self.writers: dict[Key, set[bytes]] = {}
         self.last: dict[tuple[Key, bytes], int] = {}
         """(CRDT, epoch) → seq of the last delta that counts."""
+        self._sizes: dict[Key, int] = {}
+        self._entries = 0
         self._gaps = dict(gaps)
         self._node_of = node_of
         self._holes: set[tuple[Key | None, bytes]] = set()
@@ -87,6 +89,15 @@ class RoomFold:
             self._take_delta(body, told.origin)
         elif isinstance(body, CrdtSnapshot):
             self._take_part(body, told.origin)
+        if body is not None:
+            self._measure((body.name, body.type))
+
+    def _measure(self, key: Key) -> None:
+        """Note how much the state that an event touched takes now."""
+        if key in self.states:
+            size = 1 + self.states[key].size()
+            self._entries += size - self._sizes.get(key, 0)
+            self._sizes[key] = size
 
     def holes(self, key: Key) -> int:
         """Return in how many chains something of a CRDT may be that does not count here."""
@@ -97,8 +108,7 @@ class RoomFold:
     def size(self) -> int:
         """Return how many entries all states have, and what waits beside them, as entries."""
         parts = sum(len(opened.state) for opened in self._open.values())
-        entries = sum(state.size() for state in self.states.values())
-        return entries + len(self.states) + len(self._holes) + parts * _PART_ENTRIES
+        return self._entries + len(self._holes) + parts * _PART_ENTRIES
 
     def of(self, name: str) -> list[Key]:
         """Return the CRDTs of a name: more than one where members took it for different types at one time."""
