@@ -69,6 +69,12 @@ class Peering:
         """Every peer in the book, by node id."""
         self._trusted = dict(trusted or {})
 
+    def become(self, fresh: Peering) -> None:
+        """Hold what another book holds, read from the disk again. Whoever looks at ``peers`` sees it, too."""
+        self._peers.clear()
+        self._peers.update(fresh.peers)
+        self._trusted = dict(fresh.trusted)
+
     @property
     def trusted(self) -> Mapping[bytes, Tier]:
         """Pre-trusted keys and node ids, with the tier that each will get."""
