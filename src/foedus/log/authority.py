@@ -41,6 +41,7 @@ from foedus.log.memberships import Membership, Room, creates, outside
 from foedus.log.participants import ACCEPTED, Device, Judgement, Participant, pending, rejected
 from foedus.log.port import Verdict, VerdictChange
 from foedus.log.roles import may, right_for
+from foedus.log.spans import Recheck, Spans, between
 from foedus.log.waiting import Place, Waiting
 
 _NODE_KINDS_IN_ROOMS = frozenset({"epoch.open", "checkpoint"})
@@ -66,15 +67,6 @@ class _Span(NamedTuple):
 
 Unheld: TypeAlias = Callable[[list[bytes]], list[bytes]]
 """Which of these ids are of no event that is held, be it aside."""
-
-
-class Recheck(NamedTuple):
-    """The events of a chain from ``from_seq`` on, up to ``to_seq`` (None: all), are to be judged anew."""
-
-    epoch: bytes
-    stream: str
-    from_seq: int
-    to_seq: int | None
 
 
 class Authority:
@@ -237,7 +229,7 @@ class Authority:
 
     def arrived(self, event_id: bytes) -> list[Recheck]:
         """Return what waited for an event that no fold judges, and that is held now."""
-        spans = _Spans()
+        spans = Spans()
         spans.add_places(self.waiting.release(event_id))
         return spans.rechecks()
 
@@ -269,7 +261,7 @@ class Authority:
         if any(event.created_room for event in gone):
             self._hosts.pop(stream, None)
             self.rooms.pop(bytes.fromhex(streams.parse(stream).subject), None)
-        spans = _Spans()
+        spans = Spans()
         for event in gone:
             spans.add_places(self.waiting.release(event.id))
             spans.add_chains(self._affected(event), {})
@@ -340,7 +332,7 @@ class Authority:
     ) -> tuple[list[VerdictChange], list[Recheck]]:
         """Set new verdicts; return those of events that were held before, and the events of rooms that they touch."""
         changes: list[VerdictChange] = []
-        spans = _Spans()
+        spans = Spans()
         self._permits.clear()
         for event, judged in changed:
             former = Judgement(event.verdict, event.reason)
@@ -351,7 +343,7 @@ class Authority:
             self._spread(event, former, spans)
         return changes, spans.rechecks()
 
-    def _spread(self, event: ControlEvent, former: Judgement, spans: _Spans) -> None:
+    def _spread(self, event: ControlEvent, former: Judgement, spans: Spans) -> None:
         """Name what a changed verdict touches beyond the events that waited for it one by one."""
         accepted = event.verdict is Verdict.ACCEPTED
         if not accepted and former.verdict is not Verdict.ACCEPTED:
@@ -368,7 +360,7 @@ class Authority:
         elif isinstance(body, MemberAdd) and accepted:
             self._spread_role(event, body, spans)
 
-    def _spread_role(self, event: ControlEvent, body: MemberAdd, spans: _Spans) -> None:
+    def _spread_role(self, event: ControlEvent, body: MemberAdd, spans: Spans) -> None:
         """Name what a further membership of a node touches: it may give a role other than the one before."""
         room = self.rooms[bytes.fromhex(event.stream.removeprefix("members:"))]
         if room.had_before(event.id):
@@ -394,50 +386,12 @@ class Authority:
             if chain.is_folded:
                 stale[chain.stream, chain.node] = None
             else:
-                rechecks.append(_between(chain, former))
+                rechecks.append(between(chain, former))
         for stream, node in stale:
             more, spread = self.relearn(stream, node)
             changes += more
             rechecks += spread
         return changes, rechecks
-
-
-class _Spans:
-    """Gathers places to judge anew, each chain's in as few ranges as is cheap to read."""
-
-    _GAP = 16
-    """Reading so many rows in between costs less than another query."""
-
-    def __init__(self) -> None:
-        self._from: dict[tuple[bytes, str], int] = {}
-        self._single: dict[tuple[bytes, str], set[int]] = {}
-
-    def add_places(self, places: Iterable[Place]) -> None:
-        for place in places:
-            self._single.setdefault((place.epoch, place.stream), set()).add(place.seq)
-
-    def add_chains(self, chains: Iterable[Chain], cuts: dict[bytes, int]) -> None:
-        """All of these chains beyond their cut (where none is named, from the start)."""
-        for chain in chains:
-            start = cuts.get(streams.chain_id(chain.epoch, chain.stream), 0) + 1
-            if start <= chain.seq:
-                self._from[chain.key] = min(start, self._from.get(chain.key, start))
-
-    def rechecks(self) -> list[Recheck]:
-        found = [Recheck(epoch, stream, start, None) for (epoch, stream), start in self._from.items()]
-        for (epoch, stream), seqs in self._single.items():
-            end = self._from.get((epoch, stream))
-            first = last = 0
-            for seq in sorted(seq for seq in seqs if end is None or seq < end):
-                if first and seq - last <= self._GAP:
-                    last = seq
-                    continue
-                if first:
-                    found.append(Recheck(epoch, stream, first, last))
-                first = last = seq
-            if first:
-                found.append(Recheck(epoch, stream, first, last))
-        return found
 
 
 def _carried(links: Sequence[Grant], span: _Span, chain_id: bytes, event: Event) -> Judgement:
@@ -459,10 +413,3 @@ def _may_carry(held: ControlEvent, act: Act, chain: Chain) -> bool:
 
 def _beyond(limit: Limit) -> Judgement:
     return pending(limit.reason) if limit.pends else rejected(limit.reason)
-
-
-def _between(chain: Chain, former: Limit) -> Recheck:
-    """Return the part of a chain whose verdicts follow from the change of its limit."""
-    bounds = sorted(limit.seq for limit in (former, chain.limit) if limit.seq is not None)
-    same = former[1:] == chain.limit[1:]
-    return Recheck(chain.epoch, chain.stream, bounds[0] + 1, bounds[-1] if same and len(bounds) == 2 else None)  # noqa: PLR2004
