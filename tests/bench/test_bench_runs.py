@@ -22,6 +22,7 @@ FIGURES = {
     "start": {"start_s", "idle_mb"},
     "fanout": {"fanout20_per_s"},
     "flood": {"flood_p95_ratio", "flood_growth_mb", "strangers_p95_ratio", "strangers_growth_mb"},
+    "crdt": {"crdt_merge_s", "crdt_merge_ratio"},
 }
 
 
