@@ -54,13 +54,15 @@ class Receipts:
         if not self._noted:
             return
         for row in published.rows:
-            self._decided(row.id, row.verdict)
+            if row.id in self._noted:
+                self._decided(row.id, row.verdict)
         for change in published.commit.verdicts:
-            self._decided(change.id, change.verdict)
+            if change.id in self._noted:
+                self._decided(change.id, change.verdict)
 
     def _decided(self, event_id: bytes, verdict: Verdict) -> None:
-        """Let what is durable with this verdict wait for its receipt."""
-        if verdict is Verdict.PENDING or event_id not in self._noted:
+        """Let what was noted, and is durable with this verdict, wait for its receipt."""
+        if verdict is Verdict.PENDING:
             return
         node = self._noted.pop(event_id)
         if verdict is Verdict.REJECTED:  # a replay is found in storing it
