@@ -19,7 +19,7 @@ from foedus.base.cbor import Malformed
 from foedus.base.clock import Instant
 from foedus.base.errors import FoedusError
 from foedus.base.ids import sha256
-from foedus.base.limits import WANTS_PER_FRAME
+from foedus.base.limits import SEALED_FOR, WANTS_PER_FRAME
 from foedus.log import streams
 from foedus.log.admission import Admitted, Deferred, Duplicate, Forked, Refused, SignatureCheck, signature_checks
 from foedus.log.chains import Position
@@ -327,7 +327,8 @@ class Ingest:
         report.new[parsed.event.epoch, parsed.event.stream] += 1
         self._reach(report, parsed)
         if parsed.envelope.body is None and not self.is_erased(parsed.id, parsed.event):
-            self.want_bodies([parsed.id])
+            is_over = entry.verdict is Verdict.REJECTED and parsed.hlc.us < self._store.now() - SEALED_FOR
+            self.want_bodies([] if is_over else [parsed.id])
         self._note_own(report, parsed)
         if entry.verdict is not Verdict.ACCEPTED:
             self.refusals[entry.reason] += 1
