@@ -25,7 +25,7 @@ from foedus.log.roles import may_moderate
 ERASE = "event.erase"
 NOT_ERASABLE = frozenset({"epoch.open", "checkpoint", "room.leave", ERASE})
 """Kinds in a room that others stand on. All that stands in other streams (identity, membership, grants, agreements)
-cannot be erased either: an erase speaks of its own stream only, and stands in rooms only."""
+cannot be erased either: an erase speaks of its own stream only, and stands in rooms and in knowledge only."""
 TARGETS_PER_NODE_MAX = 65_536
 """Ids that the erasures of one node name: some 220 bytes of memory each, 14 MB at most. Beyond, its next erase waits,
 as a control event does whose node is over its quota."""
@@ -121,7 +121,9 @@ class Erasures:
         return rejected(codes[0]) if codes else found
 
     def _is_host(self, act: Act, chain: Chain) -> bool:
-        return act.device is None and chain.node == self._authority.host_of(chain.stream)
+        """Whether a node itself acts where it is host: in its room, and in its own part of a domain of knowledge."""
+        is_host = chain.kind == "knowledge" or chain.node == self._authority.host_of(chain.stream)
+        return act.device is None and is_host
 
     def _moderates(self, act: Act, place: tuple[Chain, int]) -> bool:
         """Whether the role of an act's author at its place lets it erase what others said."""
@@ -132,7 +134,10 @@ class Erasures:
         """Return why an erase may not take the body of ``target``, '' where it may."""
         if target.stream != chain.stream or target.act.kind in NOT_ERASABLE:
             return "not_erasable"
-        is_author = target.act.author == act.author and self._node_of(target.epoch) == chain.node
+        is_own = self._node_of(target.epoch) == chain.node
+        if chain.kind == "knowledge" and not is_own:
+            return "not_permitted"
+        is_author = target.act.author == act.author and is_own
         return "" if is_author or body.reason != "author" else "not_permitted"
 
     # --- what is held ------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from foedus.trust.standing import Standing
 
 KNOWN_MAX = 4_096
 """Verdicts that are remembered: authors who talk at one time, as in the authority verdict."""
-_STEADY = frozenset({".room", ".host", ".kind"})
+_STEADY = frozenset({".room", ".domain", ".host", ".kind"})
 
 TermsOf = Callable[[bytes, bytes], Terms]
 """(writing node, hosting node) → what the agreement in force says of the writing node."""
@@ -75,7 +75,9 @@ class Crossings:
         store.on_reload.append(self._reload)
 
     def host_of(self, stream: str) -> bytes:
-        """Return the host of the room whose stream this is; b'' where it is none, or not held."""
+        """Return the host of a room by its stream; b'' where it is none, or not held. Knowledge comes to us."""
+        if stream.startswith("knowledge:"):
+            return self._store.node
         room_id = streams.room_of(stream)
         room = self._store.admission.authority.rooms.get(room_id) if room_id is not None else None
         return room.host if room is not None else b""
@@ -85,7 +87,7 @@ class Crossings:
         if act.device is None:
             return None
         host = self.host_of(stream)
-        return border.in_room(act, stream.partition(":")[2], host, node) if host not in {b"", node} else None
+        return _crossing(act, stream, host, node) if host not in {b"", node} else None
 
     def clause(self, event: Event, node: bytes) -> str:
         """Return the clause by which another node's event is not shown here, or ''."""
@@ -154,7 +156,7 @@ class Crossings:
         known = self._known.get(key)
         if known is not None and known.terms is terms and known.since <= event.hlc[0] < known.until:
             return known
-        crossing = border.in_room(act, event.stream.partition(":")[2], host, node)
+        crossing = _crossing(act, event.stream, host, node)
         if crossing is None:
             return None
         grants = self._store.admission.authority.grants_of(act)
@@ -225,6 +227,13 @@ class Crossings:
             self.uses.note(grant, now)
         return _LET_IN
 
+    def count(self, limited: Sequence[Grant], now: Instant) -> bool:
+        """Count a use of grants that is no event, such as a question; False where one of them allows no more now.
+
+        After a restart it is forgotten: the log does not hold it.
+        """
+        return self._use(limited, now) is _LET_IN
+
     def has_uses(self, grant: Grant, now: Instant, ahead: int = 0) -> bool:
         """Whether a grant allows one more act in the hour before ``now``, after ``ahead`` that are being ordered."""
         return self.uses.allows(grant, now, ahead)
@@ -232,6 +241,11 @@ class Crossings:
     def last_used(self, grant: Grant) -> Instant | None:
         """Return the clock of the last use that is counted, None where none is."""
         return self.uses.last(grant)
+
+
+def _crossing(act: Act, stream: str, host: bytes, node: bytes) -> Crossing | None:
+    kind, subject = streams.parse(stream)
+    return (border.in_knowledge if kind == "knowledge" else border.in_room)(act, subject, host, node)
 
 
 def depends_on_act(grant: Grant) -> bool:

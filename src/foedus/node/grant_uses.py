@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 
 from foedus.base.clock import Instant
 from foedus.base.limits import HOUR, SECOND
+from foedus.log.authority import CITING
 from foedus.log.event import Act, parse_event
 from foedus.log.grants import Grant
 from foedus.log.port import Row, Verdict
@@ -124,7 +125,7 @@ class GrantUses:
     def _from_log(self, node: bytes, uses: _NodeUses) -> Iterator[tuple[Instant, Act]]:
         """Yield the clocks and acts that may have used grants in the last hour, chain by chain, each newest first."""
         since = self._store.now() - HOUR
-        chains = [it for it in self._store.admission.chains.of_node(node) if it.kind == "room" and it.seq]
+        chains = [it for it in self._store.admission.chains.of_node(node) if it.kind in CITING and it.seq]
         budget = READ_MAX
         for chain in sorted(chains, key=lambda it: it.hlc, reverse=True):
             before, unread = chain.seq + 1, chain.hlc.us

@@ -22,15 +22,18 @@ from foedus.surfaces.http.agreement_routes import AGREEMENTS
 from foedus.surfaces.http.audit_routes import AUDIT
 from foedus.surfaces.http.callers import Rule
 from foedus.surfaces.http.consent_routes import CONSENT
+from foedus.surfaces.http.crdt_routes import CRDTS
 from foedus.surfaces.http.credential_routes import CREDENTIALS
 from foedus.surfaces.http.event_routes import EVENTS
 from foedus.surfaces.http.exposure import MANIFEST_PATH, STATUS_PATH, Exposure, Gate
 from foedus.surfaces.http.federation import FederationApp
+from foedus.surfaces.http.knowledge_routes import KNOWLEDGE
 from foedus.surfaces.http.name_routes import NAMES
 from foedus.surfaces.http.operations import Door, Operation
 from foedus.surfaces.http.pair_routes import ACCESS, PAIRING
 from foedus.surfaces.http.peer_routes import NODE, PEERS, TRUST
 from foedus.surfaces.http.problems import MalformedRequest, MethodNotAllowed, error_of, no_such_path, problem_bytes
+from foedus.surfaces.http.query_routes import QUERIES
 from foedus.surfaces.http.room_routes import MESSAGES, PARTICIPANTS, ROOMS
 from foedus.surfaces.http.router import Router
 from foedus.surfaces.http.standing_routes import STANDING
@@ -49,6 +52,7 @@ OPERATIONS: list[Operation] = [
     *PARTICIPANTS,
     *ROOMS,
     *MESSAGES,
+    *CRDTS,
     *CONSENT,
     *STANDING,
     *EVENTS,
@@ -57,6 +61,8 @@ OPERATIONS: list[Operation] = [
     *NAMES,
     *CREDENTIALS,
     *AUDIT,
+    *KNOWLEDGE,
+    *QUERIES,
 ]
 FEDERATION = "/api/federation"
 SCHEMA = "/schema"
