@@ -19,7 +19,7 @@ from foedus.base.cbor import Malformed
 from foedus.base.clock import ZERO, Instant
 from foedus.base.errors import FoedusError
 from foedus.base.ids import sha256
-from foedus.base.limits import WANTS_PER_FRAME
+from foedus.base.limits import SEALED_FOR, WANTS_PER_FRAME
 from foedus.log import streams
 from foedus.log.admission import Admitted, Deferred, Duplicate, Forked, Refused, SignatureCheck, signature_checks
 from foedus.log.chains import ChainKey, Position
@@ -339,7 +339,8 @@ class Ingest:
     def _note_admitted(self, report: Report, parsed: Parsed, entry: Entry) -> None:
         self._admitted.append(entry)
         if parsed.envelope.body is None and not self.is_erased(parsed.id, parsed.event):
-            self.want_bodies([parsed.id])
+            is_over = entry.verdict is Verdict.REJECTED and parsed.hlc.us < self._store.now() - SEALED_FOR
+            self.want_bodies([] if is_over else [parsed.id])
         self._note_own(report, parsed)
         if entry.verdict is not _ACCEPTED:
             self.refusals[entry.reason] += 1
