@@ -16,6 +16,7 @@ from foedus.trust.agreements.terms import Terms
 from foedus.trust.proof.file import FILE_MAX
 from foedus.trust.proof.receipt import Receipt, make_receipt, read_receipt
 from foedus.trust.proof.verify import ProofFailed, verify
+from foedus.trust.proof.words import told
 from tests.node.nodes import street, until
 from tests.node.test_agreements_across_nodes import in_force, propose, word
 from tests.node.test_proof import spoke_abroad
@@ -68,7 +69,9 @@ async def test_receipts_that_do_not_hold_spoil_no_evidence(crossing):
     ]
     for body in bodies:
         await crossing.write("crossing.receipt", body)
-    assert [each.agreement for each in crossing.proved().receipts] == [receipt.agreement, None]
+    proved = crossing.proved()
+    assert [each.agreement for each in proved.receipts] == [receipt.agreement, None]
+    assert "whom the agreement names" not in "\n".join(told(proved, str)), "one side says that there was none"
 
 
 async def test_agreements_that_do_not_hold_spoil_no_evidence(tmp_path):
