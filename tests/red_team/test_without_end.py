@@ -5,12 +5,16 @@ from contextlib import AsyncExitStack
 
 import aiohttp
 
+from foedus.base.errors import FoedusError
 from foedus.base.limits import BODY_MAX
+from foedus.log import control
+from foedus.node import author
 from foedus.node.pruned import EARLY_MAX
 from foedus.surfaces.http.limits import STREAMS_PER_PARTICIPANT
 from foedus.sync.frames import Ping, Pong, Pruned
 from tests.hostile.evil import Evil, villain
-from tests.node.nodes import street, until
+from tests.node.nodes import connect, share, street, until
+from tests.node.people import enrol
 from tests.node.test_participant_tokens import bearer, custodial
 from tests.red_team.ending import audited, counted
 
@@ -68,3 +72,30 @@ async def test_a_peer_that_says_it_lacks_what_nobody_knows_fills_no_memory(tmp_p
             await evil.wait_for(Pong)
             assert len(kept[evil.node]) == EARLY_MAX
         await until(lambda: not kept, "nothing of it is left when it has gone")
+
+
+async def test_an_agent_that_writes_all_day_does_not_keep_a_withdrawal_from_peers(tmp_path, monkeypatch):
+    """Peers hold 32 MiB of what a node says of who may do what. One agent filled them in seconds, with grants of its
+    own: from then on no peer took a revocation of that node any more, not even of the agent's own grant."""
+    monkeypatch.setattr(control, "CONTROL_BYTES_PER_NODE_MAX", 256_000)
+    monkeypatch.setattr(author, "AGENT_BYTES_MAX", 64_000)
+    async with street(tmp_path) as it:
+        a, b = await it.add("a"), await it.add("b")
+        ada, scout = await enrol(b, "ada"), await enrol(b, "scout", "agent")
+        await connect(b, a)
+        await share(a, b)
+        granted = await ada.give(scout.did)
+        refused = None
+        for _ in range(160):
+            try:
+                await scout.give(ada.did)
+            except FoedusError as error:
+                refused = error
+                break
+        await ada.take_back(granted)
+        held = a.node.store.admission.authority.participants
+        await until(lambda: held[bytes.fromhex(b.id), ada.did].withdrawals, "the withdrawal arrives")
+        assert refused is not None
+        assert (refused.code, refused.http_status, bool(refused.remedy)) == ("stream_full", 409, True)
+        await audited(b, "stream_full", "refused", scout.did)
+        assert not a.service.status().refused.get("over_quota")
