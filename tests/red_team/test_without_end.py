@@ -1,14 +1,16 @@
 """What a hostile peer, participant or stranger could make grow for ever, or take all of."""
 
 import asyncio
+import secrets
 from contextlib import AsyncExitStack
 
 import aiohttp
+import pytest
 
 from foedus.base.errors import FoedusError
 from foedus.base.limits import BODY_MAX
-from foedus.log import control
-from foedus.node import author
+from foedus.log import control, erasures, streams
+from foedus.node import author_bounds
 from foedus.node.pruned import EARLY_MAX
 from foedus.surfaces.http.limits import STREAMS_PER_PARTICIPANT
 from foedus.sync.frames import Ping, Pong, Pruned
@@ -78,7 +80,7 @@ async def test_an_agent_that_writes_all_day_does_not_keep_a_withdrawal_from_peer
     """Peers hold 32 MiB of what a node says of who may do what. One agent filled them in seconds, with grants of its
     own: from then on no peer took a revocation of that node any more, not even of the agent's own grant."""
     monkeypatch.setattr(control, "CONTROL_BYTES_PER_NODE_MAX", 256_000)
-    monkeypatch.setattr(author, "AGENT_BYTES_MAX", 64_000)
+    monkeypatch.setattr(author_bounds, "AGENT_BYTES_MAX", 64_000)
     async with street(tmp_path) as it:
         a, b = await it.add("a"), await it.add("b")
         ada, scout = await enrol(b, "ada"), await enrol(b, "scout", "agent")
@@ -98,4 +100,36 @@ async def test_an_agent_that_writes_all_day_does_not_keep_a_withdrawal_from_peer
         assert refused is not None
         assert (refused.code, refused.http_status, bool(refused.remedy)) == ("stream_full", 409, True)
         await audited(b, "stream_full", "refused", scout.did)
+        assert not a.service.status().refused.get("over_quota")
+
+
+async def test_an_agent_that_erases_what_is_not_there_does_not_silence_its_node(tmp_path, monkeypatch):
+    """Peers hold 65,536 ids that the erasures of a node name. One agent in a room names them in 1,024 acts; the next
+    erasure of its node waited at every peer for ever, and behind it all that its node said in that room."""
+    for module in (erasures, author_bounds):
+        monkeypatch.setattr(module, "TARGETS_PER_NODE_MAX", 640)
+    async with street(tmp_path) as it:
+        a, b = await it.add("a"), await it.add("b")
+        ada = await enrol(b, "ada")
+        await connect(b, a)
+        await share(a, b)
+        stream = streams.room(b.service._rooms.find("plans").id)
+
+        def erase():
+            targets = [secrets.token_bytes(32) for _ in range(64)]
+            return ada.act(
+                stream, "event.erase", {"targets": targets, "reason": "author"}, [ada.enrolment, ada.membership()]
+            )
+
+        with pytest.raises(FoedusError) as refused:
+            await b.service.say_signed_batch("plans", [erase() for _ in range(12)])
+        assert refused.value.code == "too_many_erasures"
+        for _ in range(5):
+            await b.service.say_signed("plans", erase())
+        with pytest.raises(FoedusError) as refused:
+            await b.service.say_signed("plans", erase())
+        assert (refused.value.code, refused.value.http_status) == ("too_many_erasures", 409)
+        await ada.say("still heard")
+        await until(lambda: a.texts() == ["still heard"], "it arrives")
+        await audited(b, "too_many_erasures", "refused", ada.did)
         assert not a.service.status().refused.get("over_quota")

@@ -10,13 +10,12 @@ from typing import Any, NamedTuple
 
 from foedus.base.cbor import encode
 from foedus.base.clock import Hlc, Instant
-from foedus.base.errors import FoedusError, PeerViolation, UsageError
+from foedus.base.errors import FoedusError, PeerViolation
 from foedus.base.ids import sha256
 from foedus.base.limits import BODY_MAX, CLOCK_AHEAD_MAX, NONCE_BYTES, SALT_BYTES
 from foedus.crypto import ed25519
 from foedus.crypto.ed25519 import Ed25519Key
 from foedus.log.chains import Chain
-from foedus.log.control import AGENT_BYTES_MAX, CONTROL_BYTES_PER_NODE_MAX, HUMAN_BYTES_MAX, WITHDRAWALS_BYTES, size_of
 from foedus.log.event import (
     Act,
     Envelope,
@@ -29,10 +28,10 @@ from foedus.log.event import (
     event_signing_bytes,
 )
 from foedus.log.port import Commit, Row, Verdict
+from foedus.node.author_bounds import Bounds, Refusal
 from foedus.node.store import NotReady, Store
 
 _PAGE = 256
-_WITHDRAWALS = frozenset({"device.revoke", "grant.revoke"})
 _THREAD_SIGNINGS = 32
 """From so many signatures on a batch is signed in worker threads (25 µs each)."""
 
@@ -49,13 +48,6 @@ class Draft(NamedTuple):
     salt: bytes
     body: bytes
     signer: Ed25519Key | None = None
-
-
-class Refusal(UsageError):
-    """The act is refused before it is ordered, by the rule that every node would apply."""
-
-    http_status = 403
-    remedy = "see docs/protocol.md, section 4, for the reason"
 
 
 class Author:
@@ -191,6 +183,7 @@ class Author:
         epoch = self._store.epoch
         ends: dict[str, tuple[int, bytes | None, Hlc]] = {}
         built = []
+        bounds = Bounds(self._store.admission, self._store.node)
         for draft in drafts:
             chain = self._store.admission.chains.ensure(epoch, draft.stream, self._store.node)
             seq, prev, after = ends.get(draft.stream) or self._end(chain, now)
@@ -208,6 +201,7 @@ class Author:
             data = encode_event(event)
             parsed = Parsed(Envelope(data, b"", draft.salt, draft.body), event, sha256(data), None)
             self._check_authority(parsed, chain)
+            bounds.check(parsed)
             ends[draft.stream] = (seq + 1, parsed.id, hlc)
             built.append((parsed, chain))
         return built
@@ -239,34 +233,12 @@ class Author:
         return None
 
     def _check_authority(self, parsed: Parsed, chain: Chain) -> None:
-        """Refuse what every member would reject; ``room:`` only, the folds of other streams judge in place.
-
-        Of ``participant:`` what would take too much of the room that peers have for this node.
-        """
-        if parsed.event.act.device is not None and parsed.event.stream.startswith("participant:"):
-            self._check_room(parsed)
+        """Refuse what every member would reject; ``room:`` only, the folds of other streams judge in place."""
         if not parsed.event.stream.startswith("room:"):
             return
         judged = self._store.admission.judge_own(parsed, chain)
         if judged.verdict is not Verdict.ACCEPTED:
             raise Refusal(f"the act is not authorised here: {judged.reason}", code=judged.reason)
-
-    def _check_room(self, parsed: Parsed) -> None:
-        authority, node = self._store.admission.authority, self._store.node
-        controls, who = authority.controls, authority.participants.get((node, str(parsed.event.act.author)))
-        held, size = controls.bytes_in(parsed.event.stream, node), size_of(parsed)
-        is_withdrawal = parsed.event.act.kind in _WITHDRAWALS
-        most = HUMAN_BYTES_MAX if who is not None and who.kind == "human" else AGENT_BYTES_MAX
-        most += WITHDRAWALS_BYTES if is_withdrawal else 0
-        is_node_full = controls.bytes_of(node) + size > CONTROL_BYTES_PER_NODE_MAX * 3 // 4
-        if held + size > most or (is_node_full and not is_withdrawal):
-            whose = "this participant grants and enrols" if held + size > most else "participants of this node grant"
-            raise Refusal(
-                f"peers would keep no more of what {whose}",
-                code="stream_full",
-                http_status=409,
-                remedy="revoking still works; see what wrote so much (`foedus log list`), and enrol anew who needs it",
-            )
 
     def _admit(self, items: Sequence[tuple[Parsed, Chain]]) -> tuple[Commit, dict[bytes, bytes]]:
         commits = []

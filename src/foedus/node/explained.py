@@ -70,6 +70,7 @@ _WORDS: dict[str, str] = {
     "unexpected_frame": "what it sent is not for where we stand with it",
     "over_quota": "its node has more waiting here than one may have",
     "stream_full": "peers would keep no more of what is granted and enrolled there",
+    "too_many_erasures": "peers would hold no more of what its node erases",
     "credit_overrun": "more was sent than there was credit for",
     "too_many_batches": "more batches were sent than there was credit for",
     "too_many_frames": "more was asked than is answered at one time",
