@@ -9,7 +9,7 @@ import pytest
 
 from foedus.base.errors import FoedusError
 from foedus.base.limits import BODY_MAX
-from foedus.log import control, erasures, streams
+from foedus.log import control, erasures, streams, waiting
 from foedus.node import author_bounds
 from foedus.node.pruned import EARLY_MAX
 from foedus.surfaces.http.limits import STREAMS_PER_PARTICIPANT
@@ -133,3 +133,27 @@ async def test_an_agent_that_erases_what_is_not_there_does_not_silence_its_node(
         await until(lambda: a.texts() == ["still heard"], "it arrives")
         await audited(b, "too_many_erasures", "refused", ada.did)
         assert not a.service.status().refused.get("over_quota")
+
+
+async def test_an_agent_that_cites_what_peers_may_not_see_does_not_silence_its_node(tmp_path, monkeypatch):
+    """Peers let 10,000 citations of one node wait for what they do not hold, and put off the next act that has one.
+    Who stands in two rooms cites in the one what was said in the other: its node's own check found it at hand."""
+    monkeypatch.setattr(waiting, "PENDING_MAX", 20)
+    async with street(tmp_path) as it:
+        a, b = await it.add("a"), await it.add("b")
+        ada = await enrol(b, "ada")
+        await connect(b, a)
+        await share(a, b)
+        await b.service.room_create("home")
+        private = [bytes.fromhex((await ada.say(f"{n}", room="home")).id) for n in range(14)]
+        other = ada.membership("home")
+        codes = []
+        for grants in (private, private, private, private, [other]):
+            try:
+                await ada.say("who may know this?", grants=grants)
+            except FoedusError as error:
+                codes.append((error.code, error.http_status))
+        await ada.say("still heard")
+        await until(lambda: "still heard" in a.texts(), "it arrives")
+        assert codes == [("cites_elsewhere", 403)] * 5
+        await audited(b, "cites_elsewhere", "refused", ada.did)

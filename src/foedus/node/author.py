@@ -200,8 +200,7 @@ class Author:
             )
             data = encode_event(event)
             parsed = Parsed(Envelope(data, b"", draft.salt, draft.body), event, sha256(data), None)
-            self._check_authority(parsed, chain)
-            bounds.check(parsed)
+            self._check_authority(parsed, chain, bounds)
             ends[draft.stream] = (seq + 1, parsed.id, hlc)
             built.append((parsed, chain))
         return built
@@ -232,13 +231,16 @@ class Author:
             before = rows[-1].seq
         return None
 
-    def _check_authority(self, parsed: Parsed, chain: Chain) -> None:
-        """Refuse what every member would reject; ``room:`` only, the folds of other streams judge in place."""
-        if not parsed.event.stream.startswith("room:"):
-            return
-        judged = self._store.admission.judge_own(parsed, chain)
-        if judged.verdict is not Verdict.ACCEPTED:
-            raise Refusal(f"the act is not authorised here: {judged.reason}", code=judged.reason)
+    def _check_authority(self, parsed: Parsed, chain: Chain, bounds: Bounds) -> None:
+        """Refuse what peers would put off, and in ``room:`` what every member would reject.
+
+        The folds of other streams judge in place.
+        """
+        if parsed.event.stream.startswith("room:"):
+            judged = self._store.admission.judge_own(parsed, chain)
+            if judged.verdict is not Verdict.ACCEPTED:
+                raise Refusal(f"the act is not authorised here: {judged.reason}", code=judged.reason)
+        bounds.check(parsed)
 
     def _admit(self, items: Sequence[tuple[Parsed, Chain]]) -> tuple[Commit, dict[bytes, bytes]]:
         commits = []

@@ -69,6 +69,7 @@ _WORDS: dict[str, str] = {
     "not_visible": "it was asked for by a node that may not see it",
     "unexpected_frame": "what it sent is not for where we stand with it",
     "over_quota": "its node has more waiting here than one may have",
+    "cites_elsewhere": "it stands on what the members of the room may not see",
     "stream_full": "peers would keep no more of what is granted and enrolled there",
     "too_many_erasures": "peers would hold no more of what its node erases",
     "credit_overrun": "more was sent than there was credit for",
