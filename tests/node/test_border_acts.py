@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
+from foedus.base.base64url import from_base64url
 from foedus.base.errors import FoedusError
-from foedus.node.codec import from_base64url
-from foedus.node.values import Said
+from foedus.node.room_values import Said
 from foedus.surfaces.cli.delegating import Scope
 from foedus.trust.border import SPEAK
 from tests.node.nodes import connect, share, street, until

@@ -9,7 +9,7 @@ import pytest
 from foedus.base.errors import FoedusError, NotFound
 from foedus.log import streams
 from foedus.log.event import parse_envelope
-from foedus.node.values import Said
+from foedus.node.room_values import Said
 from tests.node.nodes import connect, share, street, until
 from tests.node.people import agent, enrol
 

@@ -29,12 +29,16 @@ class Facts:
         self.members = members
         self.given = given or {}
         self.not_agreed: set[tuple[bytes, str]] = set()
+        self.knowing: set[bytes] = set()
 
     def is_member(self, node: bytes, room: str) -> bool:
         return room == ROOM and node in self.members
 
     def wrote_for(self, origin: bytes, viewer: bytes) -> bool:
         return {origin, viewer} <= self.members
+
+    def is_knowing(self, node: bytes) -> bool:
+        return node in self.knowing
 
     def tier(self, node: bytes) -> Tier | None:
         return self.given.get(node)
@@ -47,7 +51,7 @@ def test_the_table_of_tiers():
     assert [tier for tier in Tier if tiers.sends_sync(tier)] == [CORE]
     assert [tier for tier in Tier if tiers.takes_sync(tier)] == [CORE, SANDBOX]
     assert [tier for tier in Tier if tiers.passes_on(tier)] == [CORE]
-    assert [tier for tier in Tier if tiers.may_query(tier)] == [CORE, EXTERNAL]
+    assert [tier for tier in Tier if tiers.may_query(tier)] == [CORE, SANDBOX, EXTERNAL]
 
 
 @pytest.mark.parametrize("kind", ["node", "participant", "pair"])

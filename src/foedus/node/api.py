@@ -7,6 +7,9 @@ from typing import Any, Literal, Protocol
 
 from foedus.node.access_api import AccessService
 from foedus.node.agreement_values import AgreementService
+from foedus.node.audit_values import AuditPage, AuditRowView
+from foedus.node.consent_values import ApprovalView, GrantView
+from foedus.node.crdt_values import CrdtService
 from foedus.node.credential_values import (
     BeliefView,
     ChallengeView,
@@ -18,25 +21,19 @@ from foedus.node.credential_values import (
     VerifiedView,
     VerifyRequest,
 )
+from foedus.node.knowledge_values import KnowledgeService
+from foedus.node.query_api import QueryService
+from foedus.node.room_values import EventsPage, EventView, MessagesPage, RoomView, Said
 from foedus.node.standing_api import StandingService
 from foedus.node.values import (
-    ApprovalView,
-    AuditPage,
-    AuditRowView,
-    EventsPage,
-    EventView,
-    GrantView,
     IdentityView,
-    MessagesPage,
     NameView,
     ParticipantView,
     PeerView,
     Placed,
     ProbeView,
     PruningView,
-    RoomView,
     RotationView,
-    Said,
     SignedAct,
     SigningContext,
     StatusView,
@@ -45,7 +42,7 @@ from foedus.node.values import (
 )
 
 
-class NodeService(AccessService, StandingService, Protocol):
+class NodeService(AccessService, StandingService, CrdtService, KnowledgeService, QueryService, Protocol):
     """A running node. ``peer`` and ``room`` arguments take a whole id, or an unambiguous name or id prefix ≥ 8."""
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -82,13 +82,14 @@ class Author:
         self, stream: str, kind: str, body: Any, auth: Sequence[bytes], author: Any, signer: Ed25519Key | None
     ) -> Draft:
         body_bytes = body if isinstance(body, bytes) else encode(body)
-        salt = secrets.token_bytes(SALT_BYTES)
+        secret = os.urandom(SALT_BYTES + NONCE_BYTES)
+        salt = secret[:SALT_BYTES]
         act = Act(
             at=self._store.now(),
             auth=tuple(auth),
             kind=kind,
             refs=(),
-            nonce=secrets.token_bytes(NONCE_BYTES),
+            nonce=secret[SALT_BYTES:],
             author=author,
             device=signer.public if signer else None,
             digest=digest_of(salt, body_bytes),

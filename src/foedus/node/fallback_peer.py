@@ -13,13 +13,14 @@ import msgspec
 
 from foedus.adapters.federation_client import Message, Query
 from foedus.adapters.websocket_client import Unreachable
+from foedus.base.base64url import from_base64url
 from foedus.base.cbor import decode, encode, frame, split_frames
 from foedus.base.clock import Instant
 from foedus.base.errors import FoedusError, PeerViolation, Unavailable
 from foedus.base.limits import BATCH_EVENTS_MAX, FRAME_EVENTS, HTTP_PAGE_MAX, MINUTE, SECOND
 from foedus.log.port import Value
 from foedus.node.fallback_doors import ROOT, PeerDoors
-from foedus.node.federation_values import CURSOR_HEADER, EVENTS_TYPE, MORE_HEADER, from_text
+from foedus.node.federation_values import CURSOR_HEADER, EVENTS_TYPE, MORE_HEADER
 from foedus.node.visible import Viewer
 from foedus.sync.backoff import Backoff
 
@@ -175,7 +176,7 @@ class PeerFallback:
     async def _take_messages(self, items: Sequence[Message | FoedusError]) -> None:
         messages = [item for item in items if isinstance(item, Message)]
         if messages:
-            envelopes = [from_text(message.data) for message in messages if message.data]
+            envelopes = [from_base64url(message.data) for message in messages if message.data]
             await self._take(envelopes, _cursor(messages[-1].cursor or self._pulled.cursor))
         for item in items:
             if isinstance(item, FoedusError):

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from foedus.base.base64url import to_base64url
 from foedus.base.cbor import frame, split_frames
 from foedus.base.errors import UsageError
 from foedus.base.limits import BATCH_BYTES_MAX, BATCH_EVENTS_MAX, HTTP_PAGE_MAX
@@ -23,7 +24,6 @@ from foedus.node.federation_values import (
     check_media_type,
     json_reply,
     number,
-    to_text,
 )
 from foedus.node.ports import FederationResponse
 from foedus.node.reports import Report
@@ -150,7 +150,7 @@ class EventDoors:
     def _message(self, viewer: Viewer, row: Row, data: bytes) -> bytes:
         self.counts(viewer.node).sent += 1
         cursor = self._visible.cursor(viewer, row.local).encode()
-        return b"id: %b\ndata: %b\n\n" % (cursor, to_text(data).encode())
+        return b"id: %b\ndata: %b\n\n" % (cursor, to_base64url(data).encode())
 
 
 def _viewer(asking: Asking) -> Viewer:

@@ -75,6 +75,8 @@ class Ingest:
         self.may_carry: Callable[[bytes, str], str] = lambda _carrier, _stream: ""
         """(carrier, stream) → '' or why it may not push that: ``not_permitted``, ``missing_prev`` (not yet), or a
         clause of the agreement in force."""
+        self.is_awaited: Callable[[bytes, Parsed], bool] = lambda _carrier, _parsed: False
+        """Whether an event is taken from its writer that may not push the stream any more."""
         self.crossings: Crossings | None = None
         self.is_erased: Callable[[bytes, Event], bool] = lambda _id, _event: False
         """Whether an erasure explains that the body of an event is not here."""
@@ -146,7 +148,10 @@ class Ingest:
             stream = found.event.stream
             if stream not in carriage:
                 carriage[stream] = self._carriage(carrier, stream)
-            if not self._is_carried(index, found, report, carriage[stream]):
+            code = carriage[stream]
+            if code == "not_permitted" and carrier is not None and self.is_awaited(carrier, found):
+                code = ""
+            if not self._is_carried(index, found, report, code):
                 continue
             view = self._store.identities.epoch(found.event.epoch)
             if view is None:

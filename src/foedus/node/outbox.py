@@ -85,16 +85,17 @@ class Outbox:
         """Send an equivocation proof of a chain that the peer may see."""
         chain = self._store.admission.chains.get((proof.epoch, proof.stream))
         if chain is not None and (chain.node == link.node or self._audience.may_see(link.node, chain)):
-            self._tell_node(link, chain.node)
+            self.tell_node(link, chain.node)
             link.when_there_is_room(lambda: link.control(Proof(proof.one.encode(), proof.other.encode())))
 
     def tell_writers(self, link: Link, positions: Sequence[Position]) -> None:
         """Send the identity records of who wrote these chains, where the peer was not told them."""
         for node in dict.fromkeys(self._store.identities.node_of(position.epoch) for position in positions):
             if node is not None:
-                self._tell_node(link, node)
+                self.tell_node(link, node)
 
-    def _tell_node(self, link: Link, node: bytes) -> None:
+    def tell_node(self, link: Link, node: bytes) -> None:
+        """Send a node's identity records, where the peer was not told them."""
         newest = self._store.identities.newest(node)
         if newest is None or node == link.node or link.told.get(node) == newest.id:
             return
@@ -127,6 +128,8 @@ class Outbox:
         members = any(streams.parse(stream).kind == "members" for _, stream in heads) or bool(
             published.commit.verdicts or published.commit.truncations
         )
+        firsts = (rows[0] for rows in published.chains.values())
+        begun = any(row.seq == 1 and row.stream.startswith("knowledge:") for row in firsts)
         if members:
             self._audience.refresh()
         truncated = {(part.epoch, part.stream) for part in published.commit.truncations}
@@ -138,7 +141,7 @@ class Outbox:
                 self._withdraw_room(link, stream)
             for proof in published.commit.proofs:
                 self.show_proof(link, proof)
-        if members:
+        if members or begun:  # who sees the first packet of a node may see who wrote it, too
             self._reoffer_all()
 
     def _push(

@@ -15,34 +15,22 @@ from foedus.base.errors import NotFound
 from foedus.base.ids import parse_id
 from foedus.log import streams
 from foedus.log.memberships import Room
+from foedus.node.access_values import CallerView, PairCodeView, PairingView, TokenView
 from foedus.node.codec import draft_of
 from foedus.node.lookup import find
 from foedus.node.not_yourself import NotYourself
-from foedus.node.participant_consent import ParticipantConsent
+from foedus.node.participant_crdts import ParticipantCrdts
+from foedus.node.participant_knowledge import ParticipantKnowledge
+from foedus.node.participant_queries import ParticipantQueries
+from foedus.node.room_values import EventsPage, EventView, MessagesPage, MessageView, RoomView, Said
 from foedus.node.tokens import Holder
-from foedus.node.values import (
-    CallerView,
-    EventsPage,
-    EventView,
-    IdentityView,
-    MessagesPage,
-    MessageView,
-    PairCodeView,
-    PairingView,
-    ParticipantView,
-    Placed,
-    RoomView,
-    Said,
-    SignedAct,
-    SigningContext,
-    TokenView,
-)
+from foedus.node.values import IdentityView, ParticipantView, Placed, SignedAct, SigningContext
 
 if TYPE_CHECKING:
     from foedus.node.composition import Node
 
 
-class ParticipantService(ParticipantConsent):
+class ParticipantService(ParticipantCrdts, ParticipantKnowledge, ParticipantQueries):
     """``node`` is asked for memberships, ``service`` (the whole ``NodeService``) does what is allowed."""
 
     def __init__(self, node: Node, service: Any, holder: Holder) -> None:
@@ -86,13 +74,15 @@ class ParticipantService(ParticipantConsent):
         return placed
 
     def device_cuts(self, did: str, device: str) -> list[list[Any]]:
-        """Return where the chains of its rooms end: acts in others are rejected with or without a cut."""
+        """Return where the chains of its rooms and of knowledge end: acts in others are rejected in any case."""
         self._refuse_other(did)
+        own = self._node.store.node
+        held = self._node.store.admission.authority.rooms.values()
+        rooms = {streams.room(room.id) for room in held if _was_member(room, own, did)}
         chains = {
             streams.chain_id(chain.epoch, chain.stream).hex()
-            for room in self._node.store.admission.authority.rooms.values()
-            if _was_member(room, self._node.store.node, did)
-            for chain in self._node.store.admission.chains.of_stream(streams.room(room.id))
+            for chain in self._node.store.admission.chains.of_node(self._node.store.node)
+            if chain.kind == "knowledge" or chain.stream in rooms
         }
         return [cut for cut in self._service.device_cuts(did, device) if cut[0] in chains]
 
@@ -133,7 +123,9 @@ class ParticipantService(ParticipantConsent):
     async def _note_read(self, read: Iterable[MessageView | EventView]) -> None:
         """Remember, before it is shown, that an agent reads what was written at another node."""
         own = self._node.store.node.hex()
-        if self._holder.kind == "agent" and any(view.node != own and view.stream.startswith("room:") for view in read):
+        if self._holder.kind == "agent" and any(
+            view.node != own and view.stream.startswith(("room:", "knowledge:")) for view in read
+        ):
             await self._node.consent.note_read(self._holder.did)
 
     # --- speaking ----------------------------------------------------------------------------
@@ -174,10 +166,12 @@ class ParticipantService(ParticipantConsent):
     # --- events ------------------------------------------------------------------------------
 
     def may_see(self, stream: str) -> bool:
-        """Whether a stream is of a room that it is in now, or its own."""
+        """Whether a stream is of a room that it is in now, its own, or of knowledge."""
         kind, subject = streams.parse(stream)
         if kind == "participant":
             return subject == self._holder.did
+        if kind == "knowledge":
+            return True
         if kind not in {"room", "members"}:
             return False
         room = self._node.store.admission.authority.rooms.get(parse_id(subject))

@@ -23,26 +23,25 @@ from foedus.node.audit_operations import AuditOperations
 from foedus.node.codec import draft_of
 from foedus.node.composition import Node
 from foedus.node.consent_operations import ConsentOperations
+from foedus.node.crdt_operations import CrdtOperations
 from foedus.node.credential_operations import CredentialOperations
 from foedus.node.credentials import Credentials
 from foedus.node.erase_operations import EraseOperations, Reason
 from foedus.node.home import identity_view
+from foedus.node.knowledge_operations import KnowledgeOperations
 from foedus.node.metrics import render
 from foedus.node.name_operations import NameOperations
+from foedus.node.query_operations import QueryOperations
+from foedus.node.room_values import EventsPage, EventView, MessagesPage, RoomView, Said
 from foedus.node.rooms import Rooms, placed
 from foedus.node.standing_operations import StandingOperations
 from foedus.node.values import (
-    EventsPage,
-    EventView,
     IdentityView,
-    MessagesPage,
     ParticipantView,
     PeerView,
     Placed,
     PruningView,
-    RoomView,
     RotationView,
-    Said,
     SignedAct,
     SigningContext,
     StatusView,
@@ -60,7 +59,15 @@ _LOCAL_DIGITS = 18
 
 
 class Service(
-    ConsentOperations, AccessOperations, NameOperations, CredentialOperations, AuditOperations, StandingOperations
+    ConsentOperations,
+    AccessOperations,
+    NameOperations,
+    CredentialOperations,
+    AuditOperations,
+    StandingOperations,
+    CrdtOperations,
+    KnowledgeOperations,
+    QueryOperations,
 ):
     """Answers the surfaces. One per running node."""
 
@@ -83,7 +90,8 @@ class Service(
         """Count a request of a caller or of an address; raise TooOften."""
         if caller:
             self._node.rates.take("api_per_token", caller)
-        self._node.rates.take_address("api_per_address", address)
+        if address:
+            self._node.rates.take_address("api_per_address", address)
 
     # --- this node ---------------------------------------------------------------------------
 
@@ -133,6 +141,7 @@ class Service(
             *self._lacking(),
             *self.agreements.troubles(),
             *self._audit_troubles(),
+            *self._knowledge_troubles(),
         ]
 
     def _stopped(self) -> list[Trouble]:

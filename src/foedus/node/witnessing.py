@@ -52,7 +52,7 @@ class Witnesses:
         """A peer told a head that contradicts one which this node countersigned."""
         self._wake = asyncio.Event()
         trail.on_sealed = self._wake.set
-        store.publisher.listeners.append(self._published)
+        store.publisher.bookkeepers.append(self._published)
 
     async def run(self) -> None:
         """Tell and answer until cancelled."""

@@ -40,7 +40,7 @@ class Grants(NamedTuple):
 TABLE: Mapping[Tier, Grants] = MappingProxyType(
     {
         Tier.CORE: Grants(is_accepted=True, sends_sync=True, takes_sync=True, passes_on=True, may_query=True),
-        Tier.SANDBOX: Grants(is_accepted=True, sends_sync=False, takes_sync=True, passes_on=False, may_query=False),
+        Tier.SANDBOX: Grants(is_accepted=True, sends_sync=False, takes_sync=True, passes_on=False, may_query=True),
         Tier.EXTERNAL: Grants(is_accepted=True, sends_sync=False, takes_sync=False, passes_on=False, may_query=True),
         Tier.UNKNOWN: Grants(is_accepted=False, sends_sync=False, takes_sync=False, passes_on=False, may_query=False),
     },
@@ -49,6 +49,10 @@ TABLE: Mapping[Tier, Grants] = MappingProxyType(
 
 JUDGED_BY: frozenset[StreamKind] = frozenset({"node", "participant", "pair"})
 """Kinds of streams that flow to and from every accepted peer whatever its tier: events are judged by them."""
+
+
+WITHOUT_MEMBERS: frozenset[StreamKind] = JUDGED_BY | {"knowledge"}
+"""Kinds of streams that a peer may bring without being a member of anything."""
 
 
 def sends_sync(tier: Tier) -> bool:

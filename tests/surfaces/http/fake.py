@@ -6,18 +6,15 @@ import time
 import msgspec
 
 from foedus.base.errors import NotFound, UsageError
+from foedus.node.audit_values import AuditPage
+from foedus.node.room_values import EventsPage, MemberView, MessagesPage, RoomView
 from foedus.node.values import (
-    AuditPage,
-    EventsPage,
     IdentityView,
-    MemberView,
-    MessagesPage,
     ParticipantView,
     PeerView,
     Placed,
     ProbeView,
     PruningView,
-    RoomView,
     RotationView,
     SigningContext,
     StatusView,
@@ -25,8 +22,10 @@ from foedus.node.values import (
 )
 from tests.surfaces.http.fake_access import FakeAccess
 from tests.surfaces.http.fake_agreements import FakeAgreements
+from tests.surfaces.http.fake_crdts import FakeCrdts
 from tests.surfaces.http.fake_credentials import FakeCredentials
 from tests.surfaces.http.fake_names import FakeNames
+from tests.surfaces.http.fake_queries import FakeQueries
 from tests.surfaces.http.fake_standing import FakeStanding
 from tests.surfaces.http.fake_values import EPOCH, NODE, STORE, a_peer, an_event, hex_id
 
@@ -34,7 +33,7 @@ TOKEN = "operator-token"
 PREFIX_MIN = 8
 
 
-class FakeService(FakeAccess, FakeNames, FakeCredentials, FakeStanding):
+class FakeService(FakeAccess, FakeNames, FakeCredentials, FakeStanding, FakeCrdts, FakeQueries):
     """Keeps everything in dictionaries. ``calls`` records (method, arguments) for assertions."""
 
     def __init__(self, token=TOKEN):

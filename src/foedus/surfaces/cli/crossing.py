@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from foedus.base.ids import parse_id
 from foedus.base.limits import APPROVAL_WAIT_MAX_S
-from foedus.node.values import ApprovalView, ParticipantView, RoomView
+from foedus.node.consent_values import ApprovalView
+from foedus.node.room_values import RoomView
+from foedus.node.values import ParticipantView
 from foedus.surfaces.cli.client import path_of
 
 if TYPE_CHECKING:

@@ -15,12 +15,15 @@ from foedus.base.errors import FoedusError, UsageError
 from foedus.surfaces.cli import (
     agreements,
     approvals,
+    asking,
     audit,
+    crdts,
     credentials,
     device_commands,
     erasing,
     grants,
     keys,
+    knowledge,
     logs,
     names,
     nodes,
@@ -34,6 +37,7 @@ from foedus.surfaces.cli import (
     running,
     speaking,
     standing,
+    tasks,
 )
 from foedus.surfaces.cli.errors import INTERRUPTED, PIPE_BROKEN, CommandLineError, report
 from foedus.surfaces.cli.text import ERRORS
@@ -61,10 +65,16 @@ app.command(participants.app)
 app.command(pairing.app)
 app.command(device_commands.app)
 app.command(rooms.app)
+app.command(crdts.app)
+app.command(knowledge.app)
+app.command(tasks.app)
 app.command(names.app)
 app.command(credentials.app)
 app.command(credentials.vouch)
 app.command(speaking.say, usage=speaking.USAGE)
+app.command(asking.ask)
+app.command(asking.trace)
+app.command(asking.topology)
 app.command(grants.app)
 app.command(approvals.app)
 app.command(erasing.erase)

@@ -9,7 +9,8 @@ import msgspec
 from cyclopts import App, Parameter
 
 from foedus.base.errors import NotFound, UsageError
-from foedus.node.values import ParticipantView, Placed, TokenView
+from foedus.node.access_values import TokenView
+from foedus.node.values import ParticipantView, Placed
 from foedus.surfaces.cli.errors import CommandLineError
 from foedus.surfaces.cli.options import COMMON, Common, PassphraseFile, Yes
 from foedus.surfaces.cli.output import Line, Part, pairs
