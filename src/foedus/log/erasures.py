@@ -210,6 +210,10 @@ class Erasures:
     def _takes(self, erase: Erase, event: Event) -> bool:
         return erase.body is not None and not self.objection(erase.act, erase.chain, erase.body, event)
 
+    def named_by(self, node: bytes) -> int:
+        """Return how many ids the erasures of a node name."""
+        return self._named.get(node, 0)
+
     def is_full(self, node: bytes) -> bool:
         """Whether the erasures of a node name as much as they may."""
         return self._named.get(node, 0) >= TARGETS_PER_NODE_MAX
