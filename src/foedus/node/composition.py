@@ -203,6 +203,7 @@ class Node:
         self.ingest.on_crossed = self.receipts.note
         self.publisher.bookkeepers.append(self.receipts.published)
         self.crossings.grants_count = self.reputations.grants_count
+        self.reputations.on_weighed = self.crdts.forget
         self.peers.on_decided = self.audited.peering
         self.peers.on_refused = self.audited.peering_refused
         self.peers.on_lost = self._link_lost

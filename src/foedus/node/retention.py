@@ -67,11 +67,13 @@ class Retention:
     async def prune(self, days: Mapping[str, int]) -> Pruning:
         """Drop what is older than its days; return how much. What goes is out of the files, too."""
         async with self._turn:
-            try:
-                await self.prepare()
-            except FoedusError as error:
-                log.warning("what is dropped may be in no snapshot: %s", error)
             return await self._prune(days)
+
+    async def _prepare(self) -> None:
+        try:
+            await self.prepare()
+        except FoedusError as error:
+            log.warning("what is dropped may be in no snapshot: %s", error)
 
     def ends(self, stream: str, peers: Iterable[bytes]) -> bool:
         """Whether something of a room goes after some days: here, or at a peer that agreed to it."""
@@ -87,6 +89,8 @@ class Retention:
             gap = await asyncio.to_thread(self._find, chain, now - kept * DAY)
             if gap is None or not may_prune(chain, gap.seq):
                 continue
+            if not chains:
+                await self._prepare()
             events += gap.seq - max([gap.after, *(one.seq for one in self._store.admission.gaps.of(chain.key))])
             chains += 1
             await self._store.commit(self._store.admission.leave_gap(gap))
