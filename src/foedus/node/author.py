@@ -15,6 +15,7 @@ from foedus.base.ids import sha256
 from foedus.base.limits import BODY_MAX, CLOCK_AHEAD_MAX, NONCE_BYTES, SALT_BYTES
 from foedus.crypto import ed25519
 from foedus.crypto.ed25519 import Ed25519Key
+from foedus.log.authority import CITING
 from foedus.log.chains import Chain
 from foedus.log.event import (
     Act,
@@ -237,8 +238,8 @@ class Author:
         return None
 
     def _check_authority(self, parsed: Parsed, chain: Chain) -> None:
-        """Refuse what every member would reject; ``room:`` only, the folds of other streams judge in place."""
-        if not parsed.event.stream.startswith("room:"):
+        """Refuse what every reader would reject; the folds of other streams judge in place."""
+        if chain.kind not in CITING:
             return
         judged = self._store.admission.judge_own(parsed, chain)
         if judged.verdict is not Verdict.ACCEPTED:

@@ -209,9 +209,9 @@ class KnowledgeIndexer:
         return mentions
 
     def _named(self, row: Row) -> bytes | None:
-        if row.kind in _BEGINNINGS:
-            return row.id
         body = body_of(row.kind, row.envelope)
+        if row.kind in _BEGINNINGS:
+            return row.id if body is not None or row.envelope.body is None else None
         return subject_of(body) if body is not None else None
 
     def _is_of_node(self, row: Row, first: Row | None) -> bool:
