@@ -75,6 +75,12 @@ class KnowledgeIndexer:
     def _has_work(self) -> bool:
         return bool(self._grown or self._changed or self._is_anew or self._dropped)
 
+    def read_anew(self) -> None:
+        """Drop the index and read everything from the log again."""
+        self._is_anew = True
+        self._idle.clear()
+        self._wake.set()
+
     async def caught_up(self) -> None:
         """Wait until all that was durable is in the index, or it cannot grow."""
         await self._idle.wait()
