@@ -43,7 +43,7 @@ CREATE TABLE subjects (
 );
 CREATE INDEX subjects_by_kind ON subjects (is_task, domain, number);
 CREATE VIRTUAL TABLE words USING fts5(
-    title, content, tags, content='', contentless_delete=1, tokenize='{" ".join(TOKENIZER)}'
+    title, content, tags, content='', contentless_delete=1, tokenize='TOKENIZER'
 );
 INSERT INTO words (words, rank) VALUES ('rank', 'bm25(4.0, 1.0, 3.0)');
 """.replace("TOKENIZER", " ".join(TOKENIZER))
