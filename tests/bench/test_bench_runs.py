@@ -29,6 +29,7 @@ FIGURES = {
     "strangers_p95_ratio",
     "strangers_growth_mb",
     "fsync_p50_ms",
+    "query5_p50_ms",
 }
 
 
