@@ -133,10 +133,10 @@ async def test_a_silent_node_is_named_at_the_deadline(tmp_path):
     async with street(tmp_path) as it:
         a, _, c = await row_of(it, "a", "b", "c")
         hush(c)
-        answers = await ask(a, "lamp", scope="global", wait_ms=600)
+        answers = await ask(a, "lamp", scope="global", wait_ms=1_600)
         assert texts(answers) == ["the lamp of a", "the lamp of b"]
         assert {report.node: report.outcome for report in answers.nodes}[c.id] == "silent"
-        assert answers.took_us < 1_500_000
+        assert answers.took_us < 3_000_000
 
 
 async def test_a_late_node_is_named_and_its_answer_not_taken(tmp_path):
@@ -397,3 +397,17 @@ async def test_a_flood_of_results_is_cut(two):
     assert outcomes(answers)["b"] == "answered"
     remember(b, "lamp " + "x" * 17_000)
     assert codes(await ask(a, "lamp"))["b"] == "internal"
+
+
+async def test_questions_of_peers_are_in_the_audit_log_and_the_counters(two):
+    _, a, b = two
+    await ask(a, "lamp")
+    await send_raw(a, b, sign=lambda _: bytes(64))
+    found = set()
+    async for row in b.service.audit_follow(after=""):
+        if row.act == "query":
+            found.add((row.actor, row.outcome, row.rule))
+        if len(found) == 2:
+            break
+    assert found == {(a.id, "answered", ""), (a.id, "refused", "invalid_signature")}
+    assert b'foedus_queries_refused_total{reason="invalid_signature"} 1' in b.service.metrics()

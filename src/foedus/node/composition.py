@@ -178,6 +178,7 @@ class Node:
         self.publisher.bookkeepers.append(self.audited.published)
         self.ingest.on_finished = self.audited.reported
         self.ingest.on_crossed = self.receipts.note
+        self.queries.on_judged = self.audited.question
         self.publisher.bookkeepers.append(self.receipts.published)
         self.crossings.grants_count = self.reputations.grants_count
         self.peers.on_decided = self.audited.peering
