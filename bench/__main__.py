@@ -27,6 +27,7 @@ NAMES = (
     "start",
     "fanout",
     "flood",
+    "crdt",
     "query",
 )
 

@@ -294,20 +294,31 @@ def test_the_write_ahead_log_is_checkpointed(tmp_path: Path, monkeypatch) -> Non
     log.close()
 
 
+def test_small_commits_stay_in_what_the_write_ahead_log_has(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(sqlite_log, "CALM_PAGES", 40)
+    log = SqliteLog(tmp_path / "log.db")
+    for seq in range(1, 200):
+        log.commit(Commit(entries=[entry(seq)]))
+        wait_for_the_thread(log._checkpointer)
+    assert (tmp_path / "log.db-wal").stat().st_size < 60 * 4_200
+    assert log.check() == []
+    log.close()
+
+
 def test_the_writer_finishes_the_checkpoint_that_the_thread_began(tmp_path: Path) -> None:
     path = tmp_path / "log.db"
     log = SqliteLog(path)
     log.commit(Commit(entries=run(1, 100)))
-    checkpointer = Checkpointer(path, 10)
-    assert not checkpointer.due(9)
-    assert not checkpointer.due(10)
+    checkpointer = Checkpointer(path, 10, 5)
+    assert not checkpointer.due(9, is_calm=False)
+    assert not checkpointer.due(10, is_calm=False)
     for _ in range(2_000):
         time.sleep(0.001)
-        if checkpointer.due(9):
+        if checkpointer.due(9, is_calm=False):
             break
     else:
         pytest.fail("the thread did not answer")
-    assert not checkpointer.due(9)
+    assert not checkpointer.due(9, is_calm=False)
     checkpointer.close()
     log.close()
 

@@ -43,7 +43,8 @@ from foedus.trust.agreements.ledger import DOCUMENT_BYTES_MAX
 from foedus.trust.claims import ENDPOINT_MAX, ENDPOINTS_MAX
 from tests.docs.pages import PAGES, ROOT, anchors, first_column, links, names, read, section
 
-_MISSING = re.compile(r"`((?:adapters|base|crypto|identity|log|node|query|sync|surfaces|trust|tests)/[\w/]+\.py)`")
+_PACKAGES = "adapters|base|crypto|identity|log|node|query|state|sync|surfaces|trust|tests"
+_MISSING = re.compile(rf"`((?:{_PACKAGES})/[\w/]+\.py)`")
 
 
 def protocol(heading: str) -> str:

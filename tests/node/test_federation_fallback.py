@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from foedus.node import fallback_peer
+from foedus.node import fallback, fallback_peer, redialler
 from tests.node.federated import LINK, ROOT, STREAM, two_connected
 from tests.node.nodes import share, until
 from tests.node.people import enrol
@@ -17,6 +17,9 @@ EVENTS = f"{ROOT}/events"
 def hurried(monkeypatch):
     monkeypatch.setattr(fallback_peer, "POLL_FIRST_S", 0.1)
     monkeypatch.setattr(fallback_peer, "POLL_MAX_S", 0.4)
+    monkeypatch.setattr(fallback, "FAILED_DIALS", 1)
+    monkeypatch.setattr(fallback, "_LOOK_S", 0.1)
+    monkeypatch.setattr(redialler, "_LINKED_PAUSE_S", 0.2)
 
 
 async def refuse(it, *paths):

@@ -153,6 +153,7 @@ async def test_grants_of_a_node_that_fell_low_stop_and_the_audit_says_so(tmp_pat
         await b.say("again", agent="scout")
         await until(lambda: len(a.service.messages("plans").messages) == 2, "it arrives")
         assert a.service.messages("plans").messages[-1].why_not == "grant.reputation"
+        await until(lambda: not a.node.audited._clauses, "the clause is noted, a moment after the message can be read")
         await a.node.audit.flush()
         rows = await a.service.audit_rows(limit=1000)
         assert [row.actor for row in rows.rows if row.rule == "grant.reputation"] == [b.id]

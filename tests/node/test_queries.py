@@ -411,3 +411,19 @@ async def test_questions_of_peers_are_in_the_audit_log_and_the_counters(two):
             break
     assert found == {(a.id, "answered", ""), (a.id, "refused", "invalid_signature")}
     assert b'foedus_queries_refused_total{reason="invalid_signature"} 1' in b.service.metrics()
+
+
+# --- another memory system -----------------------------------------------------------------------
+
+
+async def test_another_memory_is_told_what_is_said_and_what_is_taken_back(two):
+    _, a, b = two
+    before = await b.say("said before it came")
+    memory = remember(b)
+    memory.failing = 1
+    await until(lambda: memory.said() == ["said before it came"], "it is told the past, though it failed at first")
+    await a.say("said since, elsewhere")
+    await until(lambda: len(memory.said()) == 2, "it is told the present")
+    await b.service.erase(before.id, "author")
+    await until(lambda: memory.said() == ["said since, elsewhere"], "what was erased is taken back")
+    assert {change.origin for change in memory.applied.values()} >= {a.node.store.node, b.node.store.node}

@@ -29,12 +29,16 @@ class Facts:
         self.members = members
         self.given = given or {}
         self.not_agreed: set[tuple[bytes, str]] = set()
+        self.knowing: set[bytes] = set()
 
     def is_member(self, node: bytes, room: str) -> bool:
         return room == ROOM and node in self.members
 
     def wrote_for(self, origin: bytes, viewer: bytes) -> bool:
         return {origin, viewer} <= self.members
+
+    def is_knowing(self, node: bytes) -> bool:
+        return node in self.knowing
 
     def tier(self, node: bytes) -> Tier | None:
         return self.given.get(node)

@@ -44,6 +44,8 @@ from foedus.log.roles import may, right_for
 from foedus.log.waiting import Place, Waiting
 
 _NODE_KINDS_IN_ROOMS = frozenset({"epoch.open", "checkpoint"})
+CITING = frozenset({"room", "knowledge"})
+"""Kinds of streams in which acts cite what they stand on."""
 _BODY = "body"
 _ONE_BY_ONE = frozenset({NEW, _BODY})
 """While a control event has one of these reasons, the events that cite it are indexed one by one in ``Waiting``."""
@@ -104,16 +106,19 @@ class Authority:
             return rejected("excessive_drift")
         if not fits_place(act.kind, chain.kind, by_device=act.device is not None):
             return rejected("not_permitted")
-        if chain.kind != "room" or act.kind in _NODE_KINDS_IN_ROOMS:
+        if chain.kind not in CITING or act.kind in _NODE_KINDS_IN_ROOMS:
             return ACCEPTED
         permit = (chain, act.author, act.device, act.auth)
         span = self._permits.get(permit)
         if span is not None and seq >= span.seq and span.since <= event.hlc[0] < span.until:
             return ACCEPTED
-        return self._judge_room(event, chain, seq, permit)
+        return self._judge_citing(event, chain, seq, permit)
 
-    def _judge_room(self, event: Event, chain: Chain, seq: int, permit: _Permit) -> Judgement:
-        """Look for a device, a membership and grants among what is cited; remember those that no cut bounds."""
+    def _judge_citing(self, event: Event, chain: Chain, seq: int, permit: _Permit) -> Judgement:
+        """Look for a device, a membership and grants among what is cited; remember those that no cut bounds.
+
+        Knowledge has no members: who is enrolled at the node may write in its chain.
+        """
         act = event.act
         chain_id = streams.chain_id(chain.epoch, chain.stream)
         device = None
@@ -123,17 +128,13 @@ class Authority:
                 return self._absent(act, chain, "unknown_device")
             if not device.speaks_at(chain_id, seq):
                 return rejected("unknown_device")
-        membership = self._membership(act, chain, chain_id, seq)
-        if membership is None:
-            return self._absent(act, chain, "not_permitted")
-        role = self.role_at(chain, seq, act.author if act.device is not None else None)
-        if role is None or not may(role, right_for(act.kind)):
-            return rejected("role")
+        is_seated = self._is_seated(act, chain, chain_id, seq) if chain.kind == "room" else True
+        if isinstance(is_seated, Judgement):
+            return is_seated
         links = self._grants(act, chain)
         if isinstance(links, Judgement):
             return links
-        is_free = membership.cuts is None and (device is None or device.cuts is None) and is_untouched(links)
-        is_free = is_free and may(role, "speak") and self._is_settled(chain, chain_id, seq)
+        is_free = is_seated and (device is None or device.cuts is None) and is_untouched(links)
         span = _Span(seq, *window(links))
         judged = _carried(links, span, chain_id, event)
         if is_free and judged is ACCEPTED:
@@ -142,9 +143,19 @@ class Authority:
             self._permits[permit] = span
         return judged
 
+    def _is_seated(self, act: Act, chain: Chain, chain_id: bytes, seq: int) -> bool | Judgement:
+        """Return whether a cited membership carries an act for good, or why none does."""
+        membership = self._membership(act, chain, chain_id, seq)
+        if membership is None:
+            return self._absent(act, chain, "not_permitted")
+        role = self.role_at(chain, seq, act.author if act.device is not None else None)
+        if role is None or not may(role, right_for(act.kind)):
+            return rejected("role")
+        return membership.cuts is None and may(role, "speak") and self._is_settled(chain, chain_id, seq)
+
     def role_at(self, chain: Chain, seq: int, author: str | None) -> int | None:
         """Return the role of an author (None: the node itself) at a place of a room's chain, None where it has none."""
-        room = self.rooms.get(bytes.fromhex(chain.stream.removeprefix("room:")))
+        room = self.rooms.get(streams.room_of(chain.stream) or b"")
         chain_id = streams.chain_id(chain.epoch, chain.stream)
         membership = room.governing(chain.node, author, chain_id, seq) if room is not None else None
         if room is None or membership is None:
@@ -377,13 +388,13 @@ class Authority:
             spans.add_chains([chain for chain in chains if chain.node == body.node], heads)
 
     def _affected(self, event: ControlEvent) -> list[Chain]:
-        """Return the chains of rooms that a grant or a withdrawal may speak of."""
+        """Return the chains of rooms and knowledge that a grant or a withdrawal may speak of."""
         body = event.body
         if event.stream.startswith("members:"):
             chains = self.chains.of_stream("room:" + event.stream.removeprefix("members:"))
             named = body.node if isinstance(body, MemberRemove) else None
             return [chain for chain in chains if named in {None, chain.node}]
-        return [chain for chain in self.chains.of_node(event.node) if chain.kind == "room"]
+        return [chain for chain in self.chains.of_node(event.node) if chain.kind in CITING]
 
     def follow_limits(self, moved: Iterable[Moved]) -> tuple[list[VerdictChange], list[Recheck]]:
         """Return what changes where chains are honoured less far, or farther, than before."""

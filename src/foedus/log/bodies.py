@@ -7,8 +7,9 @@ from typing import Annotated, Literal, NamedTuple, TypeAlias
 from msgspec import Meta, Struct
 
 from foedus.base.cbor import learn
-from foedus.base.limits import CUTS_MAX, ERASE_TARGETS_MAX, GRANT_BYTES_MAX, NAME_MAX, TEXT_MAX
+from foedus.base.limits import CUTS_MAX, ERASE_TARGETS_MAX, GRANT_BYTES_MAX, NAME_MAX, RECORDS_MAX, TEXT_MAX
 from foedus.log.event import Id, Signature
+from foedus.log.knowledge import KNOWLEDGE_SHAPES, KnowledgeBody
 from foedus.log.roles import GIVEN_MAX
 
 Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=NAME_MAX)]
@@ -209,6 +210,40 @@ class CrossingReceipt(_Body, frozen=True):
     mldsa65: Annotated[bytes, Meta(min_length=3309, max_length=3309)]
 
 
+CRDT_PART_BYTES = 49_152
+"""Bytes of a state in one part of a snapshot: what fits a body beside the chains that it covers."""
+CRDT_PARTS_MAX = 5_462
+"""Parts of one snapshot: a state of 256 MiB."""
+CrdtType: TypeAlias = Annotated[str, Meta(pattern=r"\A[a-z-]{1,32}\Z")]
+
+
+class CrdtDelta(_Body, frozen=True):
+    """``crdt.delta``: operations on the CRDT that name and type together name in this room; ``state.crdt.deltas``."""
+
+    name: Name
+    type: CrdtType
+    delta: Annotated[bytes, Meta(min_length=1)]
+
+
+class Covered(NamedTuple):
+    """A chain of this stream up to a seq, by its epoch."""
+
+    epoch: Id
+    seq: Annotated[int, Meta(ge=1, lt=1 << 53)]
+
+
+class CrdtSnapshot(_Body, frozen=True):
+    """``crdt.snapshot``: part of a state, ``digest`` its SHA-256: what this node's own ``chains`` say of a CRDT."""
+
+    name: Name
+    type: CrdtType
+    chains: Annotated[tuple[Covered, ...], Meta(min_length=1, max_length=RECORDS_MAX)]
+    digest: Id
+    part: Annotated[int, Meta(ge=0, lt=CRDT_PARTS_MAX)]
+    parts: Annotated[int, Meta(ge=1, le=CRDT_PARTS_MAX)]
+    state: Annotated[bytes, Meta(min_length=1, max_length=CRDT_PART_BYTES)]
+
+
 Body: TypeAlias = (
     EpochOpen
     | Checkpoint
@@ -232,6 +267,9 @@ Body: TypeAlias = (
     | AuditHead
     | AuditWitness
     | CrossingReceipt
+    | CrdtDelta
+    | CrdtSnapshot
+    | KnowledgeBody
 )
 
 SHAPES: dict[str, type[Body]] = {
@@ -257,6 +295,9 @@ SHAPES: dict[str, type[Body]] = {
     "audit.head": AuditHead,
     "audit.witness": AuditWitness,
     "crossing.receipt": CrossingReceipt,
+    "crdt.delta": CrdtDelta,
+    "crdt.snapshot": CrdtSnapshot,
+    **KNOWLEDGE_SHAPES,
 }
 
 
@@ -272,7 +313,7 @@ def _place(*streams: str, by_node: bool = True, by_device: bool = False) -> Plac
     return Place(frozenset(streams), by_node, by_device)
 
 
-_ANY_STREAM = ("node", "participant", "members", "room", "pair")
+_ANY_STREAM = ("node", "participant", "members", "room", "pair", "knowledge")
 
 PLACES: dict[str, Place] = {
     "epoch.open": _place(*_ANY_STREAM),
@@ -287,7 +328,7 @@ PLACES: dict[str, Place] = {
     "member.remove": _place("members"),
     "message.text": _place("room", by_device=True),
     "room.leave": _place("room"),
-    "event.erase": _place("room", by_device=True),
+    "event.erase": _place("room", "knowledge", by_device=True),
     "agreement.propose": _place("pair"),
     "agreement.counter": _place("pair"),
     "agreement.sign": _place("pair"),
@@ -297,6 +338,9 @@ PLACES: dict[str, Place] = {
     "audit.head": _place("pair"),
     "audit.witness": _place("pair"),
     "crossing.receipt": _place("pair"),
+    "crdt.delta": _place("room", by_device=True),
+    "crdt.snapshot": _place("room"),
+    **{kind: _place("knowledge", by_device=True) for kind in KNOWLEDGE_SHAPES},
 }
 """The table of kinds of docs/protocol.md, section 3."""
 
@@ -306,6 +350,7 @@ _OTHER_KINDS = {
     "members": _place("members"),
     "participant": _place("participant", by_node=False, by_device=True),
     "room": _place("room", by_device=True),
+    "knowledge": _place("knowledge", by_device=True),
 }
 """Who may write kinds that are not in the table, by kind of stream."""
 

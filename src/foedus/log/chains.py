@@ -92,6 +92,8 @@ class Chains:
         self._all: dict[ChainKey, Chain] = {}
         self._by_node: dict[bytes, dict[ChainKey, Chain]] = {}
         self._by_stream: dict[str, dict[ChainKey, Chain]] = {}
+        self.knowing: set[bytes] = set()
+        """The nodes of which chains of knowledge are held: whoever may see those sees who wrote them."""
 
     def get(self, key: ChainKey) -> Chain | None:
         """Return the chain, or None."""
@@ -107,6 +109,8 @@ class Chains:
         self._all[chain.key] = chain
         self._by_node.setdefault(chain.node, {})[chain.key] = chain
         self._by_stream.setdefault(chain.stream, {})[chain.key] = chain
+        if chain.kind == "knowledge":
+            self.knowing.add(chain.node)
         return chain
 
     def has_room_for(self, node: bytes) -> bool:

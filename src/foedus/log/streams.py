@@ -10,7 +10,7 @@ from foedus.base.cbor import Malformed
 from foedus.base.ids import sha256
 from foedus.base.limits import STREAM_NAME_MAX
 
-StreamKind: TypeAlias = Literal["node", "participant", "members", "room", "pair"]
+StreamKind: TypeAlias = Literal["node", "participant", "members", "room", "pair", "knowledge"]
 
 NODE = "node"
 
@@ -19,7 +19,8 @@ _FORMS = re.compile(
     r"|participant:(?P<participant>did:key:z6Mk[1-9A-HJ-NP-Za-km-z]{44})"
     r"|members:(?P<members>[0-9a-f]{64})"
     r"|room:(?P<room>[0-9a-f]{64})"
-    r"|pair:(?P<pair>[0-9a-f]{64}:[0-9a-f]{64})",
+    r"|pair:(?P<pair>[0-9a-f]{64}:[0-9a-f]{64})"
+    r"|knowledge:(?P<knowledge>(?=.{1,64}\Z)[a-z0-9]+(?:[.-][a-z0-9]+)*)",
 )
 
 
@@ -31,8 +32,8 @@ class Stream(NamedTuple):
 
     @property
     def is_control(self) -> bool:
-        """All streams but rooms: few events, that a store can read apart from the many."""
-        return self.kind != "room"
+        """All streams but rooms and knowledge: few events, that a store can read apart from the many."""
+        return self.kind not in {"room", "knowledge"}
 
     @property
     def is_folded(self) -> bool:
@@ -85,6 +86,13 @@ def pair(one: bytes, other: bytes) -> str:
     """Return the name of the stream of two nodes."""
     low, high = sorted((one, other))
     return f"pair:{low.hex()}:{high.hex()}"
+
+
+def knowledge(domain: str) -> str:
+    """Return the name of a domain's stream; raise Malformed where that is no name of a domain."""
+    name = f"knowledge:{domain}"
+    parse(name)
+    return name
 
 
 @lru_cache(maxsize=NAMES_CACHED)

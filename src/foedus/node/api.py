@@ -9,6 +9,7 @@ from foedus.node.access_api import AccessService
 from foedus.node.agreement_values import AgreementService
 from foedus.node.audit_values import AuditPage, AuditRowView
 from foedus.node.consent_values import ApprovalView, GrantView
+from foedus.node.crdt_values import CrdtService
 from foedus.node.credential_values import (
     BeliefView,
     ChallengeView,
@@ -20,6 +21,7 @@ from foedus.node.credential_values import (
     VerifiedView,
     VerifyRequest,
 )
+from foedus.node.knowledge_values import KnowledgeService
 from foedus.node.query_api import QueryService
 from foedus.node.room_values import EventsPage, EventView, MessagesPage, RoomView, Said
 from foedus.node.standing_api import StandingService
@@ -40,7 +42,7 @@ from foedus.node.values import (
 )
 
 
-class NodeService(AccessService, StandingService, QueryService, Protocol):
+class NodeService(AccessService, StandingService, CrdtService, KnowledgeService, QueryService, Protocol):
     """A running node. ``peer`` and ``room`` arguments take a whole id, or an unambiguous name or id prefix ≥ 8."""
 
     @property

@@ -12,11 +12,13 @@ from typing import Literal
 
 from foedus.adapters.federation_client import FederationClient
 from foedus.adapters.log_errors import DamagedDatabase
+from foedus.adapters.sqlite_knowledge import SqliteKnowledge
 from foedus.base.clock import Instant
 from foedus.base.errors import FoedusError, PeerViolation
 from foedus.log import streams
 from foedus.log.chains import ChainKey, Position
-from foedus.log.port import Value, Verdict
+from foedus.log.event import Event
+from foedus.log.port import Row, Value, Verdict
 from foedus.node import membership
 from foedus.node.access import Access
 from foedus.node.agents import Agents
@@ -31,12 +33,16 @@ from foedus.node.author import Author
 from foedus.node.branches import BranchCollector
 from foedus.node.checkpointer import Checkpointer
 from foedus.node.consent import Consent
+from foedus.node.crdt_snapshots import Snapshots
+from foedus.node.crdts import Crdts
 from foedus.node.crossings import Crossings
 from foedus.node.epochs import Epochs
 from foedus.node.erasing import Eraser
 from foedus.node.fallback import Fallback
 from foedus.node.home import SETTINGS, Home, check_name
 from foedus.node.ingest import Ingest
+from foedus.node.knowledge import Knowledge
+from foedus.node.knowledge_indexing import KnowledgeIndexer
 from foedus.node.late_openings import LateOpenings
 from foedus.node.link import Link
 from foedus.node.links import Links
@@ -117,6 +123,8 @@ class Node:
         self.agents = Agents(self.store, self.author)
         self.access = Access(self.store, self.agents)
         self.crossings = Crossings(self.store, self.agreements.border_terms)
+        self.crdts = Crdts(self.store, self.publisher, self._withheld)
+        self.snapshots = Snapshots(self.store, self.author, self.crdts)
         self.petnames = Petnames(self.store)
         approvals = Approvals(self.store)
         self.consent = Consent(self.store, self.author, self.agents, self.crossings, approvals)
@@ -136,6 +144,9 @@ class Node:
         self.receipts = Receipts(self.store, self.author, self.audit, self._agreement_with)
         self.queries = Queries(self)
         self.reputations = Reputations(self.store, self.audit, self.peers, self._spawn)
+        self.index = self._parts.knowledge(self.home.knowledge) if self._parts.knowledge else SqliteKnowledge(None)
+        indexer = KnowledgeIndexer(self.store, self.publisher, self.index, self._ask)
+        self.knowledge = Knowledge(self.store, self.index, indexer, self.audience, self.crossings)
         self.started_at = self.store.now()
         self._tasks: set[asyncio.Task[None]] = set()
         self._leaving: set[tuple[str, bytes]] = set()
@@ -168,10 +179,19 @@ class Node:
         self.store.on_reload.append(self._reloaded)
         self.publisher.bookkeepers.append(self._published)
         self.publisher.bookkeepers.append(self.access.tokens.published)
+        self._join_snapshots()
         self._join_audit()
         self.publisher.bookkeepers.append(self.standings.published)
         self.crossings.standing_of = self.standings.of
-        self.standings.on_changed = self.crossings.forget
+        self.standings.on_changed = self._doors_changed
+        self.knowledge.door = self.door
+
+    def _join_snapshots(self) -> None:
+        """Keep what old deltas say where they are dropped."""
+        self.publisher.listeners.append(self.snapshots.published)
+        self.eraser.on_erased.append(self.snapshots.erased)
+        self.snapshots.drops = lambda stream: self.retention.ends(stream, self.peers.book.peers)
+        self.retention.prepare = partial(self.snapshots.write_due, everything=True)
 
     def _join_audit(self) -> None:
         """Let the audit log hear of every decision."""
@@ -183,7 +203,7 @@ class Node:
         self.crossings.grants_count = self.reputations.grants_count
         self.peers.on_decided = self.audited.peering
         self.peers.on_refused = self.audited.peering_refused
-        self.peers.on_lost = lambda link: self.audited.link_ended(link.node, link.closing)
+        self.peers.on_lost = self._link_lost
         self.author.on_refused = self.audited.author_refused
         self.witnesses.on_rewritten = self.audited.rewritten
         self.outbox.on_forbidden = self.audited.forbidden
@@ -194,7 +214,7 @@ class Node:
         """Judge by what the policy says now."""
         self.agreements.forget_terms()
         self.crossings.is_assured = self.policy.counts(Assurance.DEVICE_BOUND)
-        self.crossings.forget()
+        self._doors_changed()
         self.retention.days = {"room": policy.retention.room} if policy.retention.room else {}
 
     def _agreed_days(self, node: bytes) -> int | None:
@@ -226,6 +246,14 @@ class Node:
         verdict = decide(arrival)
         return verdict.clause if isinstance(verdict, Withhold) else ""
 
+    def _withheld(self, row: Row, event: Event, node: bytes) -> str:
+        """Return the clause by which an accepted event is not shown here now, or ''."""
+        return row.withheld or self.door(node, row.stream, row.hlc.us) or self.crossings.clause(event, node)
+
+    def _doors_changed(self) -> None:
+        self.crossings.forget()
+        self.crdts.forget()
+
     def _event_delay_s(self, peer: bytes, report: Report) -> float:
         """Return for how long a peer's credit is held back: by our policy, and by what was agreed."""
         agreed_s = self.links.agreed_rates.arrived(peer, report.new)
@@ -245,7 +273,12 @@ class Node:
             self.epochs.saw_own()
         self.branches.collect()
 
+    def _link_lost(self, link: Link) -> None:
+        self.audited.link_ended(link.node, link.closing)
+        self.pruned.forget(link.node)
+
     def _peer_changed(self, node: bytes) -> None:
+        self.crdts.forget()
         self.witnesses.changed()
         link = self.links.get(node)
         if link is not None and link.session.is_open:
@@ -302,8 +335,10 @@ class Node:
             self.agreements.settle_all()
         self._spawn(self.eraser.run())
         self._spawn(self.audit.run())
+        self._spawn(self.knowledge.indexer.run())
         if network:
             self._spawn(self.retention.run())
+            self._spawn(self.snapshots.run())
             self._spawn(self.checkpointer.run())
             self._spawn(self.witnesses.run())
             self._spawn(self.receipts.run())
@@ -392,5 +427,6 @@ class Node:
         await self.audit.close()
         await self.ingest.close()
         self.author.close()
+        self.index.close(is_whole=self.knowledge.indexer.is_whole)
         self.log.close()
         self._parts.lock.release()

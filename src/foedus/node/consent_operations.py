@@ -13,6 +13,7 @@ from foedus.base.limits import APPROVAL_WAIT_MAX_S
 from foedus.identity.did import did_of, key_of
 from foedus.identity.ucan import cid_text
 from foedus.log import streams
+from foedus.log.authority import CITING
 from foedus.log.bodies import MessageText
 from foedus.log.grants import Grant, is_untouched
 from foedus.log.participants import Participant
@@ -20,12 +21,15 @@ from foedus.node.approvals import Approval
 from foedus.node.composition import Node
 from foedus.node.consent import NeedsApproval, is_for_one_act
 from foedus.node.consent_values import ApprovalView, GrantView, LinkView
-from foedus.node.crossings import counts_after_foreign, uses_per_hour
+from foedus.node.crdt_asking import described
+from foedus.node.crossings import counts_after_foreign
+from foedus.node.grant_uses import uses_per_hour
 from foedus.node.lookup import find
 from foedus.node.peer_operations import PeerOperations
 from foedus.node.rooms import Rooms
 from foedus.node.values import SignedAct
 from foedus.node.views import Views
+from foedus.state.crdt.fold import DELTA
 from foedus.trust.border import COMMANDS
 from foedus.trust.evaluator import CHAINS_MAX, chains_to, is_root
 
@@ -66,7 +70,7 @@ class ConsentOperations(PeerOperations):
         return [
             [streams.chain_id(chain.epoch, chain.stream).hex(), chain.seq, chain.id.hex()]
             for chain in self._node.store.admission.chains.of_node(self._node.store.node)
-            if chain.seq and chain.stream.startswith("room:")
+            if chain.seq and chain.kind in CITING
         ]
 
     def _grant_view(self, grant: Grant) -> GrantView:
@@ -205,6 +209,8 @@ def _id(text: str) -> bytes:
 
 
 def _text(approval: Approval) -> str | None:
+    if approval.kind == DELTA:
+        return described(approval.body)
     if approval.kind != "message.text":
         return None
     try:

@@ -78,14 +78,15 @@ class EraseOperations:
         return placed(placed_row)
 
     def _draft(self, row: Row, reason: Reason) -> Draft:
-        room = self._room(row)
+        is_knowledge = row.stream.startswith("knowledge:")
+        room = None if is_knowledge else self._room(row)
         body = {"targets": [row.id], "reason": reason}
         author = stored_event(row).act.author
         if reason != "author" or not isinstance(author, str):
-            return self._node.author.node_act(row.stream, ERASE, body, [self._membership(room, None)])
+            return self._node.author.node_act(row.stream, ERASE, body, self._memberships(room, None))
         who = self._node.agents.find(author)
         key = self._node.agents.key(who)
-        auth = [self._node.agents.enrolment(who), self._membership(room, who.did)]
+        auth = [self._node.agents.enrolment(who), *self._memberships(room, who.did)]
         return self._node.author.custodial_act(row.stream, ERASE, body, auth, who.did, key)
 
     def _room(self, row: Row) -> Room:
@@ -99,6 +100,10 @@ class EraseOperations:
                 remedy="see docs/terms.md, Erasure and retention",
             )
         return room
+
+    def _memberships(self, room: Room | None, author: str | None) -> list[bytes]:
+        """Return the membership that an erasure in a room stands on; knowledge has no members."""
+        return [] if room is None else [self._membership(room, author)]
 
     def _membership(self, room: Room, author: str | None) -> bytes:
         found = room.of(self._node.store.node, author)

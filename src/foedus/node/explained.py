@@ -23,6 +23,7 @@ _WORDS: dict[str, str] = {
     "agreement.commands": "the agreement does not let agents of that node do this",
     "agreement.rooms": "the agreement does not name this room",
     "agreement.directions.room": "the agreement does not let that node send rooms",
+    "agreement.directions.knowledge": "the agreement does not let that node send knowledge",
     "agreement.expires": "the agreement is over its time",
     "agreement.ended": "the agreement was ended",
     "agreement_overtaken": "it is about a version of the agreement that a newer one replaced",

@@ -121,6 +121,8 @@ class EventDoors:
         return FederationResponse(status=200, headers={"content-type": SSE_TYPE}, stream=self._chunks(viewer, start))
 
     async def _chunks(self, viewer: Viewer, start: int) -> AsyncIterator[bytes]:
+        if self._streams[viewer.node] >= STREAMS_PER_PEER:  # many were let in before the first was read
+            return
         grown = asyncio.Event()
         listeners = self._node.publisher.listeners
         listeners.append(listener := lambda _: grown.set())

@@ -83,6 +83,11 @@ class Home:
         return self.path / "audit.db"
 
     @property
+    def knowledge(self) -> Path:
+        """The index of knowledge, which is made from the log."""
+        return self.path / "knowledge.db"
+
+    @property
     def policy_path(self) -> Path:
         """What the operator decided beforehand, if anything."""
         return self.path / "foedus.toml"

@@ -128,6 +128,8 @@ class Outbox:
         members = any(streams.parse(stream).kind == "members" for _, stream in heads) or bool(
             published.commit.verdicts or published.commit.truncations
         )
+        firsts = (rows[0] for rows in published.chains.values())
+        begun = any(row.seq == 1 and row.stream.startswith("knowledge:") for row in firsts)
         if members:
             self._audience.refresh()
         truncated = {(part.epoch, part.stream) for part in published.commit.truncations}
@@ -139,7 +141,7 @@ class Outbox:
                 self._withdraw_room(link, stream)
             for proof in published.commit.proofs:
                 self.show_proof(link, proof)
-        if members:
+        if members or begun:  # who sees the first packet of a node may see who wrote it, too
             self._reoffer_all()
 
     def _push(

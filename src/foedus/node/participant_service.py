@@ -19,7 +19,8 @@ from foedus.node.access_values import CallerView, PairCodeView, PairingView, Tok
 from foedus.node.codec import draft_of
 from foedus.node.lookup import find
 from foedus.node.not_yourself import NotYourself
-from foedus.node.participant_consent import ParticipantConsent
+from foedus.node.participant_crdts import ParticipantCrdts
+from foedus.node.participant_knowledge import ParticipantKnowledge
 from foedus.node.participant_queries import ParticipantQueries
 from foedus.node.room_values import EventsPage, EventView, MessagesPage, MessageView, RoomView, Said
 from foedus.node.tokens import Holder
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from foedus.node.composition import Node
 
 
-class ParticipantService(ParticipantConsent, ParticipantQueries):
+class ParticipantService(ParticipantCrdts, ParticipantKnowledge, ParticipantQueries):
     """``node`` is asked for memberships, ``service`` (the whole ``NodeService``) does what is allowed."""
 
     def __init__(self, node: Node, service: Any, holder: Holder) -> None:
@@ -73,13 +74,15 @@ class ParticipantService(ParticipantConsent, ParticipantQueries):
         return placed
 
     def device_cuts(self, did: str, device: str) -> list[list[Any]]:
-        """Return where the chains of its rooms end: acts in others are rejected with or without a cut."""
+        """Return where the chains of its rooms and of knowledge end: acts in others are rejected in any case."""
         self._refuse_other(did)
+        own = self._node.store.node
+        held = self._node.store.admission.authority.rooms.values()
+        rooms = {streams.room(room.id) for room in held if _was_member(room, own, did)}
         chains = {
             streams.chain_id(chain.epoch, chain.stream).hex()
-            for room in self._node.store.admission.authority.rooms.values()
-            if _was_member(room, self._node.store.node, did)
-            for chain in self._node.store.admission.chains.of_stream(streams.room(room.id))
+            for chain in self._node.store.admission.chains.of_node(self._node.store.node)
+            if chain.kind == "knowledge" or chain.stream in rooms
         }
         return [cut for cut in self._service.device_cuts(did, device) if cut[0] in chains]
 
@@ -120,7 +123,9 @@ class ParticipantService(ParticipantConsent, ParticipantQueries):
     async def _note_read(self, read: Iterable[MessageView | EventView]) -> None:
         """Remember, before it is shown, that an agent reads what was written at another node."""
         own = self._node.store.node.hex()
-        if self._holder.kind == "agent" and any(view.node != own and view.stream.startswith("room:") for view in read):
+        if self._holder.kind == "agent" and any(
+            view.node != own and view.stream.startswith(("room:", "knowledge:")) for view in read
+        ):
             await self._node.consent.note_read(self._holder.did)
 
     # --- speaking ----------------------------------------------------------------------------
@@ -161,10 +166,12 @@ class ParticipantService(ParticipantConsent, ParticipantQueries):
     # --- events ------------------------------------------------------------------------------
 
     def may_see(self, stream: str) -> bool:
-        """Whether a stream is of a room that it is in now, or its own."""
+        """Whether a stream is of a room that it is in now, its own, or of knowledge."""
         kind, subject = streams.parse(stream)
         if kind == "participant":
             return subject == self._holder.did
+        if kind == "knowledge":
+            return True
         if kind not in {"room", "members"}:
             return False
         room = self._node.store.admission.authority.rooms.get(parse_id(subject))

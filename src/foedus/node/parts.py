@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 
 from foedus.adapters.home_lock import HomeLock
 from foedus.adapters.sqlite_audit import SqliteAudit
+from foedus.adapters.sqlite_knowledge import SqliteKnowledge
 from foedus.adapters.sqlite_log import SqliteLog
 from foedus.adapters.verifier_processes import VerifierProcesses
 from foedus.adapters.websocket_client import WebSocketDialler
@@ -18,6 +19,7 @@ from foedus.node.checking import Verifiers
 from foedus.node.home import Home
 from foedus.node.ports import ByteStream
 from foedus.node.store import Writer
+from foedus.state.knowledge.port import KnowledgeIndex
 from foedus.trust.audit.port import AuditStore
 
 
@@ -60,6 +62,8 @@ class Parts(NamedTuple):
     """None: signatures are checked in threads only."""
     audit: Callable[[Path], AuditStore] | None = None
     """Opens the audit log; None: nothing is audited."""
+    knowledge: Callable[[Path], KnowledgeIndex] | None = None
+    """Opens the index of knowledge; None: it is kept in memory."""
 
 
 def open_parts(home: Home) -> Parts:
@@ -67,7 +71,8 @@ def open_parts(home: Home) -> Parts:
     home.require()
     lock = HomeLock(home.path)
     try:
-        return Parts(lock, SqliteLog(home.database), WebSocketDialler(), GroupWriter, VerifierProcesses(), SqliteAudit)
+        log = SqliteLog(home.database)
+        return Parts(lock, log, WebSocketDialler(), GroupWriter, VerifierProcesses(), SqliteAudit, SqliteKnowledge)
     except BaseException:
         lock.release()
         raise

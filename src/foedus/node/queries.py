@@ -15,10 +15,11 @@ from foedus.base.limits import SECOND
 from foedus.node.answering import Answerer
 from foedus.node.query_asking import Asking
 from foedus.node.query_judging import Judge
+from foedus.node.substrate_feed import SubstrateFeed
 from foedus.query.desk import Desk, Opening
 from foedus.query.inquiry import OUTCOMES, Effect, Entry, Finish, Forward, Give, Look, Report, Stop
 from foedus.query.limits import IN_FLIGHT_PER_PEER, SKEW_MAX
-from foedus.query.port import Reader
+from foedus.query.port import Reader, Substrate
 from foedus.query.question import Question, id_of
 from foedus.query.result import parse_result
 from foedus.sync.frames import (
@@ -81,16 +82,31 @@ class Queries:
         self._judging: Counter[bytes] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._feed: SubstrateFeed | None = None
+        self._feeding: asyncio.Task[None] | None = None
 
     @property
     def under_way(self) -> int:
         """Questions that have not ended."""
         return len(self._desk)
 
+    def use(self, substrate: Substrate) -> None:
+        """Let another memory system stand behind this node, once it runs: it answers, and is told what is new."""
+        self._stop_feeding()
+        self.answerer.substrate = substrate
+        self._feed = SubstrateFeed(self._node, substrate)
+        self._feeding = self._spawn(self._feed.run())
+
+    def _stop_feeding(self) -> None:
+        if self._feed is not None and self._feeding is not None:
+            self._feed.close()
+            self._feeding.cancel()
+
     async def close(self) -> None:
         """End everything; nobody is told."""
         if self._timer is not None:
             self._timer.cancel()
+        self._stop_feeding()
         for asking in self._asking.values():
             asking.end(())
         for task in list(self._tasks):

@@ -20,7 +20,7 @@ from foedus.identity.did import did_of
 from foedus.log import streams
 from foedus.log.grants import Grant, is_untouched
 from foedus.log.participants import Participant
-from foedus.node.crossings import uses_per_hour
+from foedus.node.grant_uses import uses_per_hour
 from foedus.node.invocation_nonces import InvocationNonces
 from foedus.node.query_evidence import Evidence
 from foedus.query.kinds import IN_STREAMS

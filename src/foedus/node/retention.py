@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from foedus.base.cbor import Malformed, NotCanonical
@@ -46,6 +46,8 @@ class Retention:
     def __init__(self, store: Store, publisher: Publisher, days: Mapping[str, int]) -> None:
         self.days = days
         self.agreed: Callable[[bytes], int | None] = lambda _node: None
+        self.prepare: Callable[[], Awaitable[object]] = _nothing
+        """Keeps what follows from that which is about to go."""
         self._store = store
         self._publisher = publisher
         self._turn = asyncio.Lock()
@@ -62,7 +64,16 @@ class Retention:
     async def prune(self, days: Mapping[str, int]) -> Pruning:
         """Drop what is older than its days; return how much. What goes is out of the files, too."""
         async with self._turn:
+            try:
+                await self.prepare()
+            except FoedusError as error:
+                log.warning("what is dropped may be in no snapshot: %s", error)
             return await self._prune(days)
+
+    def ends(self, stream: str, peers: Iterable[bytes]) -> bool:
+        """Whether something of a room goes after some days: here, or at a peer that agreed to it."""
+        subject = streams.parse(stream).subject
+        return bool({subject, "room"} & self.days.keys()) or any(self.agreed(node) is not None for node in peers)
 
     async def _prune(self, days: Mapping[str, int]) -> Pruning:
         now, chains, events = self._store.now(), 0, 0
@@ -126,6 +137,10 @@ class Retention:
             return False
         held = self._store.log.by_ids(erase.targets).values()
         return any(target.local and (target.epoch, target.stream) != (row.epoch, row.stream) for target in held)
+
+
+async def _nothing() -> None:
+    """There is nothing to keep."""
 
 
 def _days_of(chain: Chain, days: Mapping[str, int], agreed: int | None) -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import secrets
 from collections.abc import Sequence
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -199,14 +200,17 @@ class Rooms:
 
     def _draft(self, room: Room, message: Said) -> Draft:
         check_text(message.text)
-        body = {"text": message.text}
+        return self.draft(room, "message.text", {"text": message.text}, message.as_)
+
+    def draft(self, room: Room, kind: str, body: Any, as_: str) -> Draft:
+        """Return an act in a room, of a custodial agent or ('') of the node itself."""
         stream = streams.room(room.id)
         author = self._node.author
-        if not message.as_:
-            return author.node_act(stream, "message.text", body, [self._membership(room, None).id])
-        who = self._node.agents.find(message.as_)
-        auth = [self._node.agents.enrolment(who), self._membership(room, who.did).id]
-        return author.custodial_act(stream, "message.text", body, auth, who.did, self._node.agents.key(who))
+        if not as_:
+            return author.node_act(stream, kind, body, [self._membership(room, None, kind).id])
+        who = self._node.agents.find(as_)
+        auth = [self._node.agents.enrolment(who), self._membership(room, who.did, kind).id]
+        return author.custodial_act(stream, kind, body, auth, who.did, self._node.agents.key(who))
 
     def proposal(self, wanted: str, name: str, text: str) -> Draft:
         """Return what an agent with a key of its own wants to say, not signed: a human is asked for it."""
@@ -223,15 +227,19 @@ class Rooms:
         return draft._replace(act=replace(draft.act, author=who.did, device=device.key))
 
     def _signed(self, room: Room, act: SignedAct) -> Draft:
-        draft = draft_of(streams.room(room.id), act)
-        if isinstance(draft.act.author, str):
-            found = room.of(self._node.store.node, draft.act.author)
-            self._check_role(room, draft.act.author, draft.act.kind, found)
+        draft = self.checked(room, draft_of(streams.room(room.id), act))
         if draft.act.kind == "message.text":
             try:
                 decode_as(draft.body, MessageText)
             except (NotCanonical, Malformed) as error:
                 raise UsageError(f"the body of the message: {error}", code="malformed_event") from None
+        return draft
+
+    def checked(self, room: Room, draft: Draft) -> Draft:
+        """Return an act that a device signed; raise UsageError at once where its author's role forbids it."""
+        if isinstance(draft.act.author, str):
+            found = room.of(self._node.store.node, draft.act.author)
+            self._check_role(room, draft.act.author, draft.act.kind, found)
         return draft
 
     async def say(self, wanted: str, messages: Sequence[Said | SignedAct]) -> list[Placed]:
@@ -241,6 +249,10 @@ class Rooms:
             self._draft(room, message) if isinstance(message, Said) else self._signed(room, message)
             for message in messages
         ]
+        return await self.place(drafts)
+
+    async def place(self, drafts: Sequence[Draft]) -> list[Placed]:
+        """Order acts in rooms, in this order, all or none; one of an agent may have to wait for a human."""
         self._count_speech(drafts)
         try:
             drafts = self._node.consent.cite(drafts)

@@ -23,10 +23,12 @@ from foedus.node.audit_operations import AuditOperations
 from foedus.node.codec import draft_of
 from foedus.node.composition import Node
 from foedus.node.consent_operations import ConsentOperations
+from foedus.node.crdt_operations import CrdtOperations
 from foedus.node.credential_operations import CredentialOperations
 from foedus.node.credentials import Credentials
 from foedus.node.erase_operations import EraseOperations, Reason
 from foedus.node.home import identity_view
+from foedus.node.knowledge_operations import KnowledgeOperations
 from foedus.node.metrics import render
 from foedus.node.name_operations import NameOperations
 from foedus.node.query_operations import QueryOperations
@@ -63,6 +65,8 @@ class Service(
     CredentialOperations,
     AuditOperations,
     StandingOperations,
+    CrdtOperations,
+    KnowledgeOperations,
     QueryOperations,
 ):
     """Answers the surfaces. One per running node."""
@@ -137,6 +141,7 @@ class Service(
             *self._lacking(),
             *self.agreements.troubles(),
             *self._audit_troubles(),
+            *self._knowledge_troubles(),
         ]
 
     def _stopped(self) -> list[Trouble]:

@@ -83,6 +83,7 @@ class VisibleLog:
         writers: set[bytes] = set()
         for room in rooms:
             writers |= held[bytes.fromhex(room)].ever_present()
+        writers |= self._store.admission.chains.knowing
         tiers = {node: self._audience.tier(node) for node in writers}
         facts = [
             [peer.tier.value, peer.is_paused, viewer.secure, *self._audience.agreed(viewer.node)],

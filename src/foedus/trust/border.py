@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     from foedus.log.event import Act
 
 SPEAK = "/foedus/room/speak"
+PUBLISH = "/foedus/knowledge/publish"
 ASK = "/foedus/query/ask"
 
 COMMANDS: Mapping[str, str] = MappingProxyType(
     {
         SPEAK: "speak in a room that another node hosts",
-        "/foedus/knowledge/publish": "publish knowledge to another node",
+        PUBLISH: "publish knowledge to another node",
         "/foedus/knowledge/read": "read knowledge of another node",
         ASK: "ask another node a question",
         "/foedus/agent/call": "call an agent of another node",
@@ -28,7 +29,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
 )
 """Every command of version 1, and what it lets an agent do."""
 
-_IN_ROOMS: Mapping[str, str] = MappingProxyType({"message.text": SPEAK})
+_IN_ROOMS: Mapping[str, str] = MappingProxyType({"message.text": SPEAK, "crdt.delta": SPEAK})
 
 
 _TAKES_BACK = frozenset({"event.erase"})
@@ -56,3 +57,14 @@ def in_room(act: Act, room: str, host: bytes, writer: bytes) -> Crossing | None:
         return None
     arguments = {"room": room, "host": host.hex(), "kind": act.kind, "digest": act.digest.hex()}
     return Crossing(_IN_ROOMS.get(act.kind, SPEAK), arguments)
+
+
+def in_knowledge(act: Act, domain: str, reader: bytes, writer: bytes) -> Crossing | None:
+    """Return the crossing of an act in ``knowledge:<domain>`` as it comes to ``reader``; None at its writer's node.
+
+    Who publishes does so at home; the border is crossed where another node takes it up. ``host`` is therefore that
+    node, so that a grant may be for some peers alone.
+    """
+    if reader == writer or act.device is None or act.kind in _TAKES_BACK:
+        return None
+    return Crossing(PUBLISH, {"domain": domain, "host": reader.hex(), "kind": act.kind, "digest": act.digest.hex()})

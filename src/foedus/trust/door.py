@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from foedus.log.streams import Stream, StreamKind
 from foedus.trust.peer import Peer, State
-from foedus.trust.tiers import JUDGED_BY, Tier, flows_to, may_query, passes_on, taken_from
+from foedus.trust.tiers import JUDGED_BY, WITHOUT_MEMBERS, Tier, flows_to, may_query, passes_on, taken_from
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,7 +68,7 @@ def decide(arrival: Arrival) -> Decision:
 
 def may_carry(carrier_tier: Tier, kind: StreamKind, *, carrier_is_member: bool) -> bool:
     """Tell whether a peer may push streams of ``kind`` here at all; where not, the push is ``not_permitted``."""
-    return taken_from(carrier_tier, kind) and (kind in JUDGED_BY or carrier_is_member)
+    return taken_from(carrier_tier, kind) and (kind in WITHOUT_MEMBERS or carrier_is_member)
 
 
 def _by_origin(arrival: Arrival) -> Clause | None:
@@ -112,10 +112,14 @@ def _by_carrier(arrival: Arrival) -> Clause | None:
         return "not_connected"
     if not taken_from(carrier.tier, arrival.kind):
         return "tier"
-    return None if arrival.kind in JUDGED_BY or arrival.carrier_is_member else "not_a_member"
+    return None if arrival.kind in WITHOUT_MEMBERS or arrival.carrier_is_member else "not_a_member"
 
 
 _RULES: tuple[Callable[[Arrival], Clause | None], ...] = (_by_origin, _by_pair, _by_agreement, _by_carrier)
+
+
+KNOWLEDGE = Stream("knowledge", "")
+"""All domains alike: tiers and agreements speak of knowledge as a whole."""
 
 
 class AudienceFacts(Protocol):
@@ -133,6 +137,9 @@ class AudienceFacts(Protocol):
 
         What a node wrote before it left stands, and on its participants' streams.
         """
+
+    def is_knowing(self, node: bytes) -> bool:
+        """Whether knowledge that the node wrote is held here."""
 
     def tier(self, node: bytes) -> Tier | None:
         """Return the tier that a connected peer was given; None for this node and all others."""
@@ -166,8 +173,22 @@ def _is_audience(viewer: Peer, origin: bytes, stream: Stream, facts: AudienceFac
     if stream.kind == "pair":
         return stream.subject == _pair(facts.own, viewer.node)
     if stream.kind in JUDGED_BY:
-        return origin in {facts.own, viewer.node} or facts.wrote_for(origin, viewer.node)
-    if not facts.is_member(viewer.node, stream.subject) or not _is_passed_on(viewer, origin, facts):
+        is_known = origin in {facts.own, viewer.node} or facts.wrote_for(origin, viewer.node)
+        return is_known or (facts.is_knowing(origin) and may_see(viewer, origin, KNOWLEDGE, facts))
+    if stream.kind != "knowledge" and not facts.is_member(viewer.node, stream.subject):
+        return False
+    return _is_told(viewer, origin, stream, facts)
+
+
+def may_ask(viewer: Peer, origin: bytes, facts: AudienceFacts) -> bool:
+    """Tell whether knowledge that ``origin`` wrote may be in an answer to ``viewer``: who may query need not sync."""
+    is_asking = viewer.state is State.CONNECTED and not viewer.is_paused and may_query(viewer.tier)
+    return is_asking and _is_told(viewer, origin, KNOWLEDGE, facts)
+
+
+def _is_told(viewer: Peer, origin: bytes, stream: Stream, facts: AudienceFacts) -> bool:
+    """Tell whether our tier for ``origin`` and our terms with ``viewer`` let what the one wrote go to the other."""
+    if not _is_passed_on(viewer, origin, facts):
         return False
     return origin == viewer.node or facts.is_agreed(viewer.node, stream)  # its own words, should it have lost them
 

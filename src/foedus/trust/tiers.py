@@ -51,6 +51,10 @@ JUDGED_BY: frozenset[StreamKind] = frozenset({"node", "participant", "pair"})
 """Kinds of streams that flow to and from every accepted peer whatever its tier: events are judged by them."""
 
 
+WITHOUT_MEMBERS: frozenset[StreamKind] = JUDGED_BY | {"knowledge"}
+"""Kinds of streams that a peer may bring without being a member of anything."""
+
+
 def sends_sync(tier: Tier) -> bool:
     """Tell whether this node sends streams of rooms to a peer of ``tier``."""
     return TABLE[tier].sends_sync

@@ -22,6 +22,7 @@ from foedus.node.values import (
 )
 from tests.surfaces.http.fake_access import FakeAccess
 from tests.surfaces.http.fake_agreements import FakeAgreements
+from tests.surfaces.http.fake_crdts import FakeCrdts
 from tests.surfaces.http.fake_credentials import FakeCredentials
 from tests.surfaces.http.fake_names import FakeNames
 from tests.surfaces.http.fake_queries import FakeQueries
@@ -32,7 +33,7 @@ TOKEN = "operator-token"
 PREFIX_MIN = 8
 
 
-class FakeService(FakeAccess, FakeNames, FakeCredentials, FakeStanding, FakeQueries):
+class FakeService(FakeAccess, FakeNames, FakeCredentials, FakeStanding, FakeCrdts, FakeQueries):
     """Keeps everything in dictionaries. ``calls`` records (method, arguments) for assertions."""
 
     def __init__(self, token=TOKEN):

@@ -1,6 +1,7 @@
 """Paths: which door answers, by our router as by Litestar's, and what is answered where none does."""
 
 import asyncio
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -11,6 +12,7 @@ from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
 from litestar.utils import normalize_path
 
+from foedus.surfaces.http import wire
 from foedus.surfaces.http.app import OPERATIONS
 from foedus.surfaces.http.router import Router
 from tests.surfaces.http.running import exchange, request_bytes, status_of
@@ -137,9 +139,8 @@ async def test_a_socket_at_the_path_of_an_operation_is_refused(served):
 
 
 async def test_only_a_body_that_is_there_as_a_whole_is_read_without_a_deadline(served, monkeypatch):
-    timers = []
-    timeout = asyncio.timeout
-    monkeypatch.setattr("foedus.surfaces.http.wire.asyncio.timeout", lambda s: timers.append(s) or timeout(s))
+    timers, timeout = [], asyncio.timeout
+    monkeypatch.setattr(wire, "asyncio", SimpleNamespace(timeout=lambda s: timers.append(s) or timeout(s)))
     whole = request_bytes("POST", "/api/v1/rooms", b'{"name": "den"}', Connection="keep-alive")
     reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
     writer.write(whole + whole)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from foedus.adapters import device_keyring
 from foedus.adapters.device_folder import HUMAN, DeviceEntry, DeviceFolder
+from foedus.base.clock import Instant
 from foedus.base.errors import NotFound, Unavailable, UsageError
 from foedus.base.ids import parse_id
 from foedus.base.limits import ACT_DRIFT_MAX, NONCE_BYTES, SALT_BYTES
@@ -79,6 +80,13 @@ def enrolled(folder: DeviceFolder, who: ParticipantView) -> tuple[DeviceEntry, D
 def sign(node: Client, key: Ed25519Key, draft: Draft, salt: bytes = b"") -> SignedAct:
     """Sign an act for the running node, in its epoch and at this device's time. ``salt``: of what was approved."""
     context = node.get("/signing", SigningContext)
+    now = checked_now(context)
+    moment = Moment(parse_id(context.epoch), now, os.urandom(NONCE_BYTES), salt or os.urandom(SALT_BYTES))
+    return signed_act(key, draft, moment)
+
+
+def checked_now(context: SigningContext) -> Instant:
+    """Return this device's time; raise Unavailable where it is too far from the node's."""
     now = time.time_ns() // 1000
     if abs(now - context.now) > ACT_DRIFT_MAX:
         raise Unavailable(
@@ -86,8 +94,7 @@ def sign(node: Client, key: Ed25519Key, draft: Draft, salt: bytes = b"") -> Sign
             code="excessive_drift",
             remedy="set the clock that is wrong: an act so far off would be rejected everywhere",
         )
-    moment = Moment(parse_id(context.epoch), now, os.urandom(NONCE_BYTES), salt or os.urandom(SALT_BYTES))
-    return signed_act(key, draft, moment)
+    return now
 
 
 def refuse_foreign(who: ParticipantView) -> None:

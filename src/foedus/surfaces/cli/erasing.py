@@ -39,7 +39,8 @@ def erase(
     body = _body(node, held, reason, passphrase_file)
     placed = node.post(f"{path_of('events', held.id)}/erase", Placed, body)
     out.show(placed, lambda _: [[f"erased: event {placed.id} says so to everyone who holds it"]])
-    out.next(f"foedus room read {short(held.stream.removeprefix('room:'))}")
+    kind, _, subject = held.stream.partition(":")
+    out.next(f"foedus room read {short(subject)}" if kind == "room" else "foedus knowledge search WORDS")
 
 
 def _body(node: Client, held: EventView, reason: str, file: PassphraseFile) -> dict[str, Any] | SignedAct:
@@ -64,8 +65,10 @@ def _signed(node: Client, held: EventView, author: ParticipantView, file: Passph
     from foedus.surfaces.cli.signing import Draft
     from foedus.surfaces.cli.speaking import membership_of
 
-    room = node.get(path_of("rooms", held.stream.removeprefix("room:")), RoomView)
     entry, device = enrolled(folder := device_folder(), author)
-    auth = (parse_id(device.enrolment), parse_id(membership_of(room, author)))
+    auth = [parse_id(device.enrolment)]
+    if held.stream.startswith("room:"):
+        room = node.get(path_of("rooms", held.stream.removeprefix("room:")), RoomView)
+        auth.append(parse_id(membership_of(room, author)))
     body = {"targets": [parse_id(held.id)], "reason": "author"}
-    return sign(node, unlock(folder, entry, file), Draft(author.did, held.stream, "event.erase", body, auth))
+    return sign(node, unlock(folder, entry, file), Draft(author.did, held.stream, "event.erase", body, tuple(auth)))

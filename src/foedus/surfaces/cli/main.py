@@ -17,11 +17,13 @@ from foedus.surfaces.cli import (
     approvals,
     asking,
     audit,
+    crdts,
     credentials,
     device_commands,
     erasing,
     grants,
     keys,
+    knowledge,
     logs,
     names,
     nodes,
@@ -35,6 +37,7 @@ from foedus.surfaces.cli import (
     running,
     speaking,
     standing,
+    tasks,
 )
 from foedus.surfaces.cli.errors import INTERRUPTED, PIPE_BROKEN, CommandLineError, report
 from foedus.surfaces.cli.text import ERRORS
@@ -62,6 +65,9 @@ app.command(participants.app)
 app.command(pairing.app)
 app.command(device_commands.app)
 app.command(rooms.app)
+app.command(crdts.app)
+app.command(knowledge.app)
+app.command(tasks.app)
 app.command(names.app)
 app.command(credentials.app)
 app.command(credentials.vouch)

@@ -22,10 +22,12 @@ from foedus.surfaces.http.agreement_routes import AGREEMENTS
 from foedus.surfaces.http.audit_routes import AUDIT
 from foedus.surfaces.http.callers import Rule
 from foedus.surfaces.http.consent_routes import CONSENT
+from foedus.surfaces.http.crdt_routes import CRDTS
 from foedus.surfaces.http.credential_routes import CREDENTIALS
 from foedus.surfaces.http.event_routes import EVENTS
 from foedus.surfaces.http.exposure import MANIFEST_PATH, STATUS_PATH, Exposure, Gate
 from foedus.surfaces.http.federation import FederationApp
+from foedus.surfaces.http.knowledge_routes import KNOWLEDGE
 from foedus.surfaces.http.name_routes import NAMES
 from foedus.surfaces.http.operations import Door, Operation
 from foedus.surfaces.http.pair_routes import ACCESS, PAIRING
@@ -50,6 +52,7 @@ OPERATIONS: list[Operation] = [
     *PARTICIPANTS,
     *ROOMS,
     *MESSAGES,
+    *CRDTS,
     *CONSENT,
     *STANDING,
     *EVENTS,
@@ -58,6 +61,7 @@ OPERATIONS: list[Operation] = [
     *NAMES,
     *CREDENTIALS,
     *AUDIT,
+    *KNOWLEDGE,
     *QUERIES,
 ]
 FEDERATION = "/api/federation"

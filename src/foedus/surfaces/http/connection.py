@@ -118,6 +118,8 @@ class HttpConnection(HttpToolsProtocol):
     """
 
     _head_timer: TimerHandle | None = None
+    _is_head_due = True
+    """Whether a head is awaited, and has to end in time. One that comes in one piece never needs the timer."""
     _head_bytes = 0
     _in_body = False
     _slow: SlowReaderWatch | None = None
@@ -147,9 +149,12 @@ class HttpConnection(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if self.cycle is None or self.cycle.response_complete:
-            self._expect_head()
+            self._is_head_due = True
         super().data_received(data)
-        if self._head_timer is None or self._in_body:
+        if not self._is_head_due:
+            return
+        self._expect_head()
+        if self._in_body:
             return  # what is left of a body that was answered early is read and dropped, so that the answer arrives
         self._head_bytes += len(data)
         if self._head_bytes > HEAD_BYTES_MAX:
@@ -158,7 +163,7 @@ class HttpConnection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Note that a request begins: its head must end in time."""
         super().on_message_begin()
-        self._expect_head()
+        self._is_head_due = True
 
     def on_headers_complete(self) -> None:
         """Note that the head is complete."""
@@ -219,6 +224,7 @@ class HttpConnection(HttpToolsProtocol):
             self.transport.close()
 
     def _cancel_timers(self) -> None:
+        self._is_head_due = False
         self._head_bytes = 0
         if self._head_timer is not None:
             self._head_timer.cancel()

@@ -30,6 +30,8 @@ IDLE_TIMEOUT_S = 30
 """A kept-alive connection without a request: longer than a poll interval, so pollers need no new handshake."""
 STREAMS_MAX = 256
 """Open event streams: each holds up to SSE_QUEUE_MAX events."""
+STREAMS_PER_PARTICIPANT = 16
+"""Of them, by the tokens of one participant: some devices with some pages each; a loop that opens more ends here."""
 SSE_HEARTBEAT_S = 15.0
 """Comment on a silent stream: proxies cut a connection that is silent for 30 to 60 s."""
 SSE_STALL_S = 10.0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from foedus.identity.ucan.command import covers
@@ -16,7 +18,8 @@ if TYPE_CHECKING:
     from foedus.log.streams import Stream
     from foedus.trust.agreements.document import Agreement, Signer
 
-_OF_ROOMS = frozenset({"members", "room"})
+_AGREED: Mapping[str, str] = MappingProxyType({"members": "room", "room": "room", "knowledge": "knowledge"})
+"""Kinds of streams that an agreement lets pass or not, and the direction that they are of."""
 
 
 class AgreementInForce:
@@ -33,19 +36,20 @@ class AgreementInForce:
 
     def refuses(self, node: bytes, stream: Stream, at: Instant) -> str:
         """Return the clause by which ``node`` may not send the other what is in a stream, at an instant."""
-        if stream.kind not in _OF_ROOMS:
+        if stream.kind not in _AGREED:
             return ""  # what events are judged by flows as long as there is a connection
         if self.is_ended:
             return "ended"
         return "expires" if self.is_expired(at) else self.allows_stream(node, stream)
 
     def allows_stream(self, node: bytes, stream: Stream) -> str:
-        """Return the clause by which ``node`` may never send a stream: ``rooms``, ``directions.room``."""
-        if stream.kind not in _OF_ROOMS:
+        """Return the clause by which ``node`` may never send a stream: ``rooms``, ``directions.<kind>``."""
+        direction = _AGREED.get(stream.kind)
+        if direction is None:
             return ""
-        if self._rooms is not None and stream.subject not in self._rooms:
+        if direction == "room" and self._rooms is not None and stream.subject not in self._rooms:
             return "rooms"
-        return "" if "room" in self.document.directions[self.document.side(node)] else "directions.room"
+        return "" if direction in self.document.directions[self.document.side(node)] else f"directions.{direction}"
 
     def allows_command(self, node: bytes, command: str) -> str:
         """Return the clause by which agents of ``node`` may not use a command at the other: ``commands``."""

@@ -1,0 +1,171 @@
+"""What this node knows: packets and tasks as its log and its door show them now, and the search among them.
+
+``Knowledge.search`` is what a query asks. The index says where to look; each find is read from the log again, judged by
+the door as it stands now, and left out where the asker may not hear of it, so a stale index shows nothing wrong.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal, NamedTuple
+
+from foedus.base.clock import Instant
+from foedus.base.errors import NotFound, UsageError
+from foedus.base.ids import short
+from foedus.log.event import Event, parse_event
+from foedus.log.knowledge import KNOWLEDGE_SHAPES, KnowledgePublish
+from foedus.log.port import Row
+from foedus.node.audience import Audience
+from foedus.node.crossings import Crossings
+from foedus.node.knowledge_indexing import KnowledgeIndexer
+from foedus.node.knowledge_values import SEARCH_MAX
+from foedus.node.lookup import PREFIX_MIN
+from foedus.node.store import Store
+from foedus.state.knowledge.dependencies import Ground, walk
+from foedus.state.knowledge.packets import Packet, content_of, fold_packet
+from foedus.state.knowledge.port import Hit, KnowledgeIndex, terms_of
+from foedus.state.knowledge.tasks import Task, fold_task
+from foedus.state.knowledge.told import Told
+
+LOOKED_MAX = 2_000
+"""Finds of the index that are looked up for one question, where most of them are not for the asker."""
+
+
+_ID_DIGITS = 64
+_HEX_DIGITS = frozenset("0123456789abcdef")
+_REMEDIES = {"packet": "see `foedus knowledge search`", "task": "see `foedus task list`"}
+
+
+class Ranked(NamedTuple):
+    """A find. ``score`` in millionths; equal ones stand by id. ``told``: the event by whose words it was found."""
+
+    packet: Packet
+    told: Told
+    content: KnowledgePublish
+    score: int
+
+
+class Knowledge:
+    """Packets and tasks as they are shown here. One per node; called on the event loop's thread."""
+
+    def __init__(
+        self,
+        store: Store,
+        index: KnowledgeIndex,
+        indexer: KnowledgeIndexer,
+        audience: Audience,
+        crossings: Crossings,
+    ) -> None:
+        self.door: Callable[[bytes, str, Instant], str] = lambda _node, _stream, _at: ""
+        """(writing node, stream, clock) → the clause by which it is not shown here now, or ''."""
+        self.indexer = indexer
+        self._store = store
+        self._index = index
+        self._audience = audience
+        self._crossings = crossings
+
+    # --- search ------------------------------------------------------------------------------
+
+    async def search(
+        self, text: str, limit: int = 20, visible_to: bytes | None = None, domain: str = ""
+    ) -> list[Ranked]:
+        """Return the packets that hold words of ``text``, the best first (BM25; title and tags weigh more).
+
+        ``visible_to``: the id of a connected peer that asks: it gets what our tier for it (CORE or EXTERNAL), our tier
+        for each writer and the agreement in force let it hear, and nothing otherwise; None: this node itself. Of a
+        retracted or erased packet there is no find. ``limit`` is at most ``SEARCH_MAX``. Raises Unavailable.
+        """
+        await self.indexer.caught_up()
+        limit = min(limit, SEARCH_MAX)
+        found: list[Ranked] = []
+        for hit in await asyncio.to_thread(self._index.search, terms_of(text), domain, LOOKED_MAX):
+            ranked = self._ranked(hit, visible_to)
+            found += [ranked] if ranked is not None else []
+            if len(found) >= limit:
+                break
+        return sorted(found, key=lambda ranked: (-ranked.score, ranked.packet.id))
+
+    def _ranked(self, hit: Hit, visible_to: bytes | None) -> Ranked | None:
+        packet = self.packet_or_none(hit.subject)
+        if packet is None or (visible_to is not None and not self._audience.may_ask(visible_to, packet.node)):
+            return None
+        told = packet.current
+        content = content_of(told) if told is not None and told.id == hit.event else None
+        return Ranked(packet, told, content, hit.score) if told is not None and content is not None else None
+
+    # --- packets and tasks -------------------------------------------------------------------
+
+    def find(self, wanted: str, what: Literal["packet", "task"]) -> bytes:
+        """Return the id that a person wrote, whole or its first digits; raise NotFound or UsageError (ambiguous)."""
+        is_hex = PREFIX_MIN <= len(wanted) <= _ID_DIGITS and not set(wanted) - _HEX_DIGITS
+        low, high = (bytes.fromhex(wanted.ljust(_ID_DIGITS, pad)) if is_hex else b"" for pad in "0f")
+        found = self._index.between(low, high) if is_hex else []
+        if len(found) > 1:
+            raise UsageError(f"{wanted!r} names several {what}s", code="ambiguous", remedy="give the whole id")
+        if not found:
+            raise NotFound(f"no {what} {wanted[:80]!r} is known here", code=f"unknown_{what}", remedy=_REMEDIES[what])
+        return found[0]
+
+    def packet(self, packet: bytes) -> Packet:
+        """Return a packet; raise NotFound."""
+        found = self.packet_or_none(packet)
+        if found is None:
+            remedy = _REMEDIES["packet"]
+            raise NotFound(f"no packet {short(packet)} is shown here", code="unknown_packet", remedy=remedy)
+        return found
+
+    def packet_or_none(self, packet: bytes) -> Packet | None:
+        """Return a packet, None where it is not held or not shown here."""
+        return fold_packet(packet, self._told(packet))
+
+    def task(self, task: bytes) -> Task:
+        """Return a task; raise NotFound."""
+        found = fold_task(task, self._told(task))
+        if found is None:
+            raise NotFound(f"no task {short(task)} is shown here", code="unknown_task", remedy=_REMEDIES["task"])
+        return found
+
+    def told(self, row: Row) -> Told | None:
+        """Return what a stored event tells, None where it does not count here now."""
+        told = self.indexer.told(row) if row.kind in KNOWLEDGE_SHAPES else None
+        if told is None or told.node == self._store.node:
+            return told
+        is_held_back = self.door(told.node, row.stream, row.hlc.us) or self._clause(row, told.node)
+        return None if is_held_back else told
+
+    def _clause(self, row: Row, node: bytes) -> str:
+        event: Event = parse_event(row.envelope).event
+        return self._crossings.clause(event, node)
+
+    def _told(self, subject: bytes) -> list[Told]:
+        events = self._index.mentions([subject]).get(subject, [])
+        rows = self._store.log.by_ids(dict.fromkeys([subject, *events]))
+        return [told for row in rows.values() if row.local and (told := self.told(row)) is not None]
+
+    def packets(self, domain: str, after: int, limit: int) -> Iterator[tuple[int, Packet]]:
+        """Yield (place, packet) in the order in which they came here, after a place."""
+        for listed in self._index.listed(is_task=False, domain=domain, after=after, limit=limit):
+            packet = self.packet_or_none(listed.subject)
+            if packet is not None:
+                yield listed.number, packet
+
+    def tasks(self, domain: str, after: int, limit: int) -> Iterator[tuple[int, Task]]:
+        """Yield (place, task) in the order in which they came here, after a place."""
+        for listed in self._index.listed(is_task=True, domain=domain, after=after, limit=limit):
+            task = fold_task(listed.subject, self._told(listed.subject))
+            if task is not None:
+                yield listed.number, task
+
+    # --- dependencies ------------------------------------------------------------------------
+
+    def ground(self, packet: Packet) -> Ground:
+        """Return what a packet stands on, all the way down, and what of it is not here."""
+        return walk(packet.id, self._dependencies)
+
+    def _dependencies(self, packet: bytes) -> Sequence[bytes] | None:
+        held = self.packet_or_none(packet)
+        if held is None:
+            return None
+        content = content_of(held.current) if held.current is not None else None
+        return content.dependencies if content is not None else ()

@@ -1,0 +1,200 @@
+"""Knowledge and tasks as surfaces see them: views, what is asked for, and the operations. Ids are hex."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+from msgspec import Struct, field
+
+from foedus.node.knowledge_forms import Form
+from foedus.node.values import SignedAct, View
+from foedus.state.knowledge.source import Proved
+from foedus.state.knowledge.tasks import TaskState
+
+SEARCH_MAX = 100
+"""Finds of one question: more than anybody reads, and than a federated answer carries."""
+LIST_MAX = 200
+"""Packets or tasks in one page: each is folded from the log as it is shown."""
+
+
+class DataView(Struct, frozen=True, kw_only=True):
+    """What is no prose; ``data`` is unpadded base64url."""
+
+    media_type: str
+    data: str
+
+
+class WhoView(View, frozen=True):
+    """Who told something, and where. Names are claims where ``known_as`` is ''."""
+
+    author: str
+    author_name: str
+    author_known_as: str
+    author_kind: Literal["human", "agent", "node", "unknown"]
+    node: str
+    node_name: str
+    node_known_as: str
+
+
+class SourceView(View, frozen=True):
+    """The event that a packet passes on. ``proved``: whether its signatures hold; unknown where a key is not held."""
+
+    event: str
+    domain: str
+    author: str
+    node: str
+    at: int
+    proved: Proved
+
+
+class PacketView(View, frozen=True):
+    """A packet as it stands. ``state`` other than ``current``: nothing of what it said is shown.
+
+    ``confidence`` in millionths; ``revision``: how often it was revised; ``event``: by which act it stands so;
+    ``missing``: what of ``dependencies`` is not held or not shown here. ``score``: of a search, in millionths.
+    """
+
+    id: str
+    domain: str
+    state: Literal["current", "retracted", "erased"]
+    who: WhoView
+    at: int
+    type: str = ""
+    title: str = ""
+    content: str = ""
+    data: DataView | None = None
+    confidence: int = 0
+    tags: list[str] = field(default_factory=list)
+    dependencies: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    revision: int = 0
+    event: str = ""
+    reason: str = ""
+    source: SourceView | None = None
+    score: int | None = None
+
+
+class ToldView(View, frozen=True):
+    """One act about a packet. ``says``: a title, or a reason; '' where it is erased."""
+
+    event: str
+    kind: str
+    at: int
+    hlc: list[int]
+    who: WhoView
+    says: str
+
+
+class HistoryView(View, frozen=True):
+    """What was told about a packet, in order, and all that it stands on, nearest first.
+
+    ``is_whole``: its ground was walked to the end; ``missing``: what of it is not held or not shown here.
+    """
+
+    packet: str
+    told: list[ToldView]
+    ground: list[str]
+    missing: list[str]
+    is_whole: bool
+
+
+class PacketsPage(View, frozen=True):
+    """Packets in the order in which they came here; ``cursor``: go on after it, '' where there are no more."""
+
+    packets: list[PacketView]
+    cursor: str
+
+
+class TaskView(View, frozen=True):
+    """A task as it stands. ``until``: when the claim lapses (0: nobody holds it); ``done`` in millionths."""
+
+    id: str
+    domain: str
+    state: TaskState
+    title: str
+    content: str
+    tags: list[str]
+    dependencies: list[str]
+    lease: int
+    who: WhoView
+    at: int
+    holder: WhoView | None
+    until: int
+    done: int
+    note: str
+    result: str
+    packets: list[str]
+
+
+class TasksPage(View, frozen=True):
+    """Tasks in the order in which they came here."""
+
+    tasks: list[TaskView]
+    cursor: str
+
+
+class KeptFrom(View, frozen=True):
+    """A connected peer that gets the act but shows it to nobody, and by which clause, as far as this node can tell."""
+
+    node: str
+    name: str
+    clause: str
+
+
+class KnowledgePlaced(View, frozen=True):
+    """Where an act was ordered. It is durable; ``kept_from``: peers at which it does not count."""
+
+    id: str
+    stream: str
+    seq: int
+    hlc: list[int]
+    kept_from: list[KeptFrom]
+
+
+class EnvelopeView(View, frozen=True):
+    """An event as it travels, with its body, in unpadded base64url; ``node``: where it was written."""
+
+    event: str
+    node: str
+    envelope: str
+
+
+class KnowledgeService(Protocol):
+    """Knowledge and tasks: a part of ``api.NodeService``."""
+
+    async def knowledge_tell(self, forms: Sequence[Form]) -> list[KnowledgePlaced]:
+        """Order acts for a custodial agent, or of the node itself, all or none."""
+        ...
+
+    async def knowledge_signed(self, domain: str, acts: Sequence[SignedAct]) -> list[KnowledgePlaced]:
+        """Order acts that a device signed, all or none."""
+        ...
+
+    async def knowledge_search(self, text: str, *, domain: str = "", limit: int = 20) -> list[PacketView]:
+        """Return the packets that hold words of ``text``, the best first."""
+        ...
+
+    async def knowledge_page(self, *, domain: str = "", after: str = "", limit: int = 50) -> PacketsPage:
+        """Return packets in the order in which they came here."""
+        ...
+
+    async def knowledge_show(self, packet: str) -> PacketView:
+        """Return a packet by its id or its first digits."""
+        ...
+
+    async def knowledge_history(self, packet: str) -> HistoryView:
+        """Return what was told about a packet."""
+        ...
+
+    async def knowledge_envelope(self, packet: str) -> EnvelopeView:
+        """Return the event by which a packet stands; of one that is passed on that of its source."""
+        ...
+
+    async def tasks(self, *, domain: str = "", state: str = "", after: str = "", limit: int = 50) -> TasksPage:
+        """Return tasks, of one state where it is named."""
+        ...
+
+    async def task(self, task: str) -> TaskView:
+        """Return a task by its id or its first digits."""
+        ...

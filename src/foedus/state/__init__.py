@@ -1,0 +1,1 @@
+"""What follows from the log, and decides nothing: it can all be dropped and computed again."""

@@ -1,0 +1,126 @@
+"""The port of the index: what finds packets and tasks. All of it is derived from the log, and may be lost.
+
+It holds which events speak of which packet or task, the words of each packet as it stands, and how far each chain was
+read. It decides nothing: whoever asks looks every find up in the log again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from foedus.log.chains import ChainKey
+
+TERMS_MAX = 32
+"""Words of a question that are looked for: a long sentence; each costs a look through its list."""
+TERM_MAX = 64
+"""Characters of a word; what is longer is cut there, as no word is."""
+
+
+class Mention(NamedTuple):
+    """An event speaks of a packet or a task. ``subject`` None: its body is not here, so it is not known of which."""
+
+    event: bytes
+    subject: bytes | None
+
+
+class Entry(NamedTuple):
+    """A packet or task that was begun here.
+
+    ``event``: by whose ``words`` (title, content, and type with tags) it is found; None where it is not to be found.
+    """
+
+    subject: bytes
+    domain: str
+    is_task: bool
+    event: bytes | None
+    words: tuple[str, str, str] = ("", "", "")
+
+
+class Reached(NamedTuple):
+    """Of a chain: the last event that was read."""
+
+    seq: int
+    id: bytes
+
+
+class Change(NamedTuple):
+    """What one step adds; all of it or nothing is stored."""
+
+    mentions: Sequence[Mention] = ()
+    entries: Sequence[Entry] = ()
+    reached: Mapping[ChainKey, Reached] = {}
+
+
+class Hit(NamedTuple):
+    """A find. ``score`` in millionths: more is better; it compares finds of one question at one node alone."""
+
+    subject: bytes
+    event: bytes
+    score: int
+
+
+class Listed(NamedTuple):
+    """A packet or task in the order in which it came here; ``number`` is the place, to go on from."""
+
+    number: int
+    subject: bytes
+
+
+class KnowledgeIndex(Protocol):
+    """An index. Methods block; any thread may call them. They raise Unavailable (the disk), and nothing else."""
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether whoever used it last did not close it: it may have missed what changed in what it had read."""
+        ...
+
+    def reached(self) -> dict[ChainKey, Reached]:
+        """Return how far each chain was read."""
+        ...
+
+    def apply(self, change: Change) -> None:
+        """Store a step."""
+        ...
+
+    def mentions(self, subjects: Sequence[bytes]) -> dict[bytes, list[bytes]]:
+        """Return the events that speak of these subjects."""
+        ...
+
+    def subjects_of(self, events: Sequence[bytes]) -> dict[bytes, bytes | None]:
+        """Return of which subject these events speak; those that were not read are left out."""
+        ...
+
+    def bodiless(self) -> list[bytes]:
+        """Return the events whose body was not here as they were read."""
+        ...
+
+    def listed(self, *, is_task: bool, domain: str, after: int, limit: int) -> list[Listed]:
+        """Return subjects after a place; '' for all domains."""
+        ...
+
+    def between(self, low: bytes, high: bytes) -> list[bytes]:
+        """Return the packets and tasks whose id is from ``low`` to ``high``: two of them, where there are more."""
+        ...
+
+    def search(self, terms: Sequence[str], domain: str, limit: int) -> list[Hit]:
+        """Return packets that hold any of the words, the best first (BM25); of the best ``limit`` those of a domain."""
+        ...
+
+    def clear(self) -> None:
+        """Forget everything: it is read from the log again."""
+        ...
+
+    def scrub(self) -> None:
+        """Let nothing of what was taken out remain in the files."""
+        ...
+
+    def close(self, *, is_whole: bool) -> None:
+        """Release the file. ``is_whole``: nothing was missed of what changed in what it had read."""
+        ...
+
+
+def terms_of(text: str) -> list[str]:
+    """Return the words of a question, as they stand: that none of them is an operator is the adapter's part."""
+    words = "".join(char if char.isprintable() else " " for char in text).split()
+    return [word[:TERM_MAX] for word in words[:TERMS_MAX]]
