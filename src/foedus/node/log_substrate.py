@@ -12,6 +12,7 @@ from foedus.base.ids import sha256
 from foedus.log.bodies import MessageText
 from foedus.log.event import Event, parse_event
 from foedus.log.port import Row, Verdict
+from foedus.node.knowledge_answers import KnowledgeAnswers
 from foedus.node.recollection import Recollection
 from foedus.query.kinds import CONNECTION, EVENT, MESSAGE
 from foedus.query.port import Change, Finding, Findings, Reader, Wanted
@@ -45,15 +46,16 @@ class LogSubstrate:
     """See ``query.port.Substrate``. ``searches``: what a text is looked for in, each as the port's ``search``."""
 
     def __init__(self, node: Node, tells_peers: Callable[[str], bool]) -> None:
-        self.searches: list[Search] = [self._messages]
+        self.searches: list[Search] = [self._messages, KnowledgeAnswers(node).search]
         self._node = node
         self._tells_peers = tells_peers
         self._recollection = Recollection(node.store)
 
     async def search(self, text: str, wanted: Wanted) -> Findings:
-        """Return what is most like a text, in all that is searched."""
+        """Return what is most like a text, in all that is searched: by turns, since scores of two searches differ."""
         found = [await search(text, wanted) for search in self.searches]
-        items = sorted((item for each in found for item in each.items), key=_best_first)
+        ranked = ((rank, item) for each in found for rank, item in enumerate(each.items))
+        items = [item for _, item in sorted(ranked, key=lambda it: (it[0], *_best_first(it[1])))]
         return Findings(items[: wanted.limit], any(each.partial for each in found))
 
     async def apply(self, changes: Sequence[Change]) -> None:
