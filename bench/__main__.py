@@ -29,6 +29,7 @@ NAMES = (
     "flood",
     "crdt",
     "search",
+    "query",
 )
 
 
