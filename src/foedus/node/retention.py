@@ -21,6 +21,7 @@ from foedus.log.checkpoints import Statement, read_checkpoint
 from foedus.log.gaps import is_of, may_prune
 from foedus.log.port import Gap, Row
 from foedus.node.publisher import Publisher
+from foedus.node.sealed import SealedBodies
 from foedus.node.store import Store
 
 log = logging.getLogger("foedus.retention")
@@ -45,6 +46,7 @@ class Retention:
 
     def __init__(self, store: Store, publisher: Publisher, days: Mapping[str, int]) -> None:
         self.days = days
+        self.sealed = SealedBodies(store, publisher)
         self.agreed: Callable[[bytes], int | None] = lambda _node: None
         self.prepare: Callable[[], Awaitable[object]] = _nothing
         """Keeps what follows from that which is about to go."""
@@ -53,10 +55,11 @@ class Retention:
         self._turn = asyncio.Lock()
 
     async def run(self) -> None:
-        """Prune now and each hour, until cancelled."""
+        """Prune, and drop what was sealed for its time, now and each hour, until cancelled."""
         while True:
             try:
                 await self.prune(self.days)
+                await self.sealed.sweep()
             except FoedusError as error:
                 log.warning("nothing was pruned: %s: %s", error.code, error)
             await asyncio.sleep(_INTERVAL_S)
