@@ -171,3 +171,12 @@ def test_a_crash_between_saving_and_saying_is_made_good():
     link.reopen()
     link.settle()
     assert link.states() == (State.REQUESTED, State.INCOMING)
+
+
+def test_a_book_that_was_read_again_shows_what_was_read():
+    link = connected()
+    book, shown = link.one.book, link.one.book.peers
+    book.replace(Peering(link.one.id, link.one.key, (), trusted={b"k" * 32: Tier.CORE}))
+    assert book.peers is shown
+    assert not shown
+    assert book.trusted == {b"k" * 32: Tier.CORE}
