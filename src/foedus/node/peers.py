@@ -107,7 +107,7 @@ class Peers:
 
     def _reload(self) -> None:
         fresh = self._load()
-        self.book._peers, self.book._trusted = dict(fresh.peers), dict(fresh.trusted)  # noqa: SLF001
+        self.book.replace(fresh.peers, fresh.trusted)
 
     def signers(self) -> list[str]:
         """Return the DIDs of this node's humans who count by its policy: the signers that agreements name."""

@@ -69,6 +69,12 @@ class Peering:
         """Every peer in the book, by node id."""
         self._trusted = dict(trusted or {})
 
+    def replace(self, peers: Mapping[bytes, Peer], trusted: Mapping[bytes, Tier]) -> None:
+        """Hold what is stored in place of what is in memory. Who looks at ``peers`` sees it, too."""
+        self._peers.clear()
+        self._peers.update(peers)
+        self._trusted = dict(trusted)
+
     @property
     def trusted(self) -> Mapping[bytes, Tier]:
         """Pre-trusted keys and node ids, with the tier that each will get."""
