@@ -15,6 +15,7 @@ from foedus.base.ids import sha256
 from foedus.base.limits import BODY_MAX, CLOCK_AHEAD_MAX, NONCE_BYTES, SALT_BYTES
 from foedus.crypto import ed25519
 from foedus.crypto.ed25519 import Ed25519Key
+from foedus.log.authority import CITING
 from foedus.log.chains import Chain
 from foedus.log.event import (
     Act,
@@ -233,11 +234,11 @@ class Author:
         return None
 
     def _check_authority(self, parsed: Parsed, chain: Chain, bounds: Bounds) -> None:
-        """Refuse what peers would put off, and in ``room:`` what every member would reject.
+        """Refuse what peers would put off, and in rooms and knowledge what every reader would reject.
 
         The folds of other streams judge in place.
         """
-        if parsed.event.stream.startswith("room:"):
+        if chain.kind in CITING:
             judged = self._store.admission.judge_own(parsed, chain)
             if judged.verdict is not Verdict.ACCEPTED:
                 raise Refusal(f"the act is not authorised here: {judged.reason}", code=judged.reason)
