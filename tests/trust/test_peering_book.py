@@ -29,6 +29,16 @@ def kinds(effects: list[do.Effect]) -> list[type[do.Effect]]:
     return [type(effect) for effect in effects]
 
 
+def test_who_looks_at_the_peers_sees_what_was_read_again_from_the_disk():
+    node = Node(1)
+    book = filled(State.CONNECTED, 2, node)
+    seen = book.peers
+    book.become(filled(State.DISCONNECTED, 1, node))
+    assert [peer.state for peer in seen.values()] == [State.DISCONNECTED]
+    assert book.peers is seen
+    assert book.peer(next(iter(seen))).state is State.DISCONNECTED
+
+
 @pytest.mark.parametrize("by", ["key", "id"])
 def test_a_trusted_node_is_accepted_without_a_prompt(by):
     link = pair()
