@@ -7,57 +7,13 @@ from msgspec.structs import replace
 from foedus.base.cbor import decode_as
 from foedus.log.event import Act
 from foedus.log.knowledge import read_knowledge
-from foedus.node.knowledge_values import DataView, HistoryView, KnowledgePlaced, PacketView, TaskView, ToldView, WhoView
+from foedus.node.knowledge_values import HistoryView, KnowledgePlaced, ToldView
 from foedus.surfaces.cli.knowledge_files import front_matter, read_all
 from tests.surfaces.cli.samples import BANK, EVENT, HOSTILE, ROBOT
 from tests.surfaces.cli.test_speaking import ADA, ada_is_here, raw
+from tests.surfaces.packets import PACKET, TASK, VIEW, WHO
 
 __all__ = ["ada_is_here"]
-PACKET = "3a" * 32
-WHO = WhoView(
-    author="did:key:z6MkAda",
-    author_name="ada",
-    author_known_as="",
-    author_kind="human",
-    node=BANK,
-    node_name="bigbank",
-    node_known_as="",
-)
-VIEW = PacketView(
-    id=PACKET,
-    domain="lab.results",
-    state="current",
-    who=WHO,
-    at=1_700_000_000_000_000,
-    type="note",
-    title="Bees dance",
-    content="# Bees\nThey do.",
-    data=DataView(media_type="text/csv", data="YSxi"),
-    confidence=900_000,
-    tags=["bees"],
-    dependencies=["4b" * 32],
-    missing=["4b" * 32],
-    revision=1,
-    event=PACKET,
-)
-TASK = TaskView(
-    id=PACKET,
-    domain="lab.results",
-    state="claimed",
-    title="Count bees",
-    content="all of them",
-    tags=[],
-    dependencies=[],
-    lease=60,
-    who=WHO,
-    at=1_700_000_000_000_000,
-    holder=WHO,
-    until=1_700_000_000_000_000,
-    done=500_000,
-    note="half",
-    result="",
-    packets=[],
-)
 PLACED = KnowledgePlaced(id=EVENT, stream="knowledge:lab.results", seq=1, hlc=[1, 0], kept_from=[])
 
 

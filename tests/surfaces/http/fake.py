@@ -26,6 +26,7 @@ from foedus.node.values import (
 from tests.surfaces.http.fake_access import FakeAccess
 from tests.surfaces.http.fake_agreements import FakeAgreements
 from tests.surfaces.http.fake_credentials import FakeCredentials
+from tests.surfaces.http.fake_knowledge import FakeKnowledge
 from tests.surfaces.http.fake_names import FakeNames
 from tests.surfaces.http.fake_standing import FakeStanding
 from tests.surfaces.http.fake_values import EPOCH, NODE, STORE, a_peer, an_event, hex_id
@@ -34,7 +35,7 @@ TOKEN = "operator-token"
 PREFIX_MIN = 8
 
 
-class FakeService(FakeAccess, FakeNames, FakeCredentials, FakeStanding):
+class FakeService(FakeAccess, FakeNames, FakeCredentials, FakeStanding, FakeKnowledge):
     """Keeps everything in dictionaries. ``calls`` records (method, arguments) for assertions."""
 
     def __init__(self, token=TOKEN):
