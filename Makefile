@@ -15,7 +15,9 @@ help:
 demo: .venv/.stamp
 	@$(BIN)/foedus demo $(ARGS)
 
-# loadfile keeps a file's tests in one process: its node is started once.
+# loadfile keeps a file's tests in one process: its node is started once. Real nodes are started a hundred times:
+# where the environment forbids compiled modules, each start would compile all of them.
+test: export PYTHONDONTWRITEBYTECODE =
 test: .venv/.stamp
 	$(BIN)/pytest -n 2 --dist loadfile $(or $(ARGS),tests)
 

@@ -28,6 +28,7 @@ NAMES = (
     "fanout",
     "flood",
     "search",
+    "crdt",
 )
 
 

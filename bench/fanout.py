@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from collections.abc import Callable
 
 from bench.author import BATCH, Speakers
 from bench.nodes import make_home, run, running
@@ -45,6 +46,11 @@ class Pipe:
     async def send(self, data: bytes) -> None:
         """Send one message."""
         self.other.incoming.put_nowait(data)
+
+    def try_send(self, make: Callable[[], bytes]) -> bool:
+        """Send one message now."""
+        self.other.incoming.put_nowait(make())
+        return True
 
     async def receive(self) -> bytes | None:
         """Return the next message."""

@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from foedus.node.home import Home, create_home
-from foedus.node.values import IdentityView, PeerView, RoomView
+from foedus.node.room_values import RoomView
+from foedus.node.values import IdentityView, PeerView
 from foedus.surfaces.cli.client import API, path_of
 from foedus.surfaces.demo.processes import NodeProcess, eventually
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import secrets
 import time
 from collections.abc import Sequence
@@ -16,13 +15,15 @@ from bench.author import BATCH
 from bench.nodes import run
 from bench.options import Figures, Options
 from bench.processes import BenchNode, Cluster, Connection
+from foedus.base.base64url import to_base64url
 from foedus.base.cbor import encode
 from foedus.base.limits import NONCE_BYTES, SALT_BYTES
 from foedus.crypto.ed25519 import Ed25519Key
 from foedus.identity.did import did_of
 from foedus.log import streams
 from foedus.log.event import Act, act_plain, act_signing_bytes, digest_of
-from foedus.node.values import ParticipantView, Placed, RoomView, SigningContext
+from foedus.node.room_values import RoomView
+from foedus.node.values import ParticipantView, Placed, SigningContext
 from foedus.surfaces.cli.client import path_of
 from foedus.surfaces.demo.processes import eventually
 
@@ -75,12 +76,11 @@ class Author:
         )
         asig = self._key.sign(act_signing_bytes(act, bytes.fromhex(self._context.epoch), stream))
         return {
-            "act": _text(encode(act_plain(act))), "asig": _text(asig), "salt": _text(salt), "body": _text(data)
-        }  # fmt: skip
-
-
-def _text(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+            "act": to_base64url(encode(act_plain(act))),
+            "asig": to_base64url(asig),
+            "salt": to_base64url(salt),
+            "body": to_base64url(data),
+        }
 
 
 async def _post(node: BenchNode, room: str, bodies: Sequence[bytes]) -> bytes:

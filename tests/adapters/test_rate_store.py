@@ -3,6 +3,8 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from limits import parse
+from limits.strategies import SlidingWindowCounterRateLimiter
 
 from foedus.adapters.rate_store import KEYS_MAX, RateLimit, RateStore
 
@@ -39,6 +41,16 @@ def test_in_any_stretch_of_time_the_rate_holds_but_for_a_window_and_the_wait_is_
         taken.append(clock.now)
     for at in taken:
         assert sum(cost for other in taken if at - seconds < other <= at) <= 10
+
+
+@given(steps=st.lists(st.tuples(st.floats(0, 3), st.sampled_from("ab"), st.integers(1, 4)), max_size=60))
+def test_it_counts_as_the_librarys_own_strategy_would(steps):
+    clock = Clock()
+    limit, store, item = RateLimit("5/second", clock), RateStore(clock), parse("5/second")
+    strategy = SlidingWindowCounterRateLimiter(store)
+    for step, key, cost in steps:
+        clock.now += step
+        assert (limit.take(key, cost) == 0.0) == strategy.hit(item, key, cost=cost)
 
 
 def test_more_at_once_than_the_rate_is_never_taken():

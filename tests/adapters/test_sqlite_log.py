@@ -181,7 +181,7 @@ def test_damaged_pages_are_said_to_be_damaged(tmp_path: Path) -> None:
     log.commit(Commit(entries=run(1, 500)))
     log.close()
     data = bytearray(path.read_bytes())
-    for page in range(22, len(data) // 4096, 3):
+    for page in range(24, len(data) // 4096, 3):
         data[page * 4096 : page * 4096 + 200] = b"\xa5" * 200
     path.write_bytes(data)
     log = SqliteLog(path)
@@ -267,6 +267,13 @@ def test_every_commit_is_synced(tmp_path: Path) -> None:
     log.close()
 
 
+def test_no_page_is_written_outside_of_the_home(tmp_path: Path) -> None:
+    """An INSERT of many rows keeps what it changes until it ends: in memory, not in a file of the system's own."""
+    log = SqliteLog(tmp_path / "log.db")
+    assert log._connection.execute("PRAGMA temp_store").fetchall() == [(2,)]
+    log.close()
+
+
 def wait_for_the_thread(checkpointer: Checkpointer) -> None:
     """Return when what it was asked for is done; on a busy machine it may not run for long."""
     for _ in range(20_000):
@@ -287,20 +294,31 @@ def test_the_write_ahead_log_is_checkpointed(tmp_path: Path, monkeypatch) -> Non
     log.close()
 
 
+def test_small_commits_stay_in_what_the_write_ahead_log_has(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(sqlite_log, "CALM_PAGES", 40)
+    log = SqliteLog(tmp_path / "log.db")
+    for seq in range(1, 200):
+        log.commit(Commit(entries=[entry(seq)]))
+        wait_for_the_thread(log._checkpointer)
+    assert (tmp_path / "log.db-wal").stat().st_size < 60 * 4_200
+    assert log.check() == []
+    log.close()
+
+
 def test_the_writer_finishes_the_checkpoint_that_the_thread_began(tmp_path: Path) -> None:
     path = tmp_path / "log.db"
     log = SqliteLog(path)
     log.commit(Commit(entries=run(1, 100)))
-    checkpointer = Checkpointer(path, 10)
-    assert not checkpointer.due(9)
-    assert not checkpointer.due(10)
+    checkpointer = Checkpointer(path, 10, 5)
+    assert not checkpointer.due(9, is_calm=False)
+    assert not checkpointer.due(10, is_calm=False)
     for _ in range(2_000):
         time.sleep(0.001)
-        if checkpointer.due(9):
+        if checkpointer.due(9, is_calm=False):
             break
     else:
         pytest.fail("the thread did not answer")
-    assert not checkpointer.due(9)
+    assert not checkpointer.due(9, is_calm=False)
     checkpointer.close()
     log.close()
 
@@ -324,3 +342,22 @@ def test_many_threads_read_while_one_writes(tmp_path: Path) -> None:
         for future in [pool.submit(write), *(pool.submit(read, number) for number in range(15))]:
             future.result()
     log.close()
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_an_older_database_is_brought_up_to_this_version(tmp_path: Path, version: int) -> None:
+    path = tmp_path / "log.db"
+    log = SqliteLog(path)
+    log.commit(Commit(entries=run(1, 3), drops=[entry(2).id]))
+    log.close()
+    connection = apsw.Connection(str(path))
+    connection.execute("DROP INDEX events_bodiless; DROP INDEX events_sealed")
+    if version == 1:
+        connection.execute("DROP INDEX events_erasing; DROP TABLE gaps")
+    connection.execute(f"PRAGMA user_version = {version}").fetchall()
+    connection.close()
+    log = SqliteLog(path)
+    assert [row.seq for row in log.bodiless_rows(0, 9)] == [2]
+    assert (list(log.gaps()), log.check()) == ([], [])
+    log.close()
+    assert apsw.Connection(str(path)).execute("PRAGMA user_version").fetchall() == [(sqlite_schema.VERSION,)]

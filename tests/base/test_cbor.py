@@ -10,7 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foedus.base import cbor
-from foedus.base.cbor import Malformed, NotCanonical, decode, decode_as, encode, frame, split_frames, to_plain
+from foedus.base.cbor import (
+    Malformed,
+    NotCanonical,
+    check_items,
+    decode,
+    decode_as,
+    encode,
+    frame,
+    split_frames,
+    to_plain,
+)
 from foedus.base.limits import NESTING_MAX
 
 SCALARS = st.none() | st.booleans() | st.integers(-(2**64), 2**64 - 1) | st.text(max_size=20) | st.binary(max_size=20)
@@ -196,3 +206,23 @@ class Event(Struct, frozen=True, forbid_unknown_fields=True):
     [thread.join() for thread in threads]
 """
     assert subprocess.run([sys.executable, "-c", script], check=False, timeout=60).returncode == 0
+
+
+@given(VALUES)
+def test_items_are_counted_without_decoding(value):
+    data = encode(value)
+    count = items_in(value)
+    check_items(data, count)
+    with pytest.raises(Malformed):
+        check_items(data, count - 1)
+
+
+def items_in(value):
+    if isinstance(value, dict):
+        return 1 + len(value) + sum(items_in(item) for item in value.values())
+    return 1 + (sum(items_in(item) for item in value) if isinstance(value, list) else 0)
+
+
+@given(st.binary(max_size=200))
+def test_counting_items_ends_whatever_the_bytes(data):
+    check_items(data, 200)

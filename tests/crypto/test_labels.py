@@ -20,7 +20,9 @@ def test_the_labels_are_those_of_version_1():
         "manifest",
         "pairing",
         "proof",
+        "query",
         "receipt",
+        "result",
     ]
 
 

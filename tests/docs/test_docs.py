@@ -20,6 +20,9 @@ from foedus.identity.directory import HELD_RECORDS_MAX, IDLE_RECORDS_MAX
 from foedus.identity.record import RECORDS_PER_NODE, SIGNED_RECORD_MAX
 from foedus.log.bodies import PLACES, SHAPES
 from foedus.log.streams import parse
+from foedus.query import limits as query_limits
+from foedus.query.inquiry import OUTCOMES
+from foedus.query.merge import FUSION_K, FUSION_SCALE
 from foedus.sync import frames
 from foedus.sync.credit import SEND_FLOOR
 from foedus.sync.keepalive import GREETING_TIMEOUT
@@ -41,7 +44,8 @@ from foedus.trust.agreements.ledger import DOCUMENT_BYTES_MAX
 from foedus.trust.claims import ENDPOINT_MAX, ENDPOINTS_MAX
 from tests.docs.pages import PAGES, ROOT, anchors, first_column, links, names, read, section
 
-_MISSING = re.compile(r"`((?:adapters|base|crypto|identity|log|node|sync|surfaces|trust|tests)/[\w/]+\.py)`")
+_PACKAGES = "adapters|base|crypto|identity|log|node|query|state|sync|surfaces|trust|tests"
+_MISSING = re.compile(rf"`((?:{_PACKAGES})/[\w/]+\.py)`")
 
 
 def protocol(heading: str) -> str:
@@ -249,6 +253,21 @@ QUOTED = {
         " and ".join([", ".join(f"`{it}`" for it in BORDER_COMMANDS[:-1]), f"`{BORDER_COMMANDS[-1]}`"]),
         ", ".join(f"`{it}`" for it in DIRECTIONS),
     ],
+    "13. Queries": [
+        f"it has at most {_n(query_limits.QUERY_BYTES_MAX)}",
+        f"of 1 to {_n(query_limits.TEXT_MAX)} characters",
+        f"At most {_n(query_limits.ABOUT_BYTES_MAX)} bytes",
+        f"`global` 1 to {query_limits.HOPS_MAX}: links",
+        f"1 to {query_limits.RESULTS_MAX}: how many",
+        f"at most {query_limits.LASTS_MAX // SECOND} s |",
+        f"at most {_n(query_limits.BODY_BYTES_MAX)}. At most {_n(query_limits.RESULT_BYTES_MAX)} bytes",
+        f"(≤ {query_limits.EVIDENCE_MAX}, ≤ {_n(query_limits.EVIDENCE_BYTES_MAX)} bytes)",
+        f"1 to {_n(frames.QUERY_LASTS_MAX)}",
+        f"at least {query_limits.WAY_BACK_MIN // 1000} and at most {query_limits.WAY_BACK_MAX // 1000} ms",
+        f"not over {query_limits.SKEW_MAX // SECOND} s after its `deadline`",
+        f"Entries ≤ {_n(frames.REPORTS_PER_FRAME)} in a frame; results ≤ {frames.RESULTS_PER_FRAME}",
+        f"⌊10^12 / ({FUSION_K + 1} + rank)⌋" if FUSION_SCALE == 10**12 else "?",
+    ],
     "7. Checkpoints": [f"each {_n(limits.CHECKPOINT_EVENTS)} events or hour of change"],
 }
 
@@ -261,3 +280,16 @@ def test_the_numbers_are_those_of_the_code(heading, words):
 def test_codes_have_the_form_that_is_told():
     form = re.search(r"A code matches `(.*?)`", protocol("5. Link"))[1]
     assert form == frames.Code.__metadata__[0].pattern.removeprefix(r"\A").removesuffix(r"\Z")
+
+
+def test_the_outcomes_of_a_question_are_those_of_the_code():
+    told = re.search(r"\*\*`answered`\*\* names how nodes did: (.*?)\. A node", protocol("13. Queries"))[1]
+    assert set(names(told)) == OUTCOMES
+
+
+def test_frames_of_questions_take_what_questions_have():
+    assert frames.QUERY_BYTES_MAX == query_limits.QUERY_BYTES_MAX >= query_limits.RESULT_BYTES_MAX
+    assert frames.EVIDENCE_MAX == query_limits.EVIDENCE_MAX
+    assert frames.PATH_MAX == query_limits.HOPS_MAX + 1
+    assert frames.QUERY_LASTS_MAX == query_limits.LASTS_MAX
+    assert query_limits.REPORTS_MAX < frames.REPORTS_PER_FRAME

@@ -9,12 +9,12 @@ import aiohttp
 import pytest
 
 from foedus.adapters.key_files import keys_from_seeds
+from foedus.base.base64url import to_base64url
 from foedus.base.cbor import encode
 from foedus.base.errors import FoedusError
 from foedus.crypto.ed25519 import Ed25519Key
 from foedus.identity.did import did_of
 from foedus.log.event import Act, act_plain, act_signing_bytes, digest_of
-from foedus.node.federation_values import to_text as text
 from foedus.node.values import SignedAct
 from tests.hostile.evil import browser, now
 from tests.node.nodes import street
@@ -131,7 +131,12 @@ def act_of(victim, stream, key, **changes):
         digest=changes.get("digest", digest_of(salt, body)),
     )
     asig = key.sign(act_signing_bytes(act, victim.node.store.epoch, changes.get("signed_for", stream)))
-    return SignedAct(act=text(encode(act_plain(act))), asig=text(asig), salt=text(salt), body=text(body))
+    return SignedAct(
+        act=to_base64url(encode(act_plain(act))),
+        asig=to_base64url(asig),
+        salt=to_base64url(salt),
+        body=to_base64url(body),
+    )
 
 
 LIES = [

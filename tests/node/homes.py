@@ -3,8 +3,8 @@
 import asyncio
 
 from foedus.node.composition import Node
+from foedus.node.room_values import Said
 from foedus.node.service import Service
-from foedus.node.values import Said
 
 
 def run(coroutine):

@@ -11,8 +11,8 @@ from foedus.base.errors import NotFound
 from foedus.node.composition import Node
 from foedus.node.home import Home, create_home
 from foedus.node.ports import FederationResponse
+from foedus.node.room_values import Said
 from foedus.node.service import Service
-from foedus.node.values import Said
 from foedus.surfaces.http.app import create_app
 from foedus.surfaces.http.exposure import Exposure
 from foedus.surfaces.http.server import HttpServer

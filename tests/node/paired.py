@@ -1,6 +1,5 @@
 """Devices that pair with a running node over HTTP, as docs/protocol.md says, and what they ask with their tokens."""
 
-import base64
 import json
 import os
 import time
@@ -9,6 +8,7 @@ from dataclasses import dataclass, field
 import aiohttp
 from yarl import URL
 
+from foedus.base.base64url import from_base64url, to_base64url
 from foedus.base.ids import parse_id
 from foedus.crypto.ed25519 import Ed25519Key
 from foedus.identity.did import did_of
@@ -18,14 +18,6 @@ from foedus.log import streams
 from foedus.log.participants import possession_bytes
 from foedus.surfaces.cli.participants import enrolment_draft
 from foedus.surfaces.cli.signing import Draft, Moment, signed_act
-
-
-def b64(data):
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def from_b64(text):
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 @dataclass
@@ -82,20 +74,20 @@ class Device:
 
     def proof_of_claim(self, **changes):
         parts = {
-            "challenge": from_b64(self.step["challenge"]),
+            "challenge": from_base64url(self.step["challenge"]),
             "code": plain(self.code),
             "node": parse_id(self.step["node"]),
             "epoch": parse_id(self.step["epoch"]),
             "device": self.key.public,
         }
-        return b64(self.key.sign(claim_bytes(PairingClaim(**(parts | changes)))))
+        return to_base64url(self.key.sign(claim_bytes(PairingClaim(**(parts | changes)))))
 
     async def prove(self, signature=None, recovery=None, kind=None):
         """Prove the key, and enrol a new participant."""
         body = {"step": "prove", "pairing": self.step["pairing"], "signature": signature or self.proof_of_claim()}
         if self.step["did"]:
             consent = possession_bytes(self.step["did"], self.key.public, parse_id(self.step["node"]))
-            body["possession"] = b64(self.key.sign(consent))
+            body["possession"] = to_base64url(self.key.sign(consent))
         else:
             body["enrolment"] = self.enrolment(kind or self.step["kind"], recovery)
         status, answer = await self.send("POST", "/api/pair", body)
@@ -130,7 +122,7 @@ class Device:
             "name": asking["device_name"],
             "custody": "device",
             "device": parse_id(asking["device"]),
-            "possession": from_b64(asking["possession"]),
+            "possession": from_base64url(asking["possession"]),
             "recovery": None,
         }
         return await self.act("device.enrol", body, asking["did"], auth, key)

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import pytest
 
+from foedus.base.base64url import from_base64url, to_base64url
 from foedus.base.errors import UsageError
 from foedus.base.limits import SECOND
 from foedus.crypto.ed25519 import Ed25519Key
@@ -14,8 +15,8 @@ from foedus.crypto.labels import signed_bytes
 from foedus.identity.did import did_of
 from foedus.log.bodies import SHAPES
 from foedus.log.streams import pair
+from foedus.node import agreement_line
 from foedus.node.agreement_values import HumanWord
-from foedus.node.federation_values import from_text, to_text
 from foedus.surfaces.cli.signing import Draft, Moment, signed_act
 from foedus.trust.agreement import sign
 from foedus.trust.agreements.terms import SideTerms, Terms
@@ -301,8 +302,8 @@ async def revoke(node, key):
 
 
 def word(key, document):
-    signature = key.sign(signed_bytes("agreement", from_text(document)))
-    return HumanWord(did=did_of(key.public), device=key.public.hex(), signature=to_text(signature))
+    signature = key.sign(signed_bytes("agreement", from_base64url(document)))
+    return HumanWord(did=did_of(key.public), device=key.public.hex(), signature=to_base64url(signature))
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["the smaller proposes", "the larger proposes"])
@@ -381,7 +382,7 @@ async def test_a_proposal_without_the_human_that_it_needs_does_not_count(tmp_pat
         await enrol(alice, "Ada")
         await connect(alice, bob)
         drafted = alice.service.agreements.draft(bob.id, Terms(retention_days=7))
-        data = from_text(drafted.document)
+        data = from_base64url(drafted.document)
         body = {"agreement": data, "signature": sign(alice.node.store.keys.ed25519, data), "human": None}
         await alice.node.agreements.write(bytes.fromhex(bob.id), "agreement.propose", body)
         await until(lambda: "agreement.propose" in kinds(bob, alice), "it arrives")
@@ -438,3 +439,42 @@ async def test_proposals_beyond_the_bound_cost_nothing_but_their_signatures(tmp_
         await propose(a, b, Terms(theirs=SideTerms(rate=600)))
         await until(lambda: "agreement.propose" in kinds(b, a), "it arrives")
         assert line.standing is before
+
+
+async def test_a_word_of_a_device_that_comes_later_counts_and_has_no_history_read_again(tmp_path, monkeypatch):
+    """Each device that a peer enrolled had its whole history read, while one word of it was by no device of its own."""
+    async with street(tmp_path) as it:
+        a, b = await two(it)
+        key = Ed25519Key(secrets.token_bytes(32))
+        drafted = a.service.agreements.draft(b.id, Terms(retention_days=7))
+        data = from_base64url(drafted.document)
+        human = [did_of(key.public), key.public, key.sign(signed_bytes("agreement", data))]
+        body = {"agreement": data, "signature": sign(a.node.store.keys.ed25519, data), "human": human}
+        await a.node.agreements.write(bytes.fromhex(b.id), "agreement.propose", body)
+        await until(lambda: "agreement.propose" in kinds(b, a), "it arrives")
+        assert not b.service.agreements.show(a.id).waits_for_us
+        log, read = b.node.store.log, []
+        chain = log.chain
+        monkeypatch.setattr(log, "chain", lambda *args: read.append(args[1]) or chain(*args))
+        await people.enrol(a, "eve")
+        await until(lambda: "eve" in {who.name for who in b.service.participants()}, "another one is enrolled")
+        assert not b.service.agreements.show(a.id).waits_for_us
+        await people.enrol(a, "ada", key=key)
+        await until(lambda: b.service.agreements.show(a.id).waits_for_us == [drafted.id], "the word counts now")
+        assert [stream for stream in read if stream.startswith("pair:")] == []
+
+
+async def test_what_a_peer_refuses_costs_the_same_however_much_was_proposed(tmp_path, monkeypatch):
+    """Each document that it declined, be there one or not, had every proposal looked at."""
+    async with street(tmp_path) as it:
+        a, b = await two(it)
+        await until(lambda: kinds(b, a).count("agreement.sign") == 2, "both have noted the starter")
+        drafted = await propose(b, a, Terms(theirs=SideTerms(rate=600)))
+        looked = []
+        whole = agreement_line.standing
+        monkeypatch.setattr(agreement_line, "standing", lambda *args: looked.append(1) or whole(*args))
+        for refused in (secrets.token_bytes(32), bytes.fromhex(drafted.id)):
+            await a.node.agreements.write(bytes.fromhex(b.id), "agreement.decline", {"agreement": refused})
+        await until(lambda: kinds(b, a).count("agreement.decline") == 2, "it arrives")
+        assert looked == []
+        assert b.service.agreements.show(a.id).proposals == []

@@ -10,7 +10,10 @@ from foedus.adapters.sqlite_audit import SqliteAudit
 from foedus.base.errors import UsageError
 from foedus.base.ids import sha256
 from foedus.node import audit_files, witnessing
+from foedus.node.audit_claims import remembered
+from foedus.node.explained import meaning
 from foedus.node.home import Home
+from foedus.trust import reputation
 from foedus.trust.audit.rows import Decision, Draft, Head, follow, parse_row
 from foedus.trust.audit.seals import make_seal, statement_of
 from foedus.trust.inputs import HumanResume
@@ -295,3 +298,45 @@ async def test_rows_can_be_read_and_followed(tmp_path):
         assert (page.cursor, row.hash) == ("1", sha256(audit_files.newest(elm.path / "audit.db", 1)[0].data).hex())
         with pytest.raises(UsageError):
             await elm.service.audit_rows(after="x")
+
+
+def test_all_that_is_evidence_is_said_in_words():
+    assert [rule for rule in reputation._BY_RULE if not meaning(rule)] == []
+
+
+@pytest.mark.parametrize("how", ["busy", "rotated"])
+async def test_a_head_that_was_countersigned_is_remembered_whatever_came_after_it(tmp_path, how):
+    """It was looked for among the last 64 events that this node wrote to that peer in this epoch."""
+    async with street(tmp_path) as it:
+        elm, oak = await talked(it)
+        if how == "rotated":
+            await oak.service.key_rotate()
+        else:
+            author, stream = oak.node.author, oak.node.peers.pair_stream(elm.node.store.node)
+            await author.order([author.node_act(stream, "noise.made", {"n": n}) for n in range(70)])
+        oak = await it.restart("oak")
+        await until(lambda: oak.is_linked(elm), "they meet again")
+        author, store = elm.node.author, elm.node.store
+        forged = make_seal(statement_of(store.node, store.epoch, Head(1, b"x" * 32), store.now(), None), store.keys)
+        body = {"statement": forged.statement, "ed25519": forged.ed25519, "mldsa65": forged.mldsa65}
+        stream = elm.node.peers.pair_stream(oak.node.store.node)
+        await author.order([author.node_act(stream, "audit.head", body)])
+        await until(lambda: oak.service.status().refused.get("audit_rewritten"), "it is refused")
+        await oak.node.audit.flush()
+        assert [row.outcome for row in rows_of(oak) if row.rule == "audit_rewritten"] == ["not countersigned"]
+
+
+async def test_an_audit_log_that_is_lost_is_noticed_after_a_busy_day(tmp_path):
+    async with street(tmp_path) as it:
+        elm, oak = await talked(it)
+        told = remembered(elm.node.store)
+        author, stream = elm.node.author, elm.node.peers.pair_stream(oak.node.store.node)
+        await author.order([author.node_act(stream, "noise.made", {"n": n}) for n in range(70)])
+        await it.stop("elm")
+        for file in (tmp_path / "elm").glob("audit.db*"):
+            file.unlink()
+        elm = await it.start("elm")
+        await elm.service.room_create("after it")
+        await elm.node.audit.flush()
+        assert rows_of(elm)[0].n == told.rows + 1
+        assert rows_of(elm)[0].rule == "restored"

@@ -11,7 +11,7 @@ from foedus.node.home import Home
 from foedus.surfaces.cli import devices
 from foedus.surfaces.cli.main import main
 from tests.node.federated import federated_street
-from tests.node.nodes import connect
+from tests.node.nodes import connect, until
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ async def test_a_person_vouches_shows_and_takes_back(tmp_path, at):
         assert (code, proved["holder"]) == (0, bob["did"])
         assert proved["credentials"][0]["claims"] == {"statement": "we worked together"}
 
-        code, second = await at(guild, "credential", "issue", "bob", "Engineer", "since=2019", "--as", "ada")
+        code, second = await at(guild, "credential", "issue", "bob", "Engineer", "since=2019", "--as", "ada", "--yes")
         assert (code, second["claims"]) == (0, {"since": 2019})
         code, revoked = await at(guild, "credential", "revoke", vouched["key"], "--yes")
         assert (code, revoked["revoked"]) == (0, True)
@@ -92,7 +92,7 @@ async def test_a_node_vouches_for_a_peer_and_an_agent_shows_it(tmp_path, at):
     async with federated_street(tmp_path) as it:
         guild, bank = await it.add("guild"), await it.add("bank")
         await connect(guild, bank)
-        code, vouched = await at(guild, "vouch", "bank", "our bank")
+        code, vouched = await at(guild, "vouch", "bank", "our bank", "--yes")
         assert (code, vouched["subject"]) == (0, bank.service.identity().did)
         file = tmp_path / "vouch.json"
         file.write_text(vouched["document"])
@@ -105,3 +105,19 @@ async def test_a_node_vouches_for_a_peer_and_an_agent_shows_it(tmp_path, at):
         file.write_text(shown["document"])
         code, proved = await at(guild, "credential", "verify", file)
         assert (code, proved["holder"]) == (0, bank.service.identity().did)
+
+
+async def test_nobody_is_believed_for_what_they_call_themselves(tmp_path, at):
+    """A participant of a peer that took the registry's name was believed in its place, unasked."""
+    async with federated_street(tmp_path) as it:
+        bank, mallory = await it.add("bank"), await it.add("mallory")
+        await connect(mallory, bank)
+        eve = (await at(mallory, "participant", "add", "Registry", "--kind", "human"))[1]["did"]
+        await until(lambda: [view for view in bank.service.participants() if view.did == eve], "bank knows of her")
+        for words in (("credential", "trust", "Registry", "Engineer"), ("vouch", "Registry")):
+            code, refused = await at(bank, *words)
+            assert (code, eve in refused["error"]["message"]) == (2, True)
+        assert bank.service.credential_issuers() == []
+        await bank.service.name_set(eve, "the registry's clerk")
+        assert (await at(bank, "credential", "trust", "the registry's clerk", "Engineer"))[0] == 0
+        assert [belief.issuer for belief in bank.service.credential_issuers()] == [eve]

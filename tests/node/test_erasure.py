@@ -9,7 +9,7 @@ import pytest
 from foedus.base.errors import FoedusError, NotFound
 from foedus.log import streams
 from foedus.log.event import parse_envelope
-from foedus.node.values import Said
+from foedus.node.room_values import Said
 from tests.node.nodes import connect, share, street, until
 from tests.node.people import agent, enrol
 
@@ -32,8 +32,10 @@ def message(it, event):
 
 
 async def erased_at(*runs, event):
+    held = bytes.fromhex(event)
     for it in runs:
         await until(lambda it=it: it.service.event(event).erased, f"{it.name} knows that it is erased")
+        await until(lambda it=it: it.node.log.by_ids([held])[held].envelope.body is None, f"{it.name} drops its body")
         await it.node.eraser.idle()
 
 

@@ -238,6 +238,27 @@ async def test_a_peer_has_two_streams_at_most(tmp_path):
             await stream.aclose()
 
 
+async def test_a_peer_that_asks_for_many_streams_at_one_time_has_two_of_them(tmp_path):
+    """The places were counted when a stream was first read: after all of them had been let in."""
+    async with two_connected(tmp_path) as (_, alice, bob):
+        doors = Federation(bob.node, bob.service)
+        uri = f"{bob.url}{ROOT}/stream"
+        answers = []
+        for _ in range(4):
+            headers = {name.lower(): value for name, value in signed_headers(alice, bob, "GET", uri).items()}
+            request = FederationRequest(
+                method="GET", path=f"{ROOT}/stream", target_uri=uri, query={}, headers=headers, body=b"",
+                address="127.0.0.1", secure=True,
+            )  # fmt: skip
+            answers.append((await doors.handle(request)).stream)
+        before = len(bob.node.publisher.listeners)
+        first = [await anext(stream, None) for stream in answers]
+        assert [chunk is not None for chunk in first] == [True, True, False, False]
+        assert len(bob.node.publisher.listeners) == before + 2
+        for stream in answers:
+            await stream.aclose()
+
+
 async def test_where_others_can_listen_only_public_streams_are_given(tmp_path):
     async with two_connected(tmp_path) as (_, alice, bob):
         await share(bob, alice)

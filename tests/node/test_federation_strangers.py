@@ -1,15 +1,14 @@
 """What strangers get: the manifest, the identity, and the door for requests. And how epochs are made known."""
 
 import json
-from base64 import urlsafe_b64encode
 
 import pytest
 
 from foedus.adapters.federation_client import Query, Refused
+from foedus.base.base64url import from_base64url, to_base64url
 from foedus.base.cbor import frame, split_frames
 from foedus.identity.manifest import read_manifest
 from foedus.identity.record import parse_signed_record, verify_history
-from foedus.node.federation_values import from_text
 from foedus.trust import agreement
 from tests.node.federated import (
     RECORDS,
@@ -28,10 +27,6 @@ MANIFEST = "/.well-known/mesh-manifest.json"
 REGISTER = f"{ROOT}/register"
 
 
-def text(data):
-    return urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
 def application(asker, asked, note="let us talk", **changes):
     store = asker.node.store
     draft = agreement.draft(store.node, asked.node.store.node, (), b"s" * 32)
@@ -39,11 +34,11 @@ def application(asker, asked, note="let us talk", **changes):
         "name": store.name,
         "note": note,
         "endpoints": [asker.url],
-        "agreement": text(draft),
-        "signature": text(agreement.sign(store.keys.ed25519, draft)),
+        "agreement": to_base64url(draft),
+        "signature": to_base64url(agreement.sign(store.keys.ed25519, draft)),
     }
     history = store.identities.history(store.node)
-    return {"records": [text(record.encode()) for record in history], "application": fields | changes}
+    return {"records": [to_base64url(record.encode()) for record in history], "application": fields | changes}
 
 
 async def register(asker, asked, value, **signing):
@@ -59,7 +54,7 @@ async def test_a_request_over_http_waits_for_a_human_and_both_sides_prove_their_
         alice, bob = await it.add("alice"), await it.add("bob")
         status, answer, (headers, answered, body) = await register(alice, bob, application(alice, bob))
         assert (status, answer["state"], answer["node"]) == (202, "pending", bob.id)
-        records = [parse_signed_record(from_text(record)) for record in answer["records"]]
+        records = [parse_signed_record(from_base64url(record)) for record in answer["records"]]
         verify_history(records)
         assert records[0].node.hex() == bob.id
         is_signed_by(bob, (status, answered, body), headers)
@@ -97,7 +92,7 @@ async def test_a_request_that_is_not_proved_leaves_nothing(tmp_path):
             ("an agreement of others", application(alice, eve), alice, (400, "agreement_refused")),
             (
                 "signed by another",
-                application(alice, bob, signature=text(b"x" * 64)),
+                application(alice, bob, signature=to_base64url(b"x" * 64)),
                 alice,
                 (400, "invalid_signature"),
             ),
@@ -120,9 +115,9 @@ async def test_a_record_whose_signatures_do_not_hold_is_refused(tmp_path):
     async with federated_street(tmp_path) as it:
         alice, bob = await it.add("alice"), await it.add("bob")
         value = application(alice, bob)
-        record = bytearray(from_text(value["records"][0]))
+        record = bytearray(from_base64url(value["records"][0]))
         record[-1] ^= 1
-        status, _, _ = await register(alice, bob, {**value, "records": [text(bytes(record))]})
+        status, _, _ = await register(alice, bob, {**value, "records": [to_base64url(bytes(record))]})
         assert status == 400
         assert bob.node.store.identities.newest(alice.node.store.node) is None
 
@@ -179,7 +174,7 @@ async def test_the_identity_is_for_everyone_and_proves_itself(tmp_path):
         status, _, body = await send("GET", f"{bob.url}{ROOT}/identity")
         shown = json.loads(body)
         assert (status, shown["node"]) == (200, bob.id)
-        records = [parse_signed_record(from_text(record)) for record in shown["records"]]
+        records = [parse_signed_record(from_base64url(record)) for record in shown["records"]]
         verify_history(records)
         assert records[-1].id.hex() == shown["epoch"]
 

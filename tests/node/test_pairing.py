@@ -4,7 +4,7 @@ import pytest
 
 from foedus.base.limits import MINUTE
 from foedus.crypto.ed25519 import Ed25519Key
-from foedus.identity.pairing import TRIES_MAX, WRONG_TRIES_PER_NETWORK
+from foedus.identity.pairing import OPEN_CODES_MAX, TRIES_MAX, WRONG_TRIES_PER_NETWORK
 from foedus.identity.participant_recovery import recovery_key, recovery_name
 from tests.node.nodes import street
 from tests.node.paired import Device, further, paired
@@ -171,3 +171,29 @@ async def test_an_agent_whose_key_the_node_keeps_has_no_devices_to_pair(town):
     status, answer = await ada.ask("POST", "/api/pair/generate", {"participant": "robot"})
     assert (status, answer["code"]) == (403, "not_yourself")
     assert (await ada.ask("POST", "/api/pair/generate"))[1]["did"] == ada.did
+
+
+async def test_a_participant_who_asks_for_codes_all_day_voids_nobodys_code(town):
+    """The first letters of a code are its place, and a new code took the place of another's now and then."""
+    north = await town.add("north")
+    pairings = north.node.access.pairings
+    await paired(north)
+    who = north.node.agents.find("ada")
+    code, _ = pairings.generate("human", None)
+    for _ in range(10_000):
+        pairings.generate("human", who)
+    assert pairings.claim(code, bytes(32), "grace", "127.0.0.1").name == "grace"
+
+
+async def test_a_participant_who_pairs_all_day_ends_nobodys_pairing(town):
+    north = await town.add("north")
+    pairings = north.node.access.pairings
+    await paired(north)
+    who = north.node.agents.find("ada")
+    code, _ = pairings.generate("human", None)
+    waiting = pairings.claim(code, bytes(32), "grace", "127.0.0.1")
+    for number in range(1, 40):
+        code, _ = pairings.generate("human", who)
+        pairings.claim(code, number.to_bytes(32), "toaster", "127.0.0.1")
+    assert waiting.id in pairings._claimed
+    assert len(pairings._claimed) == OPEN_CODES_MAX

@@ -1,6 +1,7 @@
 """Each option of foedus.toml changes what real nodes do; a reload changes it without a link dropping."""
 
 import json
+import os
 import secrets
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from foedus.base.errors import UsageError
 from foedus.crypto.ed25519 import Ed25519Key
 from foedus.node.home import Home, create_home
+from foedus.node.policy import PolicyBook
 from foedus.surfaces.cli.participants import enrolment_draft
 from foedus.surfaces.cli.signing import Moment, signed_act
 from foedus.trust import agreement
@@ -179,3 +181,24 @@ async def test_a_node_does_not_start_on_a_bad_file_and_starts_when_it_is_mended(
             await it.start("alice")
         decide(it, "alice", "")
         await it.start("alice")
+
+
+@pytest.mark.parametrize("text", ["x = " + "9" * 5_000, "x = " + "[" * 20_000], ids=["digits", "brackets"])
+def test_what_the_library_cannot_read_leaves_the_policy_in_force(tmp_path, text):
+    book = policy_book(tmp_path, "[federation.policy]\nmax_peers = 3\n")
+    (tmp_path / "foedus.toml").write_text(text)
+    assert not book.reload()
+    assert (book.trouble.code, book.current.policy.max_peers) == ("bad_policy", 3)
+
+
+def test_a_pipe_in_place_of_the_file_does_not_stop_the_node(tmp_path):
+    book = policy_book(tmp_path, "[federation.policy]\nmax_peers = 3\n")
+    (tmp_path / "foedus.toml").unlink()
+    os.mkfifo(tmp_path / "foedus.toml")
+    assert not book.reload()
+    assert (book.trouble.code, book.current.policy.max_peers) == ("bad_policy", 3)
+
+
+def policy_book(folder, text):
+    (folder / "foedus.toml").write_text(text)
+    return PolicyBook(folder / "foedus.toml")

@@ -6,8 +6,8 @@ import pytest
 
 from foedus.base.limits import DAY
 from foedus.log import streams
+from foedus.node.room_values import Said
 from foedus.node.store import wall_clock
-from foedus.node.values import Said
 from foedus.sync.frames import Pruned
 from foedus.trust.agreements.terms import Terms
 from tests.node.nodes import connect, share, street, until

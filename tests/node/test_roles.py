@@ -93,3 +93,20 @@ async def test_only_the_host_gives_roles_and_only_to_members(room):
     assert role_at(a, "a") == [(999, "owner")]
     await a.service.room_role("plans", b.id, 300)
     assert role_at(a, "b") == [(300, "agent")]
+
+
+async def test_a_participant_who_calls_itself_like_another_member_gets_no_role_in_its_place(room):
+    """A participant's own word came before the names of nodes and of people who are not in the room yet."""
+    _, a, b, ada = room
+    mallory = await enrol(b, "b")
+    await until(lambda: known(a, mallory.did), "a knows of it")
+    with pytest.raises(FoedusError) as refused:
+        await a.service.room_role("plans", "b", 900)
+    assert (refused.value.code, mallory.did in str(refused.value)) == ("ambiguous", True)
+    await a.service.name_set(b.id, "ada")  # what this node's people call b
+    await a.service.room_role("plans", "ada", 120)
+    assert (role_at(a, "b"), ada.did) == ([(120, "role 120")], ada.did)
+
+
+def known(node, did):
+    return any(who.did == did for who in node.service.participants())

@@ -13,7 +13,8 @@ from foedus.crypto.ed25519 import SEED_BYTES, Ed25519Key
 from foedus.identity.did import did_of
 from foedus.node import offline
 from foedus.node.home import Home, create_home
-from foedus.node.values import IdentityView, ParticipantView, PeerView, Placed, RoomView, StatusView
+from foedus.node.room_values import RoomView
+from foedus.node.values import IdentityView, ParticipantView, PeerView, Placed, StatusView
 from foedus.surfaces.cli.client import path_of
 from foedus.surfaces.cli.delegating import Scope
 from foedus.surfaces.cli.devices import sign

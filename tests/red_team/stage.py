@@ -4,10 +4,10 @@ import secrets
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from foedus.base.base64url import from_base64url
 from foedus.crypto.ed25519 import Ed25519Key
 from foedus.identity.did import did_of
 from foedus.log import streams
-from foedus.node.federation_values import from_text
 from foedus.surfaces.cli.delegating import Scope, grant
 from foedus.trust.agreement import in_order, sign
 from foedus.trust.border import SPEAK
@@ -118,7 +118,7 @@ class Stage:
         """Let the victim propose, and the lying node sign, as its word is worth then; return (draft, what it wrote)."""
         agreements, victim = self.victim.service.agreements, self.victim.node.store
         drafted = agreements.draft(self.evil.id, terms)
-        document = from_text(drafted.document)
+        document = from_base64url(drafted.document)
         await agreements.propose(self.evil.id, drafted.document)
         signatures = (sign(keys, document) for keys in (self.evil.keys.ed25519, victim.keys.ed25519))
         both = list(in_order(self.evil.node, victim.node, *signatures))

@@ -37,6 +37,15 @@ class End:
         self._in_flight += 1
         self.connection.carry(self, data)
 
+    def try_send(self, make):
+        if self._in_flight >= _IN_FLIGHT_MAX:
+            return False
+        if self._ended or self.owner.dead:
+            raise ConnectionResetError("the connection is gone")
+        self._in_flight += 1
+        self.connection.carry(self, make())
+        return True
+
     async def receive(self):
         while not self._inbox:
             if self._ended or self.owner.dead:

@@ -8,9 +8,9 @@ from foedus.base.errors import FoedusError
 from foedus.base.limits import SECOND
 from foedus.crypto.words import to_words
 from foedus.identity.did import did_of
-from foedus.node.values import Said
+from foedus.node.room_values import Said
 from tests.node.people import Person, enrol
-from tests.simulation import checks, peerings, terms
+from tests.simulation import checks, peerings, terms, writing
 from tests.simulation.peerings import human_key
 from tests.simulation.watch import described
 from tests.simulation.world import EPOCH_US
@@ -58,6 +58,8 @@ class Plan(NamedTuple):
     """Agreements that one side ends; the two connect again once the faults are over."""
     roles: int = 0
     erasures: int = 0
+    deltas: int = 0
+    """Operations on CRDTs."""
 
 
 def plan_of(seed, draw):
@@ -83,6 +85,7 @@ def plan_of(seed, draw):
         terminations=draw.choice([0, 0, 0, 1]),
         roles=draw.randint(0, 3),
         erasures=draw.randint(0, 5),
+        deltas=draw.randint(10, 40),
     )
 
 
@@ -98,6 +101,7 @@ class Scenario:
         self._spoken = 0
         self._chores = set()
         self.terms = terms.Deeds(self)
+        self.writing = writing.Writing(self)
         world.acknowledged = []
         world.on_crash = self._crashed
 
@@ -117,6 +121,7 @@ class Scenario:
         await self._settle()
         checks.check(self.world)
         terms.check(self.world)
+        await writing.check(self.world)
 
     # --- building -------------------------------------------------------------------------------
 
@@ -396,6 +401,7 @@ class Scenario:
         deeds += [self._restart] * plan.restarts + [self._restore] * plan.restores + [self._fork] * plan.forks
         deeds += [self.terms.negotiate] * plan.negotiations + [self.terms.terminate] * plan.terminations
         deeds += [self.terms.give_role] * plan.roles + [self.terms.erase] * plan.erasures
+        deeds += [self.writing.write] * plan.deltas
         begun = [self.world.loop.create_task(self._later(deed)) for deed in deeds]
         human = self.world.loop.create_task(self._decide())
         await asyncio.gather(*begun)

@@ -5,12 +5,12 @@
 
 import asyncio
 
+from foedus.base.base64url import from_base64url, to_base64url
 from foedus.base.limits import DAY, SECOND
 from foedus.crypto.labels import signed_bytes
 from foedus.log import streams
 from foedus.log.port import Verdict
 from foedus.node.agreement_values import HumanWord
-from foedus.node.federation_values import from_text, to_text
 from foedus.trust.agreements.terms import SideTerms, Terms
 from foedus.trust.inputs import HumanRequest
 from foedus.trust.peer import State
@@ -25,8 +25,8 @@ _OPEN = Terms(ours=SideTerms(directions=["room", "knowledge"]), theirs=SideTerms
 
 def word(key, did, document):
     """Return a human's approval of a document."""
-    signature = key.sign(signed_bytes("agreement", from_text(document)))
-    return HumanWord(did=did, device=key.public.hex(), signature=to_text(signature))
+    signature = key.sign(signed_bytes("agreement", from_base64url(document)))
+    return HumanWord(did=did, device=key.public.hex(), signature=to_base64url(signature))
 
 
 class Deeds:

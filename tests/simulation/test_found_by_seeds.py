@@ -2,6 +2,7 @@
 
 import asyncio
 
+from foedus.crypto.words import to_words
 from foedus.node.api import Said
 from foedus.trust.agreements.terms import SideTerms, Terms
 from tests.simulation import peerings, terms
@@ -187,3 +188,44 @@ def test_who_ended_a_connection_can_be_asked_again():
             assert terms.is_connected(other, one)
 
     tell(story, [(0, 1)])
+
+
+def test_what_a_node_said_before_it_left_stands_after_it_recovers_its_identity():
+    """It is no member any more, and what it wrote waits for the opening that only it can bring."""
+
+    async def story(scenario, places):
+        host, guest, other = places
+        room = await make_room(scenario, host, guest, other)
+        await say(scenario, guest, room)
+        await scenario.do(guest, lambda service: service.room_leave(room))
+        await asyncio.sleep(1.0)
+        await recover(scenario, guest)
+
+    tell(story, [(0, 1), (0, 2)])
+
+
+def test_what_a_node_said_before_it_knew_that_it_was_removed_is_cut_after_it_recovers_its_identity():
+    """The opening names what the host never took, so the host takes it now, and rejects it beyond the removal."""
+
+    async def story(scenario, places):
+        host, guest = places
+        room = await make_room(scenario, host, guest)
+        await say(scenario, guest, room)
+        await asyncio.sleep(1.0)
+        scenario.world.network.part({guest: 1})
+        await remove(scenario, host, room, guest)
+        await say(scenario, guest, room)
+        scenario.world.network.heal()
+        await asyncio.sleep(60.0)
+        await recover(scenario, guest)
+        await asyncio.sleep(60.0)
+        store = host.life.node.store
+        said = store.log.chain(guest.node, f"room:{room}", 0, 10)
+        assert [row.verdict.name for row in said] == ["ACCEPTED", "REJECTED"]
+
+    tell(story, [(0, 1)])
+
+
+async def recover(scenario, place):
+    await scenario.do(place, lambda service: service.key_recover(" ".join(to_words(place.words))))
+    await asyncio.sleep(1.0)

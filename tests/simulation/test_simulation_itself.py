@@ -11,10 +11,12 @@ from foedus.log.port import Committed
 from foedus.log.rechecks import Rechecks
 from foedus.node.audience import Audience
 from foedus.node.author import Author
+from foedus.node.crdts import Crdts
 from foedus.node.erasing import Eraser
 from foedus.node.ingest import Ingest
 from foedus.node.outbox import Outbox
 from foedus.node.publisher import _row
+from foedus.state.crdt.map import Map
 from foedus.trust.agreements import ledger
 from tests.simulation.scenario import Plan
 from tests.simulation.simulate import simulate
@@ -24,6 +26,7 @@ _LEAVING = Plan(nodes=6, rooms=2, messages=200, removals=6, patience_s=60.0)
 _HARD = Plan(nodes=8, rooms=3, messages=100, breaks=1.0, partitions=3, removals=3, forks=1, patience_s=150.0)
 _TERMS = Plan(nodes=4, rooms=2, messages=30, breaks=0.3, negotiations=30, erasures=4, patience_s=150.0)
 _DEALS = Plan(nodes=3, rooms=1, messages=5, breaks=1.0, partitions=6, negotiations=60, patience_s=150.0)
+_WRITING = Plan(nodes=5, rooms=2, messages=0, partitions=1, erasures=10, deltas=80, patience_s=150.0)
 _CALM = Plan(nodes=6, rooms=2, messages=30, patience_s=150.0)
 
 
@@ -142,6 +145,18 @@ def let_either_side_decide_the_version():
     return mock.patch.object(ledger, "_versions", versions)
 
 
+def keep_what_was_folded():
+    """What changed since a room was folded is not folded out of it."""
+    return mock.patch.object(Crdts, "_drop")
+
+
+def let_the_last_to_arrive_win():
+    def join(self, other):
+        self.entries |= other.entries
+
+    return mock.patch.object(Map, "_join", join)
+
+
 @pytest.mark.parametrize(
     ("mistake", "said", "plan"),
     [
@@ -154,6 +169,8 @@ def let_either_side_decide_the_version():
         (keep_what_was_erased, "still holds the body", _TERMS),
         (send_rooms_against_the_agreement, "against their agreement", _TERMS),
         (let_either_side_decide_the_version, "two versions in force", _DEALS),
+        (keep_what_was_folded, "keeps other values", _WRITING),
+        (let_the_last_to_arrive_win, "differ in the values", _WRITING),
     ],
 )
 def test_a_mistake_is_noticed(mistake, said, plan):

@@ -51,7 +51,7 @@ def test_the_table_of_tiers():
     assert [tier for tier in Tier if tiers.sends_sync(tier)] == [CORE]
     assert [tier for tier in Tier if tiers.takes_sync(tier)] == [CORE, SANDBOX]
     assert [tier for tier in Tier if tiers.passes_on(tier)] == [CORE]
-    assert [tier for tier in Tier if tiers.may_query(tier)] == [CORE, EXTERNAL]
+    assert [tier for tier in Tier if tiers.may_query(tier)] == [CORE, SANDBOX, EXTERNAL]
 
 
 @pytest.mark.parametrize("kind", ["node", "participant", "pair"])

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 def read_policy(path: Path) -> Loaded:
     """Return what the file says, the defaults where there is none; raise BadPolicy."""
+    if path.exists() and not path.is_file():  # a pipe would be waited for, by the whole node
+        raise BadPolicy(f"{path} is no file", remedy="put a file in its place, or nothing: then the defaults hold")
     try:
         with path.open("rb") as file:
             data = file.read(POLICY_BYTES_MAX + 1)

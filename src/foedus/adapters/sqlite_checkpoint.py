@@ -26,20 +26,23 @@ class _State(Enum):
 class Checkpointer:
     """Called by the writer after each commit: ``due`` says when to finish what the thread began."""
 
-    def __init__(self, path: Path, threshold: int) -> None:
+    def __init__(self, path: Path, threshold: int, calm_threshold: int) -> None:
+        """``threshold``, ``calm_threshold``: pages of the write-ahead log, while much is written and while little."""
         self._path = path
         self._threshold = threshold
+        self._calm_threshold = calm_threshold
         self._state = _State.IDLE
         self._changed = Condition()
         self._thread: Thread | None = None
 
-    def due(self, pages: int) -> bool:
+    def due(self, pages: int, *, is_calm: bool) -> bool:
         """Note that the write-ahead log has ``pages``; return whether the writer should finish a checkpoint now."""
+        threshold = self._calm_threshold if is_calm else self._threshold
         with self._changed:
             if self._state is _State.DONE:
                 self._state = _State.IDLE
                 return True
-            if self._state is _State.IDLE and pages >= self._threshold:
+            if self._state is _State.IDLE and pages >= threshold:
                 self._state = _State.REQUESTED
                 self._start()
                 self._changed.notify_all()

@@ -27,6 +27,12 @@ CHECKPOINT_PAGES = 16_384
 is then written once (at 10^6 events a commit of 256 changes 500 pages; 32 MiB cost 10 us more an event, 128 MiB save
 a few and take the disk)."""
 
+CALM_PAGES = 1_024
+CALM_EVENTS = 8
+"""While commits are small the write-ahead log is taken up again from its beginning after 4 MiB. What lies in blocks
+that the file has already is durable sooner than what makes it grow, for which the file system writes its journal,
+too: 0.33 ms against 0.45 for a commit of one event, fsync included."""
+
 SCRUB_WAIT_MS = 500
 """A scrub holds up the writer, so it waits no longer for readers (ours read a page in milliseconds)."""
 
@@ -49,7 +55,7 @@ class SqliteLog:
             self._last_local = max(int(highest), int(self._meta("last_local")))
         self._writer = CommitWriter(self._connection, self._last_local)
         self._reader = LogReader(path)
-        self._checkpointer = Checkpointer(path, CHECKPOINT_PAGES)
+        self._checkpointer = Checkpointer(path, CHECKPOINT_PAGES, CALM_PAGES)
 
     @property
     def store_id(self) -> bytes:
@@ -77,7 +83,8 @@ class SqliteLog:
                 self._roll_back(error)
                 raise
             self._last_local = self._writer.last_local
-            if self._checkpointer.due(self._wal_pages):
+            is_calm = sum(len(commit.entries) for commit in commits) <= CALM_EVENTS
+            if self._checkpointer.due(self._wal_pages, is_calm=is_calm):
                 passive(self._connection)
         return results
 
@@ -96,6 +103,14 @@ class SqliteLog:
     def erase_rows(self) -> Iterator[Row]:
         """Return the erasures that stand in their chains, by local number."""
         return self._reader.erase_rows()
+
+    def bodiless_rows(self, local: int, limit: int) -> list[Row]:
+        """Rows without a body after a local number."""
+        return self._reader.bodiless_rows(local, limit)
+
+    def rejected_rows(self, local: int, limit: int) -> list[Row]:
+        """Rejected rows with a body after a local number."""
+        return self._reader.rejected_rows(local, limit)
 
     def chain(self, epoch: bytes, stream: str, after_seq: int, limit: int, max_bytes: int = 1 << 62) -> list[Row]:
         """Rows of a chain with seq > ``after_seq``; the one that reaches ``max_bytes`` is the last."""
@@ -145,6 +160,10 @@ class SqliteLog:
     def values(self, space: str) -> dict[bytes, bytes]:
         """All values of a space."""
         return self._reader.values(space)
+
+    def values_between(self, space: str, after: bytes, upto: bytes) -> dict[bytes, bytes]:
+        """Values of a space whose keys lie after ``after``, and not after ``upto``."""
+        return self._reader.values_between(space, after, upto)
 
     def check(self) -> list[str]:
         """Say what is damaged. Reads everything: minutes on a large store."""

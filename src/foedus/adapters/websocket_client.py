@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
@@ -62,6 +63,10 @@ class WebSocketStream:
     async def send(self, data: bytes) -> None:
         """Send one message; raise ConnectionResetError once it is closed."""
         await self._socket.send_bytes(data)
+
+    def try_send(self, make: Callable[[], bytes]) -> bool:  # noqa: ARG002  # the port's
+        """Send nothing: aiohttp does not tell whether it would have to wait."""
+        return False
 
     async def receive(self) -> bytes | None:
         """Return the next message, None at the end, also where it is not binary or too large."""

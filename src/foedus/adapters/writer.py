@@ -206,10 +206,16 @@ def _settle(future: asyncio.Future[Committed] | Future[Committed], outcome: _Out
 
 def _weigh(commit: Commit) -> _Weight:
     """Return what a commit costs in the queue: events (at least one) and bytes, roughly."""
-    size = sum(len(entry.envelope.event) + len(entry.envelope.body or b"") for entry in commit.entries)
-    size += sum(len(fill.body) for fill in commit.bodies)
-    size += sum(len(record) for _, record in commit.records)
-    size += sum(len(value.value or b"") for value in commit.values)
+    size = 0
+    for entry in commit.entries:
+        envelope = entry.envelope
+        size += len(envelope.event) + len(envelope.body or b"")
+    if commit.bodies:
+        size += sum(len(fill.body) for fill in commit.bodies)
+    if commit.records:
+        size += sum(len(record) for _, record in commit.records)
+    if commit.values:
+        size += sum(len(value.value or b"") for value in commit.values)
     return _Weight(len(commit.entries) + 1, size)
 
 

@@ -18,6 +18,8 @@ LABELS = frozenset(
         "manifest",
         "pairing",
         "proof",
+        "query",
+        "result",
     }
 )
 """Every label of version 1; docs/protocol.md says what each covers."""

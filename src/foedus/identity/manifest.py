@@ -7,13 +7,12 @@ everything from the node id on; whether that history is still in force only the 
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
 from msgspec import Meta, Struct
 
+from foedus.base.base64url import NotBase64url, from_base64url, to_base64url
 from foedus.base.cbor import decode_as, encode, learn, to_plain
 from foedus.base.errors import PeerViolation
 from foedus.base.limits import NAME_MAX
@@ -120,9 +119,9 @@ def to_json(signed: SignedManifest) -> bytes:
     view = _plain(signed.manifest)
     view["node"] = signed.manifest.node.hex()
     view["signed"] = {
-        "manifest": _to_base64url(signed.manifest_bytes),
-        "signature": _to_base64url(signed.signature),
-        "records": [_to_base64url(record.encode()) for record in signed.records],
+        "manifest": to_base64url(signed.manifest_bytes),
+        "signature": to_base64url(signed.signature),
+        "records": [to_base64url(record.encode()) for record in signed.records],
     }
     return msgspec.json.encode(view)
 
@@ -138,11 +137,11 @@ def read_manifest(data: bytes) -> SignedManifest:
         raise BadManifest(f"a manifest's JSON has at most {MANIFEST_JSON_MAX} bytes, not {len(data)}")
     try:
         view = msgspec.json.decode(data, type=_JsonView).signed
-    except (msgspec.DecodeError, RecursionError) as error:
+        body, signature, *history = map(from_base64url, (view.manifest, view.signature, *view.records))
+    except (msgspec.DecodeError, RecursionError, NotBase64url) as error:
         raise BadManifest(f"not the JSON of a manifest: {error}") from None
-    records = tuple(parse_signed_record(_from_base64url(text)) for text in view.records)
+    records = tuple(map(parse_signed_record, history))
     verify_history(records)
-    body, signature = _from_base64url(view.manifest), _from_base64url(view.signature)
     manifest = verify_manifest(body, signature, records[-1].record.keys.ed25519)
     signed = SignedManifest(manifest, body, signature, records)
     _check_names(signed)
@@ -174,21 +173,6 @@ def _check_names(signed: SignedManifest) -> None:
         raise BadManifest("the manifest names another node than its identity records")
     if signed.manifest.did != did_of(newest.record.keys.ed25519):
         raise BadManifest("the manifest names another DID than its newest identity record")
-
-
-def _to_base64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def _from_base64url(text: str) -> bytes:
-    """Decode unpadded base64url, of which each value has exactly one form."""
-    try:
-        data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    except (binascii.Error, ValueError):
-        data = b""
-    if _to_base64url(data) != text:
-        raise BadManifest("a value is not unpadded base64url")
-    return data
 
 
 learn(Manifest, _JsonView)

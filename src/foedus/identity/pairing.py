@@ -95,14 +95,17 @@ class CodeBook:
     def open(self, entropy: bytes, invitation: Invitation, now: Instant) -> tuple[str, Instant]:
         """Open a code made of ``entropy`` (4 random bytes); return it and when it expires. Raises TooManyCodes.
 
-        A participant has one: a new one voids the former. So does, once in a while, a code with the same first letters.
+        A participant has one: a new one voids the former. Where another code has the same first letters, it gets the
+        next ones that are free: nobody ends what another shows.
         """
         self._forget(now)
-        letters = _letters(entropy)
         for selector in [key for key, held in self._open.items() if invitation.did and held.invitation == invitation]:
             del self._open[selector]
-        if len(self._open) >= OPEN_CODES_MAX and letters[:_SELECTOR] not in self._open:
+        if len(self._open) >= OPEN_CODES_MAX:
             raise TooManyCodes(f"there are {OPEN_CODES_MAX} open codes already")
+        number = int.from_bytes(entropy, "big")
+        while (letters := _letters(number))[:_SELECTOR] in self._open:
+            number += 1
         self._open[letters[:_SELECTOR]] = _Open(letters, invitation, now + CODE_LIFE)
         return shown(letters), now + CODE_LIFE
 
@@ -154,8 +157,8 @@ def shown(letters: str) -> str:
     return f"{letters[:_SELECTOR]}-{letters[_SELECTOR:]}"
 
 
-def _letters(entropy: bytes) -> str:
-    number = int.from_bytes(entropy, "big")
+def _letters(number: int) -> str:
+    """Return the letters of a number, its lowest bits first."""
     return "".join(ALPHABET[number >> (_LETTER_BITS * place) & 31] for place in range(CODE_LETTERS))
 
 

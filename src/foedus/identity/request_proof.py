@@ -8,10 +8,10 @@ signature covers the request, the node and the token, so it fits no other.
 from __future__ import annotations
 
 import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 
 from msgspec import Struct
 
+from foedus.base.base64url import NotBase64url, from_base64url, to_base64url
 from foedus.base.cbor import encode
 from foedus.base.clock import Instant
 from foedus.base.ids import sha256
@@ -44,7 +44,7 @@ class Proof(Struct, frozen=True, kw_only=True):
 def make_proof(key: ed25519.Ed25519Key, request: ProvedRequest, at: Instant, nonce: bytes) -> str:
     """Return the header's value for a request, at this time, with 16 fresh random bytes."""
     signature = key.sign(proof_bytes(request, at, nonce))
-    return f"{at}.{_base64(nonce)}.{_base64(signature)}"
+    return f"{at}.{to_base64url(nonce)}.{to_base64url(signature)}"
 
 
 def read_proof(value: str) -> Proof | None:
@@ -52,9 +52,11 @@ def read_proof(value: str) -> Proof | None:
     match = _FORM.fullmatch(value)
     if match is None:
         return None
-    nonce, signature = (urlsafe_b64decode(text + "==") for text in match.groups()[1:])
-    canonical = (_base64(nonce), _base64(signature)) == match.groups()[1:]
-    return Proof(at=int(match[1]), nonce=nonce, signature=signature) if canonical else None
+    try:
+        nonce, signature = (from_base64url(text) for text in match.groups()[1:])
+    except NotBase64url:
+        return None
+    return Proof(at=int(match[1]), nonce=nonce, signature=signature)
 
 
 def proof_holds(proof: Proof, device: bytes, request: ProvedRequest) -> bool:
@@ -79,7 +81,3 @@ def proof_bytes(request: ProvedRequest, at: Instant, nonce: bytes) -> bytes:
         "token": sha256(request.token.encode()),
     }
     return signed_bytes("proof", encode(signed))
-
-
-def _base64(data: bytes) -> str:
-    return urlsafe_b64encode(data).rstrip(b"=").decode()

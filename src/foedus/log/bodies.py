@@ -7,7 +7,7 @@ from typing import Annotated, Literal, NamedTuple, TypeAlias
 from msgspec import Meta, Struct
 
 from foedus.base.cbor import learn
-from foedus.base.limits import CUTS_MAX, ERASE_TARGETS_MAX, GRANT_BYTES_MAX, NAME_MAX, TEXT_MAX
+from foedus.base.limits import CUTS_MAX, ERASE_TARGETS_MAX, GRANT_BYTES_MAX, NAME_MAX, RECORDS_MAX, TEXT_MAX
 from foedus.log.event import Id, Signature
 from foedus.log.knowledge import KNOWLEDGE_SHAPES, KnowledgeBody
 from foedus.log.roles import GIVEN_MAX
@@ -210,6 +210,40 @@ class CrossingReceipt(_Body, frozen=True):
     mldsa65: Annotated[bytes, Meta(min_length=3309, max_length=3309)]
 
 
+CRDT_PART_BYTES = 49_152
+"""Bytes of a state in one part of a snapshot: what fits a body beside the chains that it covers."""
+CRDT_PARTS_MAX = 5_462
+"""Parts of one snapshot: a state of 256 MiB."""
+CrdtType: TypeAlias = Annotated[str, Meta(pattern=r"\A[a-z-]{1,32}\Z")]
+
+
+class CrdtDelta(_Body, frozen=True):
+    """``crdt.delta``: operations on the CRDT that name and type together name in this room; ``state.crdt.deltas``."""
+
+    name: Name
+    type: CrdtType
+    delta: Annotated[bytes, Meta(min_length=1)]
+
+
+class Covered(NamedTuple):
+    """A chain of this stream up to a seq, by its epoch."""
+
+    epoch: Id
+    seq: Annotated[int, Meta(ge=1, lt=1 << 53)]
+
+
+class CrdtSnapshot(_Body, frozen=True):
+    """``crdt.snapshot``: part of a state, ``digest`` its SHA-256: what this node's own ``chains`` say of a CRDT."""
+
+    name: Name
+    type: CrdtType
+    chains: Annotated[tuple[Covered, ...], Meta(min_length=1, max_length=RECORDS_MAX)]
+    digest: Id
+    part: Annotated[int, Meta(ge=0, lt=CRDT_PARTS_MAX)]
+    parts: Annotated[int, Meta(ge=1, le=CRDT_PARTS_MAX)]
+    state: Annotated[bytes, Meta(min_length=1, max_length=CRDT_PART_BYTES)]
+
+
 Body: TypeAlias = (
     EpochOpen
     | Checkpoint
@@ -233,6 +267,8 @@ Body: TypeAlias = (
     | AuditHead
     | AuditWitness
     | CrossingReceipt
+    | CrdtDelta
+    | CrdtSnapshot
     | KnowledgeBody
 )
 
@@ -259,6 +295,8 @@ SHAPES: dict[str, type[Body]] = {
     "audit.head": AuditHead,
     "audit.witness": AuditWitness,
     "crossing.receipt": CrossingReceipt,
+    "crdt.delta": CrdtDelta,
+    "crdt.snapshot": CrdtSnapshot,
     **KNOWLEDGE_SHAPES,
 }
 
@@ -300,6 +338,8 @@ PLACES: dict[str, Place] = {
     "audit.head": _place("pair"),
     "audit.witness": _place("pair"),
     "crossing.receipt": _place("pair"),
+    "crdt.delta": _place("room", by_device=True),
+    "crdt.snapshot": _place("room"),
     **{kind: _place("knowledge", by_device=True) for kind in KNOWLEDGE_SHAPES},
 }
 """The table of kinds of docs/protocol.md, section 3."""

@@ -13,13 +13,15 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from foedus.base.cbor import Malformed, NotCanonical, decode_as
-from foedus.log.authority import Authority, Recheck
+from foedus.log.authority import Authority
 from foedus.log.bodies import EventErase
 from foedus.log.chains import Chain, ChainKey
+from foedus.log.erase_names import EraseNames
 from foedus.log.event import Act, Envelope, Event, Parsed, parse_event
 from foedus.log.participants import Judgement, pending, rejected
 from foedus.log.port import Entry, Row, Verdict
 from foedus.log.roles import may_moderate
+from foedus.log.spans import Recheck
 
 ERASE = "event.erase"
 NOT_ERASABLE = frozenset({"epoch.open", "checkpoint", "room.leave", ERASE})
@@ -80,7 +82,8 @@ class Erasures:
         self._authority = authority
         self._node_of = node_of
         self._erases: dict[bytes, Erase] = {}
-        self._by_target: dict[bytes, tuple[bytes, ...]] = {}
+        self._by_chain: defaultdict[ChainKey, dict[bytes, Erase]] = defaultdict(dict)
+        self._names = EraseNames()
         self._named: defaultdict[bytes, int] = defaultdict(int)
         self.released: list[bytes] = []
 
@@ -145,12 +148,12 @@ class Erasures:
         erase = self._erases.get(parsed.id)
         if erase is None:
             erase = self._erases[parsed.id] = Erase(parsed.id, parsed.event.act, chain, parsed.event.seq)
+            self._by_chain[chain.key][parsed.id] = erase
+        erase.counts = counts
         if not erase.has_body:
             erase.take_body(parsed.envelope)
             self._named[chain.node] += len(erase.targets)
-            for target in erase.targets:
-                self._by_target[target] = (*self._by_target.get(target, ()), parsed.id)
-        erase.counts = counts
+            self._names.add(erase)
 
     def judged(self, event_id: bytes, verdict: Verdict) -> None:
         """Note that the verdict of an erase is another now."""
@@ -160,25 +163,26 @@ class Erasures:
         counted, erase.counts = erase.counts, verdict is Verdict.ACCEPTED
         if counted and not erase.counts:
             self._release(erase)
+        elif erase.counts and not counted:
+            self._names.counts(erase)
 
     def forget(self, key: ChainKey, from_seq: int) -> None:
         """Let go of the erases at the end of a chain: its owner chose another branch, or they were pruned."""
-        self._forget([e for e in self._erases.values() if e.chain.key == key and e.seq >= from_seq])
+        self._forget([erase for erase in self._of_chain(key) if erase.seq >= from_seq])
 
     def prune(self, key: ChainKey, after: int, to_seq: int) -> None:
         """Let go of the erases in a part of a chain that retention drops."""
-        self._forget([e for e in self._erases.values() if e.chain.key == key and after < e.seq <= to_seq])
+        self._forget([erase for erase in self._of_chain(key) if after < erase.seq <= to_seq])
+
+    def _of_chain(self, key: ChainKey) -> list[Erase]:
+        return list(self._by_chain[key].values()) if key in self._by_chain else []
 
     def _forget(self, gone: list[Erase]) -> None:
         for erase in gone:
             del self._erases[erase.id]
+            del self._by_chain[erase.chain.key][erase.id]
             self._named[erase.chain.node] -= len(erase.targets)
-            for target in erase.targets:
-                left = tuple(one for one in self._by_target[target] if one != erase.id)
-                if left:
-                    self._by_target[target] = left
-                else:
-                    del self._by_target[target]
+            self._names.remove(erase)
             if erase.counts:
                 self._release(erase)
 
@@ -197,15 +201,18 @@ class Erasures:
 
     def names(self, event_id: bytes) -> bool:
         """Whether an erase names this event. Asked of every event that comes."""
-        return event_id in self._by_target
+        return event_id in self._names
 
     def erased_by(self, event_id: bytes, event: Event) -> Erase | None:
         """Return the accepted erase that takes an event's body; of several the one with the smallest (clock, id)."""
-        found = [erase for name in self._by_target.get(event_id, ()) if self._takes(erase := self._erases[name], event)]
-        return min(found, key=lambda erase: (erase.act.at, erase.id)) if found else None
+        return self._names.first(event_id, lambda erase: self._takes(erase, event))
 
     def _takes(self, erase: Erase, event: Event) -> bool:
-        return erase.counts and erase.body is not None and not self.objection(erase.act, erase.chain, erase.body, event)
+        return erase.body is not None and not self.objection(erase.act, erase.chain, erase.body, event)
+
+    def named_by(self, node: bytes) -> int:
+        """Return how many ids the erasures of a node name."""
+        return self._named.get(node, 0)
 
     def is_full(self, node: bytes) -> bool:
         """Whether the erasures of a node name as much as they may."""

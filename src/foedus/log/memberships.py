@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 from foedus.log.bodies import PLACES, MemberAdd, MemberRemove, RoomCreate, fits_place
 from foedus.log.control import ControlEvent
 from foedus.log.participants import ACCEPTED, Judgement, pending, rejected
 from foedus.log.roles import OWNER, default_role
+
+_number = attrgetter("number")
 
 
 class Membership:
@@ -138,11 +142,16 @@ class Room:
 
         For the node itself those of the whole node come first, as in ``governing``.
         """
-        of_node = self._in_force.get(node, {})
-        of_whom = [key for key in (None, author) if key in of_node]
-        keys = of_whom or (list(of_node) if author is None else [])
-        found = [of_node[key][-1] for key in keys]
-        return max(found, key=lambda membership: membership.number, default=None)
+        of_node = self._in_force.get(node)
+        if of_node is None:
+            return None
+        whole, own = of_node.get(None), of_node.get(author)
+        if whole is not None and own is not None:
+            return max(whole[-1], own[-1], key=_number)
+        either = whole if own is None else own
+        if either is not None:
+            return either[-1]
+        return max((entries[-1] for entries in of_node.values()), key=_number) if author is None else None
 
 
 def creates(event: ControlEvent, room_id: bytes) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Literal, Protocol
 
+from foedus.node.access_values import CallerView, PairCodeView, PairingView, PairStep, TokenView
 from foedus.node.tokens import Holder
-from foedus.node.values import CallerView, PairCodeView, PairingView, PairStep, SignedAct, TokenView
+from foedus.node.values import SignedAct
 
 
 class AccessService(Protocol):

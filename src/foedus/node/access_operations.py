@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from base64 import urlsafe_b64encode
 from typing import TYPE_CHECKING, Literal
 
+from foedus.base.base64url import from_base64url, to_base64url
 from foedus.base.errors import NotFound, UsageError
 from foedus.base.ids import parse_id
 from foedus.identity.request_proof import ProvedRequest
 from foedus.log import streams
 from foedus.log.participants import Participant
-from foedus.node.codec import draft_of, from_base64url
+from foedus.node.access_values import CallerView, PairCodeView, PairingView, PairStep, TokenView
+from foedus.node.codec import draft_of
 from foedus.node.pairing import Pairing
 from foedus.node.participant_service import ParticipantService
 from foedus.node.tokens import Holder
-from foedus.node.values import CallerView, PairCodeView, PairingView, PairStep, Placed, SignedAct, TokenView
+from foedus.node.values import Placed, SignedAct
 
 if TYPE_CHECKING:
     from foedus.node.composition import Node
@@ -124,7 +125,7 @@ class AccessOperations:
             node=pairing.claim.node.hex(),
             epoch=pairing.claim.epoch.hex(),
             now=self._node.store.now(),
-            challenge=_base64(pairing.claim.challenge),
+            challenge=to_base64url(pairing.claim.challenge),
             fingerprint=self._node.access.pairings.fingerprint(pairing),
             expires=pairing.expires,
             token=token,
@@ -140,7 +141,7 @@ class AccessOperations:
             device=pairing.claim.device.hex(),
             device_name=pairing.name,
             fingerprint=self._node.access.pairings.fingerprint(pairing),
-            possession=_base64(pairing.possession),
+            possession=to_base64url(pairing.possession),
             expires=pairing.expires,
         )
 
@@ -173,7 +174,3 @@ def _chosen(who: Participant, device: str) -> bytes:
             remedy="name its key: `foedus device list NAME` shows them",
         )
     return in_force[0]
-
-
-def _base64(data: bytes) -> str:
-    return urlsafe_b64encode(data).rstrip(b"=").decode()

@@ -34,8 +34,12 @@ class Agents:
         return [who for (node, _), who in found.items() if node == self._store.node and who.is_enrolled]
 
     def find(self, name: str) -> Participant:
-        """Return a local participant by name or DID; raise NotFound, or UsageError where two have the name."""
-        found = [who for who in self.local() if name in {who.did, who.name}]
+        """Return a local participant by DID or name; raise NotFound, or UsageError where two have the name."""
+        node, known = self._store.node, self._store.admission.authority.participants
+        exact = known.get((node, name))
+        if exact is not None and exact.is_enrolled:
+            return exact
+        found = [who for (home, _), who in known.items() if who.name == name and home == node and who.is_enrolled]
         if not found:
             raise NotFound(
                 f"this node has no participant {name[:80]!r}",

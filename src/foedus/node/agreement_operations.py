@@ -8,6 +8,7 @@ from typing import Literal
 
 from msgspec.structs import replace
 
+from foedus.base.base64url import from_base64url, to_base64url
 from foedus.base.cbor import Malformed, NotCanonical
 from foedus.base.errors import FoedusError, NotFound, UsageError
 from foedus.base.ids import parse_id, short
@@ -20,7 +21,6 @@ from foedus.node.agreement_values import AgreementView, ChangeView, DraftView, H
 from foedus.node.agreement_views import AgreementViews, open_proposals
 from foedus.node.agreements import plain
 from foedus.node.composition import Node
-from foedus.node.federation_values import from_text, to_text
 from foedus.node.values import Trouble
 from foedus.trust.agreement import sign
 from foedus.trust.agreements.document import Agreement, agreement_id, read
@@ -80,7 +80,7 @@ class AgreementOperations:
     def diff(self, peer: str, older: str = "", newer: str = "") -> list[ChangeView]:
         """Return what changes from one document to another; by default from what is in force to what waits."""
         line = self._line(self._peer_id(peer))
-        before = self._document(line, older) if older else line.standing.newest.agreement
+        before = self._document(line, older) if older else line.newest.agreement
         after = self._document(line, newer) if newer else self._waiting(line).act.agreement
         return self._views.changes(before, after)
 
@@ -93,13 +93,13 @@ class AgreementOperations:
     def draft(self, peer: str, terms: Terms) -> DraftView:
         """Make the document of a next version."""
         line = self._line(self._peer_id(peer))
-        base, own = line.standing.newest, self._node.store.node
+        base, own = line.newest, self._node.store.node
         document = next_version(base.agreement, base.id, own, terms, secrets.token_bytes(32))
         changes = self._views.changes(base.agreement, read(document))
         if not changes:
             raise UsageError("these terms change nothing", code="no_change", remedy="name what shall be otherwise")
         return DraftView(
-            document=to_text(document),
+            document=to_base64url(document),
             id=agreement_id(document).hex(),
             changes=changes,
             signers=sorted(base.agreement.dids_of(own)),
@@ -110,7 +110,7 @@ class AgreementOperations:
     ) -> AgreementView:
         """Offer a drafted document to the peer, in the place of its proposal ``answers`` where that is given."""
         node = self._peer_id(peer)
-        data = from_text(document)
+        data = from_base64url(document)
         async with self._node.agreements.order:
             line = self._line(node)
             self._check_proposal(line, data)
@@ -130,7 +130,7 @@ class AgreementOperations:
             agreement = read(data)
         except (Malformed, NotCanonical) as error:
             raise UsageError(str(error), code="bad_document", remedy="draft it again") from None
-        base = line.standing.newest
+        base = line.newest
         if (agreement.nodes, agreement.base, agreement.version) != (
             base.agreement.nodes,
             base.id,
@@ -155,7 +155,7 @@ class AgreementOperations:
                 raise SignerNeeded("that device speaks for no human of this node", code="unknown_device")
             if not ed25519.verify(word.device, signed_bytes("agreement", document), word.signature):
                 raise SignerNeeded("the device's signature is not of this document", code="invalid_signature")
-        if not may_approve(line.standing.newest.agreement, store.node, word):
+        if not may_approve(line.newest.agreement, store.node, word):
             raise SignerNeeded("the agreement in force names the humans of this node who may change it")
         return word
 
@@ -235,7 +235,7 @@ class AgreementOperations:
 
     def _check(self, line: Line, wish: Wish, whose: Whose, state: State) -> None:
         """Raise NotNow unless the tables let a human wish this, and the connection stands."""
-        if line.standing.ended is not None or not may(wish, whose, state):
+        if line.ended is not None or not may(wish, whose, state):
             raise NotNow(f"the document is {state}: '{wish}' is not possible now")
         peer = next(other for other in line.root.agreement.nodes if other != self._node.store.node)
         if self._node.peers.book.peer(peer).state is not PeerState.CONNECTED:
@@ -264,6 +264,6 @@ class AgreementOperations:
 def _consent(human: HumanWord) -> Consent:
     """Return a human's word as events hold it; raise UsageError."""
     try:
-        return Consent(human.did, parse_id(human.device), from_text(human.signature))
+        return Consent(human.did, parse_id(human.device), from_base64url(human.signature))
     except FoedusError as error:
         raise UsageError(str(error), code="bad_signature", remedy="give a device key in hex, and base64url") from None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from foedus.base.base64url import to_base64url
 from foedus.base.ids import short
 from foedus.base.limits import DAY
 from foedus.node.agreement_line import Line
 from foedus.node.agreement_values import AgreementView, ChangeView, ClauseView, VersionView
-from foedus.node.federation_values import to_text
 from foedus.node.store import Store
 from foedus.node.values import Trouble
 from foedus.trust.agreements.differences import clauses, differences
@@ -23,7 +23,7 @@ _WAITING = frozenset({State.PROPOSED, State.COUNTERED, State.SIGNED})
 
 def open_proposals(line: Line) -> list[Proposal]:
     """Return the proposals on what is in force that are not decided yet, in the order of their clocks."""
-    newest = line.standing.newest.id
+    newest = line.newest.id
     return [it for it in line.standing.proposals if it.state in _WAITING and it.act.agreement.base == newest]
 
 
@@ -36,8 +36,8 @@ class AgreementViews:
 
     def agreement(self, node: bytes, line: Line) -> AgreementView:
         """Return what is agreed with a peer, and what waits."""
-        newest, own = line.standing.newest, self._store.node
-        waiting = open_proposals(line) if line.standing.ended is None else []
+        newest, own = line.newest, self._store.node
+        waiting = open_proposals(line) if line.ended is None else []
         return AgreementView(
             peer=node.hex(),
             peer_name=self._peer_name(node),
@@ -68,7 +68,7 @@ class AgreementViews:
             answers=None,
             expires=act.expires,
             changes=[],
-            document=to_text(version.document),
+            document=to_base64url(version.document),
         )
 
     def proposal(self, line: Line, proposal: Proposal) -> VersionView:
@@ -89,7 +89,7 @@ class AgreementViews:
             answers=act.answers.hex() if act.answers is not None else None,
             expires=act.agreement.expires,
             changes=self.changes(base.agreement, act.agreement),
-            document=to_text(act.document),
+            document=to_base64url(act.document),
         )
 
     def changes(self, before: Agreement, after: Agreement) -> list[ChangeView]:

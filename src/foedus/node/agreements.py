@@ -28,7 +28,7 @@ from foedus.trust.agreement import in_order, parse, sign
 from foedus.trust.agreements.acts import Act, Proposed, Writer, act_of
 from foedus.trust.agreements.document import agreement_id
 from foedus.trust.agreements.in_force import AgreementInForce
-from foedus.trust.agreements.ledger import Version, is_overtaken, to_finalise
+from foedus.trust.agreements.ledger import Version, is_overtaken
 from foedus.trust.evaluator import WITHOUT_AGREEMENT, Terms, no_clause, one_signer
 from foedus.trust.inputs import EndedReceived
 from foedus.trust.peer import Peer, State
@@ -98,7 +98,7 @@ class Agreements:
         if line is None or line.root.document != peer.agreement:
             agreement = parse(peer.agreement, self._store.node, node)
             root = Version(agreement_id(peer.agreement), peer.agreement, agreement, 0)
-            line = self._lines[node] = Line(root)
+            line = self._lines[node] = Line(root, self._speaks)
             self._read(node, line)
         return line
 
@@ -139,22 +139,15 @@ class Agreements:
         if not row.kind.startswith("agreement."):
             return None
         epoch = self._store.identities.epoch(row.epoch)
-        act = None
-        if epoch is not None and row.envelope.body is not None:
-            (other,) = (node for node in line.sides if node != writer)
-            keys = [record.record.keys.ed25519 for record in self._store.identities.held(other)]
-            act = act_of(
-                row.kind,
-                row.envelope.body,
-                Writer(writer, other, epoch.ed25519, keys, self._speaks(writer)),
-                row.hlc.us,
-            )
-        if act is None:
-            line.unread.add(writer)
-        return act
+        if epoch is None or row.envelope.body is None:
+            return None
+        (other,) = (node for node in line.sides if node != writer)
+        keys = [record.record.keys.ed25519 for record in self._store.identities.held(other)]
+        return act_of(row.kind, row.envelope.body, Writer(writer, other, epoch.ed25519, keys), row.hlc.us)
 
-    def _speaks(self, node: bytes) -> Callable[[str, bytes], bool]:
-        return lambda did, device: self._device(node, did, device) is not None
+    def _speaks(self, node: bytes, did: str, device: bytes) -> bool:
+        """Whether a device is or was enrolled for a human of a node."""
+        return self._device(node, did, device) is not None
 
     def _device(self, node: bytes, did: str, device: bytes) -> Device | None:
         who = self._store.admission.authority.participants.get((node, did))
@@ -171,11 +164,12 @@ class Agreements:
 
     def _published(self, published: Published) -> None:
         """Take in what became durable: acts at the end of a chain one by one, anything else by reading again."""
-        stale = self._stale(published.commit)
         devices = self._device_writers(published)
-        stale |= {node for node, line in self._lines.items() if not line.unread.isdisjoint(devices)}
+        stale = self._stale(published.commit, devices)
         for node in stale:
             self._lines.pop(node, None)
+        for line in self._lines.values() if devices else ():
+            line.hear(devices)
         touched = set(self._connected()) if self._store.node in devices else stale | devices
         nodes: dict[bytes, None] = dict.fromkeys(node for node in self._connected() if node in touched)
         for (_, stream), rows in published.chains.items():
@@ -193,8 +187,11 @@ class Agreements:
         writers = {self._store.identities.node_of(row.epoch) for row in published.rows if row.kind in _DEVICE_KINDS}
         return {writer for writer in writers if writer is not None}
 
-    def _stale(self, commit: Commit) -> set[bytes]:
-        """Return the peers whose line is to be read again: more changed than the ends of the two chains."""
+    def _stale(self, commit: Commit, devices: set[bytes]) -> set[bytes]:
+        """Return the peers whose line is to be read again: more changed than the ends of the two chains.
+
+        Adds to ``devices`` the nodes whose people's devices may have lost or won their verdict.
+        """
         ids = [change.id for change in commit.verdicts] + [fill.id for fill in commit.bodies]
         if len(ids) > _LOOKED_UP_MAX:
             return {*self._lines, *self._connected()}
@@ -206,6 +203,8 @@ class Agreements:
             kind, writer = stream.partition(":")[0], self._store.identities.node_of(epoch)
             if kind == "pair" and (other := self._other(stream)) is not None:
                 stale.add(other)
+            elif kind == "participant" and writer is not None:
+                devices.add(writer)
             elif kind in {"participant", "node"}:
                 stale |= {*self._lines, *self._connected()} if writer in {None, self._store.node} else {writer or b""}
         return stale
@@ -218,7 +217,7 @@ class Agreements:
         if writer is not None and writer in line.sides:
             act = self._act(row, writer, line)
             if act is not None:
-                if is_overtaken(act, line.standing.newest):
+                if is_overtaken(act, line.newest):
                     self.on_without_effect(writer, row, "agreement_overtaken")
                 line.apply(writer, act)
 
@@ -296,13 +295,13 @@ class Agreements:
     def _finals(self, line: Line) -> Iterator[Owed]:
         """Yield the final signatures that this node owes: it has the smaller id, and the other signed its proposal."""
         own, other = line.root.agreement.nodes
-        if own != self._store.node or line.standing.ended is not None:
+        if own != self._store.node or line.ended is not None:
             return
-        for ready in to_finalise(line.standing, own, self._store.now()):
-            theirs = line.sides[other].signed[ready.act.id]
-            if self.stands_by(own, ready.act.human) and self.stands_by(other, theirs.human):
-                body = self.signed(ready.act, theirs.signature, ready.act.human)
-                yield Owed("agreement.sign", ready.act.id, body)
+        for ready in line.to_finalise(self._store.now()):
+            theirs = line.sides[other].signed[ready.id]
+            if self.stands_by(own, ready.human) and self.stands_by(other, theirs.human):
+                body = self.signed(ready, theirs.signature, ready.human)
+                yield Owed("agreement.sign", ready.id, body)
 
     def signed(self, act: Proposed, theirs: bytes, human: Consent | None) -> dict[str, Any]:
         """Return the body by which this node signs a document that the other has signed."""

@@ -7,6 +7,9 @@ from typing import Any, Literal, Protocol
 
 from foedus.node.access_api import AccessService
 from foedus.node.agreement_values import AgreementService
+from foedus.node.audit_values import AuditPage, AuditRowView
+from foedus.node.consent_values import ApprovalView, GrantView
+from foedus.node.crdt_values import CrdtService
 from foedus.node.credential_values import (
     BeliefView,
     ChallengeView,
@@ -19,25 +22,18 @@ from foedus.node.credential_values import (
     VerifyRequest,
 )
 from foedus.node.knowledge_values import KnowledgeService
+from foedus.node.query_api import QueryService
+from foedus.node.room_values import EventsPage, EventView, MessagesPage, RoomView, Said
 from foedus.node.standing_api import StandingService
 from foedus.node.values import (
-    ApprovalView,
-    AuditPage,
-    AuditRowView,
-    EventsPage,
-    EventView,
-    GrantView,
     IdentityView,
-    MessagesPage,
     NameView,
     ParticipantView,
     PeerView,
     Placed,
     ProbeView,
     PruningView,
-    RoomView,
     RotationView,
-    Said,
     SignedAct,
     SigningContext,
     StatusView,
@@ -46,7 +42,7 @@ from foedus.node.values import (
 )
 
 
-class NodeService(AccessService, StandingService, KnowledgeService, Protocol):
+class NodeService(AccessService, StandingService, CrdtService, KnowledgeService, QueryService, Protocol):
     """A running node. ``peer`` and ``room`` arguments take a whole id, or an unambiguous name or id prefix ≥ 8."""
 
     @property
@@ -182,7 +178,7 @@ class NodeService(AccessService, StandingService, KnowledgeService, Protocol):
         """Return one approval, once it is decided or after ``wait_s``."""
         ...
 
-    async def approval_ask(self, room: str, agent: str, text: str) -> ApprovalView:
+    async def approval_ask(self, room: str, agent: str, text: str, delta: str = "") -> ApprovalView:
         """Ask for what an agent with a key of its own wants to say: allowed at once where grants carry it.
 
         It signs the same words and salt, and cites ``grants``, once that is allowed.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Annotated, Literal, TypeAlias
 
@@ -20,12 +21,15 @@ from foedus.base.errors import NotFound, Unavailable, UsageError
 from foedus.base.limits import DAY, MINUTE
 from foedus.log.event import Id, digest_of, parse_event
 from foedus.log.port import Row, Value
+from foedus.node.publisher import Published
 from foedus.node.store import Store
 from foedus.trust.border import Crossing
 
 APPROVALS = "approvals"
 WAITING_MAX = 256
 """Acts that wait for a human at one time: more than anybody reads."""
+WAITING_EACH_MAX = 32
+"""Of one participant: an agent that asks all day leaves room for seven others that do."""
 KEPT_MAX = 1_024
 """Approvals that are kept, decided ones included; the oldest decided goes first."""
 WAITS = DAY
@@ -93,9 +97,21 @@ class Approvals:
         self._store = store
         self._changed = asyncio.Condition()
         self._held: dict[str, Approval] = {}
-        for data in store.log.values(APPROVALS).values():
-            approval = _decode(data)
-            self._held[approval.id] = approval
+        self._asking: Counter[str] = Counter()
+        """Participant → its acts on their way to the disk."""
+        self._load()
+        store.on_reload.append(self._load)
+        store.publisher.listeners.append(self._published)
+
+    def _load(self) -> None:
+        stored = (_decode(data) for data in self._store.log.values(APPROVALS).values())
+        self._held = {approval.id: approval for approval in stored}
+
+    def _published(self, published: Published) -> None:
+        """Let go of what is durably dropped."""
+        for value in published.commit.values:
+            if value.space == APPROVALS and value.value is None:
+                self._held.pop(value.key.hex(), None)
 
     def all(self) -> list[Approval]:
         """Return the approvals, oldest first."""
@@ -131,9 +147,7 @@ class Approvals:
 
     async def ask(self, template: Approval, crossing: Crossing) -> Approval:
         """Keep an act for a human. ``template`` says all but id, times and what the crossing says."""
-        waiting = sum(held.is_open for held in self.all())
-        if waiting >= WAITING_MAX:
-            raise TooManyApprovals(f"{waiting} acts wait for a human already")
+        self._check_room(template.did)
         now = self._store.now()
         approval = replace(
             template,
@@ -143,8 +157,20 @@ class Approvals:
             asked_at=now,
             until=now + WAITS,
         )
-        await self._make_room()
-        return await self.save(approval)
+        self._asking[template.did] += 1
+        try:
+            await self._make_room()
+            return await self.save(approval)
+        finally:
+            self._asking -= Counter([template.did])
+
+    def _check_room(self, did: str) -> None:
+        """Raise TooManyApprovals where too many acts wait, of this participant or of all."""
+        waiting = self._asking + Counter(held.did for held in self.all() if held.is_open)
+        if waiting[did] >= WAITING_EACH_MAX:
+            raise TooManyApprovals(f"{waiting[did]} acts of this participant wait for a human already")
+        if waiting.total() >= WAITING_MAX:
+            raise TooManyApprovals(f"{waiting.total()} acts wait for a human already")
 
     async def save(self, approval: Approval) -> Approval:
         """Store an approval durably, and tell who waits for it."""
@@ -162,14 +188,11 @@ class Approvals:
         if oldest is None:
             raise TooManyApprovals(f"{len(self._held)} approvals are kept already")
         await self._store.put(Value(APPROVALS, bytes.fromhex(oldest.id), None))
-        del self._held[oldest.id]
 
     def forget(self, row: Row) -> list[Value]:
-        """Let go of the acts that became an event which is erased; return what is to be stored for that."""
+        """Return what drops the acts that became an event which is erased; they are let go once that is durable."""
         digest = parse_event(row.envelope).event.act.digest
         gone = [held for held in self._held.values() if digest_of(held.salt, held.body) == digest]
-        for held in gone:
-            del self._held[held.id]
         return [Value(APPROVALS, bytes.fromhex(held.id), None) for held in gone]
 
     async def settle(self, approval: Approval, state: State, **changes: object) -> Approval:

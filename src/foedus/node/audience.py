@@ -9,7 +9,7 @@ from foedus.log.chains import Chain, Position
 from foedus.log.streams import Stream
 from foedus.node.store import Store
 from foedus.trust.agreements.in_force import AgreementInForce
-from foedus.trust.door import may_ask, may_carry, may_see, refused
+from foedus.trust.door import may_ask, may_be_told, may_carry, may_see, refused
 from foedus.trust.peer import Peer, State
 from foedus.trust.peering import Peering
 from foedus.trust.tiers import Tier
@@ -84,6 +84,10 @@ class Audience:
         """Whether a peer may see a chain."""
         return may_see(self._book.peer(viewer), chain.node, streams.parse(chain.stream), self)
 
+    def may_be_told(self, viewer: bytes, stream: str, origin: bytes) -> bool:
+        """Whether an answer to a peer's question may show what ``origin`` wrote in a stream."""
+        return may_be_told(self._book.peer(viewer), origin, streams.parse(stream), self)
+
     def visible(self, viewer: bytes) -> list[Position]:
         """Return the heads of all chains that a peer may see."""
         return [chain.position for chain in self._store.admission.chains if chain.seq and self.may_see(viewer, chain)]
@@ -105,6 +109,19 @@ class Audience:
             "missing_prev"
             if stream.kind == "room" and not is_held and peer.tier.value != "EXTERNAL"
             else "not_permitted"
+        )
+
+    def may_finish(self, writer: bytes, stream_name: str) -> bool:
+        """Whether a peer that once had a member in a room might push it here, if it still had."""
+        peer: Peer = self._book.peer(writer)
+        stream = streams.parse(stream_name)
+        self._index()
+        return (
+            peer.state is State.CONNECTED
+            and not peer.is_paused
+            and stream.subject in self._ever.get(writer, ())
+            and may_carry(peer.tier, stream.kind, carrier_is_member=True)
+            and not refused(self.terms(writer), writer, stream, self._store.now())
         )
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from foedus.base.cbor import decode_as
+from foedus.base.cbor import decode, decode_as, encode
 from foedus.base.errors import PeerViolation
 from foedus.log import streams
 from foedus.log.bodies import AuditHead, AuditWitness
-from foedus.log.port import EventLog, Row, Verdict
+from foedus.log.port import EventLog, Row, Value, Verdict
 from foedus.node.store import Store
 from foedus.trust.audit.rows import START, Head
 from foedus.trust.audit.seals import Seal, Statement, read_statement
@@ -18,6 +18,8 @@ HEAD, WITNESS = "audit.head", "audit.witness"
 _LOOKED_THROUGH = 64
 """Events at the end of a pair's chain in which the last head is looked for."""
 _END = 1 << 53
+_NEWEST = "audit_heads"
+"""Space of the log's values: node → [rows, hash] of the newest head of it that was told (our own) or countersigned."""
 
 
 def seal_of(row: Row) -> Seal | None:
@@ -59,12 +61,12 @@ def last_head(log: EventLog, epoch: bytes, stream: str) -> Head:
 
 
 def last_witness(store: Store, node: bytes) -> Head:
-    """Return the head of ``node`` that this node countersigned last."""
+    """Return the newest head of ``node`` that this node countersigned."""
     for row in store.log.chain_backwards(store.epoch, streams.pair(store.node, node), _END, _LOOKED_THROUGH):
         witness = witness_of(row)
         if witness is not None and witness.node == node:
-            return Head(witness.count, witness.hash)
-    return START
+            return _newer(Head(witness.count, witness.hash), _noted(store, node))
+    return _noted(store, node)
 
 
 def remembered(store: Store) -> Head:
@@ -74,7 +76,24 @@ def remembered(store: Store) -> Head:
         for chain in store.admission.chains
         if chain.node == store.node and chain.seq and chain.stream.startswith("pair:")
     ]
-    return max(heads, default=START, key=lambda head: head.rows)
+    return max([*heads, _noted(store, store.node)], key=lambda head: head.rows)
+
+
+def note_of(node: bytes, head: Head) -> Value:
+    """Return what is stored of a head of ``node``, which this node tells or countersigns now.
+
+    Much may come after it in the stream of the two; what a backup does not know of it, that stream still has.
+    """
+    return Value(_NEWEST, node, encode(list(head)))
+
+
+def _noted(store: Store, node: bytes) -> Head:
+    data = store.log.values(_NEWEST).get(node)
+    return Head(*decode(data)) if data is not None else START
+
+
+def _newer(one: Head, other: Head) -> Head:
+    return max(one, other, key=lambda head: head.rows)
 
 
 def claims_of(rows: Iterable[Row], node: bytes, node_of: Callable[[bytes], bytes | None]) -> list[Claim]:

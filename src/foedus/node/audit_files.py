@@ -18,9 +18,9 @@ from foedus.log.admission import signature_checks
 from foedus.log.event import digest_matches, parse_envelope
 from foedus.log.port import Row, Verdict
 from foedus.node.audit_claims import HEAD, WITNESS, claims_of, witness_of
+from foedus.node.audit_values import AuditReport, AuditRowView
 from foedus.node.explained import meaning
 from foedus.node.home import SETTINGS, Home
-from foedus.node.values import AuditReport, AuditRowView
 from foedus.trust.audit.export import LINE_MAX, Item, Opening, Record, Witness, items, line_of
 from foedus.trust.audit.rows import parse_row
 from foedus.trust.audit.seals import Seal, read_statement

@@ -207,11 +207,15 @@ class AuditTrail:
             links.append(link)
             head = Head(link.n, link.hash)
         shown = (evidence_of(link.n, draft) for link, draft in zip(links, drafts, strict=True))
-        evidence = self.ledger.select(each for each in shown if each is not None)
+        evidence = self.ledger.select(each for each in shown if each is not None and self._is_known(each.node))
         audit.append(links, evidence)
         self.head = head
         self.ledger.add(evidence)
         self._shown += evidence
+
+    def _is_known(self, node: bytes) -> bool:
+        """Whether evidence about a node is kept: strangers make themselves as many identities as they like."""
+        return self._store.identities.newest(node) is not None
 
     def _make_seal(self, audit: AuditStore, signer: _Signer) -> Seal:
         """Sign the head, which is durable, and store the seal: only then is it spoken of."""

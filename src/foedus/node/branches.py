@@ -22,7 +22,7 @@ class BranchCollector:
         self._ask = ask
         self._asked: tuple[bytes, ...] = ()
         self._asked_at = 0
-        store.publisher.listeners.append(self._published)
+        store.publisher.bookkeepers.append(self._published)
 
     def _published(self, published: Published) -> None:
         if published.commit.proofs or published.commit.records:

@@ -29,7 +29,7 @@ class Checkpointer:
         self._last: dict[ChainKey, int] = {}
         self._wake = asyncio.Event()
         self.started_at = store.now()
-        publisher.listeners.append(self._published)
+        publisher.bookkeepers.append(self._published)
         for chain in store.admission.chains.of_node(store.node):
             if chain.epoch == store.epoch and chain.seq:
                 self._changed[chain.key] = chain.seq - self._covered(chain)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-
+from foedus.base.base64url import from_base64url
 from foedus.base.cbor import Malformed, NotCanonical, decode_as
 from foedus.base.errors import UsageError
 from foedus.base.limits import SALT_BYTES
@@ -12,22 +10,6 @@ from foedus.crypto.ed25519 import SIGNATURE_BYTES
 from foedus.log.event import Act, digest_of
 from foedus.node.author import Draft
 from foedus.node.values import SignedAct
-
-
-def from_base64url(text: str, what: str) -> bytes:
-    """Return the bytes of unpadded base64url; raise UsageError naming ``what``."""
-    problem = UsageError(f"{what} is not unpadded base64url", code="malformed_request")
-    if "=" in text:
-        raise problem
-    try:
-        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-    except (ValueError, binascii.Error):
-        raise problem from None
-
-
-def to_base64url(data: bytes) -> str:
-    """Return unpadded base64url."""
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def draft_of(stream: str, signed: SignedAct) -> Draft:

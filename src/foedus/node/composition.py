@@ -17,7 +17,8 @@ from foedus.base.clock import Instant
 from foedus.base.errors import FoedusError, PeerViolation
 from foedus.log import streams
 from foedus.log.chains import ChainKey, Position
-from foedus.log.port import Value, Verdict
+from foedus.log.event import Event
+from foedus.log.port import Row, Value, Verdict
 from foedus.node import membership
 from foedus.node.access import Access
 from foedus.node.agents import Agents
@@ -32,6 +33,8 @@ from foedus.node.author import Author
 from foedus.node.branches import BranchCollector
 from foedus.node.checkpointer import Checkpointer
 from foedus.node.consent import Consent
+from foedus.node.crdt_snapshots import Snapshots
+from foedus.node.crdts import Crdts
 from foedus.node.crossings import Crossings
 from foedus.node.epochs import Epochs
 from foedus.node.erasing import Eraser
@@ -40,6 +43,7 @@ from foedus.node.home import SETTINGS, Home, check_name
 from foedus.node.ingest import Ingest
 from foedus.node.knowledge import Knowledge
 from foedus.node.knowledge_indexing import KnowledgeIndexer
+from foedus.node.late_openings import LateOpenings
 from foedus.node.link import Link
 from foedus.node.links import Links
 from foedus.node.manifests import ManifestReader
@@ -50,6 +54,7 @@ from foedus.node.petnames import Petnames
 from foedus.node.policy import PolicyBook
 from foedus.node.pruned import PrunedChains
 from foedus.node.publisher import Published, Publisher
+from foedus.node.queries import Queries
 from foedus.node.rates import Rates
 from foedus.node.receipts import Receipts
 from foedus.node.records import RecordBook
@@ -59,6 +64,7 @@ from foedus.node.retention import Retention
 from foedus.node.standings import Standings
 from foedus.node.store import Store, wall_clock
 from foedus.node.visible import VisibleLog
+from foedus.node.wanted_bodies import WantedBodies
 from foedus.node.witnessing import Witnesses
 from foedus.sync.http_signature import KeyOf, Signer
 from foedus.trust.door import Arrival, Withhold, decide, refused
@@ -118,6 +124,8 @@ class Node:
         self.agents = Agents(self.store, self.author)
         self.access = Access(self.store, self.agents)
         self.crossings = Crossings(self.store, self.agreements.border_terms)
+        self.crdts = Crdts(self.store, self.publisher, self._withheld)
+        self.snapshots = Snapshots(self.store, self.author, self.crdts)
         self.petnames = Petnames(self.store)
         approvals = Approvals(self.store)
         self.consent = Consent(self.store, self.author, self.agents, self.crossings, approvals)
@@ -127,6 +135,8 @@ class Node:
         self.eraser.derived.append(approvals.forget)
         self.retention = Retention(self.store, self.publisher, {})
         self.retention.agreed = self._agreed_days
+        self.wanted_bodies = WantedBodies(self.store, self.publisher, self.ingest, self._ask)
+        self.retention.sealed.on_back = self.wanted_bodies.want
         self.policy.on_changed.append(self._follow_policy)
         self._follow_policy(self.policy.current)
         self.pruned = PrunedChains(self.store, self.ingest, self._go_on)
@@ -135,6 +145,7 @@ class Node:
         self.audited = Audited(self.store, self.audit.note, self.door, self.ingest.clauses, self.ingest.refusals)
         self.witnesses = Witnesses(self.store, self.author, self.audit, self._reachable)
         self.receipts = Receipts(self.store, self.author, self.audit, self._agreement_with)
+        self.queries = Queries(self)
         self.reputations = Reputations(self.store, self.audit, self.peers, self._spawn)
         self.index = self._parts.knowledge(self.home.knowledge) if self._parts.knowledge else SqliteKnowledge(None)
         indexer = KnowledgeIndexer(self.store, self.publisher, self.index, self._ask)
@@ -152,9 +163,13 @@ class Node:
         self.links.event_delay_s = self._event_delay_s
         self.links.on_report = self._reported
         self.links.on_pruned = self.pruned.take
+        self.links.on_query = self.queries.frame
+        self.links.on_ended = self.queries.ended
+        self.publisher.listeners.append(lambda _: self.queries.judge.changed())
         self.ingest.door = self.door
         self.ingest.crossings = self.crossings
         self.ingest.may_carry = self.audience.may_carry
+        self.ingest.is_awaited = LateOpenings(self.store, self.audience).is_awaited
         self.audience.terms = self.agreements.in_force
         self.agreements.on_changed = self._peer_changed
         self.peers.on_connected = self.agreements.connected
@@ -165,24 +180,33 @@ class Node:
         self.epochs.ask = self._ask
         self.epochs.on_opened = self._epoch_opened
         self.store.on_reload.append(self._reloaded)
-        self.publisher.listeners.append(self._published)
-        self.publisher.listeners.append(self.access.tokens.published)
+        self.publisher.bookkeepers.append(self._published)
+        self.publisher.bookkeepers.append(self.access.tokens.published)
+        self._join_snapshots()
         self._join_audit()
-        self.publisher.listeners.append(self.standings.published)
+        self.publisher.bookkeepers.append(self.standings.published)
         self.crossings.standing_of = self.standings.of
-        self.standings.on_changed = self.crossings.forget
+        self.standings.on_changed = self._doors_changed
         self.knowledge.door = self.door
+
+    def _join_snapshots(self) -> None:
+        """Keep what old deltas say where they are dropped."""
+        self.publisher.listeners.append(self.snapshots.published)
+        self.eraser.on_erased.append(self.snapshots.erased)
+        self.snapshots.drops = lambda stream: self.retention.ends(stream, self.peers.book.peers)
+        self.retention.prepare = partial(self.snapshots.write_due, everything=True)
 
     def _join_audit(self) -> None:
         """Let the audit log hear of every decision."""
-        self.publisher.listeners.append(self.audited.published)
+        self.publisher.bookkeepers.append(self.audited.published)
         self.ingest.on_finished = self.audited.reported
         self.ingest.on_crossed = self.receipts.note
-        self.publisher.listeners.append(self.receipts.published)
+        self.publisher.bookkeepers.append(self.receipts.published)
         self.crossings.grants_count = self.reputations.grants_count
+        self.reputations.on_weighed = self.crdts.forget
         self.peers.on_decided = self.audited.peering
         self.peers.on_refused = self.audited.peering_refused
-        self.peers.on_lost = lambda link: self.audited.link_ended(link.node, link.closing)
+        self.peers.on_lost = self._link_lost
         self.author.on_refused = self.audited.author_refused
         self.witnesses.on_rewritten = self.audited.rewritten
         self.outbox.on_forbidden = self.audited.forbidden
@@ -193,7 +217,7 @@ class Node:
         """Judge by what the policy says now."""
         self.agreements.forget_terms()
         self.crossings.is_assured = self.policy.counts(Assurance.DEVICE_BOUND)
-        self.crossings.forget()
+        self._doors_changed()
         self.retention.days = {"room": policy.retention.room} if policy.retention.room else {}
 
     def _agreed_days(self, node: bytes) -> int | None:
@@ -225,6 +249,14 @@ class Node:
         verdict = decide(arrival)
         return verdict.clause if isinstance(verdict, Withhold) else ""
 
+    def _withheld(self, row: Row, event: Event, node: bytes) -> str:
+        """Return the clause by which an accepted event is not shown here now, or ''."""
+        return row.withheld or self.door(node, row.stream, row.hlc.us) or self.crossings.clause(event, node)
+
+    def _doors_changed(self) -> None:
+        self.crossings.forget()
+        self.crdts.forget()
+
     def _event_delay_s(self, peer: bytes, report: Report) -> float:
         """Return for how long a peer's credit is held back: by our policy, and by what was agreed."""
         agreed_s = self.links.agreed_rates.arrived(peer, report.new)
@@ -244,7 +276,12 @@ class Node:
             self.epochs.saw_own()
         self.branches.collect()
 
+    def _link_lost(self, link: Link) -> None:
+        self.audited.link_ended(link.node, link.closing)
+        self.pruned.forget(link.node)
+
     def _peer_changed(self, node: bytes) -> None:
+        self.crdts.forget()
         self.witnesses.changed()
         link = self.links.get(node)
         if link is not None and link.session.is_open:
@@ -300,10 +337,12 @@ class Node:
             await self.consent.resume()
             self.agreements.settle_all()
         self._spawn(self.eraser.run())
+        self._spawn(self.wanted_bodies.run())
         self._spawn(self.audit.run())
         self._spawn(self.knowledge.indexer.run())
         if network:
             self._spawn(self.retention.run())
+            self._spawn(self.snapshots.run())
             self._spawn(self.checkpointer.run())
             self._spawn(self.witnesses.run())
             self._spawn(self.receipts.run())
@@ -377,6 +416,7 @@ class Node:
 
     async def close(self) -> None:
         """End links, write what is queued, and release the home folder."""
+        await self.queries.close()
         await self.fallback.close()
         await self.links.close()
         await self.peers.close()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 
 from msgspec.structs import replace
@@ -21,7 +20,8 @@ from foedus.log.participants import Participant
 from foedus.log.port import Row, Value, Verdict
 from foedus.node.agents import Agents
 from foedus.node.approvals import Approval, Approvals, check_open
-from foedus.node.author import Author, Draft, Refusal
+from foedus.node.author import Author, Draft
+from foedus.node.author_bounds import Refusal
 from foedus.node.codec import draft_of
 from foedus.node.crossings import Crossings, counts_after_foreign
 from foedus.node.store import Store
@@ -74,10 +74,10 @@ class Consent:
 
         Acts that a device signed already are only judged: what they cite is fixed.
         """
-        ahead: Counter[bytes] = Counter()
+        ahead: dict[bytes, int] = {}
         return [self._cite(draft, ahead) for draft in drafts]
 
-    def _cite(self, draft: Draft, ahead: Counter[bytes]) -> Draft:
+    def _cite(self, draft: Draft, ahead: dict[bytes, int]) -> Draft:
         crossing = self._crossings.crossing(draft.act, draft.stream, self._store.node)
         if crossing is None:
             clause = self._crossings.unnamed(draft.act, draft.stream, self._store.node)
@@ -107,7 +107,7 @@ class Consent:
             decision = self._decide(crossing, draft.act, cited)
             if isinstance(decision, Withhold) and draft.asig is None:
                 with suppress(NeedsApproval, Refusal):
-                    chosen = self._choose(draft, crossing, Counter())
+                    chosen = self._choose(draft, crossing, {})
                     if len(draft.act.auth) + len(cited) + len(chosen) <= AUTH_MAX:
                         cited += [grant for grant in chosen if grant not in cited]
                 decision = self._decide(crossing, draft.act, cited)
@@ -117,15 +117,15 @@ class Consent:
         auth = (*draft.act.auth, *(grant.id for grant in cited))
         return draft._replace(act=replace(draft.act, auth=auth)), clauses
 
-    def _check_signed(self, draft: Draft, crossing: Crossing, ahead: Counter[bytes]) -> None:
+    def _check_signed(self, draft: Draft, crossing: Crossing, ahead: dict[bytes, int]) -> None:
         cited = self._store.admission.authority.grants_of(draft.act)
         carrying = self._with_uses(cited, ahead)
         usable = [grant for grant in carrying if self._is_fresh(grant, draft.act)]
         decision = self._decide(crossing, draft.act, usable)
         self._raise_unless_allowed(decision, crossing, draft.act, cited)
-        ahead.update(grant.id for grant in usable)
+        _count(ahead, [grant.id for grant in usable])
 
-    def _choose(self, draft: Draft, crossing: Crossing, ahead: Counter[bytes]) -> list[Grant]:
+    def _choose(self, draft: Draft, crossing: Crossing, ahead: dict[bytes, int]) -> list[Grant]:
         """Return the grants to cite: chain after chain until the evaluator says yes; each human's once."""
         chosen: dict[bytes, Grant] = {}
         decision = self._decide(crossing, draft.act, ())
@@ -142,10 +142,14 @@ class Consent:
                 chosen.update((grant.id, grant) for grant in chain)
                 decision = self._decide(crossing, draft.act, list(chosen.values()))
                 if isinstance(decision, Allow):
-                    ahead.update(chosen.keys())
+                    _count(ahead, chosen)
                     return list(chosen.values())
         self._raise_unless_allowed(decision, crossing, draft.act, in_force)
         return []
+
+    def carrying(self, draft: Draft, crossing: Crossing) -> list[Grant]:
+        """Return the grants that carry an act of a custodial agent which is not ordered; raise as ``cite``."""
+        return self._choose(draft, crossing, {})
 
     def _is_one_of_several(self, crossing: Crossing, act: Act, chain: Sequence[Grant]) -> bool:
         decision = self._decide(crossing, act, chain)
@@ -185,9 +189,9 @@ class Consent:
                     found.append(grant)
         return found
 
-    def _with_uses(self, grants: Sequence[Grant], ahead: Counter[bytes]) -> list[Grant]:
+    def _with_uses(self, grants: Sequence[Grant], ahead: dict[bytes, int]) -> list[Grant]:
         now = self._store.now()
-        return [grant for grant in grants if self._crossings.has_uses(grant, now, ahead[grant.id])]
+        return [grant for grant in grants if self._crossings.has_uses(grant, now, ahead.get(grant.id, 0))]
 
     def _is_fresh(self, grant: Grant, act: Act) -> bool:
         return act.author not in self._readers or counts_after_foreign(grant) or is_for_one_act(grant)
@@ -246,7 +250,7 @@ class Consent:
     def _still_carries(self, approval: Approval) -> bool:
         act = self._draft_of(approval).act
         grants = self._store.admission.authority.grants_of(act)
-        usable = [grant for grant in self._with_uses(grants, Counter()) if self._is_fresh(grant, act)]
+        usable = [grant for grant in self._with_uses(grants, {}) if self._is_fresh(grant, act)]
         decision = self._decide(Crossing(approval.command, approval.arguments), act, usable)
         return isinstance(decision, Allow) and self._ordered(approval) is None
 
@@ -379,6 +383,12 @@ def _approval(draft: Draft, *, clause: str, needed: int) -> Approval:
         asked_at=0,
         until=0,
     )
+
+
+def _count(ahead: dict[bytes, int], grants: Iterable[bytes]) -> None:
+    """Note that an act of this batch uses these grants, which the next ones cannot use again."""
+    for grant in grants:
+        ahead[grant] = ahead.get(grant, 0) + 1
 
 
 def is_for_one_act(grant: Grant) -> bool:

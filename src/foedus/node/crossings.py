@@ -6,33 +6,25 @@ becomes accepted, with the one part that depends on what came before: whether it
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from foedus.base.clock import Instant
-from foedus.base.limits import HOUR
 from foedus.log import streams
-from foedus.log.authority import CITING
-from foedus.log.chains import Chain
-from foedus.log.event import Act, Event, parse_event
+from foedus.log.event import Act, Event
 from foedus.log.grants import Grant, window
-from foedus.log.port import Verdict
+from foedus.log.memberships import Membership, Room
+from foedus.node.grant_uses import GrantUses, uses_per_hour
 from foedus.node.store import Store
 from foedus.trust import border
 from foedus.trust.border import Crossing
 from foedus.trust.evaluator import Allow, Author, Decision, Layers, Seat, Terms, Withhold, decide, layers
 from foedus.trust.standing import Standing
 
-COUNTED_MAX = 4_096
-"""Grants of one node that allow so many uses an hour and are used in an hour; further ones carry nothing then."""
-USES_PER_HOUR_MAX = 10_000
-"""Uses that a grant can count: a busy agent says three things a second."""
 KNOWN_MAX = 4_096
 """Verdicts that are remembered: authors who talk at one time, as in the authority verdict."""
 _STEADY = frozenset({".room", ".domain", ".host", ".kind"})
-_PAGE = 500
 
 TermsOf = Callable[[bytes, bytes], Terms]
 """(writing node, hosting node) → what the agreement in force says of the writing node."""
@@ -73,8 +65,7 @@ class Crossings:
         self._terms_of = terms_of
         self.grants_count: Callable[[bytes], bool] = lambda _node: True
         """Whether grants of this node's people still count, by its reputation."""
-        self._uses: dict[bytes, dict[bytes, list[Instant]]] = {}
-        """Node → grant of its people → when it was used."""
+        self.uses = GrantUses(store)
         self._known: dict[_Key, _Judged] = {}
         self._batch: dict[_Key, _Judged] | None = None
         self.is_assured = True
@@ -112,8 +103,10 @@ class Crossings:
 
         A node that speaks for itself is its operator's word; where only named humans count it is nobody's.
         """
+        if act.device is not None or act.kind in border.UPKEEP:
+            return ""
         host = self.host_of(stream)
-        if act.device is not None or act.kind in border.UPKEEP or host in {b"", node}:
+        if host in {b"", node}:
             return ""
         return "agreement.humans" if self._terms_of(node, host).named_only else ""
 
@@ -200,13 +193,15 @@ class Crossings:
 
     def role(self, room: str, node: bytes, did: str | None) -> int | None:
         """Return the role that a participant (None: the node itself) has in a room now; None where it has none."""
-        authority = self._store.admission.authority
-        held = authority.rooms.get(bytes.fromhex(room))
-        membership = held.of(node, did) if held is not None else None
-        if held is None or membership is None:
+        held = self._store.admission.authority.rooms.get(bytes.fromhex(room))
+        return self.role_by(held, held.of(node, did), node, did) if held is not None else None
+
+    def role_by(self, room: Room, membership: Membership | None, node: bytes, did: str | None) -> int | None:
+        """Return the role that somebody has in a room by a membership; None without one."""
+        if membership is None:
             return None
-        who = authority.participants.get((node, did)) if did is not None else None
-        return held.role_of(membership, did, who.kind if who is not None else None)
+        who = self._store.admission.authority.participants.get((node, did)) if did is not None else None
+        return room.role_of(membership, did, who.kind if who is not None else None)
 
     def forget(self) -> None:
         """Judge anew what was judged before: somebody's standing, or the policy, changed."""
@@ -214,7 +209,7 @@ class Crossings:
 
     def _reload(self) -> None:
         """Count and judge again what the log holds: what was counted may not have become durable."""
-        self._uses.clear()
+        self.uses.clear()
         self.forget()
 
     def approvals_needed(self, crossing: Crossing) -> int:
@@ -229,83 +224,28 @@ class Crossings:
         if not all(self.has_uses(grant, now) for grant in limited):
             return _USED_UP
         for grant in limited:
-            _note(self._counted(grant), grant, now)
+            self.uses.note(grant, now)
         return _LET_IN
+
+    def count(self, limited: Sequence[Grant], now: Instant) -> bool:
+        """Count a use of grants that is no event, such as a question; False where one of them allows no more now.
+
+        After a restart it is forgotten: the log does not hold it.
+        """
+        return self._use(limited, now) is _LET_IN
 
     def has_uses(self, grant: Grant, now: Instant, ahead: int = 0) -> bool:
         """Whether a grant allows one more act in the hour before ``now``, after ``ahead`` that are being ordered."""
-        allowed = uses_per_hour(grant)
-        if not allowed:
-            return True
-        if not self._is_counted(grant, now):
-            return False
-        times = self._counted(grant)
-        return len(times) - bisect_right(times, now - HOUR) + ahead < allowed
+        return self.uses.allows(grant, now, ahead)
 
     def last_used(self, grant: Grant) -> Instant | None:
         """Return the clock of the last use that is counted, None where none is."""
-        times = self._uses.get(grant.issuer.node, {}).get(grant.id)
-        return times[-1] if times else None
-
-    def _is_counted(self, grant: Grant, now: Instant) -> bool:
-        """Whether the uses of a grant are counted, or can be: as many are as a node may use in an hour."""
-        counted = self._of_node(grant.issuer.node)
-        if grant.id not in counted and len(counted) >= COUNTED_MAX:
-            for idle in [key for key, times in counted.items() if not times or times[-1] <= now - HOUR]:
-                del counted[idle]
-        return grant.id in counted or len(counted) < COUNTED_MAX
-
-    def _counted(self, grant: Grant) -> list[Instant]:
-        """Return the clocks of the last uses of a grant, in order."""
-        return self._of_node(grant.issuer.node).setdefault(grant.id, [])
-
-    def _of_node(self, node: bytes) -> dict[bytes, list[Instant]]:
-        """Return the counted uses of all grants of a node; after a start they are read from the log, once."""
-        counted = self._uses.get(node)
-        if counted is None:
-            counted = self._uses[node] = {}
-            for at, act in sorted(self._from_log(node), key=lambda use: use[0]):
-                for grant in self._store.admission.authority.grants_of(act):
-                    if uses_per_hour(grant):
-                        _note(counted.setdefault(grant.id, []), grant, at)
-        return counted
-
-    def _from_log(self, node: bytes) -> Iterator[tuple[Instant, Act]]:
-        since = self._store.now() - HOUR
-        for chain in self._store.admission.chains.of_node(node):
-            if chain.kind in CITING and chain.seq and chain.hlc.us >= since:
-                yield from self._acts_in(chain, since)
-
-    def _acts_in(self, chain: Chain, since: Instant) -> Iterator[tuple[Instant, Act]]:
-        """Yield the clocks and acts of a chain that may have used grants, the newest first."""
-        before = chain.seq + 1
-        while before > max(1, chain.seq - USES_PER_HOUR_MAX):
-            rows = self._store.log.chain_backwards(chain.epoch, chain.stream, before, _PAGE)
-            for row in rows:
-                if row.hlc.us >= since and row.verdict is Verdict.ACCEPTED and not row.withheld:
-                    yield row.hlc.us, parse_event(row.envelope).event.act
-            if not rows or rows[-1].hlc.us < since:
-                break
-            before = rows[-1].seq
+        return self.uses.last(grant)
 
 
 def _crossing(act: Act, stream: str, host: bytes, node: bytes) -> Crossing | None:
     kind, subject = streams.parse(stream)
     return (border.in_knowledge if kind == "knowledge" else border.in_room)(act, subject, host, node)
-
-
-def _note(times: list[Instant], grant: Grant, at: Instant) -> None:
-    """Note a use; as many are kept as a grant allows."""
-    insort(times, at)
-    del times[: -uses_per_hour(grant)]
-
-
-def uses_per_hour(grant: Grant) -> int:
-    """Return how many acts in an hour a grant allows; 0: as many as there are. What is no such number allows one."""
-    if "uses_per_hour" not in grant.delegation.meta:
-        return 0
-    uses = grant.delegation.meta["uses_per_hour"]
-    return uses if isinstance(uses, int) and 0 < uses <= USES_PER_HOUR_MAX else 1
 
 
 def depends_on_act(grant: Grant) -> bool:

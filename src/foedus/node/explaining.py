@@ -23,12 +23,12 @@ from foedus.log.memberships import Room
 from foedus.log.participants import Participant
 from foedus.log.port import Row, Verdict
 from foedus.log.roles import name_of
-from foedus.node.author import Refusal
+from foedus.node.author_bounds import Refusal
 from foedus.node.composition import Node
 from foedus.node.consent import NeedsApproval
 from foedus.node.explained import Code, found_in, words_for
 from foedus.node.lookup import find
-from foedus.node.values import ExplainView, LayerView
+from foedus.node.standing_values import ExplainView, LayerView
 from foedus.node.views import Views, stored_event
 from foedus.trust.border import COMMANDS, SPEAK, Crossing
 from foedus.trust.evaluator import Allow, Layers, Withhold

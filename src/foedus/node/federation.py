@@ -10,13 +10,14 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple, TypeAlias
 
+from foedus.base.base64url import to_base64url
 from foedus.base.errors import FoedusError, NotFound
 from foedus.node.composition import Node
 from foedus.node.credential_store import STATUS_ROOT
 from foedus.node.federation_access import Access, Asking
 from foedus.node.federation_events import EventDoors
 from foedus.node.federation_records import RecordDoors
-from foedus.node.federation_values import NoSuchDoor, WrongMethod, json_reply, problem, to_text
+from foedus.node.federation_values import NoSuchDoor, WrongMethod, json_reply, problem
 from foedus.node.manifests import Manifests
 from foedus.node.ports import FederationRequest, FederationResponse
 from foedus.node.service import Service
@@ -60,6 +61,7 @@ class Federation:
                 "POST": _Way(own, self._records.post),
             },
             f"{ROOT}/events": {"GET": _Way(peer, self._events.get), "POST": _Way(peer, self._events.post)},
+            f"{ROOT}/pruned": {"GET": _Way(peer, self._events.pruned)},
             f"{ROOT}/stream": {"GET": _Way(peer, self._events.stream)},
             f"{ROOT}/status": {"GET": _Way(peer, self._status)},
             _PEERS: {"GET": _Way(peer, self._peers)},
@@ -107,7 +109,7 @@ class Federation:
     async def _identity(self, _: Asking) -> FederationResponse:
         it = self._service.identity()
         store = self._node.store
-        records = [to_text(record.encode()) for record in store.identities.history(store.node)]
+        records = [to_base64url(record.encode()) for record in store.identities.history(store.node)]
         shown = {
             "node": it.node,
             "epoch": it.epoch,

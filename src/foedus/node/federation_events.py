@@ -8,26 +8,30 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from foedus.base.base64url import to_base64url
 from foedus.base.cbor import frame, split_frames
 from foedus.base.errors import UsageError
+from foedus.base.ids import parse_id
 from foedus.base.limits import BATCH_BYTES_MAX, BATCH_EVENTS_MAX, HTTP_PAGE_MAX
 from foedus.log.port import Row
 from foedus.node.composition import Node
+from foedus.node.fallback_doors import PRUNED_PAGE
 from foedus.node.federation_access import Asking
 from foedus.node.federation_values import (
     CURSOR_HEADER,
     EVENTS_TYPE,
     MORE_HEADER,
+    PRUNED_TYPE,
     SSE_TYPE,
     BadBody,
     check_media_type,
     json_reply,
     number,
-    to_text,
 )
 from foedus.node.ports import FederationResponse
 from foedus.node.reports import Report
 from foedus.node.visible import Viewer
+from foedus.sync.frames import Pruned, encode_frame
 from foedus.trust.peer import State
 
 OPENING = b"retry: 1000\n\n"
@@ -111,6 +115,16 @@ class EventDoors:
         }
         return FederationResponse(status=200, headers=headers, body=b"".join(frame(data) for _, data in page.rows))
 
+    async def pruned(self, asking: Asking) -> FederationResponse:
+        """Give what chains that the peer may see no longer hold here, each with the checkpoint that vouches for it."""
+        after = asking.request.query.get("after", "")
+        found = self._visible.pruned(_viewer(asking), parse_id(after) if after else b"", PRUNED_PAGE + 1)
+        headers = {"content-type": PRUNED_TYPE, MORE_HEADER: str(int(len(found) > PRUNED_PAGE))}
+        body = b"".join(
+            frame(encode_frame(Pruned(gap.epoch, gap.stream, gap.after, gap.checkpoint))) for gap in found[:PRUNED_PAGE]
+        )
+        return FederationResponse(status=200, headers=headers, body=body)
+
     async def stream(self, asking: Asking) -> FederationResponse:
         """Give what the peer may see, and go on with what comes."""
         viewer, request = _viewer(asking), asking.request
@@ -121,6 +135,8 @@ class EventDoors:
         return FederationResponse(status=200, headers={"content-type": SSE_TYPE}, stream=self._chunks(viewer, start))
 
     async def _chunks(self, viewer: Viewer, start: int) -> AsyncIterator[bytes]:
+        if self._streams[viewer.node] >= STREAMS_PER_PEER:  # many were let in before the first was read
+            return
         grown = asyncio.Event()
         listeners = self._node.publisher.listeners
         listeners.append(listener := lambda _: grown.set())
@@ -148,7 +164,7 @@ class EventDoors:
     def _message(self, viewer: Viewer, row: Row, data: bytes) -> bytes:
         self.counts(viewer.node).sent += 1
         cursor = self._visible.cursor(viewer, row.local).encode()
-        return b"id: %b\ndata: %b\n\n" % (cursor, to_text(data).encode())
+        return b"id: %b\ndata: %b\n\n" % (cursor, to_base64url(data).encode())
 
 
 def _viewer(asking: Asking) -> Viewer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from foedus.base.base64url import from_base64url, to_base64url
 from foedus.base.cbor import frame, split_frames
 from foedus.base.errors import NotFound
 from foedus.base.ids import parse_id
@@ -16,10 +17,8 @@ from foedus.node.federation_values import (
     NotConnected,
     Registration,
     check_media_type,
-    from_text,
     json_reply,
     read_json,
-    to_text,
 )
 from foedus.node.ports import FederationResponse
 from foedus.trust.inputs import RequestReceived
@@ -51,7 +50,7 @@ class RecordDoors:
         if len(request.body) > REGISTER_MAX:
             raise BadBody(f"a registration has at most {REGISTER_MAX} bytes", code="too_large", http_status=413)
         body = read_json(request.body, Registration)
-        history = [parse_signed_record(from_text(text)) for text in body.records]
+        history = [parse_signed_record(from_base64url(text)) for text in body.records]
         self._node.rates.take_address("requests_per_address", request.address)
         self._check_room(history[-1].node)
         newest = await self._access.introduced(asking, history)
@@ -60,8 +59,8 @@ class RecordDoors:
             it.name,
             it.note,
             it.endpoints,
-            from_text(it.agreement),
-            from_text(it.signature),
+            from_base64url(it.agreement),
+            from_base64url(it.signature),
             newest.record.keys.ed25519,
             request.address,
         )
@@ -71,7 +70,7 @@ class RecordDoors:
             "state": _SHOWN.get(peer.state, "pending"),
             "node": store.node.hex(),
             "request": asking.request.headers["signature-input"],
-            "records": [to_text(record.encode()) for record in store.identities.history(store.node)],
+            "records": [to_base64url(record.encode()) for record in store.identities.history(store.node)],
         }
         return json_reply(202, shown)
 

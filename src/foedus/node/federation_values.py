@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from binascii import Error as Base64Error
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -18,6 +16,7 @@ from foedus.sync.frames import ENDPOINT_MAX, ENDPOINTS_MAX
 EVENTS_TYPE = "application/vnd.foedus.events"
 RECORDS_TYPE = "application/vnd.foedus.records"
 JSON_TYPE = "application/json"
+PRUNED_TYPE = "application/vnd.foedus.pruned"
 SSE_TYPE = "text/event-stream"
 CURSOR_HEADER = "foedus-cursor"
 MORE_HEADER = "foedus-more"
@@ -87,22 +86,6 @@ def read_json(data: bytes, shape: type[T]) -> T:
         return msgspec.json.decode(data, type=shape)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadBody(f"the body is not as described: {error}") from None
-
-
-def to_text(data: bytes) -> str:
-    """Return unpadded base64url."""
-    return urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def from_text(text: str) -> bytes:
-    """Return the bytes of unpadded base64url in its one form; raise BadBody."""
-    try:
-        data = urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
-    except (Base64Error, ValueError):
-        data = b""
-    if to_text(data) != text:
-        raise BadBody("a value is not unpadded base64url")
-    return data
 
 
 def check_media_type(request: FederationRequest, wanted: str) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from foedus.base.limits import SECOND
-from foedus.identity.ucan import Invocation, NonceBook
-from foedus.identity.ucan.nonces import Spent
+from foedus.identity.ucan import NonceBook
+from foedus.identity.ucan.nonces import ServesOnce, Spent
 from foedus.log.port import Value
 from foedus.node.store import Store
 
@@ -24,7 +24,7 @@ class InvocationNonces:
         stored = store.log.values(SPACE)
         self._book = NonceBook({_spent(key): int.from_bytes(value, "big") for key, value in stored.items()})
 
-    async def spend(self, invocation: Invocation) -> None:
+    async def spend(self, invocation: ServesOnce) -> None:
         """Remember a verified invocation, durably, before anything is done for it.
 
         Raises Replayed, InvalidClaim where it is not made to serve once, TooManyInvocations or Unavailable.

@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from msgspec import Meta, Struct, field
 
+from foedus.base.base64url import from_base64url
 from foedus.base.ids import parse_id
 from foedus.base.limits import BODY_MAX
 from foedus.log.knowledge import (
@@ -24,7 +25,6 @@ from foedus.log.knowledge import (
     Result,
     Title,
 )
-from foedus.node.codec import from_base64url
 
 LEASE_S = 86_400
 """A claim holds for a day without a word, where the offer does not say."""

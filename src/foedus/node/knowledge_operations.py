@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from foedus.base.base64url import to_base64url
 from foedus.base.errors import UsageError
 from foedus.base.ids import parse_id
 from foedus.log.knowledge import KnowledgeRepublish
-from foedus.node.codec import draft_of, to_base64url
+from foedus.node.codec import draft_of
 from foedus.node.knowledge_acts import KnowledgeActs, stream_of
 from foedus.node.knowledge_forms import Form
 from foedus.node.knowledge_values import (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from foedus.base.base64url import to_base64url
 from foedus.identity.did import did_of
 from foedus.log.knowledge import (
     KnowledgePublish,
@@ -13,7 +14,6 @@ from foedus.log.knowledge import (
     TaskOffer,
     TaskProgress,
 )
-from foedus.node.codec import to_base64url
 from foedus.node.knowledge_values import DataView, PacketView, SourceView, TaskView, ToldView, WhoView
 from foedus.state.knowledge.packets import Packet, content_of
 from foedus.state.knowledge.source import Proved, Source, prove, read_source

@@ -53,6 +53,8 @@ _LATER_MAX = 32_768
 """Records and proofs that wait their turn: twice the nodes that are remembered."""
 _BARRED_MAX = 1_024
 """Chains of a link that are asked for once the peer may bring them: more than there are in rooms that it left."""
+_LAST_WORDS_S = 1.0
+"""How long a link that ends goes on writing: to say why it ends."""
 _AGAIN_FIRST_S = 0.05
 _AGAIN_MAX_S = 5.0
 """How long to wait before asking again for what was put off; doubles while it stays missing."""
@@ -124,9 +126,9 @@ class Link:
         ]
         try:
             await self._done.wait()
-            with contextlib.suppress(asyncio.TimeoutError):
-                async with asyncio.timeout(1.0):  # wait_for of Python 3.11 can swallow the cancellation
-                    await self._outgoing.join()
+            tasks.append(asyncio.create_task(self._outgoing.join()))
+            writing_ends = (tasks[1], tasks[-1])  # all is written, or nothing more can be
+            await asyncio.wait(writing_ends, timeout=_LAST_WORDS_S, return_when=asyncio.FIRST_COMPLETED)
         finally:
             if self._timer is not None:
                 self._timer.cancel()
@@ -198,11 +200,21 @@ class Link:
                 self._end(effect)
 
     def _send(self, data: bytes) -> None:
+        """Send now, where nothing waits and the socket takes it; else in turn."""
+        if not self._outgoing_bytes and self._try_send(data):
+            return
         try:
             self._outgoing.put_nowait(data)
             self._outgoing_bytes += len(data)
         except asyncio.QueueFull:
             self._end(Close("slow_reader", "the peer does not read"))
+
+    def _try_send(self, data: bytes) -> bool:
+        try:
+            return self._stream.try_send(lambda: self._sending.seal(data))
+        except (OSError, FoedusError, RuntimeError) as error:
+            self._end(Close("lost", str(error)))
+            return True
 
     def when_there_is_room(self, send: Callable[[], None]) -> None:
         """Send what can be much (records, proofs, chains) only as the peer reads, in the order of the calls."""

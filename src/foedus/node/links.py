@@ -28,14 +28,18 @@ from foedus.sync.capabilities import Capabilities
 from foedus.sync.duplicates import DialledBy, Stays, keep
 from foedus.sync.effects import Close, Established, Send
 from foedus.sync.frames import (
+    Answered,
+    Cancel,
     Frame,
     Missing,
     Pending,
     Proof,
     Pruned,
+    Query,
     Ready,
     Records,
     Refused,
+    Results,
     Want,
     WantRecords,
 )
@@ -53,6 +57,7 @@ CAPABILITIES: Capabilities = {
     "rooms": {"major": 1},
     "participants": {"major": 1},
     "checkpoints": {"major": 1},
+    "queries": {"major": 1},
 }
 """What this version can do on a link."""
 
@@ -104,6 +109,8 @@ class Links:
         self.outbox: Outbox
         self.standing: Standing
         self.on_pruned: Callable[[bytes, Pruned], Coroutine[Any, Any, None]]
+        self.on_query: Callable[[Link, Query | Results | Answered | Cancel], None]
+        self.on_ended: Callable[[Link], None] = lambda _link: None
         self.on_report: Callable[[Link, Report], None] = lambda _link, _report: None
         self.event_delay_s: Callable[[bytes, Report], float] = lambda _peer, _report: 0.0
         self.agreed_rates = AgreedRates(store)
@@ -268,6 +275,7 @@ class Links:
             if self._links.get(link.node) is link:
                 del self._links[link.node]
                 self.standing.lost(link)
+                self.on_ended(link)
 
     async def _welcome(self, link: Link) -> Ready | Pending | Refused | None:
         is_stranger = self.standing.is_stranger(link.node)
@@ -312,14 +320,14 @@ class Links:
                 self.ingest.refusals["not_permitted"] += 1
             case WantRecords(epochs=epochs):
                 self.outbox.tell_again(link, epochs)
-            case Records(records=records):
+            case Records(records=records) | Refused(code="superseded", records=records):
                 self._spawn(self._take_records(link, records), link)
+            case Query() | Results() | Answered() | Cancel():
+                self.on_query(link, frame)
             case Pruned():
                 self._spawn(self.on_pruned(link.node, frame), link)
             case Proof(one=one, other=other):
                 self._spawn(self._take_proof(link, one, other), link)
-            case Refused(code="superseded", records=records):
-                self._spawn(self._take_records(link, records), link)
             case _:
                 self.standing.frame(link, frame)
         if isinstance(frame, Ready | Pending) and not link.is_greeted:

@@ -6,8 +6,20 @@ from collections.abc import Iterable
 
 from foedus.base.errors import NotFound, UsageError
 
+_ID_DIGITS = 64
 PREFIX_MIN = 8
 """Hex digits of an abbreviated id: enough that a person does not hit another by accident."""
+
+
+def id_of(wanted: str) -> bytes:
+    """Return the id that is written out whole in ``wanted``, as ``find`` takes it first; b'' where none is."""
+    if len(wanted) != _ID_DIGITS:
+        return b""
+    try:
+        item = bytes.fromhex(wanted)
+    except ValueError:
+        return b""
+    return item if item.hex() == wanted else b""
 
 
 def find(wanted: str, known: Iterable[tuple[bytes, str]], what: str, remedy: str) -> bytes:

@@ -85,16 +85,17 @@ class Outbox:
         """Send an equivocation proof of a chain that the peer may see."""
         chain = self._store.admission.chains.get((proof.epoch, proof.stream))
         if chain is not None and (chain.node == link.node or self._audience.may_see(link.node, chain)):
-            self._tell_node(link, chain.node)
+            self.tell_node(link, chain.node)
             link.when_there_is_room(lambda: link.control(Proof(proof.one.encode(), proof.other.encode())))
 
     def tell_writers(self, link: Link, positions: Sequence[Position]) -> None:
         """Send the identity records of who wrote these chains, where the peer was not told them."""
         for node in dict.fromkeys(self._store.identities.node_of(position.epoch) for position in positions):
             if node is not None:
-                self._tell_node(link, node)
+                self.tell_node(link, node)
 
-    def _tell_node(self, link: Link, node: bytes) -> None:
+    def tell_node(self, link: Link, node: bytes) -> None:
+        """Send a node's identity records, where the peer was not told them."""
         newest = self._store.identities.newest(node)
         if newest is None or node == link.node or link.told.get(node) == newest.id:
             return

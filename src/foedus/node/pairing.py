@@ -122,8 +122,10 @@ class Pairings:
 
     def _keep(self, pairing: Pairing) -> None:
         self._forget()
-        while len(self._claimed) >= OPEN_CODES_MAX:
-            del self._claimed[next(iter(self._claimed))]
+        if len(self._claimed) >= OPEN_CODES_MAX:
+            did = pairing.invitation.did
+            alike = (key for key, other in self._claimed.items() if other.invitation.did == did)
+            del self._claimed[next(alike, next(iter(self._claimed)))]  # who brings many ends their own
         self._claimed[pairing.id] = pairing
 
     def _forget(self) -> None:

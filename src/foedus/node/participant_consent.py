@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from foedus.base.errors import NotFound
 from foedus.base.ids import parse_id
+from foedus.node.consent_values import ApprovalView, GrantView
 from foedus.node.not_yourself import NotYourself
 from foedus.node.tokens import Holder
-from foedus.node.values import ApprovalView, GrantView, SignedAct
+from foedus.node.values import SignedAct
 
 if TYPE_CHECKING:
     from foedus.log.memberships import Room
@@ -79,10 +80,10 @@ class ParticipantConsent:
             )
         return found[0]
 
-    async def approval_ask(self, room: str, agent: str, text: str) -> ApprovalView:
+    async def approval_ask(self, room: str, agent: str, text: str, delta: str = "") -> ApprovalView:
         """Ask a human, for itself."""
         self._refuse_other(agent)
-        asked: ApprovalView = await self._service.approval_ask(room, self._holder.did, text)
+        asked: ApprovalView = await self._service.approval_ask(room, self._holder.did, text, delta)
         return asked
 
     async def approval_allow(self, approval: str, did: str, act: SignedAct) -> ApprovalView:

@@ -15,35 +15,22 @@ from foedus.base.errors import NotFound
 from foedus.base.ids import parse_id
 from foedus.log import streams
 from foedus.log.memberships import Room
+from foedus.node.access_values import CallerView, PairCodeView, PairingView, TokenView
 from foedus.node.codec import draft_of
 from foedus.node.lookup import find
 from foedus.node.not_yourself import NotYourself
-from foedus.node.participant_consent import ParticipantConsent
+from foedus.node.participant_crdts import ParticipantCrdts
 from foedus.node.participant_knowledge import ParticipantKnowledge
+from foedus.node.participant_queries import ParticipantQueries
+from foedus.node.room_values import EventsPage, EventView, MessagesPage, MessageView, RoomView, Said
 from foedus.node.tokens import Holder
-from foedus.node.values import (
-    CallerView,
-    EventsPage,
-    EventView,
-    IdentityView,
-    MessagesPage,
-    MessageView,
-    PairCodeView,
-    PairingView,
-    ParticipantView,
-    Placed,
-    RoomView,
-    Said,
-    SignedAct,
-    SigningContext,
-    TokenView,
-)
+from foedus.node.values import IdentityView, ParticipantView, Placed, SignedAct, SigningContext
 
 if TYPE_CHECKING:
     from foedus.node.composition import Node
 
 
-class ParticipantService(ParticipantConsent, ParticipantKnowledge):
+class ParticipantService(ParticipantCrdts, ParticipantKnowledge, ParticipantQueries):
     """``node`` is asked for memberships, ``service`` (the whole ``NodeService``) does what is allowed."""
 
     def __init__(self, node: Node, service: Any, holder: Holder) -> None:

@@ -11,11 +11,7 @@ from foedus.identity.did import did_of, key_of
 from foedus.node.composition import Node
 from foedus.node.lookup import find
 from foedus.node.peers import new_salt
-from foedus.node.values import (
-    PeerView,
-    ProbeView,
-    TierName,
-)
+from foedus.node.values import PeerView, ProbeView, TierName
 from foedus.node.views import Views
 from foedus.sync.effects import Close
 from foedus.trust.inputs import (

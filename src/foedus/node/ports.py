@@ -5,7 +5,7 @@ The surface transports bytes and decides nothing; who is behind a request or a s
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
 from msgspec import Struct, field
@@ -16,6 +16,13 @@ class ByteStream(Protocol):
 
     async def send(self, data: bytes) -> None:
         """Send one message; wait while the other side does not read. Raises ConnectionResetError once closed."""
+        ...
+
+    def try_send(self, make: Callable[[], bytes]) -> bool:
+        """Send the message that ``make`` returns at once, where that needs no waiting; return whether it was sent.
+
+        Where it was not ``make`` is not called. Raises ConnectionResetError once closed.
+        """
         ...
 
     async def receive(self) -> bytes | None:

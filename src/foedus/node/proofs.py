@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import TypeAlias
 
 from foedus.adapters.memory_log import MemoryLog
 from foedus.adapters.sqlite_log import SqliteLog
@@ -16,11 +18,14 @@ from foedus.log.event import parse_event
 from foedus.log.port import EventLog, Row
 from foedus.node.home import Home
 from foedus.trust.agreements.document import agreement_id
-from foedus.trust.proof.file import EVENTS_MAX, RECEIPTS_MAX, ProofFile, encode_proof
+from foedus.trust.proof.file import EVENTS_MAX, FILE_MAX, RECEIPTS_MAX, ProofFile, encode_proof
 from foedus.trust.proof.receipt import Receipt, read_receipt
-from foedus.trust.proof.verify import Proved, verify
+from foedus.trust.proof.verify import Case, ProofFailed, Proved, verify
 
 _PAGE = 1_000
+
+_Place: TypeAlias = tuple[str, bytes | None]
+"""(stream, agreement): the stream of two nodes, and the id of what they agreed, None where a receipt names nothing."""
 
 
 def prove(home: Home, event_id: bytes) -> bytes:
@@ -40,31 +45,58 @@ def check(path: Path) -> Proved:
     """Return what a file proves; raise ProofFailed, or NotFound. Needs no node."""
     if not path.exists():
         raise NotFound(f"there is no file {path}")
-    return verify(path.read_bytes(), MemoryLog())
+    with path.open("rb") as file:
+        return verify(file.read(FILE_MAX + 1), MemoryLog())
 
 
 def _gather(log: EventLog, event_id: bytes) -> ProofFile:
     crossing = log.by_ids([event_id]).get(event_id)
     if crossing is None:
         raise NotFound(f"this node holds no event {event_id.hex()}", remedy="see `foedus log list`")
-    receipts = list(_receipts(log, event_id))[:RECEIPTS_MAX]
-    if not receipts:
+    stands_on = _stands_on(log, crossing)
+    offered = list(_receipts(log, event_id))
+    agreed = _agreements(log, [(row.stream, receipt.agreement) for row, receipt in offered])
+    used = [crossing, *stands_on, *(row for row, _ in offered), *(row for rows in agreed.values() for row in rows)]
+    event, grounds, records = crossing.envelope.encode(), _encoded(stands_on), _records(log, used)
+    found = _held(Case(event, grounds, records, MemoryLog()), offered, agreed)
+    if not found:
         raise NotFound(
             f"no receipt of event {event_id.hex()} is held",
             code="no_receipt",
             remedy="receipts come within seconds, for border acts that the other node accepted",
         )
-    stands_on = _stands_on(log, crossing)
-    agreements = _agreements(log, [(row.stream, receipt.agreement) for row, receipt in receipts])
-    used = [crossing, *stands_on, *agreements, *(row for row, _ in receipts)]
     return ProofFile(
         v=1,
-        event=crossing.envelope.encode(),
-        stands_on=_encoded(stands_on),
-        agreements=_encoded(agreements),
-        receipts=_encoded([row for row, _ in receipts]),
-        records=_records(log, used),
+        event=event,
+        stands_on=grounds,
+        agreements=tuple(dict.fromkeys(agreement for _, agreement in found if agreement is not None)),
+        receipts=tuple(receipt for receipt, _ in found),
+        records=records,
     )
+
+
+def _held(
+    case: Case, offered: list[tuple[Row, Receipt]], agreed: dict[_Place, list[Row]]
+) -> list[tuple[bytes, bytes | None]]:
+    """Return (receipt, agreement that it names) of each that holds: a peer may write what holds for nothing at all."""
+    documents = {place: document for place, rows in agreed.items() if (document := _agreement(case, rows)) is not None}
+    found: list[tuple[bytes, bytes | None]] = []
+    for row, receipt in offered:
+        document = documents.get((row.stream, receipt.agreement))
+        with suppress(ProofFailed):
+            agreements = [] if document is None else [case.agreement("the agreement", document)]
+            case.receipt("the receipt", data := row.envelope.encode(), agreements)
+            found.append((data, document))
+    return found[:RECEIPTS_MAX]
+
+
+def _agreement(case: Case, rows: list[Row]) -> bytes | None:
+    """Return the first of these events that holds the agreement of which it speaks."""
+    for row in rows:
+        with suppress(ProofFailed):
+            case.agreement("the agreement", data := row.envelope.encode())
+            return data
+    return None
 
 
 def _encoded(rows: list[Row]) -> tuple[bytes, ...]:
@@ -82,16 +114,15 @@ def _receipts(log: EventLog, event_id: bytes) -> Iterator[tuple[Row, Receipt]]:
                 yield row, receipt
 
 
-def _agreements(log: EventLog, wanted: list[tuple[str, bytes | None]]) -> list[Row]:
-    """Return, of each agreement that a receipt names, the first event that holds it."""
-    found: dict[bytes, Row] = {}
-    named = {(stream, agreement) for stream, agreement in wanted if agreement is not None}
+def _agreements(log: EventLog, wanted: list[_Place]) -> dict[_Place, list[Row]]:
+    """Return, of each agreement that a receipt names, the events that say they hold it."""
+    found: dict[_Place, list[Row]] = {place: [] for place in wanted if place[1] is not None}
     for row in log.control_rows():
         if row.kind == "agreement.sign" and row.envelope.body is not None:
-            agreement = agreement_id(decode_as(row.envelope.body, AgreementSign).agreement)
-            if (row.stream, agreement) in named:
-                found.setdefault(agreement, row)
-    return list(found.values())
+            with suppress(PeerViolation):
+                place = (row.stream, agreement_id(decode_as(row.envelope.body, AgreementSign).agreement))
+                found.get(place, []).append(row)
+    return found
 
 
 def _stands_on(log: EventLog, crossing: Row) -> list[Row]:
@@ -101,8 +132,12 @@ def _stands_on(log: EventLog, crossing: Row) -> list[Row]:
     stream = streams.parse(crossing.stream)
     if stream.kind == "room":
         wanted.add(streams.members(bytes.fromhex(stream.subject)))
-    wanted |= {row.stream for row in log.by_ids(act.auth).values() if streams.parse(row.stream).is_folded}
+    cited = log.by_ids(act.auth).values()
+    wanted |= {row.stream for row in cited if streams.parse(row.stream).is_folded}
     rows = [row for head in log.heads() if head.stream in wanted for row in _chain(log, head.epoch, head.stream)]
+    if len(rows) > EVENTS_MAX:  # whoever writes one of them could go on until no file holds it
+        end = max(row.hlc for row in (crossing, *cited))
+        rows = [row for row in rows if row.hlc <= end]
     if len(rows) > EVENTS_MAX:
         raise UsageError(f"the act stands on {len(rows)} events, of which a file holds {EVENTS_MAX}", code="too_large")
     return sorted(rows, key=lambda row: (row.hlc, row.seq))

@@ -24,6 +24,11 @@ from foedus.sync.frames import Pruned
 OFFERS_MAX = 4_096
 """Chains of which peers said that they lack a part: as many as are asked for again on one link (``node/link.py``)."""
 
+EARLY_MAX = 1_024
+"""Answers of one peer that wait for what comes first: 4 MiB at most. It says them again when a link opens."""
+CHECKPOINT_MAX = 4_096
+"""Bytes of a checkpoint: a signature of ML-DSA-65, one of Ed25519, and a statement of some 200 bytes."""
+
 
 class Lacking(NamedTuple):
     """A peer lacks what follows ``held``, our last event of a chain; it can go on behind ``statement``."""
@@ -42,14 +47,15 @@ class PrunedChains:
         self._store = store
         self._ingest = ingest
         self._go_on = go_on
-        self._early: dict[tuple[bytes, ChainKey], Pruned] = {}
+        self._early: dict[bytes, dict[ChainKey, Pruned]] = {}
 
     async def take(self, carrier: bytes, frame: Pruned) -> None:
         """Take a chain up at the checkpoint, or note what is lacking. A frame that is not right changes nothing."""
         key = (frame.epoch, frame.stream)
-        if not self._is_timely(carrier, frame):
-            if len(self._early) < OFFERS_MAX:
-                self._early[carrier, key] = frame
+        if not self._is_timely(carrier, frame) and len(frame.checkpoint) <= CHECKPOINT_MAX:
+            early = self._early.setdefault(carrier, {})
+            if len(early) < EARLY_MAX:
+                early[key] = frame
             return
         statement = await self._read(frame)
         if statement is None:
@@ -99,7 +105,9 @@ class PrunedChains:
 
     async def _read(self, frame: Pruned) -> Statement | None:
         view = self._store.identities.epoch(frame.epoch)
-        if view is None or not self._store.admission.chains.has_room_for(view.record.node):
+        if view is None or len(frame.checkpoint) > CHECKPOINT_MAX:
+            return None
+        if not self._store.admission.chains.has_room_for(view.record.node):
             return None
         keys = view.record.record.keys
         try:
@@ -115,8 +123,13 @@ class PrunedChains:
         for key in report.reached:
             if key in self.lacking and self._held(key) > self.lacking[key].held:
                 del self.lacking[key]
-        ready = [at for at, frame in self._early.items() if at[0] == carrier and self._is_timely(carrier, frame)]
-        return [self._early.pop(at) for at in ready]
+        early = self._early.get(carrier, {})
+        ready = [key for key, frame in early.items() if self._is_timely(carrier, frame)]
+        return [early.pop(key) for key in ready]
+
+    def forget(self, carrier: bytes) -> None:
+        """Let go of what a peer said too early: its link ended."""
+        self._early.pop(carrier, None)
 
 
 def _is_room(stream: str) -> bool:

@@ -118,6 +118,9 @@ class Publisher:
     def __init__(self) -> None:
         self.recent = Recent()
         self.listeners: list[Callable[[Published], None]] = []
+        """Called as the commit is published: what decides who sees what, and sends it."""
+        self.bookkeepers: list[Callable[[Published], None]] = []
+        """Called a moment later, when readers and links have had it: what only takes note."""
         self.is_pushed_on: Callable[[bytes | None], bool] = lambda _carrier: True
         """Whether somebody but the carrier may want what is published: else ``recent`` need not hold it."""
         self._subscriptions: set[Subscription] = set()
@@ -134,8 +137,11 @@ class Publisher:
 
     def publish(
         self, commit: Commit, committed: Committed, encoded: Mapping[bytes, bytes], carrier: bytes | None
-    ) -> list[Row]:
-        """Make a durable commit visible. ``encoded``: event id → envelope bytes, where they are at hand."""
+    ) -> Published:
+        """Make a durable commit visible. ``encoded``: event id → envelope bytes, where they are at hand.
+
+        ``keep_books`` is to be called with what this returns, soon after.
+        """
         replayed = set(committed.replayed)
         rows = [_row(commit, committed, index, replayed=index in replayed) for index in range(len(commit.entries))]
         for truncation in commit.truncations:
@@ -147,12 +153,20 @@ class Publisher:
             for row in rows:
                 subscription.offer(row)
         published = published_of(rows, commit, carrier)
-        for listener in self.listeners:
-            try:
-                listener(published)
-            except Exception:  # a mistake of ours; who waits for what is durable must not wait for ever
-                log.exception("what became durable was not passed on")
-        return rows
+        _tell(self.listeners, published)
+        return published
+
+    def keep_books(self, published: Published) -> None:
+        """Let the bookkeepers take note of what was published."""
+        _tell(self.bookkeepers, published)
+
+
+def _tell(listeners: Sequence[Callable[[Published], None]], published: Published) -> None:
+    for listener in listeners:
+        try:
+            listener(published)
+        except Exception:  # a mistake of ours; who waits for what is durable must not wait for ever
+            log.exception("what became durable was not passed on")
 
 
 def _row(commit: Commit, committed: Committed, index: int, *, replayed: bool) -> Row:

@@ -22,6 +22,8 @@ Kind: TypeAlias = Literal[
     "federation_per_address",
     "federation_per_peer",
     "requests_per_address",
+    "queries_per_peer",
+    "queries_per_participant",
     "speech_per_participant",
 ]
 _KINDS: tuple[Kind, ...] = Kind.__args__  # type: ignore[attr-defined]  # what a Literal holds

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from foedus.base.cbor import Malformed, NotCanonical
@@ -21,6 +21,7 @@ from foedus.log.checkpoints import Statement, read_checkpoint
 from foedus.log.gaps import is_of, may_prune
 from foedus.log.port import Gap, Row
 from foedus.node.publisher import Publisher
+from foedus.node.sealed import SealedBodies
 from foedus.node.store import Store
 
 log = logging.getLogger("foedus.retention")
@@ -45,16 +46,20 @@ class Retention:
 
     def __init__(self, store: Store, publisher: Publisher, days: Mapping[str, int]) -> None:
         self.days = days
+        self.sealed = SealedBodies(store, publisher)
         self.agreed: Callable[[bytes], int | None] = lambda _node: None
+        self.prepare: Callable[[], Awaitable[object]] = _nothing
+        """Keeps what follows from that which is about to go."""
         self._store = store
         self._publisher = publisher
         self._turn = asyncio.Lock()
 
     async def run(self) -> None:
-        """Prune now and each hour, until cancelled."""
+        """Prune, and drop what was sealed for its time, now and each hour, until cancelled."""
         while True:
             try:
                 await self.prune(self.days)
+                await self.sealed.sweep()
             except FoedusError as error:
                 log.warning("nothing was pruned: %s: %s", error.code, error)
             await asyncio.sleep(_INTERVAL_S)
@@ -63,6 +68,17 @@ class Retention:
         """Drop what is older than its days; return how much. What goes is out of the files, too."""
         async with self._turn:
             return await self._prune(days)
+
+    async def _prepare(self) -> None:
+        try:
+            await self.prepare()
+        except FoedusError as error:
+            log.warning("what is dropped may be in no snapshot: %s", error)
+
+    def ends(self, stream: str, peers: Iterable[bytes]) -> bool:
+        """Whether something of a room goes after some days: here, or at a peer that agreed to it."""
+        subject = streams.parse(stream).subject
+        return bool({subject, "room"} & self.days.keys()) or any(self.agreed(node) is not None for node in peers)
 
     async def _prune(self, days: Mapping[str, int]) -> Pruning:
         now, chains, events = self._store.now(), 0, 0
@@ -73,6 +89,8 @@ class Retention:
             gap = await asyncio.to_thread(self._find, chain, now - kept * DAY)
             if gap is None or not may_prune(chain, gap.seq):
                 continue
+            if not chains:
+                await self._prepare()
             events += gap.seq - max([gap.after, *(one.seq for one in self._store.admission.gaps.of(chain.key))])
             chains += 1
             await self._store.commit(self._store.admission.leave_gap(gap))
@@ -126,6 +144,10 @@ class Retention:
             return False
         held = self._store.log.by_ids(erase.targets).values()
         return any(target.local and (target.epoch, target.stream) != (row.epoch, row.stream) for target in held)
+
+
+async def _nothing() -> None:
+    """There is nothing to keep."""
 
 
 def _days_of(chain: Chain, days: Mapping[str, int], agreed: int | None) -> int | None:

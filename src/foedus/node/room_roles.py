@@ -26,15 +26,24 @@ async def give(node: Node, room: Room, who: str, role: int, title: str = "") -> 
 
 
 def _member(node: Node, room: Room, who: str) -> tuple[bytes, str | None]:
-    """Return the node and the participant (None: all of it) in the room that a person means."""
+    """Return the node and the participant (None: all of it) in the room that a person means.
+
+    An id or a name given here comes first. What members call themselves decides only where one alone uses the name.
+    """
+    wanted = node.petnames.id_of(who) or who
     people = node.store.admission.authority.participants.values()
-    found = [it for it in people if it.is_enrolled and who in {it.did, it.name} and room.of(it.node, it.did)]
-    if len(found) > 1:
-        raise UsageError(f"{who[:80]!r} names {len(found)} participants", code="ambiguous", remedy="give the DID")
+    inside = [it for it in people if it.is_enrolled and room.of(it.node, it.did)]
+    named = [(peer.node, peer.name) for peer in node.peers.book.peers.values()] + [(node.store.node, node.store.name)]
+    found = [it for it in inside if it.did == wanted]
+    if not found:
+        found = [it for it in inside if it.name == wanted]
+        places = [place.hex() for place, name in named if name == wanted and place in room.present()]
+        if len(found) > 1 or (found and places):
+            ids = ", ".join([*(it.did for it in found), *places])
+            raise UsageError(f"{who[:80]!r} may be any of {ids}", code="ambiguous", remedy="give the DID or id")
     if found:
         return found[0].node, found[0].did
-    named = [(peer.node, peer.name) for peer in node.peers.book.peers.values()]
-    place = find(who, [*named, (node.store.node, node.store.name)], "member", "see `foedus room show ROOM`")
+    place = find(wanted, named, "member", "see `foedus room show ROOM`")
     if place not in room.present():
         raise NotFound("it is not in the room", code="not_a_member", remedy="see `foedus room show ROOM`")
     return place, None

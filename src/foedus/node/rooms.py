@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import heapq
 import secrets
-from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -27,8 +27,9 @@ from foedus.node.codec import draft_of
 from foedus.node.composition import Node
 from foedus.node.consent import NeedsApproval
 from foedus.node.home import check_name
-from foedus.node.lookup import find
-from foedus.node.values import MessagesPage, Placed, RoomView, Said, SignedAct
+from foedus.node.lookup import find, id_of
+from foedus.node.room_values import MessagesPage, RoomView, Said
+from foedus.node.values import Placed, SignedAct
 from foedus.node.views import Views, stored_event
 from foedus.trust.evaluator import by_role
 from foedus.trust.peer import State
@@ -58,6 +59,9 @@ class Rooms:
 
     def find(self, wanted: str) -> Room:
         """Return a room by id, name or beginning of its id."""
+        exact = self._node.store.admission.authority.rooms.get(id_of(wanted))
+        if exact is not None and exact.host:
+            return exact
         held = self._held()
         return held[find(wanted, ((room_id, room.name) for room_id, room in held.items()), "room", _REMEDY)]
 
@@ -179,12 +183,12 @@ class Rooms:
         found = room.of(own, author)
         if found is None:
             raise UsageError("you are not a member of this room", code="not_permitted", http_status=403, remedy=_REMEDY)
-        self._check_role(room, author, kind)
+        self._check_role(room, author, kind, found)
         return found
 
-    def _check_role(self, room: Room, author: str | None, kind: str) -> None:
+    def _check_role(self, room: Room, author: str | None, kind: str, found: Membership | None) -> None:
         """Refuse what the author's role forbids before anyone is asked; who is no member has none here."""
-        role = self._node.crossings.role(room.id.hex(), self._node.store.node, author)
+        role = self._node.crossings.role_by(room, found, self._node.store.node, author)
         refused = by_role(role, kind)
         if refused is not None and role is not None:
             raise UsageError(
@@ -196,17 +200,20 @@ class Rooms:
 
     def _draft(self, room: Room, message: Said) -> Draft:
         check_text(message.text)
-        body = {"text": message.text}
+        return self.draft(room, "message.text", {"text": message.text}, message.as_)
+
+    def draft(self, room: Room, kind: str, body: Any, as_: str) -> Draft:
+        """Return an act in a room, of a custodial agent or ('') of the node itself."""
         stream = streams.room(room.id)
         author = self._node.author
-        if not message.as_:
-            return author.node_act(stream, "message.text", body, [self._membership(room, None).id])
-        who = self._node.agents.find(message.as_)
-        auth = [self._node.agents.enrolment(who), self._membership(room, who.did).id]
-        return author.custodial_act(stream, "message.text", body, auth, who.did, self._node.agents.key(who))
+        if not as_:
+            return author.node_act(stream, kind, body, [self._membership(room, None, kind).id])
+        who = self._node.agents.find(as_)
+        auth = [self._node.agents.enrolment(who), self._membership(room, who.did, kind).id]
+        return author.custodial_act(stream, kind, body, auth, who.did, self._node.agents.key(who))
 
-    def proposal(self, wanted: str, name: str, text: str) -> Draft:
-        """Return what an agent with a key of its own wants to say, not signed: a human is asked for it."""
+    def proposal(self, wanted: str, name: str, kind: str, body: Any) -> Draft:
+        """Return what an agent with a key of its own wants to say or write, not signed: a human is asked for it."""
         room = self.find(wanted)
         who = self._node.agents.find(name)
         device = next((device for device in who.devices.values() if device.cuts is None), None)
@@ -214,20 +221,24 @@ class Rooms:
             raise UsageError(
                 f"{who.name} has no key of its own", code="not_permitted", remedy="say it: the node asks by itself"
             )
-        check_text(text)
-        auth = [device.enrolment, self._membership(room, who.did).id]
-        draft = self._node.author.node_act(streams.room(room.id), "message.text", {"text": text}, auth)
+        auth = [device.enrolment, self._membership(room, who.did, kind).id]
+        draft = self._node.author.node_act(streams.room(room.id), kind, body, auth)
         return draft._replace(act=replace(draft.act, author=who.did, device=device.key))
 
     def _signed(self, room: Room, act: SignedAct) -> Draft:
-        draft = draft_of(streams.room(room.id), act)
-        if isinstance(draft.act.author, str):
-            self._check_role(room, draft.act.author, draft.act.kind)
+        draft = self.checked(room, draft_of(streams.room(room.id), act))
         if draft.act.kind == "message.text":
             try:
                 decode_as(draft.body, MessageText)
             except (NotCanonical, Malformed) as error:
                 raise UsageError(f"the body of the message: {error}", code="malformed_event") from None
+        return draft
+
+    def checked(self, room: Room, draft: Draft) -> Draft:
+        """Return an act that a device signed; raise UsageError at once where its author's role forbids it."""
+        if isinstance(draft.act.author, str):
+            found = room.of(self._node.store.node, draft.act.author)
+            self._check_role(room, draft.act.author, draft.act.kind, found)
         return draft
 
     async def say(self, wanted: str, messages: Sequence[Said | SignedAct]) -> list[Placed]:
@@ -237,9 +248,11 @@ class Rooms:
             self._draft(room, message) if isinstance(message, Said) else self._signed(room, message)
             for message in messages
         ]
-        spoken = Counter(str(draft.act.author) for draft in drafts)
-        for author, count in spoken.items():
-            self._node.rates.take("speech_per_participant", author, count)
+        return await self.place(drafts)
+
+    async def place(self, drafts: Sequence[Draft]) -> list[Placed]:
+        """Order acts in rooms, in this order, all or none; one of an agent may have to wait for a human."""
+        self._count_speech(drafts)
         try:
             drafts = self._node.consent.cite(drafts)
         except NeedsApproval as need:
@@ -251,6 +264,14 @@ class Rooms:
             if draft.asig is not None:
                 await self._node.consent.said(draft.act, row.id)
         return [placed(row) for row in rows]
+
+    def _count_speech(self, drafts: Sequence[Draft]) -> None:
+        spoken: dict[str, int] = {}
+        for draft in drafts:
+            author = str(draft.act.author)
+            spoken[author] = spoken.get(author, 0) + 1
+        for author, count in spoken.items():
+            self._node.rates.take("speech_per_participant", author, count)
 
     # --- reading -----------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from foedus.node.values import ExplainView, StandingView
+from foedus.node.standing_values import ExplainView, StandingView
 
 
 class StandingService(Protocol):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from foedus.base.errors import NotFound, UsageError
 from foedus.log.participants import Participant
 from foedus.node.explaining import Explainer
-from foedus.node.values import ExplainView, StandingView
+from foedus.node.standing_values import ExplainView, StandingView
 from foedus.trust.standing import LAST, Standing, may
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from foedus.log.admission import Admission
 from foedus.log.event import parse_event
 from foedus.log.port import Commit, Committed, EventLog, Row, Value
 from foedus.node.home import SETTINGS, Home
-from foedus.node.publisher import Publisher
+from foedus.node.publisher import Published, Publisher
 
 
 def wall_clock() -> Instant:
@@ -61,6 +61,8 @@ class Store:
         self.identities = _identities_of(log)
         self.settings = log.values(SETTINGS)
         self.node = self._own_node()
+        self.record = self._own_record()
+        """The identity record in force, kept since each event asks for it: every change goes through this store."""
         self.keys: NodeKeys = home.settle_keys(self.record)
         self.clock = HybridClock()
         self.admission = self._load()
@@ -83,9 +85,7 @@ class Store:
         """What this node calls itself."""
         return self.settings.get(b"name", b"node").decode()
 
-    @property
-    def record(self) -> SignedRecord:
-        """The identity record in force."""
+    def _own_record(self) -> SignedRecord:
         record = self.identities.newest(self.node)
         if record is None:
             raise DamagedDatabase("the log does not hold this node's identity record")
@@ -111,6 +111,7 @@ class Store:
         self.generation += 1
         withhold, allow = self.admission.withhold, self.admission.allow
         self.identities = _identities_of(self.log)
+        self.record = self._own_record()
         self.admission = self._load()
         self.admission.withhold, self.admission.allow = withhold, allow
         for listener in self.on_reload:
@@ -126,7 +127,8 @@ class Store:
         """
         if self._writer is None:
             raise NotReady("the node is not started")
-        visible: asyncio.Future[list[Row]] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        visible: asyncio.Future[list[Row]] = loop.create_future()
         visible.add_done_callback(_retrieved)
         generation = self.generation
 
@@ -139,9 +141,14 @@ class Store:
                 return
             if generation == self.generation:
                 self.admission.settled(commit.entries)
-            rows = self.publisher.publish(commit, done.result(), encoded, carrier)
+            published = self.publisher.publish(commit, done.result(), encoded, carrier)
+            # two turns of the loop later: one wakes a local reader's task and the link's writer, one lets it write
+            loop.call_soon(loop.call_soon, settle, published)
+
+        def settle(published: Published) -> None:
+            self.publisher.keep_books(published)
             if not visible.done():
-                visible.set_result(rows)
+                visible.set_result(list(published.rows))
 
         asyncio.ensure_future(self._writer.commit(commit, generation)).add_done_callback(durable)
         return visible
@@ -160,6 +167,7 @@ class Store:
     def learn_records(self, records: Sequence[SignedRecord]) -> tuple[list[SignedRecord], Commit]:
         """Add identity records; return those that were new, and what is to be stored for them."""
         added = [record for record in records if isinstance(self.identities.add(record), Added)]
+        self.record = self._own_record()
         verdicts = [
             change
             for node in dict.fromkeys(record.node for record in added)

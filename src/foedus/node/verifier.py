@@ -113,7 +113,8 @@ class Verifier:
         if credential.status is None:
             return
         url = credential.status.url
-        if (served := await self._ask(credential, url)) is not None:
+        served = await self._ask(credential, url)
+        if served is not None and self._may_tell(served, credential):
             found[url] = served
         if url in found:
             with suppress(CredentialRefused):  # the judge says so, in its order
@@ -135,6 +136,12 @@ class Verifier:
                 continue  # not reached, or it has none: without a list nothing is believed
             return read_document(data, STATUS_LIST_BYTES_MAX)
         return None
+
+    def _may_tell(self, served: Document, credential: Credential) -> bool:
+        """Whether a list that a node served is its own issuer's: a list of another it could have kept from before."""
+        issuer = str(served.get("issuer"))
+        speaks_for = self._principals.speaks_for
+        return speaks_for(issuer, credential.issuer) or speaks_for(credential.issuer, issuer)
 
     def _remember(self, listed: StatusList, found: dict[str, Document]) -> None:
         """Take a list out of ``found`` where its issuer showed a newer one: an old one would hide a revocation."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from foedus.adapters.log_errors import DamagedDatabase
 from foedus.base.cbor import Malformed, NotCanonical, decode_as, to_plain
@@ -19,20 +19,20 @@ from foedus.log.participants import Participant
 from foedus.log.port import Row, Verdict
 from foedus.log.roles import name_of
 from foedus.node.composition import Node
-from foedus.node.values import (
-    DeviceView,
-    ErasedView,
-    EventView,
-    MemberView,
-    MessageView,
-    ParticipantView,
-    PeerView,
-    RoomView,
-)
+from foedus.node.room_values import ErasedView, EventView, MemberView, MessageView, RoomView
+from foedus.node.values import DeviceView, ParticipantView, PeerView
 from foedus.trust.claims import name_clash
 from foedus.trust.peer import Peer, State
 
 _VERDICTS = {Verdict.ACCEPTED: "accepted", Verdict.PENDING: "pending", Verdict.REJECTED: "rejected"}
+
+
+class _Standing(NamedTuple):
+    """How an event stands here now: the node that wrote it, the door's verdict, who erased it."""
+
+    node: bytes
+    withheld: str
+    erased: ErasedView | None
 
 
 class Views:
@@ -202,15 +202,13 @@ class Views:
 
     def message(self, row: Row, event: Event) -> MessageView:
         """Return a message with who spoke, and how far that is proved."""
-        node = self._node.store.identities.node_of(row.epoch) or b""
+        return self._message(row, event, self._standing(row, event))
+
+    def _message(self, row: Row, event: Event, standing: _Standing) -> MessageView:
+        node, withheld, erased = standing
         who = self.participant_of(node, event.act.author)
         author = event.act.author
-        erased = self.erased(row, event)
-        reason = (
-            self.withheld(row, event, node)
-            or row.reason
-            or (_VERDICTS[row.verdict] if row.verdict is not Verdict.ACCEPTED else "")
-        )
+        reason = withheld or row.reason or (_VERDICTS[row.verdict] if row.verdict is not Verdict.ACCEPTED else "")
         return MessageView(
             id=row.id.hex(),
             room=streams.parse(row.stream).subject,
@@ -218,7 +216,7 @@ class Views:
             seq=row.seq,
             hlc=list(row.hlc),
             at=event.act.at,
-            text=None if self.withheld(row, event, node) or erased else _text(row),
+            text=None if withheld or erased else _text(row),
             author=author if isinstance(author, str) else author.hex(),
             author_name=who.name if who else self.node_name(node),
             author_kind=(who.kind if who else "unknown") if isinstance(author, str) else "node",
@@ -257,12 +255,16 @@ class Views:
             return found
         return self._node.crossings.clause(event, node)
 
+    def _standing(self, row: Row, event: Event) -> _Standing:
+        node = self._node.store.identities.node_of(row.epoch) or b""
+        return _Standing(node, self.withheld(row, event, node), self.erased(row, event))
+
     def event(self, row: Row) -> EventView:
         """Return any held event."""
         event = stored_event(row)
         author = event.act.author
-        node = self._node.store.identities.node_of(row.epoch) or b""
-        erased = self.erased(row, event)
+        standing = self._standing(row, event)
+        node, withheld, erased = standing
         return EventView(
             id=row.id.hex(),
             stream=row.stream,
@@ -276,9 +278,9 @@ class Views:
             at=event.act.at,
             verdict=_VERDICTS[row.verdict],  # type: ignore[arg-type]  # the values are the literals
             reason=row.reason,
-            withheld=self.withheld(row, event, node),
-            body=None if self.withheld(row, event, node) or erased else _body(row),
-            message=self.message(row, event) if row.kind == "message.text" else None,
+            withheld=withheld,
+            body=None if withheld or erased else _body(row),
+            message=self._message(row, event, standing) if row.kind == "message.text" else None,
             cursor=self.cursor(row.local),
             erased=erased,
         )

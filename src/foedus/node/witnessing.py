@@ -16,7 +16,7 @@ from foedus.base.errors import FoedusError
 from foedus.base.limits import MINUTE, SECOND
 from foedus.log import streams
 from foedus.log.port import Row, Verdict
-from foedus.node.audit_claims import HEAD, WITNESS, last_head, last_witness, seal_of, statement_of
+from foedus.node.audit_claims import HEAD, WITNESS, last_head, last_witness, note_of, seal_of, statement_of
 from foedus.node.auditing import AuditTrail
 from foedus.node.author import Author
 from foedus.node.publisher import Published
@@ -52,7 +52,7 @@ class Witnesses:
         """A peer told a head that contradicts one which this node countersigned."""
         self._wake = asyncio.Event()
         trail.on_sealed = self._wake.set
-        store.publisher.listeners.append(self._published)
+        store.publisher.bookkeepers.append(self._published)
 
     async def run(self) -> None:
         """Tell and answer until cancelled."""
@@ -84,18 +84,22 @@ class Witnesses:
     async def speak(self) -> None:
         """Tell the newest head to whom it is new, and answer whom we owe a witness, as far as it is time."""
         now = self._store.now()
-        drafts = []
+        drafts, notes = [], []
         for peer in self._untold():
             if now >= self._may_tell_at(peer) and (seal := self._trail.seal) is not None:
                 stream = streams.pair(self._store.node, peer)
                 drafts.append(self._author.node_act(stream, HEAD, to_plain(seal)))
-                self._told[peer], self._told_at[peer] = read_statement(seal).count, now
+                statement = read_statement(seal)
+                self._told[peer], self._told_at[peer] = statement.count, now
+                notes.append(note_of(self._store.node, Head(statement.count, statement.head)))
         for peer in [peer for peer in self._heard if now - self._answered_at.get(peer, 0) >= INTERVAL]:
             told, statement = self._heard.pop(peer)
             body = {"node": peer, "count": statement.count, "hash": statement.head, "told": told}
             drafts.append(self._author.node_act(streams.pair(self._store.node, peer), WITNESS, body))
+            notes.append(note_of(peer, Head(statement.count, statement.head)))
             self._answered_at[peer] = now
         if drafts:
+            await self._store.put(*notes)
             await self._author.order(drafts)
 
     def _untold(self) -> list[bytes]:

@@ -1,1 +1,1 @@
-"""What follows from the log? Pure: converging values, knowledge. No verdict depends on anything here."""
+"""What follows from the log, and decides nothing: it can all be dropped and computed again."""

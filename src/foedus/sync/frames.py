@@ -45,7 +45,21 @@ Document: TypeAlias = Annotated[bytes, Meta(max_length=BODY_MAX)]
 PlainRecord: TypeAlias = Annotated[list[Any], Meta(min_length=2, max_length=2)]
 """What ``SignedRecord.plain`` gives and ``parse_signed_record`` takes."""
 Endpoint: TypeAlias = Annotated[str, Meta(max_length=ENDPOINT_MAX)]
+QUERY_BYTES_MAX = 20_480
+"""Bytes of a question (docs/query.md); a result has fewer."""
+EVIDENCE_MAX = 16
+"""Events that go with a question: an enrolment, and a chain of grants with those of its issuers."""
+PATH_MAX = 9
+"""Nodes that a question came through: who asks, and 8 hops."""
+QUERY_LASTS_MAX = 60_000_000
+"""Microseconds that a question may still have."""
+RESULTS_PER_FRAME = 64
+"""A frame of so many small ones has 50 KB; large ones fill it before (a sender stops at 256 KiB)."""
+REPORTS_PER_FRAME = 1_024
+"""Nodes that a node names are 1,000 at most."""
+
 EnvelopeBytes: TypeAlias = Annotated[bytes, Meta(max_length=ENVELOPE_MAX)]
+QuestionBytes: TypeAlias = Annotated[bytes, Meta(min_length=1, max_length=QUERY_BYTES_MAX)]
 
 
 class ChainPosition(NamedTuple):
@@ -212,6 +226,57 @@ class Pruned(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, t
     checkpoint: Document
 
 
+class QueryReport(NamedTuple):
+    """How a node did with a question; ``node`` None: ``results`` nodes that are not named."""
+
+    node: Id | None
+    outcome: Code
+    code: Annotated[str, Meta(max_length=64)]
+    results: Seq
+
+
+class SignedResult(NamedTuple):
+    """A result, and its source node's signature of it."""
+
+    data: QuestionBytes
+    sig: Signature
+
+
+class Query(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="query"):
+    """A question: as it was signed, by the asker's device (null: the node asks) and its node.
+
+    ``evidence``: envelopes of events that it stands on, for nodes that do not hold them. ``path``: who passed it on,
+    the asking node first, the sender last. ``left``: µs that the receiver has.
+    """
+
+    question: QuestionBytes
+    asig: Signature | None
+    sig: Signature
+    evidence: Annotated[tuple[EnvelopeBytes, ...], Meta(max_length=EVIDENCE_MAX)]
+    path: Annotated[tuple[Id, ...], Meta(min_length=1, max_length=PATH_MAX)]
+    left: Annotated[int, Meta(ge=1, le=QUERY_LASTS_MAX)]
+
+
+class Results(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="results"):
+    """Results for a question of the receiver, its own or passed on."""
+
+    query: Id
+    results: Annotated[tuple[SignedResult, ...], Meta(max_length=RESULTS_PER_FRAME)]
+
+
+class Answered(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="answered"):
+    """Nothing more comes for a question: how the sender did, and those that it asked."""
+
+    query: Id
+    reports: Annotated[tuple[QueryReport, ...], Meta(max_length=REPORTS_PER_FRAME)]
+
+
+class Cancel(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="cancel"):
+    """Nobody waits for a question any more."""
+
+    query: Id
+
+
 class Ping(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="ping"):
     """Asks for a pong with the same number."""
 
@@ -234,7 +299,8 @@ class Bye(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=
 # Names of Struct classes cannot be taken from a tuple by a type checker, so the union is written out.
 Frame: TypeAlias = (
     Ready | Pending | Refused | Request | Accepted | Confirmed | Declined | TierChanged | Ended
-    | Cursors | Records | WantRecords | Events | Ack | Want | Missing | Proof | Pruned | Ping | Pong | Bye
+    | Cursors | Records | WantRecords | Events | Ack | Want | Missing | Proof | Pruned
+    | Query | Results | Answered | Cancel | Ping | Pong | Bye
 )  # fmt: skip
 
 _BUILTIN = (bytes,)

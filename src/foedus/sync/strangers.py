@@ -7,6 +7,7 @@ responder answers M1 (``may_sign``), and says when a handshake is over (``releas
 from __future__ import annotations
 
 from collections import Counter
+from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import NamedTuple
 
@@ -25,6 +26,8 @@ SIGNINGS_PER_NET = HANDSHAKE_SIGNINGS_PER_S // 5
 """Signings a second for one network: five that flood at once are needed to keep the others waiting."""
 SHARES_MAX = 1_024
 """Networks whose share is remembered: some 200 KB."""
+ADDRESSES_CACHED = 4_096
+"""Addresses whose network is remembered, some 1 MB: each request asks, and twice as many connections are not open."""
 LOOPBACK = "loopback"
 UNKNOWN = "unknown"
 
@@ -104,6 +107,7 @@ class StrangerGate:
         return share
 
 
+@lru_cache(ADDRESSES_CACHED)
 def network_of(address: str) -> str:
     """Return the name of the /24 or /56 of ``address``; loopback is LOOPBACK, what is no IP address is UNKNOWN.
 

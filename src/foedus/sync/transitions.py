@@ -62,7 +62,9 @@ PEERING = ("request", "accepted", "confirmed", "declined", "records", "want_reco
 TERMS = ("tier",)
 SELDOM = frozenset({"ready", "pending", "refused", "request", "accepted", "confirmed", "declined", "tier", "ended"})
 """Frames that a person stands behind, so an honest peer sends a handful of them."""
-SYNC = ("cursors", "events", "ack", "want", "missing", "proof", "pruned")
+QUERIES = ("query", "results", "answered", "cancel")
+"""Frames that only peers with the capability ``queries`` are sent."""
+SYNC = ("cursors", "events", "ack", "want", "missing", "proof", "pruned", *QUERIES)
 """Frames that a side may send only while *both* voices are ready."""
 BY_THE_WAY = frozenset({"events", "ack", "ping", "pong", "bye"})
 """Frames that come as often as they like: credit bounds events and thereby acks, the rest costs next to nothing."""

@@ -14,13 +14,14 @@ if TYPE_CHECKING:
 
 SPEAK = "/foedus/room/speak"
 PUBLISH = "/foedus/knowledge/publish"
+ASK = "/foedus/query/ask"
 
 COMMANDS: Mapping[str, str] = MappingProxyType(
     {
         SPEAK: "speak in a room that another node hosts",
         PUBLISH: "publish knowledge to another node",
         "/foedus/knowledge/read": "read knowledge of another node",
-        "/foedus/query/ask": "ask another node a question",
+        ASK: "ask another node a question",
         "/foedus/agent/call": "call an agent of another node",
         "/foedus/agreement/change": "open or change an agreement",
         "/foedus/council/propose": "propose to a council",
@@ -28,7 +29,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
 )
 """Every command of version 1, and what it lets an agent do."""
 
-_IN_ROOMS: Mapping[str, str] = MappingProxyType({"message.text": SPEAK})
+_IN_ROOMS: Mapping[str, str] = MappingProxyType({"message.text": SPEAK, "crdt.delta": SPEAK})
 
 
 _TAKES_BACK = frozenset({"event.erase"})

@@ -156,6 +156,20 @@ def may_see(viewer: Peer, origin: bytes, stream: Stream, facts: AudienceFacts) -
     """
     if viewer.state is not State.CONNECTED or viewer.is_paused or not flows_to(viewer.tier, stream.kind):
         return False
+    return _is_audience(viewer, origin, stream, facts)
+
+
+def may_be_told(viewer: Peer, origin: bytes, stream: Stream, facts: AudienceFacts) -> bool:
+    """Tell whether an answer to ``viewer`` may show what ``origin`` wrote in ``stream``.
+
+    As ``may_see``, but for the tier: who may query is told what it would be sent if it had sync.
+    """
+    if viewer.state is not State.CONNECTED or viewer.is_paused or not may_query(viewer.tier):
+        return False
+    return _is_audience(viewer, origin, stream, facts)
+
+
+def _is_audience(viewer: Peer, origin: bytes, stream: Stream, facts: AudienceFacts) -> bool:
     if stream.kind == "pair":
         return stream.subject == _pair(facts.own, viewer.node)
     if stream.kind in JUDGED_BY:

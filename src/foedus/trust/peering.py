@@ -65,12 +65,9 @@ class Peering:
         self.signers = tuple(signers)
         self.policy = policy
         self._peers = {peer.node: peer for peer in peers}
-        self._trusted = dict(trusted or {})
-
-    @property
-    def peers(self) -> Mapping[bytes, Peer]:
+        self.peers: Mapping[bytes, Peer] = MappingProxyType(self._peers)
         """Every peer in the book, by node id."""
-        return MappingProxyType(self._peers)
+        self._trusted = dict(trusted or {})
 
     @property
     def trusted(self) -> Mapping[bytes, Tier]:

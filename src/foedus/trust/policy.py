@@ -49,6 +49,16 @@ def assurance_of(custody: Literal["device", "node"]) -> Assurance | None:
     return Assurance.DEVICE_BOUND if custody == "device" else None
 
 
+class TellsPeers(StrEnum):
+    """Whom this node tells with whom it is connected, when they ask."""
+
+    NOBODY = "nobody"
+    CORE = "core"
+    """Peers of tier CORE, and who asks through them: CORE is passed on."""
+    CONNECTED = "connected"
+    """Every connected peer, and who asks through them."""
+
+
 class PeeringPolicy(Struct, frozen=True, kw_only=True):
     """``[federation.policy]``: with whom this node connects, and who counts as a human."""
 
@@ -70,6 +80,10 @@ class PeeringPolicy(Struct, frozen=True, kw_only=True):
     default_tier: Annotated[
         GivenTier, Meta(description="What a peer is given where the person who accepts names no tier.")
     ] = "CORE"
+    tells_peers: Annotated[
+        TellsPeers,
+        Meta(description="Who is told with whom this node is connected, and asks: `nobody`, `core` or `connected`."),
+    ] = TellsPeers.CORE
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -90,6 +104,12 @@ class Limits(Struct, frozen=True, kw_only=True):
         Rate,
         Meta(description="Events on the link of one peer; beyond, its credit returns later and it slows."),
     ] = "20000/second"
+    queries_per_peer: Annotated[
+        Rate, Meta(description="Questions that one peer brings, its own and those that it passes on.")
+    ] = "500/second"
+    queries_per_participant: Annotated[
+        Rate, Meta(description="Questions of one participant, here or at any node, or of a node itself.")
+    ] = "200/second"
     speech_per_participant: Annotated[Rate, Meta(description="Messages that one participant of this node says.")] = (
         "60000/minute"
     )

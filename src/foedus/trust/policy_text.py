@@ -50,7 +50,7 @@ NOTHING = Loaded(DEFAULT, {})
 def parse(text: str, name: str) -> Loaded:
     """Return what the file called ``name`` says; raise BadPolicy at the first line that is wrong."""
     try:
-        tables = tomllib.loads(text)
+        return _Reader(text, name).read(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         found = _AT_LINE.search(str(error))
         line = int(found[1]) if found else max(1, len(text.splitlines()))
@@ -58,7 +58,8 @@ def parse(text: str, name: str) -> Loaded:
             f"{name}, line {line}: this is not TOML: {_AT_LINE.sub('', str(error)).strip()}",
             remedy="write options as `name = value` under `[federation.policy]`, text in double quotes",
         ) from None
-    return _Reader(text, name).read(tables)
+    except (ValueError, RecursionError):  # what tomllib does not foresee: thousands of digits or brackets
+        raise BadPolicy(f"{name}: a number or a list in it is beyond measure") from None
 
 
 class _Reader:

@@ -40,7 +40,7 @@ class Grants(NamedTuple):
 TABLE: Mapping[Tier, Grants] = MappingProxyType(
     {
         Tier.CORE: Grants(is_accepted=True, sends_sync=True, takes_sync=True, passes_on=True, may_query=True),
-        Tier.SANDBOX: Grants(is_accepted=True, sends_sync=False, takes_sync=True, passes_on=False, may_query=False),
+        Tier.SANDBOX: Grants(is_accepted=True, sends_sync=False, takes_sync=True, passes_on=False, may_query=True),
         Tier.EXTERNAL: Grants(is_accepted=True, sends_sync=False, takes_sync=False, passes_on=False, may_query=True),
         Tier.UNKNOWN: Grants(is_accepted=False, sends_sync=False, takes_sync=False, passes_on=False, may_query=False),
     },

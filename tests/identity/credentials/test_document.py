@@ -95,3 +95,9 @@ def test_other_times_are_refused(text):
 @given(st.integers(0, 253_402_300_799))
 def test_a_stamp_is_read_again(second):
     assert to_instant(to_stamp(second * 1_000_000)) == second * 1_000_000
+
+
+@pytest.mark.parametrize("text", ['{"\\ud800": 1}', '{"a": {"\\ud800": 1}}', '{"a": "\\ud800"}', '{"a": ["\\udfff"]}'])
+def test_half_a_character_is_refused_wherever_it_stands(text):
+    with pytest.raises(BadDocument):
+        read_document(text, 1_000)

@@ -1,4 +1,3 @@
-import base64
 import gzip
 import tracemalloc
 
@@ -6,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from foedus.base.base64url import to_base64url
 from foedus.identity.credentials.errors import StatusUnknown
 from foedus.identity.credentials.status_list import (
     STATUS_BITS_MAX,
@@ -20,7 +20,7 @@ from foedus.identity.credentials.status_list import (
 
 
 def packed(data):
-    return "u" + base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+    return "u" + to_base64url(data)
 
 
 @given(st.sets(st.integers(0, STATUS_BITS_MIN - 1), max_size=20))

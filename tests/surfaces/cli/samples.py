@@ -2,16 +2,13 @@
 
 import msgspec
 
+from foedus.node.room_values import EventView, MemberView, MessageView, RoomView
 from foedus.node.values import (
     DeviceView,
-    EventView,
     IdentityView,
-    MemberView,
-    MessageView,
     ParticipantView,
     PeerView,
     ProbeView,
-    RoomView,
     StatusView,
     Trouble,
     VerifyReport,

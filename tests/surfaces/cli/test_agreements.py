@@ -1,11 +1,11 @@
 import json
-from base64 import urlsafe_b64decode
 
 import pytest
 from msgspec import to_builtins
 from msgspec.structs import replace
 
 from foedus.adapters.device_folder import DeviceFolder
+from foedus.base.base64url import from_base64url
 from foedus.base.ids import sha256
 from foedus.crypto import ed25519
 from foedus.crypto.labels import signed_bytes
@@ -128,7 +128,7 @@ def test_a_named_human_signs_the_very_bytes_on_their_device(foedus, bank, tmp_pa
     assert foedus("agreement", "propose", "bigbank", "--yes", "--humans", "named").code == 0
     human = bank.bodies("POST", f"/agreements/{BANK}/propose")[0]["human"]
     assert (human["did"], human["device"]) == (did, key.public.hex())
-    signature = urlsafe_b64decode(human["signature"] + "==")
+    signature = from_base64url(human["signature"])
     assert ed25519.verify(key.public, signed_bytes("agreement", b"\0\1\2"), signature)
     bank.on("POST", f"/agreements/{BANK}/draft", replace(DRAFTED, id=STARTER, signers=[did]))
     ran = foedus("agreement", "propose", "bigbank", "--yes", "--humans", "named", "--json")

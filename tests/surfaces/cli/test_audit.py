@@ -4,7 +4,7 @@ import json
 
 import msgspec
 
-from foedus.node.values import AuditRowView
+from foedus.node.audit_values import AuditRowView
 from foedus.surfaces.cli.audit import row_line
 from foedus.surfaces.cli.peers import reputation_lines
 from tests.node.homes import run, spoken

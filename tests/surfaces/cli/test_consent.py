@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from foedus.node.values import ApprovalView, GrantView, LinkView
+from foedus.node.consent_values import ApprovalView, GrantView, LinkView
 from foedus.surfaces.cli.approvals import approval_lines
 from foedus.surfaces.cli.delegating import command_meant
 from foedus.surfaces.cli.grants import grant_lines

@@ -29,7 +29,7 @@ def keeping(node):
 
 
 def test_the_node_issues_and_the_document_can_be_piped_on(foedus, keeping):
-    ran = foedus("credential", "issue", "bob", "Engineer", "since=2019", "role=team lead", "--days", "0")
+    ran = foedus("credential", "issue", "bob", "Engineer", "since=2019", "role=team lead", "--days", "0", "--yes")
     assert ran.out == VIEW["document"]
     (body,) = keeping.bodies("POST", "/credentials/issue")
     assert body == {
@@ -42,12 +42,12 @@ def test_the_node_issues_and_the_document_can_be_piped_on(foedus, keeping):
 
 def test_a_vouch_may_be_for_a_peer(foedus, keeping):
     keeping.on("GET", "/participants", []).on("GET", "/peers/bank", {**_plain(CONNECTED), "did": GUILD})
-    assert foedus("vouch", "bank", "reliable", "--json").json == VIEW
+    assert foedus("vouch", "bank", "reliable", "--yes", "--json").json == VIEW
     (body,) = keeping.bodies("POST", "/credentials/issue")
     assert (body["type"], body["subject"], body["claims"]) == ("FoedusVouch", GUILD, '{"statement": "reliable"}')
     assert body["valid_until"] > 1_700_000_000_000_000
     keeping.on("GET", "/peers/bank", CONNECTED)
-    assert foedus("vouch", "bank", "--json").error["code"] == "not_found"
+    assert foedus("vouch", "bank", "--yes", "--json").error["code"] == "not_found"
 
 
 def _plain(view):

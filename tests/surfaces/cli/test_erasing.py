@@ -2,12 +2,14 @@ import pytest
 from msgspec.structs import replace
 
 from foedus.adapters.device_folder import DeviceFolder
+from foedus.base.base64url import from_base64url
 from foedus.base.cbor import decode, decode_as
 from foedus.crypto.sealed import LEAST
 from foedus.log.event import Act
-from foedus.node.values import EventView, PruningView
+from foedus.node.room_values import EventView
+from foedus.node.values import PruningView
 from tests.surfaces.cli.samples import ELSEWHERE, EVENT, GENERAL, IDENTITY, MEMBERSHIP, OWN, PLACED, ROBOT, ROOM
-from tests.surfaces.cli.test_speaking import ADA, SEED, raw
+from tests.surfaces.cli.test_speaking import ADA, SEED
 
 HELD = EventView(
     id=EVENT,
@@ -66,10 +68,10 @@ def test_a_persons_device_signs_the_erasure(foedus, node):
     ran = foedus("erase", EVENT, "--yes")
     assert ran.code == 0
     (asked,) = sent(node)
-    act = decode_as(raw(asked["act"]), Act)
+    act = decode_as(from_base64url(asked["act"]), Act)
     assert (act.kind, act.author) == ("event.erase", ADA.did)
     assert act.auth == (bytes.fromhex(EVENT), bytes.fromhex(MEMBERSHIP))
-    assert decode(raw(asked["body"])) == {"targets": [bytes.fromhex(EVENT)], "reason": "author"}
+    assert decode(from_base64url(asked["body"])) == {"targets": [bytes.fromhex(EVENT)], "reason": "author"}
 
 
 def test_nothing_is_erased_or_pruned_unasked(foedus, node):

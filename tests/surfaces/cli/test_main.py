@@ -27,6 +27,7 @@ COMMANDS = [
     *(["pair", verb] for verb in ("start", "device", "list", "confirm", "refuse")),
     *(["device", verb] for verb in ("list", "revoke")),
     *(["room", verb] for verb in ("create", "list", "show", "share", "unshare", "leave", "read", "follow", "role")),
+    *(["crdt", verb] for verb in ("list", "show", "set", "add", "remove", "increment", "transfer")),
     ["say"],
     *(["grant", verb] for verb in ("create", "list", "show", "revoke")),
     *(["approval", verb] for verb in ("list", "show", "allow", "deny")),

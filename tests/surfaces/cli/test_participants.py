@@ -1,10 +1,9 @@
-from base64 import urlsafe_b64decode
-
 import pytest
 from msgspec import to_builtins
 from msgspec.structs import replace
 
 from foedus.adapters.device_folder import DeviceFolder
+from foedus.base.base64url import from_base64url
 from foedus.base.cbor import decode, decode_as
 from foedus.crypto.ed25519 import Ed25519Key, verify
 from foedus.crypto.sealed import LEAST
@@ -13,10 +12,6 @@ from foedus.log.bodies import DeviceEnrol
 from foedus.log.event import Act, act_signing_bytes
 from foedus.node.values import DeviceView
 from tests.surfaces.cli.samples import ELSEWHERE, EPOCH, EVENT, OWN, PLACED, ROBOT
-
-
-def raw(text):
-    return urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 @pytest.fixture
@@ -51,12 +46,12 @@ def test_a_person_gets_a_sealed_key_in_their_own_folder_and_enrols_it(foedus, en
     assert ran.json["did"] == entry.did
     assert (entry.name, entry.kind, entry.sealed, entry.node.hex()) == ("ada", "human", True, OWN)
     (sent,) = enrolling.bodies("POST", f"/participants/{entry.did}/acts")
-    act = decode_as(raw(sent["act"]), Act)
-    body = decode_as(raw(sent["body"]), DeviceEnrol)
+    act = decode_as(from_base64url(sent["act"]), Act)
+    body = decode_as(from_base64url(sent["body"]), DeviceEnrol)
     assert (act.kind, act.author, act.auth) == ("device.enrol", entry.did, ())
     assert body == DeviceEnrol(entry.did, bytes.fromhex(OWN), "human", "ada", "device", entry.public, None, None)
     signed = act_signing_bytes(act, bytes.fromhex(EPOCH), f"participant:{entry.did}")
-    assert verify(entry.public, signed, raw(sent["asig"]))
+    assert verify(entry.public, signed, from_base64url(sent["asig"]))
     assert folder.open("ada", "correct horse").public == entry.public
 
 
@@ -160,8 +155,8 @@ def test_revoke_names_the_cuts_and_stands_on_the_signers_enrolment(foedus, node,
     assert foedus("participant", "revoke", "ada", "--device", lost).code == 2
     assert foedus("participant", "revoke", "ada", "--device", lost, "--yes", "--json").json == PLACED
     (sent,) = node.bodies("POST", f"/participants/{did}/acts")
-    assert decode(raw(sent["body"])) == {"device": b"\x33" * 32, "cuts": [[b"\x55" * 32, 7, b"\x66" * 32]]}
-    assert decode_as(raw(sent["act"]), Act).auth == (bytes.fromhex(EVENT),)
+    assert decode(from_base64url(sent["body"])) == {"device": b"\x33" * 32, "cuts": [[b"\x55" * 32, 7, b"\x66" * 32]]}
+    assert decode_as(from_base64url(sent["act"]), Act).auth == (bytes.fromhex(EVENT),)
 
 
 @pytest.mark.parametrize(

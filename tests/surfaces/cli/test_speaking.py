@@ -1,18 +1,19 @@
 import io
-from base64 import urlsafe_b64decode
 from types import SimpleNamespace
 
 import pytest
 from msgspec.structs import replace
 
 from foedus.adapters.device_folder import DeviceFolder
+from foedus.base.base64url import from_base64url
 from foedus.base.cbor import decode, decode_as
 from foedus.base.errors import UsageError
 from foedus.crypto.ed25519 import Ed25519Key, verify
 from foedus.crypto.sealed import LEAST
 from foedus.identity.did import did_of
 from foedus.log.event import Act, act_signing_bytes
-from foedus.node.values import DeviceView, MemberView
+from foedus.node.room_values import MemberView
+from foedus.node.values import DeviceView
 from foedus.surfaces.cli.speaking import membership_of
 from tests.surfaces.cli.samples import BANK, ELSEWHERE, EPOCH, EVENT, GENERAL, MEMBERSHIP, OWN, PLACED, ROBOT, ROOM
 
@@ -26,10 +27,6 @@ ADA = replace(
     custody="device",
     devices=[DeviceView(key=KEY.public.hex(), name="ada", enrolment=EVENT, revoked=False)],
 )
-
-
-def raw(text):
-    return urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 @pytest.fixture
@@ -62,11 +59,13 @@ def test_a_persons_device_signs_here_and_cites_enrolment_and_membership(foedus, 
     assert "said in general as ada" in ran.out
     (message,) = sent(general)
     assert set(message) == {"act", "asig", "salt", "body"}
-    act = decode_as(raw(message["act"]), Act)
-    assert decode(raw(message["body"])) == {"text": "hello there"}
+    act = decode_as(from_base64url(message["act"]), Act)
+    assert decode(from_base64url(message["body"])) == {"text": "hello there"}
     assert (act.kind, act.author) == ("message.text", ADA.did)
     assert act.auth == (bytes.fromhex(EVENT), bytes.fromhex(MEMBERSHIP))
-    assert verify(KEY.public, act_signing_bytes(act, bytes.fromhex(EPOCH), f"room:{ROOM}"), raw(message["asig"]))
+    assert verify(
+        KEY.public, act_signing_bytes(act, bytes.fromhex(EPOCH), f"room:{ROOM}"), from_base64url(message["asig"])
+    )
 
 
 @pytest.mark.usefixtures("ada_is_here")

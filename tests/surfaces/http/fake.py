@@ -6,18 +6,15 @@ import time
 import msgspec
 
 from foedus.base.errors import NotFound, UsageError
+from foedus.node.audit_values import AuditPage
+from foedus.node.room_values import EventsPage, MemberView, MessagesPage, RoomView
 from foedus.node.values import (
-    AuditPage,
-    EventsPage,
     IdentityView,
-    MemberView,
-    MessagesPage,
     ParticipantView,
     PeerView,
     Placed,
     ProbeView,
     PruningView,
-    RoomView,
     RotationView,
     SigningContext,
     StatusView,
@@ -25,9 +22,11 @@ from foedus.node.values import (
 )
 from tests.surfaces.http.fake_access import FakeAccess
 from tests.surfaces.http.fake_agreements import FakeAgreements
+from tests.surfaces.http.fake_crdts import FakeCrdts
 from tests.surfaces.http.fake_credentials import FakeCredentials
 from tests.surfaces.http.fake_knowledge import FakeKnowledge
 from tests.surfaces.http.fake_names import FakeNames
+from tests.surfaces.http.fake_queries import FakeQueries
 from tests.surfaces.http.fake_standing import FakeStanding
 from tests.surfaces.http.fake_values import EPOCH, NODE, STORE, a_peer, an_event, hex_id
 
@@ -35,7 +34,7 @@ TOKEN = "operator-token"
 PREFIX_MIN = 8
 
 
-class FakeService(FakeAccess, FakeNames, FakeCredentials, FakeStanding, FakeKnowledge):
+class FakeService(FakeAccess, FakeNames, FakeCredentials, FakeStanding, FakeCrdts, FakeQueries, FakeKnowledge):
     """Keeps everything in dictionaries. ``calls`` records (method, arguments) for assertions."""
 
     def __init__(self, token=TOKEN):
@@ -234,8 +233,8 @@ class FakeService(FakeAccess, FakeNames, FakeCredentials, FakeStanding, FakeKnow
     async def approval(self, approval, *, wait_s=0):
         raise NotFound(f"there is no approval {approval[:80]!r} after {wait_s} s")
 
-    async def approval_ask(self, room, agent, text):
-        return await self.approval(room + agent + text)
+    async def approval_ask(self, room, agent, text, delta=""):
+        return await self.approval(room + agent + text + delta)
 
     async def approval_allow(self, approval, did, act):
         self._note("approval_allow", did, act)

@@ -5,7 +5,8 @@ from typing import Any
 
 import msgspec
 
-from foedus.node.values import EventView, MessageView, PeerView
+from foedus.node.room_values import EventView, MessageView
+from foedus.node.values import PeerView
 
 NODE = "aa" * 32
 EPOCH = "ee" * 32

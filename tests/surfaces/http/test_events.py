@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from foedus.base.limits import SSE_QUEUE_MAX
-from foedus.node.values import EventView, Said
+from foedus.node.room_values import EventView, Said
 from foedus.surfaces.http import sse
 from foedus.surfaces.http.streams import Streams, TooManyStreams
 from tests.surfaces.http.fake_values import an_event

@@ -21,7 +21,8 @@ from foedus.log.bodies import (
 from foedus.trust.agreement import in_order, sign
 from foedus.trust.agreements.acts import Writer, act_of
 from foedus.trust.agreements.document import agreement_id, starter, write
-from foedus.trust.agreements.ledger import Side, Version, standing, to_finalise
+from foedus.trust.agreements.ledger import Side, Version, standing
+from foedus.trust.agreements.running import Running
 from foedus.trust.agreements.states import State, may
 from foedus.trust.agreements.terms import Terms, next_version
 from tests.trust.books import did
@@ -47,7 +48,7 @@ def other_of(node: bytes) -> bytes:
 
 def writer(node: bytes) -> Writer:
     other = other_of(node)
-    return Writer(node, other, KEYS[node].public, [KEYS[other].public], lambda _did, _device: True)
+    return Writer(node, other, KEYS[node].public, [KEYS[other].public])
 
 
 def acts_of(node: bytes, chain: list[object]):
@@ -63,6 +64,14 @@ def fold(small: list[object], large: list[object], root: Version = ROOT):
         for act in acts_of(node, chain):
             sides[node].apply(act)
     return standing(sides, root), sides
+
+
+def to_finalise(found, smaller, now):
+    """Yield what the smaller node may finalise: the slow twin of ``Running.to_finalise``."""
+    for it in found.proposals:
+        is_ready = it.state is State.SIGNED and it.by == smaller and it.act.agreement.base == found.newest.id
+        if is_ready and not it.act.agreement.is_expired(now):
+            yield it
 
 
 class Node:
@@ -232,10 +241,63 @@ def test_every_interleaving_that_respects_the_chains_gives_the_same(steps, rando
     chains = {node.node: list(acts_of(node.node, node.chain)) for node in pair.nodes}
     expected, _ = fold(pair.nodes[0].chain, pair.nodes[1].chain)
     sides = {SMALL: Side(), LARGE: Side()}
+    running = Running(sides, ROOT)
     while any(chains.values()):
         node = random.choice([node for node, left in chains.items() if left])
-        sides[node].apply(chains[node].pop(0))
+        act = chains[node].pop(0)
+        if sides[node].apply(act):
+            running.applied(node, act)
+        assert_same(running, standing(sides, ROOT))
     assert standing(sides, ROOT) == expected
+    assert_same(Running(sides, ROOT), expected)
+
+
+def assert_same(running: Running, found):
+    assert (running.newest, running.ended) == (found.newest, found.ended)
+    assert [it.id for it in running.to_finalise(0)] == [it.act.id for it in to_finalise(found, SMALL, 0)]
+
+
+DEVICES = [Ed25519Key(bytes([20 + number]) * 32) for number in range(3)]
+
+
+def by_human(body, device: Ed25519Key):
+    human = Consent(did(1), device.public, sign(device, body.agreement))
+    return replace(body, human=human)
+
+
+@settings(deadline=None)
+@given(STEPS, st.lists(st.integers(0, 3), min_size=1), st.lists(st.sets(st.integers(0, 2)), max_size=4))
+def test_devices_that_come_and_go_leave_what_a_fresh_reading_finds(steps, whose, enrolments):
+    """``hear`` folds what is kept again; its twin reads the whole chain with who is enrolled by then."""
+    pair = run(steps)
+    pair.quiet()
+    chains = {}
+    for node in pair.nodes:
+        spoken = [
+            by_human(body, DEVICES[who - 1]) if who and hasattr(body, "human") else body
+            for body, who in zip(node.chain, whose * len(node.chain), strict=False)
+        ]
+        chains[node.node] = list(acts_of(node.node, spoken))
+    enrolled = set()
+
+    def speaks(_did, device):
+        return any(DEVICES[number].public == device for number in enrolled)
+
+    def fresh():
+        sides = {SMALL: Side(speaks), LARGE: Side(speaks)}
+        for node, chain in chains.items():
+            for act in chain:
+                sides[node].apply(act)
+        return sides
+
+    sides = fresh()
+    for now in enrolments:
+        enrolled.clear()
+        enrolled |= now
+        for side in sides.values():
+            side.hear()
+        assert standing(sides, ROOT) == standing(fresh(), ROOT)
+        assert_same(Running(sides, ROOT), standing(fresh(), ROOT))
 
 
 # --- single cases --------------------------------------------------------------------------------

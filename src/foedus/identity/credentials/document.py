@@ -63,7 +63,7 @@ def canonical(document: Document) -> bytes:
     _check_depth(document, NESTING_MAX)
     try:
         return rfc8785.dumps(document)
-    except rfc8785.CanonicalizationError as error:
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError) as error:  # the latter of names; of values, the former
         raise BadDocument(f"it has no canonical form: {error}") from None
 
 

@@ -6,11 +6,10 @@ credentials at least, so that who asks for it does not tell whom they ask about.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import zlib
 from typing import Any
 
+from foedus.base.base64url import NotBase64url, from_base64url, to_base64url
 from foedus.identity.credentials.errors import StatusUnknown
 
 STATUS_BITS_MIN = 131_072
@@ -52,7 +51,7 @@ def keeps(before: bytes, after: bytes) -> bool:
 def encode_list(bits: bytes) -> str:
     """Return the multibase base64url of the gzip of ``bits``; equal bits give equal text."""
     deflate = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
-    return _PREFIX + base64.urlsafe_b64encode(deflate.compress(bits) + deflate.flush()).rstrip(b"=").decode()
+    return _PREFIX + to_base64url(deflate.compress(bits) + deflate.flush())
 
 
 def decode_list(text: Any) -> bytes:
@@ -60,9 +59,8 @@ def decode_list(text: Any) -> bytes:
     if not isinstance(text, str) or not text.startswith(_PREFIX):
         raise StatusUnknown("a status list is multibase base64url", code="bad_status_list")
     try:
-        packed = base64.b64decode(text[1:] + "=" * (-len(text[1:]) % 4), altchars=b"-_", validate=True)
-        bits = _inflated(packed)
-    except (binascii.Error, ValueError, zlib.error):
+        bits = _inflated(from_base64url(text[1:]))
+    except (NotBase64url, zlib.error):
         raise StatusUnknown("a status list is gzip in base64url", code="bad_status_list") from None
     if len(bits) * 8 < STATUS_BITS_MIN:
         raise StatusUnknown(f"a status list has at least {STATUS_BITS_MIN} entries", code="bad_status_list")

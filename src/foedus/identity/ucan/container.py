@@ -11,6 +11,7 @@ import binascii
 import zlib
 from collections.abc import Callable, Sequence
 
+from foedus.base.base64url import NotBase64url, from_base64url, to_base64url
 from foedus.identity.ucan.errors import MalformedUcan
 from foedus.identity.ucan.ipld import decode, encode
 
@@ -32,9 +33,7 @@ def _base64(data: bytes) -> bytes:
 
 
 def _base64url(data: bytes) -> bytes:
-    if b"=" in data or b"+" in data or b"/" in data:
-        raise binascii.Error
-    return base64.b64decode(data + b"=" * (-len(data) % 4), altchars=b"-_", validate=True)
+    return from_base64url(data.decode("latin-1"))
 
 
 _FORMS: dict[bytes, tuple[Callable[[bytes], bytes], bool]] = {
@@ -56,7 +55,7 @@ def encode_container(tokens: Sequence[bytes], *, text: bool = False) -> bytes:
     data = encode({_KEY: list(distinct)})
     if len(distinct) > CONTAINER_TOKENS_MAX or len(data) > CONTAINER_BYTES_MAX:
         raise MalformedUcan(f"a container has at most {CONTAINER_TOKENS_MAX} tokens and {CONTAINER_BYTES_MAX} bytes")
-    return b"C" + base64.urlsafe_b64encode(data).rstrip(b"=") if text else b"@" + data
+    return b"C" + to_base64url(data).encode() if text else b"@" + data
 
 
 def decode_container(data: bytes) -> list[bytes]:
@@ -68,7 +67,7 @@ def decode_container(data: bytes) -> list[bytes]:
     try:
         content = unwrap(data[1:])
         content = _decompress(content) if compressed else content
-    except (binascii.Error, zlib.error):
+    except (binascii.Error, NotBase64url, zlib.error):
         raise MalformedUcan("the container is not written as its first byte says") from None
     return _tokens(content)
 

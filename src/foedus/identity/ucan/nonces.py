@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
+from typing import Protocol
 
 from foedus.identity.ucan.errors import InvalidClaim, Replayed, TooManyInvocations
-from foedus.identity.ucan.invocation import Invocation
 
 INVOCATION_NONCES_MAX = 100_000
 """Nonces in all: some 20 MB."""
@@ -14,6 +14,26 @@ INVOCATION_NONCES_PER_ISSUER_MAX = 10_000
 """Of one issuer, so that none takes the places of the others."""
 INVOCATION_LIFE_MAX_S = 24 * 3_600
 """Seconds that a single-use invocation may still live when it comes: its nonce is kept as long."""
+
+
+class ServesOnce(Protocol):
+    """What is spent: an ``Invocation``, or another act that is its own invocation."""
+
+    @property
+    def issuer(self) -> str:
+        """The did:key of the device that signed."""
+        ...
+
+    @property
+    def nonce(self) -> bytes:
+        """Its random bytes."""
+        ...
+
+    @property
+    def expires(self) -> int | None:
+        """Seconds since 1970 UTC."""
+        ...
+
 
 Spent = tuple[str, bytes]
 """Issuer and nonce."""
@@ -39,7 +59,7 @@ class NonceBook:
         """What must outlive a restart: (issuer, nonce) → expiry."""
         return dict(self._spent)
 
-    def spend(self, invocation: Invocation, now_s: int) -> tuple[Spent, int]:
+    def spend(self, invocation: ServesOnce, now_s: int) -> tuple[Spent, int]:
         """Remember a verified invocation; return what to store durably, before anything is done for it: key and expiry.
 
         Raises Replayed where it came before, InvalidClaim where it never expires or lives too long to be

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter, validators
 
 from foedus.base.limits import DAY, SECOND
-from foedus.node.values import RoomView
+from foedus.node.room_values import RoomView
 from foedus.surfaces.cli.errors import CommandLineError
 
 if TYPE_CHECKING:

@@ -192,8 +192,7 @@ class _Wish:
         """Return the approval of the person given by --as: their device's signature of the very bytes."""
         if not self.approval.as_ and not signers:
             return None
-        from base64 import urlsafe_b64decode, urlsafe_b64encode
-
+        from foedus.base.base64url import from_base64url, to_base64url
         from foedus.crypto.labels import signed_bytes
         from foedus.surfaces.cli.devices import device_folder, enrolled, unlock
         from foedus.trust.agreements.document import agreement_id
@@ -202,14 +201,14 @@ class _Wish:
         who = _approver([it for it in everyone if it.is_local], self.approval.as_, signers)
         folder = device_folder()
         entry, device = enrolled(folder, who)
-        data = urlsafe_b64decode(document + "=" * (-len(document) % 4))
+        data = from_base64url(document, "the document")
         if agreement_id(data).hex() != named:
             raise UsageError("the node gave another document than it named", code="bad_document", remedy="try again")
         signature = unlock(folder, entry, self.approval.passphrase_file).sign(signed_bytes("agreement", data))
         return {
             "did": who.did,
             "device": device.key,
-            "signature": urlsafe_b64encode(signature).rstrip(b"=").decode(),
+            "signature": to_base64url(signature),
         }
 
 

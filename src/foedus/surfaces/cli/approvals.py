@@ -8,7 +8,8 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from foedus.base.errors import NotFound
-from foedus.node.values import ApprovalView, ParticipantView
+from foedus.node.consent_values import ApprovalView
+from foedus.node.values import ParticipantView
 from foedus.surfaces.cli.grants import AfterForeign, As, Expires, Uses, who
 from foedus.surfaces.cli.options import COMMON, Common, PassphraseFile, Yes
 from foedus.surfaces.cli.output import Line, Part, pairs

@@ -32,19 +32,26 @@ def end_of(days: int) -> Instant | None:
     return now() + days * DAY if days else None
 
 
-def did_meant(node: Client, who: str) -> str:
-    """Return the DID of a participant or peer by name, id or DID; raise NotFound, or UsageError where two are meant."""
+def did_meant(node: Client, who: str, *, yes: bool) -> str:
+    """Return the DID of a participant or peer by name, id or DID; raise NotFound, or UsageError where two are meant.
+
+    Where the name is no more than what that one calls itself, the person is asked, with the whole DID.
+    """
     from foedus.surfaces.cli.client import path_of
+    from foedus.surfaces.cli.prompts import confirm
 
     if who.startswith("did:"):
         return who
+    found: ParticipantView | PeerView
     try:
-        return find_one(node.get("/participants", list[ParticipantView], {"q": who}), who).did
+        found = find_one(node.get("/participants", list[ParticipantView], {"q": who}), who)
     except NotFound:
-        peer = node.get(path_of("peers", who), PeerView)
-    if not peer.did:
+        found = node.get(path_of("peers", who), PeerView)
+    if not found.did:
         raise NotFound(f"the key of {who} is not known yet", remedy="connect to it first, or give its DID")
-    return peer.did
+    if who == found.name != found.known_as:
+        confirm(f"{who} is what {found.did} calls itself. Is that the one you mean?", yes=yes)
+    return found.did
 
 
 def device_key(node: Client, name: str, file: Path | None) -> Ed25519Key:

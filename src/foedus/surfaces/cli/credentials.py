@@ -49,7 +49,7 @@ Days: TypeAlias = Annotated[
 
 
 @app.command
-def issue(
+def issue(  # noqa: PLR0913  # each is an option of the command line
     subject: Who,
     type_: Type,
     /,
@@ -57,14 +57,15 @@ def issue(
     as_: As = "",
     days: Days = 365,
     passphrase_file: PassphraseFile = None,
+    yes: Yes = False,
     common: Common = COMMON,
 ) -> None:
     """Claim something of a participant or peer, signed. Prints the credential: give it to its subject."""
     said = dict(_claim(text) for text in claims)
-    _issue(common, subject, type_, said, (as_, days, passphrase_file))
+    _issue(common, (subject, yes), type_, said, (as_, days, passphrase_file))
 
 
-def vouch(
+def vouch(  # noqa: PLR0913  # the same
     who: Who,
     text: Annotated[str, Parameter(help="Why, in a sentence.")] = "",
     /,
@@ -72,21 +73,24 @@ def vouch(
     as_: As = "",
     days: Days = 365,
     passphrase_file: PassphraseFile = None,
+    yes: Yes = False,
     common: Common = COMMON,
 ) -> None:
     """Vouch for a participant or peer: issue a small credential of the type FoedusVouch."""
     from foedus.identity.credentials.credential import VOUCH
 
-    _issue(common, who, VOUCH, {"statement": text} if text else {}, (as_, days, passphrase_file))
+    _issue(common, (who, yes), VOUCH, {"statement": text} if text else {}, (as_, days, passphrase_file))
 
 
-def _issue(common: Common, who: str, kind: str, claims: Document, how: tuple[str, int, Path | None]) -> None:
+def _issue(
+    common: Common, who: tuple[str, bool], kind: str, claims: Document, how: tuple[str, int, Path | None]
+) -> None:
     from foedus.surfaces.cli.credential_signing import device_key, did_meant, end_of, issue_here
 
     name, days, file = how
     out = common.output()
     node = common.client()
-    subject = did_meant(node, who)
+    subject = did_meant(node, who[0], yes=who[1])
     if name:
         issued = issue_here(node, device_key(node, name, file), kind, subject, claims, days)
     else:
@@ -299,13 +303,14 @@ def revoke(
 
 
 @app.command
-def trust(issuer: Who, type_: Type, /, *, common: Common = COMMON) -> None:
+def trust(issuer: Who, type_: Type, /, *, yes: Yes = False, common: Common = COMMON) -> None:
     """Believe an issuer in claims of one type."""
     from foedus.surfaces.cli.credential_signing import did_meant
 
     out = common.output()
     node = common.client()
-    believed = node.post("/credentials/issuers", BeliefView, {"issuer": did_meant(node, issuer), "type": type_})
+    did = did_meant(node, issuer, yes=yes)
+    believed = node.post("/credentials/issuers", BeliefView, {"issuer": did, "type": type_})
     out.show(believed, lambda _: [[f"believed in {believed.type}: {believed.issuer}"]])
     out.next("foedus credential issuers")
 
@@ -318,7 +323,7 @@ def untrust(issuer: Who, type_: Type, /, *, common: Common = COMMON) -> None:
 
     out = common.output()
     node = common.client()
-    did = did_meant(node, issuer)
+    did = did_meant(node, issuer, yes=True)
     node.tell("DELETE", path_of("credentials", "issuers", did, type_))
     out.show({"issuer": did, "type": type_}, lambda _: [[f"no longer believed in {type_}: {did}"]])
     out.next("foedus credential issuers")

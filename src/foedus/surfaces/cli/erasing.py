@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from foedus.base.errors import UsageError
-from foedus.node.values import EventView, IdentityView, ParticipantView, Placed, RoomView
+from foedus.node.room_values import EventView, RoomView
+from foedus.node.values import IdentityView, ParticipantView, Placed
 from foedus.surfaces.cli.options import COMMON, Common, PassphraseFile, Yes
 from foedus.surfaces.cli.prompts import confirm
 from foedus.surfaces.cli.text import short

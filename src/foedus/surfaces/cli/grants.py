@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter, validators
 
 from foedus.base.errors import UsageError
-from foedus.node.values import GrantView, LinkView, ParticipantView, PeerView, Placed, RoomView
+from foedus.node.consent_values import GrantView, LinkView
+from foedus.node.room_values import RoomView
+from foedus.node.values import ParticipantView, PeerView, Placed
 from foedus.surfaces.cli.options import COMMON, Common, PassphraseFile, Yes
 from foedus.surfaces.cli.output import Line, pairs
 from foedus.surfaces.cli.prompts import confirm

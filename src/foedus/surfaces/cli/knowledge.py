@@ -130,7 +130,7 @@ def _says(node: Client, title: str, text: tuple[str, Path | None], depends: list
 
 
 def _data(file: Path | None, media_type: str) -> DataForm | None:
-    from foedus.node.codec import to_base64url
+    from foedus.base.base64url import to_base64url
     from foedus.node.knowledge_forms import DataForm
 
     if file is None:

@@ -7,7 +7,8 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from foedus.node.values import EventsPage, EventView, VerifyReport
+from foedus.node.room_values import EventsPage, EventView
+from foedus.node.values import VerifyReport
 from foedus.surfaces.cli.errors import FAILED, NotRunning
 from foedus.surfaces.cli.options import COMMON, Common, Limit
 from foedus.surfaces.cli.output import Line, Part

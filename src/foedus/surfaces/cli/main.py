@@ -11,11 +11,13 @@ from typing import Any
 from cyclopts import App, CycloptsError, Parameter
 
 from foedus import __version__
-from foedus.base.errors import FoedusError
+from foedus.base.errors import FoedusError, UsageError
 from foedus.surfaces.cli import (
     agreements,
     approvals,
+    asking,
     audit,
+    crdts,
     credentials,
     device_commands,
     erasing,
@@ -63,12 +65,16 @@ app.command(participants.app)
 app.command(pairing.app)
 app.command(device_commands.app)
 app.command(rooms.app)
+app.command(crdts.app)
 app.command(knowledge.app)
 app.command(tasks.app)
 app.command(names.app)
 app.command(credentials.app)
 app.command(credentials.vouch)
 app.command(speaking.say, usage=speaking.USAGE)
+app.command(asking.ask)
+app.command(asking.trace)
+app.command(asking.topology)
 app.command(grants.app)
 app.command(approvals.app)
 app.command(erasing.erase)
@@ -94,6 +100,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _forget_stdout()
     except FoedusError as error:
         return _report(error, arguments)
+    except OSError as error:
+        return _report(_unusable(error), arguments)
     except Exception as error:  # noqa: BLE001  # the last boundary: a user never sees a traceback
         return _report(_internal(error), arguments)
 
@@ -125,6 +133,12 @@ def _told(error: CycloptsError) -> str:
 
 def _help_for(error: CycloptsError) -> str:
     return f"see `{' '.join(['foedus', *(error.command_chain or ())])} --help`"
+
+
+def _unusable(error: OSError) -> FoedusError:
+    """Say of a file or folder that it cannot be used: a folder in place of a file, say, or one of somebody else."""
+    what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    return UsageError(what, code="unusable_file", remedy="name a file that this user can read or write")
 
 
 def _internal(error: Exception) -> FoedusError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from foedus.node.values import MessageView
+from foedus.node.room_values import MessageView
 from foedus.surfaces.cli.output import Line, Part
 from foedus.surfaces.cli.text import CROSS, TICK, named, paragraphs, short, when
 

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from foedus.base.errors import NotFound, UsageError
-from foedus.node.values import PairCodeView, PairingView
+from foedus.node.access_values import PairCodeView, PairingView
 from foedus.surfaces.cli.device_commands import As, WordsFile, authority_of, order, whose
 from foedus.surfaces.cli.errors import Cancelled, CommandLineError
-from foedus.surfaces.cli.options import COMMON, Common, PassphraseFile, Yes
+from foedus.surfaces.cli.options import COMMON, Common, PassphraseFile, Recovery, Yes
 from foedus.surfaces.cli.output import Line, Output, pairs
 from foedus.surfaces.cli.prompts import confirm
 from foedus.surfaces.cli.text import when
 
 if TYPE_CHECKING:
-    from foedus.node.values import PairStep
+    from foedus.node.access_values import PairStep
     from foedus.surfaces.cli.pairing_device import NewDevice
 
 app = App(name="pair", help="Give a person or an agent a device of their own: its key is made there and stays there.")
@@ -82,12 +82,7 @@ def device(  # noqa: PLR0913  # each is an option of the command line
     keyring: Annotated[
         bool, Parameter(negative="", help="Seal the key by the operating system's keyring, not by a passphrase.")
     ] = False,
-    recovery: Annotated[
-        bool,
-        Parameter(
-            negative="", help="Show 24 words, once, that revoke and replace a lost device when no other is left."
-        ),
-    ] = False,
+    recovery: Recovery = False,
     passphrase_file: PassphraseFile = None,
     common: Common = COMMON,
 ) -> None:
@@ -182,8 +177,8 @@ def confirm_(
 
     The enrolment is signed here by your enrolled device, or by your recovery words; the node cannot do it.
     """
+    from foedus.base.base64url import from_base64url
     from foedus.base.ids import parse_id
-    from foedus.node.codec import from_base64url
     from foedus.surfaces.cli.participants import participant_lines
 
     out = common.output()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from base64 import urlsafe_b64encode
 from typing import TYPE_CHECKING, Any
 
 from foedus.adapters.device_folder import DeviceEntry
 from foedus.adapters.device_profiles import Profile, save_profile
+from foedus.base.base64url import from_base64url, to_base64url
 from foedus.base.errors import UsageError
 from foedus.base.ids import parse_id
 from foedus.base.limits import NONCE_BYTES, SALT_BYTES
@@ -15,8 +15,7 @@ from foedus.crypto.ed25519 import SEED_BYTES, Ed25519Key
 from foedus.identity.did import did_of
 from foedus.identity.pairing import PairingClaim, claim_bytes, fingerprint, plain
 from foedus.log.participants import possession_bytes
-from foedus.node.codec import from_base64url
-from foedus.node.values import PairStep
+from foedus.node.access_values import PairStep
 from foedus.surfaces.cli.devices import device_folder, keep_key
 from foedus.surfaces.cli.participant_client import PublicClient
 from foedus.surfaces.cli.participants import enrolment_draft, new_recovery
@@ -89,10 +88,10 @@ class NewDevice:
         asked: dict[str, Any] = {
             "step": "prove",
             "pairing": begun.pairing,
-            "signature": _base64(self._key.sign(claim_bytes(claim))),
+            "signature": to_base64url(self._key.sign(claim_bytes(claim))),
         }
         if begun.did:
-            asked["possession"] = _base64(self._key.sign(possession_bytes(begun.did, claim.device, claim.node)))
+            asked["possession"] = to_base64url(self._key.sign(possession_bytes(begun.did, claim.device, claim.node)))
         if self._enrolment is not None:
             asked["enrolment"] = self._enrolment
         step = self._ask(asked)
@@ -108,7 +107,3 @@ class NewDevice:
 
     def _ask(self, body: dict[str, Any]) -> PairStep:
         return self._node.ask("POST", "/api/pair", PairStep, body)
-
-
-def _base64(data: bytes) -> str:
-    return urlsafe_b64encode(data).rstrip(b"=").decode()

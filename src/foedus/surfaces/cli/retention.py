@@ -7,7 +7,8 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 from cyclopts.types import PositiveInt
 
-from foedus.node.values import PruningView, RoomView
+from foedus.node.room_values import RoomView
+from foedus.node.values import PruningView
 from foedus.surfaces.cli.options import COMMON, Common, Yes
 from foedus.surfaces.cli.prompts import confirm
 

@@ -12,7 +12,7 @@ from cyclopts import App, Parameter
 
 from foedus.base.limits import HTTP_PAGE_MAX
 from foedus.log.roles import MEMBER, parse_role
-from foedus.node.values import EventView, MemberView, MessagesPage, MessageView, RoomView
+from foedus.node.room_values import EventView, MemberView, MessagesPage, MessageView, RoomView
 from foedus.surfaces.cli.messages import message_lines
 from foedus.surfaces.cli.options import COMMON, Common, Limit, Peer, Room, Yes
 from foedus.surfaces.cli.output import Line, Output, pairs

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from foedus.base.base64url import to_base64url
 from foedus.base.cbor import encode
 from foedus.base.clock import Instant
 from foedus.crypto.ed25519 import Ed25519Key
@@ -49,12 +49,8 @@ def signed_act(key: Ed25519Key, draft: Draft, moment: Moment) -> SignedAct:
     plain = act_plain(act)
     signature = key.sign(act_signing_bytes(plain, moment.epoch, draft.stream))
     return SignedAct(
-        act=_base64(encode(plain)),
-        asig=_base64(signature),
-        salt=_base64(moment.salt),
-        body=_base64(body),
+        act=to_base64url(encode(plain)),
+        asig=to_base64url(signature),
+        salt=to_base64url(moment.salt),
+        body=to_base64url(body),
     )
-
-
-def _base64(data: bytes) -> str:
-    return urlsafe_b64encode(data).rstrip(b"=").decode()

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter, validators
 
 from foedus.base.errors import NotFound, UsageError
-from foedus.node.values import ParticipantView, RoomView
+from foedus.node.room_values import RoomView
+from foedus.node.values import ParticipantView
 from foedus.surfaces.cli.errors import CommandLineError
 from foedus.surfaces.cli.options import COMMON, Common, File, PassphraseFile
 from foedus.surfaces.cli.participants import find_one

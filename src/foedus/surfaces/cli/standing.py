@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter, validators
 
-from foedus.node.values import ExplainView, LayerView, StandingView
+from foedus.node.standing_values import ExplainView, LayerView, StandingView
 from foedus.surfaces.cli.options import COMMON, Common, Yes
 from foedus.surfaces.cli.output import Line, Part, pairs
 from foedus.surfaces.cli.prompts import confirm as ask

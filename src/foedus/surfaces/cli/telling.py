@@ -16,10 +16,11 @@ from foedus.base.limits import AUTH_MAX, NONCE_BYTES, SALT_BYTES
 from foedus.identity.did import did_of
 from foedus.identity.ucan.command import covers
 from foedus.log.knowledge import read_knowledge
+from foedus.node.consent_values import GrantView
 from foedus.node.knowledge_acts import refs_of
 from foedus.node.knowledge_forms import Form
 from foedus.node.knowledge_values import KnowledgePlaced, PacketView, TaskView
-from foedus.node.values import GrantView, ParticipantView, SigningContext
+from foedus.node.values import ParticipantView, SigningContext
 from foedus.surfaces.cli.devices import device_folder, enrolled, signer_of
 from foedus.surfaces.cli.options import PassphraseFile
 from foedus.surfaces.cli.signing import Draft, Moment, signed_act

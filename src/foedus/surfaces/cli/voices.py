@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from foedus.base.base64url import from_base64url
 from foedus.base.errors import UsageError
 from foedus.base.ids import parse_id
-from foedus.node.codec import from_base64url
-from foedus.node.values import ApprovalView, ParticipantView, Placed, RoomView
+from foedus.node.consent_values import ApprovalView
+from foedus.node.room_values import RoomView
+from foedus.node.values import ParticipantView, Placed
 from foedus.surfaces.cli.client import Client
 from foedus.surfaces.cli.crossing import ask, decided, grants_of, is_foreign
 from foedus.surfaces.cli.devices import device_folder, enrolled, sign, signer_of

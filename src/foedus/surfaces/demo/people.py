@@ -12,7 +12,9 @@ from foedus.crypto.ed25519 import SEED_BYTES, Ed25519Key
 from foedus.identity.did import did_of
 from foedus.log.streams import room as room_stream
 from foedus.node.approvals import CARRIES
-from foedus.node.values import ApprovalView, GrantView, ParticipantView, Placed, RoomView, SigningContext
+from foedus.node.consent_values import ApprovalView, GrantView
+from foedus.node.room_values import RoomView
+from foedus.node.values import ParticipantView, Placed, SigningContext
 from foedus.surfaces.cli.client import path_of
 from foedus.surfaces.cli.delegating import Scope
 from foedus.surfaces.cli.devices import sign

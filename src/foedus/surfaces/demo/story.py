@@ -9,19 +9,10 @@ from functools import partial
 from pathlib import Path
 
 from foedus.base.errors import PeerViolation
+from foedus.node.consent_values import ApprovalView
 from foedus.node.home import Home, create_home
-from foedus.node.values import (
-    ApprovalView,
-    IdentityView,
-    MessagesPage,
-    MessageView,
-    ParticipantView,
-    PeerView,
-    Placed,
-    RoomView,
-    StatusView,
-    VerifyReport,
-)
+from foedus.node.room_values import MessagesPage, MessageView, RoomView
+from foedus.node.values import IdentityView, ParticipantView, PeerView, Placed, StatusView, VerifyReport
 from foedus.surfaces.cli.client import path_of
 from foedus.surfaces.demo.evidence import ThirdMachine, altered, at_once, audited, exported
 from foedus.surfaces.demo.people import Person

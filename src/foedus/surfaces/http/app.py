@@ -1,21 +1,20 @@
-"""The application: Litestar routes, one door per path answers, one gate stands in front.
+"""The application: one gate stands in front, one door per path answers; Litestar serves what is no operation.
 
-Doors are bare ASGI handlers: Litestar's typed handlers read signatures and bodies again for every route and
-request, which costs start-up time and latency that the operation tables do not.
+Operations do not pass through Litestar: for each request it looks up handlers, guards, hooks and types that no
+operation has, which cost more than the rest of the way to the node (docs/adr/0015).
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from litestar import Litestar, Response, asgi
-from litestar.datastructures import State
 from litestar.exceptions import HTTPException, NotFoundException
-from litestar.handlers import ASGIRouteHandler, HTTPRouteHandler
-from litestar.types import ASGIApp, Method
+from litestar.handlers import ASGIRouteHandler
 
 from foedus.base.errors import FoedusError, NotFound
 from foedus.surfaces.http import openapi
@@ -23,6 +22,7 @@ from foedus.surfaces.http.agreement_routes import AGREEMENTS
 from foedus.surfaces.http.audit_routes import AUDIT
 from foedus.surfaces.http.callers import Rule
 from foedus.surfaces.http.consent_routes import CONSENT
+from foedus.surfaces.http.crdt_routes import CRDTS
 from foedus.surfaces.http.credential_routes import CREDENTIALS
 from foedus.surfaces.http.event_routes import EVENTS
 from foedus.surfaces.http.exposure import MANIFEST_PATH, STATUS_PATH, Exposure, Gate
@@ -33,7 +33,9 @@ from foedus.surfaces.http.operations import Door, Operation
 from foedus.surfaces.http.pair_routes import ACCESS, PAIRING
 from foedus.surfaces.http.peer_routes import NODE, PEERS, TRUST
 from foedus.surfaces.http.problems import MalformedRequest, MethodNotAllowed, error_of, no_such_path, problem_bytes
+from foedus.surfaces.http.query_routes import QUERIES
 from foedus.surfaces.http.room_routes import MESSAGES, PARTICIPANTS, ROOMS
+from foedus.surfaces.http.router import Router
 from foedus.surfaces.http.standing_routes import STANDING
 from foedus.surfaces.http.streams import Streams
 from foedus.surfaces.http.wire import JSON, Receive, Scope, Send, header, send_error, send_whole
@@ -50,6 +52,7 @@ OPERATIONS: list[Operation] = [
     *PARTICIPANTS,
     *ROOMS,
     *MESSAGES,
+    *CRDTS,
     *CONSENT,
     *STANDING,
     *EVENTS,
@@ -59,6 +62,7 @@ OPERATIONS: list[Operation] = [
     *CREDENTIALS,
     *AUDIT,
     *KNOWLEDGE,
+    *QUERIES,
 ]
 FEDERATION = "/api/federation"
 SCHEMA = "/schema"
@@ -69,46 +73,69 @@ OTHER_ROUTES = {
     SCHEMA: Rule.ANYONE,
 }
 """Who may call the routes that are no operations."""
-_METHODS: list[Method] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
-"""All go to the door, which knows those of its path and answers the others in the form of every error."""
+_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
+"""These go to the door of an operation's path, which refuses those that are not its own, but to nobody unknown."""
 _HTML = b"text/html; charset=utf-8"
 
 
-def create_app(service: NodeService, federation: FederationDoors, links: LinkDoor, exposure: Exposure) -> Litestar:
-    """Return the ASGI application of a node.
-
-    ``app.state.streams.close()`` ends its open streams; ``app.state.has_room(address)`` tells whether a link may be
-    opened from there now.
-    """
+def create_app(service: NodeService, federation: FederationDoors, links: LinkDoor, exposure: Exposure) -> Application:
+    """Return the ASGI application of a node."""
     streams = Streams()
     carrier = FederationApp(federation, links, exposure, streams)
-    app = Litestar(
-        route_handlers=[*_local_doors(service, streams), *_federation_doors(carrier), _schema_door()],
+    others = Litestar(
+        route_handlers=[*_federation_doors(carrier), _schema_door()],
         exception_handlers={Exception: _show_error},
-        state=State({"streams": streams, "has_room": links.has_room}),
         openapi_config=None,
         logging_config=None,
     )
-    gate: Any = Gate(app.asgi_handler, exposure)
-    app.asgi_handler = gate  # outside of routing, so that it also judges paths that do not exist
-    return app
+    return Application(Gate(Dispatch(_local_doors(service, streams), others), exposure), streams, links.has_room)
 
 
-def _local_doors(service: NodeService, streams: Streams) -> list[HTTPRouteHandler]:
+class Application:
+    """The ASGI application of a node, and what its server asks of it.
+
+    ``streams.close()`` ends its open streams; ``has_room(address)`` tells whether a link may be opened from there now.
+    """
+
+    def __init__(self, gate: Gate, streams: Streams, has_room: Callable[[str], bool]) -> None:
+        self.streams = streams
+        self.has_room = has_room
+        self._gate = gate
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Answer a request or carry a socket."""
+        return self._gate(scope, receive, send)
+
+
+class Dispatch:
+    """Brings a request to the door of its path, and to Litestar where no operation has that path."""
+
+    def __init__(self, doors: Router[Door], others: Any) -> None:
+        self._doors = doors
+        self._others = others
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Answer a request or carry a socket."""
+        found = self._doors.find(scope["path"]) if scope["type"] == "http" else None
+        if found is None:
+            answer: Awaitable[None] = self._others(scope, receive, send)
+            return answer
+        if scope["method"] not in _METHODS:
+            return send_error(
+                send, MethodNotAllowed("this path does not take this method"), ", ".join(sorted(_METHODS))
+            )
+        scope["path"], scope["path_params"] = found.path, found.parameters
+        return found.target(scope, receive, send)
+
+
+def _local_doors(service: NodeService, streams: Streams) -> Router[Door]:
     by_path: dict[str, list[Operation]] = defaultdict(list)
     for operation in OPERATIONS:
         by_path[operation.address].append(operation)
-    return [_routed(path, Door(service, operations, streams)) for path, operations in by_path.items()]
-
-
-def _routed(path: str, door: Door) -> HTTPRouteHandler:
-    async def handle() -> ASGIApp:
-        return answer
-
-    async def answer(scope: Any, receive: Any, send: Any) -> None:
-        await door(scope, receive, send)
-
-    return HTTPRouteHandler(path.replace("}", ":str}"), http_method=_METHODS)(handle)
+    router: Router[Door] = Router()
+    for path, operations in by_path.items():
+        router.add(path, Door(service, operations, streams))
+    return router
 
 
 def _federation_doors(carrier: FederationApp) -> list[ASGIRouteHandler]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from foedus.base.limits import HTTP_PAGE_MAX
-from foedus.node.values import AuditPage
+from foedus.node.audit_values import AuditPage
 from foedus.surfaces.http import sse
 from foedus.surfaces.http.event_routes import last_event_id
 from foedus.surfaces.http.limits import CURSOR_MAX

@@ -8,7 +8,10 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from foedus.base.limits import BATCH_EVENTS_MAX, BODY_MAX, EVENT_MAX, NAME_MAX, NOTE_MAX, TEXT_MAX
 from foedus.log.roles import GIVEN_MAX
-from foedus.node.values import Said, SignedAct, TierName
+from foedus.node.crdt_values import CrdtAsk, TransferAsk
+from foedus.node.room_values import Said
+from foedus.node.values import SignedAct, TierName
+from foedus.state.crdt.limits import OPERATIONS_MAX
 from foedus.surfaces.http.limits import REASON_MAX, TARGET_MAX, URL_MAX, WORDS_MAX
 from foedus.surfaces.http.problems import MalformedRequest
 
@@ -150,11 +153,18 @@ class ActInput(Input, frozen=True):
 
 
 class AskInput(Input, frozen=True):
-    """What an agent with a key of its own wants to say."""
+    """What an agent with a key of its own wants to say, or (``delta``: the body) to write to a CRDT."""
 
     room: Target
-    text: Spoken
     as_: Target = field(name="as")
+    text: Spoken | UnsetType = UNSET
+    delta: BodyBytes | UnsetType = UNSET
+
+    def said(self) -> tuple[str, str]:
+        """Return text and delta, one of them ''; raise MalformedRequest where it is neither or both."""
+        if (self.text is UNSET) == (not self.delta):
+            raise MalformedRequest("an agent asks for a text or for a delta")
+        return self.text or "", self.delta or ""
 
 
 class AllowInput(ActInput, frozen=True):
@@ -187,6 +197,41 @@ class EraseInput(Input, frozen=True):
         if self.reason is UNSET and UNSET not in signed:
             return SignedAct(act=str(self.act), asig=str(self.asig), salt=str(self.salt), body=str(self.body))
         raise MalformedRequest("an erasure is either a reason, or act, asig, salt and body")
+
+
+class CrdtInput(Input, frozen=True):
+    """Either ``type`` with its operations and ``as``, or the four parts of a signed act."""
+
+    type: Annotated[str, Meta(max_length=32)] | UnsetType = UNSET
+    as_: Annotated[str, Meta(max_length=TARGET_MAX)] = field(default="", name="as")
+    value: Any | UnsetType = UNSET
+    set: Annotated[dict[str, Any], Meta(max_length=OPERATIONS_MAX)] = {}
+    add: Annotated[list[Any], Meta(max_length=OPERATIONS_MAX)] = []
+    remove: Annotated[list[Any], Meta(max_length=OPERATIONS_MAX)] = []
+    by: int | None = None
+    transfers: Annotated[list[TransferAsk], Meta(max_length=OPERATIONS_MAX)] = []
+    act: ActBytes | UnsetType = UNSET
+    asig: SmallBytes | UnsetType = UNSET
+    salt: SmallBytes | UnsetType = UNSET
+    body: BodyBytes | UnsetType = UNSET
+
+    def asked(self) -> CrdtAsk | SignedAct:
+        """Return what the node takes; raise MalformedRequest where it is neither or both."""
+        signed = (self.act, self.asig, self.salt, self.body)
+        if self.type is not UNSET and signed == _NOTHING:
+            return CrdtAsk(
+                type=self.type,
+                as_=self.as_,
+                value=self.value,
+                set=self.set,
+                add=self.add,
+                remove=self.remove,
+                by=self.by,
+                transfers=self.transfers,
+            )
+        if self.type is UNSET and UNSET not in signed:
+            return SignedAct(act=str(self.act), asig=str(self.asig), salt=str(self.salt), body=str(self.body))
+        raise MalformedRequest("operations are either type and what to do, or act, asig, salt and body")
 
 
 class RetentionInput(Input, frozen=True):

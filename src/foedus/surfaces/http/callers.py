@@ -95,7 +95,8 @@ def identify(scope: Scope, node: NodeService) -> Caller:
     scheme, _, given = (header(scope, b"authorization") or b"").partition(b" ")
     token = given.strip()
     if scheme.lower() == b"bearer" and token:
-        if node.token and equal(token, node.token.encode()):
+        operators = node.token
+        if operators and equal(token, operators.encode()):
             return Operator()
         holder = node.holder_of(token)
         if holder is not None:
@@ -113,10 +114,8 @@ def check_rule(caller: Caller | None, rule: Rule, scope: Scope) -> None:
         raise NotYourself("this token is another participant's")
 
 
-async def view_for(caller: Caller | None, node: NodeService, scope: Scope, body: bytes) -> Any:
-    """Return the node as the caller may use it; raise where a device's token came without that device's proof."""
-    if not isinstance(caller, ParticipantCaller):
-        return node
+async def view_for(caller: ParticipantCaller, node: NodeService, scope: Scope, body: bytes) -> Any:
+    """Return the node as a participant may use it; raise where a device's token came without that device's proof."""
     proof = (header(scope, PROOF_HEADER.encode()) or b"").decode("latin-1")
     await node.prove_request(caller.holder, (scope["method"], _target(scope), body, caller.token), proof)
     return node.as_participant(caller.holder)

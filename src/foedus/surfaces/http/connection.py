@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
+from contextlib import suppress
 from fcntl import ioctl
-from functools import lru_cache
 from termios import TIOCOUTQ
 from typing import TYPE_CHECKING, Any
 
@@ -24,13 +25,15 @@ from foedus.surfaces.http.limits import (
     PROGRESS_S,
 )
 from foedus.surfaces.http.problems import MalformedRequest, problem_bytes
+from foedus.surfaces.http.wire import BODY_IS_HERE
 from foedus.sync.strangers import LOOPBACK, network_of
 
 if TYPE_CHECKING:
     from asyncio import TimerHandle
     from collections.abc import Callable
 
-_network = lru_cache(CONNECTIONS_MAX)(network_of)
+    from websockets.http11 import Request
+
 _REASONS = {
     400: b"Bad Request",
     408: b"Request Timeout",
@@ -117,6 +120,8 @@ class HttpConnection(HttpToolsProtocol):
     """
 
     _head_timer: TimerHandle | None = None
+    _is_head_due = True
+    """Whether a head is awaited, and has to end in time. One that comes in one piece never needs the timer."""
     _head_bytes = 0
     _in_body = False
     _slow: SlowReaderWatch | None = None
@@ -135,20 +140,23 @@ class HttpConnection(HttpToolsProtocol):
         self._expect_head()
 
     def _is_crowded(self) -> bool:
-        network = _network(self.client[0]) if self.client else LOOPBACK
+        network = network_of(self.client[0]) if self.client else LOOPBACK
         if network == LOOPBACK:
             return False
         ours = (each for each in self.connections if isinstance(each, HttpConnection | WebSocketConnection))
-        return sum(_network(each.client[0]) == network for each in ours if each.client) > CONNECTIONS_PER_NET_MAX
+        return sum(network_of(each.client[0]) == network for each in ours if each.client) > CONNECTIONS_PER_NET_MAX
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser; count what belongs to an unfinished head."""
         if self.transport.is_closing():
             return
         if self.cycle is None or self.cycle.response_complete:
-            self._expect_head()
+            self._is_head_due = True
         super().data_received(data)
-        if self._head_timer is None or self._in_body:
+        if not self._is_head_due:
+            return
+        self._expect_head()
+        if self._in_body:
             return  # what is left of a body that was answered early is read and dropped, so that the answer arrives
         self._head_bytes += len(data)
         if self._head_bytes > HEAD_BYTES_MAX:
@@ -157,7 +165,7 @@ class HttpConnection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Note that a request begins: its head must end in time."""
         super().on_message_begin()
-        self._expect_head()
+        self._is_head_due = True
 
     def on_headers_complete(self) -> None:
         """Note that the head is complete."""
@@ -169,6 +177,7 @@ class HttpConnection(HttpToolsProtocol):
         """Note that the request is complete."""
         self._cancel_timers()
         self._in_body = False
+        self.scope[BODY_IS_HERE] = True  # type: ignore[literal-required]  # ASGI lets servers add keys
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
@@ -217,6 +226,7 @@ class HttpConnection(HttpToolsProtocol):
             self.transport.close()
 
     def _cancel_timers(self) -> None:
+        self._is_head_due = False
         self._head_bytes = 0
         if self._head_timer is not None:
             self._head_timer.cancel()
@@ -230,8 +240,20 @@ class HttpConnection(HttpToolsProtocol):
         body = problem_bytes(error)
         head = b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n%b\r\n"
         retry = b"retry-after: %d\r\n" % NO_ROOM_RETRY_S if isinstance(error, NoRoom) else b""
+        self._join_packets()
         self.transport.write(head % (error.http_status, _REASONS[error.http_status], len(body), retry) + body)
         self.transport.close()
+
+    def _join_packets(self) -> None:
+        """Let what is written leave with the end of the connection: of a crowd each takes one packet instead of two."""
+        connection = self.transport.get_extra_info("socket")
+        if sys.platform == "linux" and connection is not None:
+            with suppress(OSError):  # it is gone
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+
+
+DIRECT = "foedus.direct"
+"""The ASGI extension of a WebSocket's scope that holds ``WebSocketConnection.try_send``."""
 
 
 class WebSocketConnection(WebSocketsSansIOProtocol):
@@ -255,6 +277,22 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         super().resume_writing()
         if self._slow is not None:
             self._slow.end()
+
+    def handle_connect(self, event: Request) -> None:
+        """Offer ``try_send`` to the application."""
+        super().handle_connect(event)
+        if not self.close_sent:
+            self.scope["extensions"][DIRECT] = {"try_send": self.try_send}
+
+    def try_send(self, make: Callable[[], bytes]) -> bool:
+        """Send a binary message now, past the tasks of ASGI; False where the client is behind or it is not open."""
+        if not (self.handshake_complete and self.writable.is_set()) or self.close_sent or self.disconnected:
+            return False
+        if self.conn.state is not State.OPEN:
+            return False
+        self.conn.send_binary(make())
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the timer."""

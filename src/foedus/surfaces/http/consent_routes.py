@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from foedus.base.limits import APPROVAL_WAIT_MAX_S
-from foedus.node.values import ApprovalView, GrantView
+from foedus.node.consent_values import ApprovalView, GrantView
 from foedus.surfaces.http.bodies import AllowInput, AskInput, DenyInput
 from foedus.surfaces.http.callers import Rule
 from foedus.surfaces.http.operations import Call, Number, Operation
@@ -66,7 +66,7 @@ CONSENT = [
         status=201,
         body=AskInput,
         rule=Rule.SELF,
-        run=lambda node, call: node.approval_ask(call.body.room, call.body.as_, call.body.text),
+        run=lambda node, call: node.approval_ask(call.body.room, call.body.as_, *call.body.said()),
     ),
     Operation(
         method="GET",

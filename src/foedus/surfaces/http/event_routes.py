@@ -6,7 +6,8 @@ from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
 from foedus.base.limits import HTTP_PAGE_MAX, STREAM_NAME_MAX
-from foedus.node.values import EventsPage, EventView, Placed, PruningView, RotationView, SignedAct, VerifyReport
+from foedus.node.room_values import EventsPage, EventView
+from foedus.node.values import Placed, PruningView, RotationView, SignedAct, VerifyReport
 from foedus.surfaces.http import sse
 from foedus.surfaces.http.bodies import Erasure, RetentionInput, SkipInput, WordsInput
 from foedus.surfaces.http.callers import Rule

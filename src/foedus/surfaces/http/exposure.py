@@ -76,12 +76,17 @@ class Stopping(Unavailable):
 
 def judge(scope: Scope, exposure: Exposure) -> UsageError | None:
     """Return why a request may not pass, or None where it may."""
-    hosts = [value for name, value in scope["headers"] if name == b"host"]
+    hosts, origins = [], []
+    for key, value in scope["headers"]:
+        if key == b"host":
+            hosts.append(value)
+        elif key == b"origin":
+            origins.append(value)
     if len(hosts) != 1 or (name := host_name(hosts[0])) is None:
         return MalformedRequest("exactly one valid Host header is needed")
     if not _is_own(name, exposure):
         return ForeignHost(f"this node does not answer to the name {name}")
-    if any(value != _own_origin(scope, hosts[0]) for key, value in scope["headers"] if key == b"origin"):
+    if origins and any(value != _own_origin(scope, hosts[0]) for value in origins):
         return ForeignOrigin("this node takes no requests from pages of other sites")
     if not is_secure(scope, exposure) and not _is_open(scope["path"]):
         return NeedsTls("without TLS this door answers only on the node's own machine")
@@ -146,20 +151,22 @@ class Gate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on or refuse it."""
         refusal = judge(scope, self._exposure) or _judge_path(scope)
-        if refusal is None:
-            await self._pass(scope, receive, send)
-        elif scope["type"] == "http":
-            await send_whole(send, refusal.http_status, problem_bytes(refusal))
-        else:
-            await refuse_websocket(scope, send, refusal)
-
-    async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if refusal is not None:
+            await _refuse(scope, send, refusal)
+            return
         try:
             await self._app(scope, receive, send)
         except asyncio.CancelledError:  # only the server cancels, when it stops; this task ends here
             if scope["type"] == "http":
                 with suppress(RuntimeError):  # uvicorn's word for: the answer has begun
                     await send_error(send, Stopping("this node stops before it could answer"))
+
+
+async def _refuse(scope: Scope, send: Send, refusal: UsageError) -> None:
+    if scope["type"] == "http":
+        await send_whole(send, refusal.http_status, problem_bytes(refusal))
+    else:
+        await refuse_websocket(scope, send, refusal)
 
 
 def _judge_path(scope: Scope) -> UsageError | None:

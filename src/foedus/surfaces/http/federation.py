@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from foedus.node.ports import FederationDoors, FederationRequest, FederationResponse, LinkDoor
+from foedus.surfaces.http.connection import DIRECT
 from foedus.surfaces.http.exposure import LINK_PATH, Exposure, address_of, is_secure, refuse_websocket
 from foedus.surfaces.http.problems import error_of, no_such_path
 from foedus.surfaces.http.streams import Streams
@@ -73,7 +76,8 @@ class FederationApp:
             await refuse_websocket(scope, send, no_such_path())
             return
         await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
-        stream = WebSocketStream(receive, send)
+        direct = (scope.get("extensions") or {}).get(DIRECT, {})
+        stream = WebSocketStream(receive, send, direct.get("try_send", _never))
         try:
             await self._links.accept(stream, address_of(scope))
         except ConnectionResetError:
@@ -88,9 +92,10 @@ class FederationApp:
 class WebSocketStream:
     """A WebSocket as the ``ByteStream`` that the node knows: binary messages only."""
 
-    def __init__(self, receive: Receive, send: Send) -> None:
+    def __init__(self, receive: Receive, send: Send, try_send: Callable[[Callable[[], bytes]], bool]) -> None:
         self._receive = receive
         self._send = send
+        self._try_send = try_send
         self._closed = False
 
     async def send(self, data: bytes) -> None:
@@ -102,6 +107,10 @@ class WebSocketStream:
         except (OSError, RuntimeError):  # uvicorn's words for: gone, and: closed while this waited
             self._closed = True
             raise ConnectionResetError("the link's socket is closed") from None
+
+    def try_send(self, make: Callable[[], bytes]) -> bool:
+        """Send the message that ``make`` returns, where the server can do it at once."""
+        return not self._closed and self._try_send(make)
 
     async def receive(self) -> bytes | None:
         """Return the next message, or None once the stream is closed."""
@@ -125,6 +134,11 @@ class WebSocketStream:
             await self._send({"type": "websocket.close", "code": code, "reason": ""})
         except (OSError, RuntimeError):
             return
+
+
+def _never(_make: Callable[[], bytes]) -> bool:
+    """Stand for a server that offers no way past ASGI."""
+    return False
 
 
 def target_uri(scope: Scope) -> str:

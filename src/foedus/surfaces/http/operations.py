@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from inspect import isawaitable
 from typing import Any
 
@@ -11,8 +11,17 @@ import msgspec
 from msgspec import Struct
 
 from foedus.node.api import NodeService
-from foedus.surfaces.http.audited import Asked, audited
-from foedus.surfaces.http.callers import Caller, Rule, check_rule, identify, name_of, until_dead, view_for
+from foedus.surfaces.http.audited import Audited
+from foedus.surfaces.http.callers import (
+    Caller,
+    ParticipantCaller,
+    Rule,
+    check_rule,
+    identify,
+    name_of,
+    until_dead,
+    view_for,
+)
 from foedus.surfaces.http.exposure import address_of
 from foedus.surfaces.http.limits import TARGET_MAX
 from foedus.surfaces.http.problems import MalformedRequest, MethodNotAllowed
@@ -72,9 +81,9 @@ class Raw(Struct, frozen=True, kw_only=True):
 
 
 class Streaming(Struct, frozen=True, kw_only=True):
-    """An answer without end."""
+    """An answer without end. ``chunks``: an ``sse.EventStream``, closed when the answer ends or never began."""
 
-    chunks: AsyncIterator[bytes]
+    chunks: Any
     media_type: bytes
 
 
@@ -123,56 +132,39 @@ class Door:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, errors included."""
         try:
-            await self._serve(scope, receive, send)
+            with Audited(self._node, scope) as asked:
+                operation, caller, result = await self._run(scope, receive, asked)
+            await self._answer(operation, result, caller, receive, send)
         except Exception as error:  # noqa: BLE001  # the last net: error_of logs what nobody expected
             await send_error(send, error, self._allowed if isinstance(error, MethodNotAllowed) else "")
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with audited(self._node, scope) as asked:
-            self._node.check_rate("", address_of(scope))
-            operation, caller, result = await self._run(scope, receive, asked)
-        await self._answer(operation, result, caller, receive, send)
-
-    async def _run(self, scope: Scope, receive: Receive, asked: Asked) -> tuple[Operation, Caller | None, Any]:
-        open_to_all = scope["method"] in self._by_method and self._by_method[scope["method"]].rule is Rule.ANYONE
-        caller = None if open_to_all else identify(scope, self._node)
+    async def _run(self, scope: Scope, receive: Receive, asked: Audited) -> tuple[Operation, Caller | None, Any]:
+        self._node.check_rate("", address_of(scope))
+        wanted = self._by_method.get(scope["method"])
+        caller = None if wanted is not None and wanted.rule is Rule.ANYONE else identify(scope, self._node)
         asked.by(caller)
         self._node.check_rate(name_of(caller), "")
-        operation = self._choose(scope["method"])
-        check_rule(caller, operation.rule, scope)
-        call, body = await self._check(operation, scope, receive)
-        node = await view_for(caller, self._node, scope, body)
-        result = operation.run(node, call)
+        if wanted is None:
+            raise MethodNotAllowed(f"this path takes {self._allowed}")
+        check_rule(caller, wanted.rule, scope)
+        query = _check_target(wanted, scope)
+        decoder = self._decoders.get(wanted.method)
+        data = b"" if decoder is None else await read_body(scope, receive)
+        body = None if decoder is None else _decode(decoder, data, optional=wanted.body_optional)
+        call = Call(scope=scope, path=scope["path_params"], query=query, body=body)
+        node = self._node
+        if isinstance(caller, ParticipantCaller):
+            node = await view_for(caller, node, scope, data)
+        result = wanted.run(node, call)
         if isawaitable(result):
             result = await result
-        return operation, caller, result
-
-    def _choose(self, method: str) -> Operation:
-        operation = self._by_method.get(method)
-        if operation is None:
-            raise MethodNotAllowed(f"this path takes {self._allowed}")
-        return operation
-
-    async def _check(self, operation: Operation, scope: Scope, receive: Receive) -> tuple[Call, bytes]:
-        path: dict[str, str] = scope["path_params"]
-        for name, value in path.items():
-            if len(value) > TARGET_MAX:
-                raise MalformedRequest(f"{name} has more than {TARGET_MAX} characters")
-        query = _read_query(operation, query_of(scope))
-        data, body = b"", None
-        decoder = self._decoders.get(operation.method)
-        if decoder is not None:
-            data = await read_body(scope, receive)
-            body = _decode(decoder, data, optional=operation.body_optional)
-        return Call(scope=scope, path=path, query=query, body=body), data
+        return wanted, caller, result
 
     async def _answer(  # what to send, for whom, and where
         self, operation: Operation, result: Any, caller: Caller | None, receive: Receive, send: Send
     ) -> None:
         if isinstance(result, Streaming):
-            with self._streams.counted(), until_dead(self._node, caller) as dead:
-                await send_head(send, operation.status, result.media_type)
-                await self._streams.pour(result.chunks, receive, send, dead)
+            await self._follow(operation, result, caller, receive, send)
         elif isinstance(result, Raw):
             await send_whole(send, operation.status, result.body, result.media_type)
         elif operation.status == _NO_CONTENT:
@@ -180,6 +172,25 @@ class Door:
             await send_body(send, b"")
         else:
             await send_whole(send, operation.status, _encode(result), JSON)
+
+    async def _follow(
+        self, operation: Operation, result: Streaming, caller: Caller | None, receive: Receive, send: Send
+    ) -> None:
+        participant = caller.did if isinstance(caller, ParticipantCaller) else ""
+        try:
+            with self._streams.counted(participant), until_dead(self._node, caller) as dead:
+                await send_head(send, operation.status, result.media_type)
+                await self._streams.pour(result.chunks, receive, send, dead)
+        finally:
+            await result.chunks.aclose()
+
+
+def _check_target(operation: Operation, scope: Scope) -> dict[str, Any]:
+    """Check the path's parameters, and return those of the query."""
+    for name, value in scope["path_params"].items():
+        if len(value) > TARGET_MAX:
+            raise MalformedRequest(f"{name} has more than {TARGET_MAX} characters")
+    return _read_query(operation, query_of(scope))
 
 
 def _read_query(operation: Operation, given: dict[str, str]) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from foedus.base.limits import HTTP_PAGE_MAX, NAME_MAX
-from foedus.node.values import MessagesPage, ParticipantView, Placed, RoomView, Said
+from foedus.node.room_values import MessagesPage, RoomView, Said
+from foedus.node.values import ParticipantView, Placed
 from foedus.surfaces.http.bodies import (
     ActInput,
     DirectInput,

@@ -21,9 +21,11 @@ from foedus.surfaces.http.limits import BACKLOG, IDLE_TIMEOUT_S, STOP_TIMEOUT_S,
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from litestar import Litestar
+    from foedus.surfaces.http.app import Application
 
-_GRACE_S = 2
+_GRACE_S = 2.0
+_LOOK_S = 0.01
+"""How often it is looked whether all that was open has ended: uvicorn itself looks ten times a second."""
 
 
 class CannotListen(Unavailable):
@@ -45,7 +47,7 @@ class HttpServer:
 
     def __init__(
         self,
-        app: Litestar,
+        app: Application,
         host: str = "127.0.0.1",
         port: int = 8102,
         tls_cert: str | Path | None = None,
@@ -75,7 +77,7 @@ class HttpServer:
         if self._task is None:
             return
         task, self._task = self._task, None
-        self._app.state.streams.close()
+        self._app.streams.close()
         self._server.leave()
         try:
             async with asyncio.timeout(STOP_TIMEOUT_S):
@@ -120,7 +122,17 @@ class _Server(uvicorn.Server):
         """Accept no more, and end what is open."""
         if self._accepting is not None:
             self._accepting.close()
-        await super().shutdown(sockets)
+        for listener in sockets or []:
+            listener.close()
+        state = self.server_state
+        for connection in list(state.connections):
+            connection.shutdown()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_GRACE_S):
+                while state.connections or state.tasks:  # noqa: ASYNC110  # uvicorn tells nobody when they end
+                    await asyncio.sleep(_LOOK_S)
+        for task in state.tasks:
+            task.cancel()
 
     async def main_loop(self) -> None:
         """Set the Date header once a second until told to leave."""
@@ -131,14 +143,14 @@ class _Server(uvicorn.Server):
                     await self._leaving.wait()
 
 
-def _configuration(app: Litestar, tls_cert: str | Path | None, tls_key: str | Path | None) -> uvicorn.Config:
+def _configuration(app: Application, tls_cert: str | Path | None, tls_key: str | Path | None) -> uvicorn.Config:
     if (tls_cert is None) != (tls_key is None):
         raise BadCertificate("a certificate and its key are needed together")
     application: Any = app
     return uvicorn.Config(
         application,
         loop="none",
-        http=partial(HttpConnection, app.state.has_room),  # type: ignore[arg-type]  # it makes protocols
+        http=partial(HttpConnection, app.has_room),  # type: ignore[arg-type]  # it makes protocols
         ws=WebSocketConnection,
         ws_max_size=WEBSOCKET_MESSAGE_MAX,
         ws_ping_interval=None,  # the link has a keep-alive of its own
@@ -151,7 +163,6 @@ def _configuration(app: Litestar, tls_cert: str | Path | None, tls_key: str | Pa
         proxy_headers=False,  # anyone can write X-Forwarded-For
         server_header=False,
         timeout_keep_alive=IDLE_TIMEOUT_S,
-        timeout_graceful_shutdown=_GRACE_S,
         ssl_certfile=tls_cert,
         ssl_keyfile=tls_key,
     )

@@ -17,7 +17,7 @@ from foedus.surfaces.http.limits import SSE_CHUNK_BYTES, SSE_HEARTBEAT_S, SSE_ST
 from foedus.surfaces.http.problems import error_of, problem_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator
 
 
 class Cursored(Protocol):
@@ -38,27 +38,45 @@ RESUME = b"event: resume\ndata:\n\n"
 _encode = msgspec.json.Encoder().encode
 
 
-async def open_stream(events: AsyncIterator[Cursored]) -> AsyncIterator[bytes]:
+class EventStream:
+    """The chunks of a stream that already follows events. Whoever has it closes it, read or not."""
+
+    def __init__(self, reader: _ReadAhead) -> None:
+        self._reader = reader
+        self._chunks = _chunks(reader)
+
+    def __aiter__(self) -> EventStream:
+        """Return the stream itself: it is read once."""
+        return self
+
+    async def __anext__(self) -> bytes:
+        """Return the next chunk."""
+        return await anext(self._chunks)
+
+    async def aclose(self) -> None:
+        """Follow no more."""
+        await self._chunks.aclose()
+        await self._reader.stop()
+
+
+async def open_stream(events: AsyncIterator[Cursored]) -> EventStream:
     """Return the chunks of a stream that already follows ``events``; raise what following them raises at once."""
     reader = _ReadAhead(events)
     await asyncio.sleep(0)  # lets it subscribe, so that what happens after the head is sent is not missed
     await reader.raise_early_failure()
-    return _chunks(reader)
+    return EventStream(reader)
 
 
-async def _chunks(reader: _ReadAhead) -> AsyncIterator[bytes]:
-    try:
-        yield OPENING
-        while True:
-            if not await reader.wait(SSE_HEARTBEAT_S):
-                yield HEARTBEAT
-            elif chunk := reader.take():
-                yield chunk
-            else:
-                yield reader.last_words()
-                return
-    finally:
-        await reader.stop()
+async def _chunks(reader: _ReadAhead) -> AsyncGenerator[bytes, None]:
+    yield OPENING
+    while True:
+        if not await reader.wait(SSE_HEARTBEAT_S):
+            yield HEARTBEAT
+        elif chunk := reader.take():
+            yield chunk
+        else:
+            yield reader.last_words()
+            return
 
 
 class _ReadAhead:

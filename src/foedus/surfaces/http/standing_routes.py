@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from foedus.node.values import ExplainView, StandingView
+from foedus.node.standing_values import ExplainView, StandingView
 from foedus.surfaces.http.bodies import Input
 from foedus.surfaces.http.limits import TARGET_MAX
 from foedus.surfaces.http.operations import Operation, Text

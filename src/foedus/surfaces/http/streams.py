@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from foedus.base.errors import Unavailable
-from foedus.surfaces.http.limits import STREAMS_MAX
+from foedus.surfaces.http.limits import STREAMS_MAX, STREAMS_PER_PARTICIPANT
 from foedus.surfaces.http.problems import error_of
 from foedus.surfaces.http.wire import Receive, Send, send_body
 
@@ -27,6 +28,7 @@ class Streams:
 
     def __init__(self) -> None:
         self._open = 0
+        self._of: Counter[str] = Counter()
         self._closing = asyncio.Event()
 
     def close(self) -> None:
@@ -34,15 +36,20 @@ class Streams:
         self._closing.set()
 
     @contextmanager
-    def counted(self) -> Iterator[None]:
-        """Take a place for the time of one stream; raise TooManyStreams where there is none."""
+    def counted(self, participant: str = "") -> Iterator[None]:
+        """Take a place for the time of one stream, as a participant (DID) or ('') not; raise TooManyStreams."""
         if self._open >= STREAMS_MAX:
             raise TooManyStreams(f"there are {STREAMS_MAX} open streams already")
+        if participant and self._of[participant] >= STREAMS_PER_PARTICIPANT:
+            raise TooManyStreams(f"a participant has at most {STREAMS_PER_PARTICIPANT} open streams")
         self._open += 1
+        self._of[participant] += 1
         try:
             yield
         finally:
             self._open -= 1
+            self._of[participant] -= 1
+            self._of += Counter()  # forgets who has none
 
     async def pour(
         self, chunks: AsyncIterator[bytes], receive: Receive, send: Send, dead: asyncio.Event | None = None

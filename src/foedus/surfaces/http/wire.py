@@ -23,6 +23,8 @@ Send: TypeAlias = Callable[[Event], Awaitable[None]]
 """ASGI's own types: mappings."""
 
 JSON = b"application/json"
+BODY_IS_HERE = "foedus.body_is_here"
+"""Key of a scope whose body has arrived as a whole: nobody needs to watch how long that takes."""
 _COMMON = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
 
 
@@ -63,6 +65,8 @@ async def read_body(scope: Scope, receive: Receive, limit: int = HTTP_BODY_MAX) 
     declared = header(scope, b"content-length")
     if declared is not None and int(declared) > limit:  # the server has checked that it is a number
         raise _too_large(limit)
+    if scope.get(BODY_IS_HERE):
+        return await _collect(receive, limit, None)
     try:
         async with asyncio.timeout(PROGRESS_S) as deadline:
             return await _collect(receive, limit, deadline)
@@ -70,8 +74,8 @@ async def read_body(scope: Scope, receive: Receive, limit: int = HTTP_BODY_MAX) 
         raise TooSlow(f"the body came slower than {PROGRESS_BYTES} bytes in {PROGRESS_S:.0f} seconds") from None
 
 
-async def _collect(receive: Receive, limit: int, deadline: asyncio.Timeout) -> bytes:
-    """Read the body; each PROGRESS_BYTES of it set a new deadline."""
+async def _collect(receive: Receive, limit: int, deadline: asyncio.Timeout | None) -> bytes:
+    """Read the body; each PROGRESS_BYTES of it set a new deadline, where there is one."""
     body = b""
     parts: list[bytes] = []
     size, goal = 0, PROGRESS_BYTES
@@ -84,7 +88,7 @@ async def _collect(receive: Receive, limit: int, deadline: asyncio.Timeout) -> b
         if size > limit:
             raise _too_large(limit)
         parts.append(body)
-        if size >= goal:
+        if size >= goal and deadline is not None:
             goal = size + PROGRESS_BYTES
             deadline.reschedule(asyncio.get_running_loop().time() + PROGRESS_S)
         if not message.get("more_body", False):

@@ -21,22 +21,21 @@ from foedus.log.bodies import (
 from foedus.trust.agreements.document import Agreement, agreement_id, is_starter, read
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 
 class Writer(NamedTuple):
     """Who wrote an event, and what its signatures are checked with.
 
     ``key``: Ed25519 of the event's epoch. ``other_keys``: those of all records that are held of the other node, also
-    of epochs that it voided: a recovery takes no signature back. ``speaks(did, device)``: whether ``node`` has
-    enrolled that device for that human, be it revoked since.
+    of epochs that it voided: a recovery takes no signature back. Whether a human's device is enrolled is looked at
+    later (``Side``): it may come after its word.
     """
 
     node: bytes
     other: bytes
     key: bytes
     other_keys: Sequence[bytes]
-    speaks: Callable[[str, bytes], bool]
 
 
 class Proposed(NamedTuple):
@@ -109,7 +108,7 @@ def _proposed(body: AgreementPropose | AgreementCounter, writer: Writer, at: Ins
     agreement = _between(body.agreement, writer)
     if agreement.version == 1 or not ed25519.verify(writer.key, _message(body.agreement), body.signature):
         return None
-    if not _speaks(body.human, body.agreement, writer):
+    if not _is_signed(body.human, body.agreement):
         return None
     answers = body.answers if isinstance(body, AgreementCounter) else None
     return Proposed(agreement_id(body.agreement), body.agreement, agreement, body.signature, body.human, answers, at)
@@ -126,7 +125,7 @@ def _signed(body: AgreementSign, writer: Writer, at: Instant) -> Signed | None:
         return None  # of a starter the writer repeats what it sent when it connected, be it by a former key
     if not any(ed25519.verify(key, message, theirs) for key in writer.other_keys):
         return None
-    if not _speaks(body.human, body.agreement, writer):
+    if not _is_signed(body.human, body.agreement):
         return None
     return Signed(agreement_id(body.agreement), body.agreement, agreement, body.signatures[own], body.human, at)
 
@@ -138,12 +137,9 @@ def _between(document: bytes, writer: Writer) -> Agreement:
     return agreement
 
 
-def _speaks(human: Consent | None, document: bytes, writer: Writer) -> bool:
-    """Tell whether a human's word, where there is one, is theirs."""
-    if human is None:
-        return True
-    is_signed = ed25519.verify(human.device, _message(document), human.signature)
-    return is_signed and writer.speaks(human.did, human.device)
+def _is_signed(human: Consent | None, document: bytes) -> bool:
+    """Tell whether a human's word, where there is one, is by the device that it names."""
+    return human is None or ed25519.verify(human.device, _message(document), human.signature)
 
 
 def _message(document: bytes) -> bytes:

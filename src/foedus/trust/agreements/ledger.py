@@ -16,56 +16,101 @@ from foedus.trust.agreements.document import Agreement
 from foedus.trust.agreements.states import State, Step, state_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from foedus.log.bodies import Consent
 
 DOCUMENT_BYTES_MAX = 1_048_576
-"""Bytes of documents that are kept of one side: a thousand, looked through at each new one.
+"""Bytes of documents that are kept of one side: a thousand, looked through when people look.
 What a side writes beyond counts nowhere."""
 REFUSALS_MAX = 16_384
 """Documents that one side declined or withdrew: as above."""
 
 
 class Side:
-    """The acts of one node. ``apply`` them in the order of its chain."""
+    """The acts of one node. ``apply`` them in the order of its chain, and ``hear`` when its people's devices change.
 
-    def __init__(self) -> None:
+    ``speaks(did, device)``: whether the node enrolled that device for that human, be it revoked since. What is kept
+    does not depend on it, so that a device that comes later has nothing read again.
+    """
+
+    def __init__(self, speaks: Callable[[str, bytes], bool] = lambda _did, _device: True) -> None:
+        self.opened: bytes | None = None
+        """The starter of the newest line that this node has noted."""
+        self._speaks = speaks
+        self._said: list[Act] = []
+        self._known: set[tuple[type, bytes, tuple[str, bytes] | None]] = set()
+        self._words: dict[tuple[str, bytes], bool] = {}
+        """Whose word by which device stands with what was said, and whether it is heard."""
+        self._bytes = 0
+        self._clear()
+
+    def _clear(self) -> None:
         self.proposals: dict[bytes, Proposed] = {}
         self.signed: dict[bytes, Signed] = {}
         self.refusals: dict[bytes, Refused] = {}
         self.ended: dict[bytes, Instant] = {}
-        self.opened: bytes | None = None
-        """The starter of the newest line that this node has noted."""
-        self._bytes = 0
 
     def apply(self, act: Act) -> bool:
-        """Take in the next act; tell whether it changed anything.
+        """Take in the next act; tell whether it changed how a line stands.
 
-        What comes twice, after its refusal by the same side, or beyond the bounds changes nothing.
+        What notes a beginning, comes twice, after its refusal by the same side, or beyond the bounds changes nothing.
         """
+        if isinstance(act, Signed) and act.agreement.version == 1:
+            self.opened = act.id
+            return False
+        if not self._is_kept(act):
+            return False
+        self._said.append(act)
+        return self._take(act)
+
+    def hear(self) -> bool:
+        """Ask again whose words are heard; tell whether anything changed."""
+        words = {word: self._speaks(*word) for word in self._words}
+        if words == self._words:
+            return False
+        self._words = words
+        self._clear()
+        for act in self._said:
+            self._take(act)
+        return True
+
+    def _is_kept(self, act: Act) -> bool:
+        """Whether an act may ever count: by the chain alone, whoever is enrolled."""
         match act:
-            case Proposed():
-                return act.id not in self.proposals and self._keep(self.proposals, act)
-            case Signed(agreement=agreement) if agreement.version == 1:
-                changes, self.opened = self.opened != act.id, act.id
-                return changes
-            case Signed():
-                known = act.id in self.signed or act.id in self.refusals
-                return not known and self._keep(self.signed, act)
             case Refused():
-                has_room = len(self.refusals) < REFUSALS_MAX
-                return has_room and self.refusals.setdefault(act.id, act) is act
+                return act.id not in self.refusals and len(self.refusals) < REFUSALS_MAX
             case Ended():
-                if act.id in self.ended or len(self.ended) >= REFUSALS_MAX:
-                    return False
+                return act.id not in self.ended and len(self.ended) < REFUSALS_MAX
+        word = (act.human.did, act.human.device) if act.human is not None else None
+        key = (type(act), act.id, word)
+        if key in self._known or self._bytes + len(act.document) > DOCUMENT_BYTES_MAX:
+            return False
+        self._known.add(key)
+        self._bytes += len(act.document)
+        if word is not None and word not in self._words:
+            self._words[word] = self._speaks(*word)
+        return True
+
+    def _take(self, act: Act) -> bool:
+        match act:
+            case Refused():
+                self.refusals[act.id] = act
+                return True
+            case Ended():
                 self.ended[act.id] = act.at
                 return True
+            case Proposed():
+                return act.id not in self.proposals and self._is_heard(act) and self._put(self.proposals, act)
+            case Signed():
+                known = act.id in self.signed or act.id in self.refusals
+                return not known and self._is_heard(act) and self._put(self.signed, act)
 
-    def _keep(self, acts: dict[bytes, Any], act: Proposed | Signed) -> bool:
-        if self._bytes + len(act.document) > DOCUMENT_BYTES_MAX:
-            return False
-        self._bytes += len(act.document)
+    def _is_heard(self, act: Proposed | Signed) -> bool:
+        return act.human is None or self._words[act.human.did, act.human.device]
+
+    @staticmethod
+    def _put(acts: dict[bytes, Any], act: Proposed | Signed) -> bool:
         acts[act.id] = act
         return True
 
@@ -104,7 +149,7 @@ class Standing(NamedTuple):
         steps = [Step.FINALISE]
         if version.agreement.is_expired(now):
             steps.append(Step.EXPIRE)
-        if version is not self.newest:
+        if version.id != self.newest.id:
             steps.append(Step.REPLACE)
         if self.ended is not None:
             steps.append(Step.END)
@@ -129,16 +174,17 @@ def _versions(sides: Mapping[bytes, Side], root: Version) -> Iterator[Version]:
     newest: Version | None = root
     while newest is not None:
         finals = by_base.get(newest.id, ())
-        newest = next((_version(it) for it in finals if _counts(it, newest)), None)
+        newest = next((version_of(it) for it in finals if follows(it, newest)), None)
         if newest is not None:
             yield newest
 
 
-def _version(signed: Signed) -> Version:
+def version_of(signed: Signed) -> Version:
+    """Return the version that a final signature makes."""
     return Version(signed.id, signed.document, signed.agreement, signed.at)
 
 
-def _counts(final: Signed, base: Version) -> bool:
+def follows(final: Signed, base: Version) -> bool:
     """Tell whether a final signature follows a base, with the approval that the one who makes it needs.
 
     That of the other side was checked before it was made: each node answers for its own humans to the other.
@@ -203,10 +249,3 @@ def _steps(act: Proposed, by: bytes, sides: Mapping[bytes, Side], versions: tupl
             yield Step.REPLACE
     elif place < len(ids):
         yield Step.OVERTAKE
-
-
-def to_finalise(found: Standing, smaller: bytes, now: Instant) -> Iterator[Proposal]:
-    """Yield the proposals that the smaller node id may finalise: its own, signed by the other, oldest first."""
-    for proposal in found.proposals:
-        if proposal.state is State.SIGNED and proposal.by == smaller and not proposal.act.agreement.is_expired(now):
-            yield proposal

@@ -85,7 +85,7 @@ def items(lines: Iterator[str]) -> Iterator[Item]:
             continue
         try:
             yield _item(json.loads(line))
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
             raise Malformed(f"line {number} is not a line of an exported audit log: {error}") from None
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from foedus.base.cbor import Malformed, decode_as, encode, learn, to_plain
+from foedus.base.cbor import Malformed, check_items, decode_as, encode, learn, to_plain
 
 EVENTS_MAX = 4_000
 """Events that an act stands on: the streams of its author, of its room's members, and of who issued its grants."""
@@ -16,6 +16,9 @@ RECEIPTS_MAX = 64
 """Receipts: those of the members of a large room."""
 FILE_MAX = 64 * 1_048_576
 """Bytes of a file, which is read whole: far above what the counts allow in practice."""
+
+ITEMS_MAX = 16 + EVENTS_MAX + 2 * RECEIPTS_MAX + RECORDS_MAX
+"""Values in a file: the names of its parts, the parts, and what they hold."""
 
 Parts = tuple[bytes, ...]
 
@@ -44,6 +47,7 @@ def decode_proof(data: bytes) -> ProofFile:
     """Return the parts of a file; raise NotCanonical or Malformed. ``verify`` says what they prove."""
     if len(data) > FILE_MAX:
         raise Malformed(f"an evidence file has at most {FILE_MAX} bytes")
+    check_items(data, ITEMS_MAX)
     return decode_as(data, ProofFile)
 
 

@@ -6,7 +6,7 @@ the receipts that the other side took it. ``scratch`` is an empty log, which the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -25,7 +25,7 @@ from foedus.trust import agreement, border
 from foedus.trust.agreements.document import Agreement, agreement_id, read
 from foedus.trust.agreements.in_force import AgreementInForce
 from foedus.trust.evaluator import WITHOUT_AGREEMENT, Author, Seat, Withhold, decide
-from foedus.trust.proof.file import ProofFile, decode_proof
+from foedus.trust.proof.file import decode_proof
 from foedus.trust.proof.receipt import Receipt, is_signed, read_receipt
 from foedus.trust.standing import Standing
 
@@ -63,23 +63,55 @@ class Proved(NamedTuple):
     receipts: list[Receipt]
 
 
+class Case:
+    """One crossing with all that it stands on, which held. Agreements and receipts are judged against it one by one.
+
+    ``event``, ``stands_on`` and ``records`` as in a file; ``scratch``: an empty log. Each method raises ProofFailed.
+    """
+
+    def __init__(self, event: bytes, stands_on: Sequence[bytes], records: Sequence[bytes], scratch: EventLog) -> None:
+        self._identities = _identities(records)
+        self.crossing, self._view = _event("the crossing event", event, self._identities)
+        held = [
+            _event(f"event {n} that it stands on", data, self._identities)[0] for n, data in enumerate(stands_on, 1)
+        ]
+        self._admission = _admit(held, scratch, self._identities)
+        _check_authority(self.crossing, self._view, self._admission)
+        self._kinds = {parsed.id: parsed.event.act.kind for parsed in held}
+
+    @property
+    def node(self) -> bytes:
+        """Return whose event it is."""
+        return self._view.node
+
+    def cited(self) -> list[tuple[bytes, str]]:
+        """Return (id, kind) of each event that the act cites."""
+        return [(each, self._kinds[each]) for each in self.crossing.event.act.auth if each in self._kinds]
+
+    def agreement(self, name: str, data: bytes) -> Agreed:
+        """Return the agreement that an event holds, signed by both its nodes."""
+        return _agreement(name, data, self._identities)
+
+    def receipt(self, name: str, data: bytes, agreements: Sequence[Agreed]) -> tuple[Receipt, tuple[str, ...]]:
+        """Return what a receipt of the crossing says, and the humans by whom the crossing was allowed then."""
+        receipt = _receipt(name, data, self._identities)
+        _check_receipt(name, receipt, self.crossing, self.node, agreements)
+        return receipt, _humans(self.crossing, self.node, receipt, agreements, self._admission)
+
+
 def verify(data: bytes, scratch: EventLog) -> Proved:
     """Return what the bytes of a file prove; raise ProofFailed, which names the part that does not hold."""
     with _part("the file"):
         proof = decode_proof(data)
-    identities = _identities(proof)
-    crossing, view = _event("the crossing event", proof.event, identities)
-    held = [_event(f"event {n} that it stands on", data, identities)[0] for n, data in enumerate(proof.stands_on, 1)]
-    admission = _admit(held, scratch, identities)
-    _check_authority(crossing, view, admission)
-    agreements = [_agreement(n, data, identities) for n, data in enumerate(proof.agreements, 1)]
-    receipts = [_receipt(n, data, identities) for n, data in enumerate(proof.receipts, 1)]
-    for n, receipt in enumerate(receipts, 1):
-        _check_receipt(f"receipt {n}", receipt, crossing, view.node, agreements)
-    humans = {human for receipt in receipts for human in _humans(crossing, view.node, receipt, agreements, admission)}
-    kinds = {parsed.id: parsed.event.act.kind for parsed in held}
-    cited = [(each, kinds[each]) for each in crossing.event.act.auth if each in kinds]
-    return Proved(crossing.id, crossing.event, view.node, cited, sorted(humans), agreements, receipts)
+    case = Case(proof.event, proof.stands_on, proof.records, scratch)
+    agreements = [case.agreement(f"agreement {n}", data) for n, data in enumerate(proof.agreements, 1)]
+    judged = [case.receipt(f"receipt {n}", data, agreements) for n, data in enumerate(proof.receipts, 1)]
+    receipts = [receipt for receipt, _ in judged]
+    for n, each in enumerate(agreements, 1):
+        if each.id not in {receipt.agreement for receipt in receipts}:
+            raise ProofFailed(f"agreement {n} does not hold: no receipt names it")
+    humans = sorted({human for _, allowed in judged for human in allowed})
+    return Proved(case.crossing.id, case.crossing.event, case.node, case.cited(), humans, agreements, receipts)
 
 
 @contextmanager
@@ -93,9 +125,9 @@ def _part(name: str) -> Iterator[None]:
         raise ProofFailed(f"{name} does not hold: {error}") from None
 
 
-def _identities(proof: ProofFile) -> IdentityDirectory:
+def _identities(records: Sequence[bytes]) -> IdentityDirectory:
     identities = IdentityDirectory()
-    for n, data in enumerate(proof.records, 1):
+    for n, data in enumerate(records, 1):
         with _part(f"identity record {n}"):
             result = identities.add(parse_signed_record(data))
         if not isinstance(result, Added):
@@ -154,7 +186,7 @@ def _check_authority(crossing: Parsed, view: EpochView, admission: Admission) ->
 
 
 def _humans(
-    crossing: Parsed, node: bytes, receipt: Receipt, agreements: list[Agreed], admission: Admission
+    crossing: Parsed, node: bytes, receipt: Receipt, agreements: Sequence[Agreed], admission: Admission
 ) -> tuple[str, ...]:
     """Judge a border act as the receiving node did: by the agreement that it names and the grants that are cited."""
     event, authority = crossing.event, admission.authority
@@ -177,8 +209,7 @@ def _humans(
 # --- agreements and receipts -------------------------------------------------------------------------
 
 
-def _agreement(n: int, data: bytes, identities: IdentityDirectory) -> Agreed:
-    name = f"agreement {n}"
+def _agreement(name: str, data: bytes, identities: IdentityDirectory) -> Agreed:
     parsed, view = _event(name, data, identities)
     if parsed.event.act.kind != "agreement.sign":
         raise ProofFailed(f"{name} does not hold: the event is no agreement")
@@ -200,12 +231,11 @@ def _agreement(n: int, data: bytes, identities: IdentityDirectory) -> Agreed:
     return Agreed(agreement_id(body.agreement), (one, other), document)
 
 
-def _receipt(n: int, data: bytes, identities: IdentityDirectory) -> Receipt:
-    name = f"receipt {n}"
+def _receipt(name: str, data: bytes, identities: IdentityDirectory) -> Receipt:
     parsed, view = _event(name, data, identities)
     with _part(name):
         signed, receipt = read_receipt(parsed.envelope.body or b"")
-    keys = identities.epoch(receipt.epoch)
+    keys = None if identities.is_void(receipt.epoch) else identities.epoch(receipt.epoch)
     if parsed.event.act.kind != "crossing.receipt" or keys is None or not keys.node == view.node == receipt.node:
         raise ProofFailed(f"{name} does not hold: it is not of the node that wrote it")
     if parsed.event.stream != streams.pair(receipt.node, receipt.peer):
@@ -215,7 +245,7 @@ def _receipt(n: int, data: bytes, identities: IdentityDirectory) -> Receipt:
     return receipt
 
 
-def _check_receipt(name: str, receipt: Receipt, crossing: Parsed, author: bytes, agreements: list[Agreed]) -> None:
+def _check_receipt(name: str, receipt: Receipt, crossing: Parsed, author: bytes, agreements: Sequence[Agreed]) -> None:
     if receipt.peer != author or receipt.node == author:
         raise ProofFailed(f"{name} does not hold: it is not between the author's node and another")
     if crossing.id not in receipt.ids:

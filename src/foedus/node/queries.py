@@ -1,0 +1,358 @@
+"""Questions at this node: what links bring and people ask goes over the desk, and its effects are run here."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from foedus.base.clock import Instant
+from foedus.base.errors import FoedusError
+from foedus.base.limits import SECOND
+from foedus.node.answering import Answerer
+from foedus.node.query_asking import Asking
+from foedus.node.query_judging import Judge
+from foedus.query.desk import Desk, Opening
+from foedus.query.inquiry import OUTCOMES, Effect, Entry, Finish, Forward, Give, Look, Report, Stop
+from foedus.query.limits import IN_FLIGHT_PER_PEER, SKEW_MAX
+from foedus.query.port import Reader
+from foedus.query.question import Question, id_of
+from foedus.query.result import parse_result
+from foedus.sync.frames import (
+    REPORTS_PER_FRAME,
+    RESULTS_PER_FRAME,
+    Answered,
+    Cancel,
+    Frame,
+    Query,
+    QueryReport,
+    Results,
+    SignedResult,
+)
+
+if TYPE_CHECKING:
+    from foedus.node.composition import Node
+    from foedus.node.link import Link
+
+log = logging.getLogger("foedus.queries")
+
+_FRAME_BYTES = 256 * 1024
+"""Bytes of results in one frame, as with events: control frames are never stuck behind more."""
+
+
+class Signed(NamedTuple):
+    """A question with its signatures, and the events that it stands on."""
+
+    data: bytes
+    asig: bytes | None
+    sig: bytes
+    evidence: tuple[bytes, ...]
+
+
+class _Held(NamedTuple):
+    """A question under way here. ``path``: whom it came through, without this node."""
+
+    question: Question
+    signed: Signed
+    path: tuple[bytes, ...]
+    reader: Reader
+
+
+class Queries:
+    """One per node. ``answerer`` searches what this node knows."""
+
+    def __init__(self, node: Node) -> None:
+        self.judge = Judge(node)
+        self.answerer = Answerer(node, self.judge)
+        self.refused: Counter[str] = Counter()
+        """Questions of others that were not answered, by clause."""
+        self._node = node
+        self._desk = Desk(node.store.node)
+        self._held: dict[bytes, _Held] = {}
+        self._asking: dict[bytes, Asking] = {}
+        self._looking: dict[bytes, asyncio.Task[None]] = {}
+        self._passing: dict[bytes, asyncio.Task[None]] = {}
+        self._judging: Counter[bytes] = Counter()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def under_way(self) -> int:
+        """Questions that have not ended."""
+        return len(self._desk)
+
+    async def close(self) -> None:
+        """End everything; nobody is told."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # --- asked here --------------------------------------------------------------------------
+
+    def ask(self, question: Question, signed: Signed, peers: Sequence[bytes], reports: Sequence[Report]) -> Asking:
+        """Ask ``peers`` and this node. ``reports``: of peers that are not asked."""
+        now = self._node.store.now()
+        query = id_of(signed.data)
+        asking = Asking(self._node, self.judge, query, question)
+        reader = self.judge.reader(question, None)
+        self._held[query] = _Held(question, signed, (), reader)
+        self._asking[query] = asking
+        until = question.deadline + SKEW_MAX
+        opening = Opening(query, question.node, None, question.deadline, until, peers, reports)
+        self._run(self._desk.open(opening, now))
+        return asking
+
+    def give_up(self, query: bytes) -> None:
+        """Nobody here waits for an answer any more."""
+        self._run(self._desk.cancel(query, None))
+        self._asking.pop(query, None)
+        self._held.pop(query, None)
+
+    # --- what links bring --------------------------------------------------------------------
+
+    def frame(self, link: Link, frame: Query | Results | Answered | Cancel) -> None:
+        """Take a frame of a peer."""
+        match frame:
+            case Query():
+                self._arrived(link.node, frame)
+            case Results(query=query, results=results):
+                self._run(self._desk.came(query, link.node, [Entry(*result) for result in results]))
+            case Answered(query=query, reports=reports):
+                self._run(self._desk.over(query, link.node, [_report(report) for report in reports]))
+            case Cancel(query=query):
+                self._run(self._desk.cancel(query, link.node))
+
+    def ended(self, link: Link) -> None:
+        """Take note that a link ended."""
+        self._run(self._desk.lost(link.node))
+
+    def _arrived(self, carrier: bytes, frame: Query) -> None:
+        query = id_of(frame.question)
+        if query in self._desk.seen:
+            self._refuse(query, carrier, "seen")
+            return
+        try:
+            clause = self.judge.clause(carrier)
+            if not clause and self._judging[carrier] >= IN_FLIGHT_PER_PEER:
+                clause = "busy"
+            self._node.rates.take("queries_per_peer", carrier.hex())
+        except FoedusError as error:
+            clause = error.code
+        if clause:
+            self._refuse(query, carrier, clause)
+            return
+        self._judging[carrier] += 1
+        self._spawn(self._take(query, carrier, frame, self._node.store.now() + frame.left))
+
+    async def _take(self, query: bytes, carrier: bytes, frame: Query, deadline: Instant) -> None:
+        """Judge a question, and open it."""
+        try:
+            question, reader = await self.judge.judge(frame, carrier, deadline)
+        except FoedusError as error:
+            self._refuse(query, carrier, error.code)
+            return
+        finally:
+            self._judging[carrier] -= 1
+            if not self._judging[carrier]:
+                del self._judging[carrier]
+        if query in self._desk.seen:  # it came another way while this one was judged
+            self._refuse(query, carrier, "seen")
+            return
+        peers, reports = self._further(question, frame.path, reader)
+        signed = Signed(frame.question, frame.asig, frame.sig, frame.evidence)
+        self._held[query] = _Held(question, signed, frame.path, reader)
+        opening = Opening(query, question.node, carrier, deadline, question.deadline + SKEW_MAX, peers, reports)
+        self._run(self._desk.open(opening, self._node.store.now()))
+
+    def _further(self, question: Question, path: Sequence[bytes], reader: Reader) -> tuple[list[bytes], list[Report]]:
+        """Return the peers that a question goes on to, and what is told of the others."""
+        if question.scope != "global" or len(path) >= question.hops:
+            return [], []
+        peers, passed_over = self.judge.targets(path)
+        named = self.judge.tells_peers(reader.tier)
+        reports = reports_of(passed_over)
+        return peers, [report for report in reports if report.outcome == "unreachable"] if named else []
+
+    def _refuse(self, query: bytes, carrier: bytes, clause: str) -> None:
+        if clause != "seen":
+            self.refused[clause] += 1
+        own = self._node.store.node
+        report = Report(own, "seen") if clause == "seen" else Report(own, "refused", clause)
+        self._tell(query, carrier, (report,))
+
+    # --- effects -----------------------------------------------------------------------------
+
+    def _run(self, effects: Iterable[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Look(query=query, deadline=deadline):
+                    self._looking[query] = self._spawn(self._look(query, deadline))
+                case Forward(query=query, peer=peer, left=left):
+                    self._forward(query, peer, left)
+                case Give(query=query, to=None, entries=entries):
+                    if query in self._asking:
+                        self._asking[query].take(entries)
+                case Give(query=query, to=to, entries=entries) if to is not None:
+                    self._in_turn(query, self._pass(query, to, entries))
+                case Finish(query=query, to=to, reports=reports):
+                    self._finish(query, to, reports)
+                case Stop(query=query, peer=None):
+                    self._stop_looking(query)
+                case Stop(query=query, peer=peer) if peer is not None:
+                    self._control(peer, Cancel(query))
+        self._set_timer()
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        due = self._desk.next_deadline()
+        if due is not None:
+            delay_s = max(0.0, (due - self._node.store.now()) / SECOND)
+            self._timer = asyncio.get_running_loop().call_later(delay_s, self._on_time)
+
+    def _on_time(self) -> None:
+        self._timer = None
+        self._run(self._desk.on_deadline(self._node.store.now()))
+
+    async def _look(self, query: bytes, deadline: Instant) -> None:
+        held = self._held.get(query)
+        if held is None:
+            return
+        entries, report = await self.answerer.answer(query, held.question, held.reader, deadline)
+        self._looking.pop(query, None)
+        self._run(self._desk.found(query, entries, report))
+
+    def _stop_looking(self, query: bytes) -> None:
+        task = self._looking.pop(query, None)
+        if task is not None:
+            task.cancel()
+
+    def _forward(self, query: bytes, peer: bytes, left: int) -> None:
+        held, link = self._held.get(query), self._node.links.get(peer)
+        if held is None or link is None or not link.session.is_open:
+            self._run(self._desk.over(query, peer, [Report(peer, "unreachable")]))
+            return
+        if held.question.node != self._node.store.node:
+            self._node.outbox.tell_node(link, held.question.node)
+        data, asig, sig, evidence = held.signed
+        path = (*held.path, self._node.store.node)
+        self._control(peer, Query(data, asig, sig, evidence, path, left))
+
+    def _finish(self, query: bytes, to: bytes | None, reports: tuple[Report, ...]) -> None:
+        held = self._held.pop(query, None)
+        self._looking.pop(query, None)
+        if to is None:
+            asking = self._asking.pop(query, None)
+            if asking is not None:
+                asking.end(reports)
+            return
+        own = self._node.store.node
+        self.refused.update(report.code for report in reports if (report.node, report.outcome) == (own, "refused"))
+        if held is not None and not self.judge.tells_peers(held.reader.tier):
+            reports = self._without_names(reports)
+        if query in self._passing:
+            self._in_turn(query, self._tell_later(query, to, reports))
+        else:
+            self._tell(query, to, reports)
+
+    def _without_names(self, reports: tuple[Report, ...]) -> tuple[Report, ...]:
+        """Name this node alone: the reader may not know with whom it is connected."""
+        own = tuple(report for report in reports if report.node == self._node.store.node)
+        others = len({report.node for report in reports}) - (1 if own else 0)
+        return (*own, Report(None, "silent", "", others)) if others else own
+
+    # --- towards who asked -------------------------------------------------------------------
+
+    def _in_turn(self, query: bytes, work: Coroutine[Any, Any, None]) -> None:
+        """Do what sends something for a question after what was to be sent before."""
+        before = self._passing.get(query)
+
+        async def follow() -> None:
+            if before is not None:
+                await asyncio.wait([before])
+            await work
+
+        task = self._spawn(follow())
+        self._passing[query] = task
+        task.add_done_callback(lambda done: self._passing.pop(query) if self._passing.get(query) is done else None)
+
+    async def _pass(self, query: bytes, to: bytes, entries: Sequence[Entry]) -> None:
+        """Send results on, after the identities of the nodes that signed them."""
+        held = self._held.get(query)
+        until = held.question.deadline if held is not None else self._node.store.now()
+        sendable = []
+        for entry in entries:
+            try:
+                result = parse_result(entry.data)
+            except FoedusError:
+                self.refused["malformed_result"] += 1
+                continue
+            identities = self._node.store.identities
+            if await self.judge.until(partial(_is_held, identities, result.epoch), until):
+                link = self._node.links.get(to)
+                if link is not None and link.session.is_open and result.node != self._node.store.node:
+                    self._node.outbox.tell_node(link, result.node)
+                sendable.append(SignedResult(entry.data, entry.sig))
+        for page in _pages(sendable):
+            self._control(to, Results(query, page))
+
+    async def _tell_later(self, query: bytes, to: bytes, reports: Sequence[Report]) -> None:
+        self._tell(query, to, reports)
+
+    def _tell(self, query: bytes, to: bytes, reports: Sequence[Report]) -> None:
+        shown = tuple(QueryReport(*report) for report in reports)[:REPORTS_PER_FRAME]
+        self._control(to, Answered(query, shown))
+
+    def _control(self, peer: bytes, frame: Frame) -> None:
+        """Send a frame as the peer reads, in the order of the calls; where there is no link it is lost."""
+        link = self._node.links.get(peer)
+        if link is not None and link.session.is_open:
+            link.when_there_is_room(partial(link.control, frame))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a question failed", exc_info=error)
+
+
+def reports_of(passed_over: dict[bytes, str]) -> list[Report]:
+    """Return what is told to who asks of the peers that are not asked."""
+    return [
+        Report(peer, why) if why in {"unreachable", "not_asked"} else Report(peer, "refused", why)  # type: ignore[arg-type]
+        for peer, why in passed_over.items()
+    ]
+
+
+def _is_held(identities: Any, epoch: bytes) -> bool:
+    return identities.epoch(epoch) is not None
+
+
+def _report(report: QueryReport) -> Report:
+    """Return what a peer told of a node; an outcome that is not known here counts as a failure."""
+    outcome = report.outcome if report.outcome in OUTCOMES else "failed"
+    return Report(report.node, outcome, report.code, report.results)  # type: ignore[arg-type]  # just looked up
+
+
+def _pages(results: Sequence[SignedResult]) -> Iterator[tuple[SignedResult, ...]]:
+    page: list[SignedResult] = []
+    size = 0
+    for result in results:
+        if page and (len(page) == RESULTS_PER_FRAME or size + len(result.data) > _FRAME_BYTES):
+            yield tuple(page)
+            page, size = [], 0
+        page.append(result)
+        size += len(result.data)
+    if page:
+        yield tuple(page)

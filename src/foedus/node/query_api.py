@@ -1,0 +1,20 @@
+"""What surfaces may ask of a running node about questions: a part of ``api.NodeService``."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from foedus.node.query_values import AnswersView, Asked, AskedSigned, FoundView
+
+
+class QueryService(Protocol):
+    """Questions, asked here and at other nodes."""
+
+    async def ask(self, asked: Asked | AskedSigned) -> AsyncIterator[FoundView | AnswersView]:
+        """Ask, and return what comes: results as they come, and at the end, by the deadline, all of them merged."""
+        ...
+
+    async def answers(self, asked: Asked | AskedSigned) -> AnswersView:
+        """Ask, and return everything at the end."""
+        ...

@@ -1,0 +1,113 @@
+"""A question that somebody asks here: its results are checked as they come, and become one list."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING
+
+from foedus.base.clock import Instant
+from foedus.base.errors import FoedusError
+from foedus.base.ids import sha256
+from foedus.crypto import ed25519
+from foedus.node.query_judging import Judge
+from foedus.query.inquiry import Entry, Report
+from foedus.query.merge import Merge, Merged
+from foedus.query.question import Question
+from foedus.query.reports import gather
+from foedus.query.result import Result, parse_result, signing_bytes
+from foedus.trust.peer import State
+
+if TYPE_CHECKING:
+    from foedus.node.composition import Node
+
+
+class Found:
+    """A result whose signature holds, with the bytes that prove it."""
+
+    __slots__ = ("entry", "result")
+
+    def __init__(self, entry: Entry, result: Result) -> None:
+        self.entry = entry
+        self.result = result
+
+
+class Asking:
+    """Iterate over ``results``; after the end ``reports`` says how each node did, and ``ranking`` what was best."""
+
+    def __init__(self, node: Node, judge: Judge, query: bytes, question: Question) -> None:
+        self.query = query
+        self.question = question
+        self.started: Instant = node.store.now()
+        self.dropped: Counter[str] = Counter()
+        """Results that were not taken, by reason: they were not signed by whom they name, or not for the asker."""
+        self._node = node
+        self._judge = judge
+        self._queue: asyncio.Queue[tuple[Entry, ...] | None] = asyncio.Queue()
+        """Bounded by what one question may bring (RELAYED_BYTES_MAX)."""
+        self._reports: tuple[Report, ...] = ()
+        self._merge = Merge()
+        self._proofs: dict[tuple[bytes, int], Entry] = {}
+
+    def take(self, entries: tuple[Entry, ...]) -> None:
+        """Take results as they come."""
+        self._queue.put_nowait(entries)
+
+    def end(self, reports: Sequence[Report]) -> None:
+        """Nothing more comes."""
+        self._reports = tuple(reports)
+        self._queue.put_nowait(None)
+
+    async def results(self) -> AsyncIterator[Found]:
+        """Yield what holds, as it comes, until all have ended or the deadline."""
+        while (entries := await self._queue.get()) is not None:
+            for entry in entries:
+                found = await self._check(entry)
+                if found is not None:
+                    yield found
+
+    async def _check(self, entry: Entry) -> Found | None:
+        try:
+            result = parse_result(entry.data)
+        except FoedusError as error:
+            self.dropped[error.code] += 1
+            return None
+        reason = await self._fault(result, entry)
+        if reason:
+            self.dropped[reason] += 1
+            return None
+        if self._merge.add(sha256(entry.data), result):
+            self._proofs[result.node, result.rank] = entry
+        return Found(entry, result)
+
+    async def _fault(self, result: Result, entry: Entry) -> str:
+        """Return why a result is not taken, or ''."""
+        if result.query != self.query:
+            return "other_query"
+        if result.rank >= self.question.results:
+            return "too_many_results"
+        known = self._node.peers.book.peers.get(result.node)
+        if known is not None and known.state is State.IGNORED:
+            return "ignored"
+        identities = self._node.store.identities
+        await self._judge.until(lambda: identities.epoch(result.epoch) is not None, self.question.deadline)
+        view = identities.epoch(result.epoch)
+        if view is None or view.node != result.node:
+            return "unknown_identity"
+        if not ed25519.verify(view.ed25519, signing_bytes(entry.data), entry.sig):
+            return "invalid_signature"
+        return "" if self._judge.may_have(self.question, result) else "not_a_member"
+
+    @property
+    def reports(self) -> list[Report]:
+        """How each node did, by id; complete after the end."""
+        return gather(self._reports)
+
+    def ranking(self) -> list[Merged]:
+        """Return the best things found so far."""
+        return self._merge.ranking(self.question.results)
+
+    def proof(self, result: Result) -> Entry:
+        """Return the signed bytes of a result in the ranking."""
+        return self._proofs[result.node, result.rank]

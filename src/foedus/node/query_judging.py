@@ -1,0 +1,307 @@
+"""May this question be answered here, and to whom may it go on? Every no has a clause.
+
+A question comes by a *carrier*, the peer at the other end of the link, and is of an *asking node*, the carrier itself
+or one behind it. Both are judged: the carrier as any peer that asks; the asking node, where it is a peer here too, as
+such, and where it is none by what this node gives the carrier: only what goes to a peer of tier CORE is passed on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from foedus.base.cbor import Malformed, decode
+from foedus.base.clock import Instant
+from foedus.base.errors import UsageError
+from foedus.base.limits import SECOND
+from foedus.crypto import ed25519
+from foedus.identity.did import did_of
+from foedus.log import streams
+from foedus.log.grants import Grant, is_untouched
+from foedus.log.participants import Participant
+from foedus.node.grant_uses import uses_per_hour
+from foedus.node.invocation_nonces import InvocationNonces
+from foedus.node.query_evidence import Evidence
+from foedus.query.kinds import IN_STREAMS
+from foedus.query.limits import FANOUT_MAX, SKEW_MAX
+from foedus.query.port import Reader
+from foedus.query.question import Question, check_time, id_of, parse_question, signing_bytes
+from foedus.query.result import Result
+from foedus.sync.frames import Query
+from foedus.trust.border import ASK, Crossing
+from foedus.trust.evaluator import Allow, Author, Decision, Seat, Withhold
+from foedus.trust.evaluator import decide as evaluate
+from foedus.trust.peer import State
+from foedus.trust.policy import TellsPeers
+from foedus.trust.tiers import Tier, may_query, passes_on
+
+if TYPE_CHECKING:
+    from foedus.node.composition import Node
+
+EVIDENCE_WAIT = 2 * SECOND
+"""How long a question waits for events and records that travel beside it."""
+
+
+class NotAnswered(UsageError):
+    """The question is not answered here; ``code`` is the clause."""
+
+    code = "refused"
+    http_status = 403
+    remedy = "see docs/query.md, who may ask"
+
+
+class _Spent(NamedTuple):
+    issuer: str
+    nonce: bytes
+    expires: int | None
+
+
+class Judge:
+    """Judges questions of others. ``changed`` is set, and made anew, whenever something became durable."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._nonces = InvocationNonces(node.store)
+        self._changed = asyncio.Event()
+
+    def changed(self) -> None:
+        """Let those who wait for events or records look again."""
+        if not self._changed.is_set():
+            self._changed.set()
+
+    async def until(self, condition: Callable[[], bool], deadline: Instant) -> bool:
+        """Wait until a condition about what is held is true; return whether it is, at the deadline at the latest."""
+        while not condition():
+            self._changed.clear()
+            left_us = deadline - self._node.store.now()
+            if left_us <= 0:
+                return False
+            try:
+                async with asyncio.timeout(left_us / SECOND):
+                    await self._changed.wait()
+            except TimeoutError:
+                return condition()
+        return True
+
+    # --- peers -------------------------------------------------------------------------------
+
+    def clause(self, peer: bytes) -> str:
+        """Return the clause by which a peer may not ask here, or ''."""
+        known = self._node.peers.book.peers.get(peer)
+        if known is None or known.state is not State.CONNECTED:
+            return "not_connected"
+        if known.is_paused:
+            return "paused"
+        if not may_query(known.tier):
+            return "tier"
+        return self._by_agreement(peer, peer)
+
+    def _by_agreement(self, peer: bytes, asker: bytes) -> str:
+        """Return the clause of the agreement with ``peer`` by which ``asker``, one of the two, may not ask, or ''."""
+        terms = self._node.agreements.in_force(peer)
+        if terms is None:
+            return "agreement.ended"
+        if terms.is_ended:
+            return "agreement.ended"
+        if terms.is_expired(self._node.store.now()):
+            return "agreement.expires"
+        refused = terms.allows_command(asker, ASK)
+        return f"agreement.{refused}" if refused else ""
+
+    def _of_asking(self, node: bytes, carrier: bytes) -> str:
+        """Return the clause by which an asking node behind a carrier is not answered, or ''."""
+        known = self._node.peers.book.peers.get(node)
+        if known is not None and known.state is State.IGNORED:
+            return "ignored"
+        if known is not None and known.state is State.CONNECTED:
+            return self.clause(node)
+        return "" if passes_on(self._tier(carrier)) else "tier"
+
+    def _tier(self, peer: bytes) -> Tier:
+        return self._node.audience.tier(peer) or Tier.UNKNOWN
+
+    def targets(self, path: Sequence[bytes]) -> tuple[list[bytes], dict[bytes, str]]:
+        """Return the peers that a question goes on to, and why others get none. ``path``: whom it came through.
+
+        It goes on only where each of those that are peers here has a tier that is passed on.
+        """
+        own = self._node.store.node
+        origins = {node for node in (path[0], path[-1]) if node != own} if path else set()
+        if any((tier := self._node.audience.tier(node)) is not None and not passes_on(tier) for node in origins):
+            return [], {}
+        asked: list[bytes] = []
+        passed_over: dict[bytes, str] = {}
+        for peer, known in sorted(self._node.peers.book.peers.items()):
+            if known.state is not State.CONNECTED or peer in path:
+                continue
+            why = self._not_asked(peer, is_paused=known.is_paused)
+            if not why and len(asked) == FANOUT_MAX:
+                why = "not_asked"
+            if why:
+                passed_over[peer] = why
+            else:
+                asked.append(peer)
+        return asked, passed_over
+
+    def _not_asked(self, peer: bytes, *, is_paused: bool) -> str:
+        if is_paused:
+            return "paused"
+        clause = self._by_agreement(peer, self._node.store.node)
+        if clause:
+            return clause
+        link = self._node.links.get(peer)
+        if link is None or not link.session.is_open:
+            return "unreachable"
+        return "" if "queries" in link.peer.capabilities else "no_capability"
+
+    def tells_peers(self, tier: str) -> bool:
+        """Whether a reader of a tier ('' here) is told who is connected with this node."""
+        match self._node.policy.current.policy.tells_peers:
+            case TellsPeers.NOBODY:
+                return not tier
+            case TellsPeers.CORE:
+                return tier in {"", Tier.CORE.value}
+            case TellsPeers.CONNECTED:
+                return True
+
+    # --- questions ---------------------------------------------------------------------------
+
+    async def judge(self, frame: Query, carrier: bytes, deadline: Instant) -> tuple[Question, Reader]:
+        """Return a question that may be answered, and for whom; raise NotAnswered or what reading it finds."""
+        question = parse_question(frame.question)
+        check_time(question, self._node.store.now())
+        self._check_way(question, frame.path, carrier)
+        soon = min(deadline, self._node.store.now() + EVIDENCE_WAIT)
+        await self._check_node(question, frame, soon)
+        self._node.rates.take("queries_per_participant", f"{question.node.hex()}:{_name(question)}")
+        await self._check_asker(question, frame, soon)
+        return question, self.reader(question, carrier)
+
+    def _check_way(self, question: Question, path: Sequence[bytes], carrier: bytes) -> None:
+        is_path = path[0] == question.node and path[-1] == carrier and len(set(path)) == len(path)
+        if not is_path or len(path) > question.hops:
+            raise NotAnswered("the path of the question does not fit it", code="bad_path")
+        if self._node.store.node in path:
+            raise NotAnswered("the question came through here", code="seen")
+        clause = "" if carrier == question.node else self._of_asking(question.node, carrier)
+        if clause:
+            raise NotAnswered("the asking node may not ask here", code=clause)
+
+    async def _check_node(self, question: Question, frame: Query, soon: Instant) -> None:
+        identities = self._node.store.identities
+        if not await self.until(lambda: identities.epoch(question.epoch) is not None, soon):
+            raise NotAnswered("the identity of the asking node is not known here", code="unknown_identity")
+        newest = identities.newest(question.node)
+        view = identities.epoch(question.epoch)
+        if view is None or view.node != question.node or newest is None or newest.id != question.epoch:
+            raise NotAnswered("the question is signed by another epoch than the one in force", code="superseded")
+        message = signing_bytes(frame.question)
+        is_signed = ed25519.verify(view.ed25519, message, frame.sig)
+        if question.device is not None:
+            is_signed = is_signed and frame.asig is not None and ed25519.verify(question.device, message, frame.asig)
+        if not is_signed or (question.device is None) != (frame.asig is None):
+            raise NotAnswered("the question is not signed by its asker and its node", code="invalid_signature")
+
+    async def _check_asker(self, question: Question, frame: Query, soon: Instant) -> None:
+        crossing = crossing_of(question, id_of(frame.question), self._node.store.node)
+        if question.device is None:
+            terms = self._node.agreements.border_terms(question.node, self._node.store.node)
+            if terms.named_only:
+                raise NotAnswered("only named people may ask", code="agreement.humans")
+            return
+        who, grants = await self._people(question, frame, soon)
+        device = who.devices.get(question.device)
+        if device is None or device.cuts is not None or device.enrolment not in question.auth:
+            raise NotAnswered("the device is not enrolled for the asker", code="unknown_device")
+        in_force = [grant for position, grant in enumerate(grants) if is_in_force(grants, position)]
+        decision = self._decide(crossing, question, who, in_force)
+        if isinstance(decision, Withhold):
+            raise NotAnswered("the asker may not ask here", code=decision.code)
+        if who.did not in decision.humans:
+            await self._spend(question, in_force)
+
+    async def _people(self, question: Question, frame: Query, soon: Instant) -> tuple[Participant, list[Grant]]:
+        """Return the asker and the grants cited: as this node holds them of its peers, else as the question shows."""
+        authority = self._node.store.admission.authority
+        known = self._node.peers.book.peers.get(question.node)
+        if known is not None and known.state is State.CONNECTED:
+            await self.until(lambda: all(authority.controls.get(cited) for cited in question.auth), soon)
+            held = [event for event in map(authority.controls.get, question.auth) if event is not None]
+            people, grants = authority.participants, [grant for grant in map(authority.grant, held) if grant]
+            who = people.get((question.node, question.asker))
+        else:
+            evidence = Evidence(self._node.store, question.node, frame.evidence)
+            who, grants = evidence.people.get(question.asker), evidence.grants(question.auth)
+        if who is None:
+            raise NotAnswered("the asker is not known here", code="unknown_participant")
+        return who, grants
+
+    def _decide(self, crossing: Crossing, question: Question, who: Participant, grants: Sequence[Grant]) -> Decision:
+        crossings = self._node.crossings
+        terms = self._node.agreements.border_terms(question.node, self._node.store.node)
+        is_human = who.kind == "human" and who.custody == "device"
+        counts = crossings.is_assured or (terms.signers is not None and who.did in terms.signers)
+        author = Author(who.did, is_human and counts, question.device or b"")
+        seat = Seat(None, crossings.standing_of(question.node, who.did))
+        decision = evaluate(crossing, author, grants, terms, self._node.store.now(), seat=seat)
+        by_grants = isinstance(decision, Allow) and who.did not in decision.humans
+        if by_grants and not crossings.grants_count(question.node):
+            return Withhold("grant", "reputation")
+        return decision
+
+    async def _spend(self, question: Question, grants: Sequence[Grant]) -> None:
+        """Count a question against its grants, and let it serve once here, durably."""
+        limited = [grant for grant in grants if uses_per_hour(grant)]
+        if not self._node.crossings.count(limited, self._node.store.now()):
+            raise NotAnswered("its grants allow no more questions this hour", code="grant.uses")
+        expires = (question.deadline + SKEW_MAX) // SECOND + 1
+        await self._nonces.spend(_Spent(did_of(question.device or b""), question.nonce, expires))
+
+    def reader(self, question: Question, carrier: bytes | None) -> Reader:
+        """Return for whom a question is answered: ``carrier`` None where somebody asks here."""
+        did = question.asker if isinstance(question.asker, str) else ""
+        if carrier is None:
+            return Reader(question.node, did, None, "", lambda stream, _origin: self._may_see_here(did, stream))
+        audience = self._node.audience
+        tier = audience.tier(question.node) or self._tier(carrier)
+        node = question.node
+        return Reader(node, did, carrier, tier.value, lambda stream, origin: audience.may_be_told(node, stream, origin))
+
+    def _may_see_here(self, did: str, stream: str) -> bool:
+        """Whether a participant of this node ('' the node itself) may be shown what is in a stream."""
+        if not did:
+            return True
+        kind, subject = streams.parse(stream)
+        if kind == "participant":
+            return subject == did
+        if kind not in {"room", "members"}:
+            return False
+        room = self._node.store.admission.authority.rooms.get(bytes.fromhex(subject))
+        return room is not None and room.of(self._node.store.node, did) is not None
+
+    def may_have(self, question: Question, result: Result) -> bool:
+        """Whether who asks here may be shown a result: of rooms that its node is in, those that it is in itself."""
+        did = question.asker if isinstance(question.asker, str) else ""
+        body = decode(result.body) if did and result.kind in IN_STREAMS else {}
+        stream = body.get("stream")
+        try:
+            return not isinstance(stream, str) or self._may_see_here(did, stream)
+        except Malformed:
+            return False
+
+
+def is_in_force(grants: Sequence[Grant], position: int) -> bool:
+    """Whether a cited grant still carries: neither its device nor itself was withdrawn by one of the issuers cited."""
+    link = grants[position]
+    return is_untouched([link]) and not any(link.delegation.cid in other.issuer.withdrawals for other in grants)
+
+
+def crossing_of(question: Question, query: bytes, host: bytes) -> Crossing:
+    """Return what a question asks of a node."""
+    arguments = {"host": host.hex(), "kind": f"query.{question.kind}", "digest": query.hex()}
+    return Crossing(ASK, arguments)
+
+
+def _name(question: Question) -> str:
+    return question.asker if isinstance(question.asker, str) else ""

@@ -1,0 +1,294 @@
+"""What surfaces may do about questions: ask, and see what comes."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from foedus.base.base64url import from_base64url, to_base64url
+from foedus.base.cbor import decode
+from foedus.base.errors import FoedusError, UsageError
+from foedus.base.ids import parse_id
+from foedus.base.limits import AUTH_MAX, NONCE_BYTES
+from foedus.crypto import ed25519
+from foedus.log.grants import Grant
+from foedus.log.participants import Participant
+from foedus.node import query_evidence
+from foedus.node.author import Draft
+from foedus.node.queries import Signed, reports_of
+from foedus.node.query_asking import Asking
+from foedus.node.query_judging import crossing_of
+from foedus.node.query_values import AnswersView, Asked, AskedSigned, FoundView, MergedView, NodeReport
+from foedus.query.inquiry import Entry, Report
+from foedus.query.limits import HOPS_MAX, LASTS_MAX, RESULTS_MAX, TEXT_MAX
+from foedus.query.merge import Merged
+from foedus.query.question import HOPS, Question, check_time, encode_question, id_of, parse_question, signing_bytes
+from foedus.query.result import Result
+from foedus.trust.evaluator import Withhold
+
+if TYPE_CHECKING:
+    from foedus.node.composition import Node
+    from foedus.node.views import Views
+
+_STREAM = "participant:"
+_GRANTS_MAX = AUTH_MAX - 1
+"""Grants that a question cites beside the enrolment."""
+
+
+class QueryOperations:
+    """Operations on questions, for ``Service``."""
+
+    _node: Node
+    _views: Views
+
+    async def ask(self, asked: Asked | AskedSigned) -> AsyncIterator[FoundView | AnswersView]:
+        """Ask, and return what comes: results as they come, at the end everything; the end by the deadline.
+
+        Raises before anything is asked where nobody may be.
+        """
+        question, signed, who = self._signed(asked) if isinstance(asked, AskedSigned) else self._made(asked)
+        self._node.rates.take("queries_per_participant", f"{question.node.hex()}:{who.did if who else ''}")
+        peers, reports = self._peers(question, signed)
+        asking = self._node.queries.ask(question, signed, peers, reports)
+        return self._follow(asking, who)
+
+    async def answers(self, asked: Asked | AskedSigned) -> AnswersView:
+        """Ask, and return everything at the end."""
+        async for found in await self.ask(asked):
+            if isinstance(found, AnswersView):
+                return found
+        raise UsageError("the node stops", code="stopping", http_status=503, remedy="ask again when it runs")
+
+    async def _follow(self, asking: Asking, who: Participant | None) -> AsyncIterator[FoundView | AnswersView]:
+        try:
+            async for found in asking.results():
+                await self._note_read(who, found.result)
+                yield self._found(found.result, found.entry)
+            yield self._answers(asking)
+        finally:
+            self._node.queries.give_up(asking.query)
+
+    async def _note_read(self, who: Participant | None, result: Result) -> None:
+        """Remember, before it is shown, that an agent reads what another node wrote."""
+        if who is not None and who.kind == "agent" and result.node != self._node.store.node:
+            await self._node.consent.note_read(who.did)
+
+    # --- the question ------------------------------------------------------------------------
+
+    def _made(self, asked: Asked) -> tuple[Question, Signed, Participant | None]:
+        """Return a question of a custodial agent, or of the node itself, signed."""
+        who = self._node.agents.find(asked.as_) if asked.as_ else None
+        key = self._node.agents.key(who) if who is not None else None
+        auth = (self._node.agents.enrolment(who),) if who is not None else ()
+        now = self._node.store.now()
+        question = Question(
+            v=1,
+            node=self._node.store.node,
+            epoch=self._node.store.epoch,
+            asker=who.did if who is not None else self._node.store.node,
+            device=key.public if key is not None else None,
+            kind=asked.kind,
+            about=about_of(asked),
+            scope=asked.scope,
+            hops=HOPS[asked.scope] if asked.hops is None else asked.hops,
+            results=asked.results,
+            at=now,
+            deadline=now + asked.wait_ms * 1_000,
+            auth=auth,
+            nonce=secrets.token_bytes(NONCE_BYTES),
+        )
+        check_asked(question)
+        if who is not None and who.kind == "agent" and asked.scope != "local":
+            grants = self._carrying(question)
+            question = replace(question, auth=(*auth, *(grant.id for grant in grants)))
+        data = _encoded(question)
+        asig = key.sign(signing_bytes(data)) if key is not None else None
+        return question, self._countersigned(data, asig, question), who
+
+    def _signed(self, asked: AskedSigned) -> tuple[Question, Signed, Participant | None]:
+        """Return a question that a participant's device signed."""
+        data, asig = from_base64url(asked.question, "question"), from_base64url(asked.asig, "asig")
+        try:
+            question = parse_question(data)
+            check_time(question, self._node.store.now())
+        except FoedusError as error:
+            raise UsageError(str(error), code=error.code, remedy=error.remedy) from None
+        store = self._node.store
+        if question.device is None or (question.node, question.epoch) != (store.node, store.epoch):
+            raise UsageError(
+                "the question is not of a device of this node, in the epoch in force",
+                code="superseded",
+                remedy="make it with what GET /api/v1/signing returns",
+            )
+        who = self._node.agents.find(question.asker)
+        device = who.devices.get(question.device)
+        if device is None or device.cuts is not None or device.enrolment not in question.auth:
+            raise UsageError("the device is not enrolled, or not cited", code="unknown_device", http_status=403)
+        if not ed25519.verify(question.device, signing_bytes(data), asig):
+            raise UsageError("the question is not signed by its device", code="invalid_signature")
+        return question, self._countersigned(data, asig, question), who
+
+    def _countersigned(self, data: bytes, asig: bytes | None, question: Question) -> Signed:
+        sig = self._node.store.keys.ed25519.sign(signing_bytes(data))
+        evidence = query_evidence.gather(self._node.store, question.auth) if question.scope == "global" else ()
+        return Signed(data, asig, sig, evidence)
+
+    # --- whom to ask -------------------------------------------------------------------------
+
+    def _peers(self, question: Question, signed: Signed) -> tuple[list[bytes], list[Report]]:
+        """Return the peers to ask and why others are not; raise where the asker may ask none of them."""
+        if question.scope == "local":
+            return [], []
+        peers, passed_over = self._node.queries.judge.targets(())
+        if question.device is None:
+            return peers, reports_of(passed_over)
+        cited = self._cited(question)
+        asked: list[bytes] = []
+        for peer in peers:
+            code = self._withheld(question, id_of(signed.data), peer, cited)
+            if code:
+                passed_over[peer] = code
+            else:
+                asked.append(peer)
+        refusals = {code for peer, code in passed_over.items() if peer in peers}
+        if refusals and not asked:
+            code = min(refusals)
+            raise UsageError(
+                f"no other node may be asked: {code}",
+                code=code,
+                http_status=403,
+                remedy="an agent asks by a grant of a person: `foedus grant add AGENT query/ask --as NAME`",
+            )
+        return asked, reports_of(passed_over)
+
+    def _cited(self, question: Question) -> list[Grant]:
+        authority = self._node.store.admission.authority
+        held = [event for event in map(authority.controls.get, question.auth) if event is not None]
+        grants = [grant for grant in map(authority.grant, held) if grant is not None]
+        return [grant for grant in grants if grant.device.cuts is None and not authority.is_taken_back(grant)]
+
+    def _withheld(self, question: Question, query: bytes, peer: bytes, cited: Sequence[Grant]) -> str:
+        """Return the clause by which a peer would not answer the asker, as far as this node can tell, or ''."""
+        draft = self._as_act(question)
+        crossing = crossing_of(question, query, peer)
+        now = self._node.store.now()
+        decision = self._node.crossings.decide(crossing, draft.act, self._node.store.node, cited, now)
+        return decision.code if isinstance(decision, Withhold) else ""
+
+    def _carrying(self, question: Question) -> list[Grant]:
+        """Return the grants by which an agent may ask the peers, as many of them as there are; else none."""
+        draft = self._as_act(question)
+        chosen: dict[bytes, Grant] = {}
+        for peer in self._node.queries.judge.targets(())[0]:
+            crossing = crossing_of(question, bytes(32), peer)
+            try:
+                found = self._node.consent.carrying(draft, crossing)
+            except FoedusError:
+                continue  # why it may not ask this peer is told with the others, by _withheld
+            chosen |= {grant.id: grant for grant in found}
+        return list(chosen.values())[:_GRANTS_MAX]
+
+    def _as_act(self, question: Question) -> Draft:
+        """Return the question as the evaluator looks at an act: who, and by which device."""
+        draft = self._node.author.node_act(_STREAM, f"query.{question.kind}", {}, question.auth)
+        act = replace(draft.act, author=question.asker, device=question.device)
+        return draft._replace(act=act)
+
+    # --- views -------------------------------------------------------------------------------
+
+    def _found(self, result: Result, entry: Entry) -> FoundView:
+        return FoundView(
+            query=result.query.hex(),
+            node=result.node.hex(),
+            node_name=self._views.node_name(result.node),
+            node_known_as=self._views.node_known_as(result.node),
+            epoch=result.epoch.hex(),
+            rank=result.rank,
+            content=result.content.hex(),
+            kind=result.kind,
+            score=result.score,
+            hlc=list(result.hlc),
+            body=_shown(decode(result.body)),
+            signed=to_base64url(entry.data),
+            sig=to_base64url(entry.sig),
+        )
+
+    def _merged(self, asking: Asking, merged: Merged) -> MergedView:
+        first = merged.sources[0]
+        return MergedView(
+            content=merged.content.hex(),
+            kind=first.kind,
+            fused=merged.fused,
+            score=merged.score,
+            hlc=list(merged.hlc),
+            body=_shown(decode(first.body)),
+            sources=[self._found(result, asking.proof(result)) for result in merged.sources],
+        )
+
+    def _answers(self, asking: Asking) -> AnswersView:
+        return AnswersView(
+            query=asking.query.hex(),
+            results=[self._merged(asking, merged) for merged in asking.ranking()],
+            nodes=[self._report(report) for report in asking.reports],
+            dropped=dict(asking.dropped),
+            took_us=self._node.store.now() - asking.started,
+        )
+
+    def _report(self, report: Report) -> NodeReport:
+        node = report.node
+        return NodeReport(
+            node=node.hex() if node else "",
+            node_name=self._views.node_name(node) if node else "",
+            node_known_as=self._views.node_known_as(node) if node else "",
+            outcome=report.outcome,
+            code=report.code,
+            results=report.results,
+        )
+
+
+def about_of(asked: Asked) -> dict[str, Any]:
+    """Return what a question is about, as its kind has it; raise UsageError."""
+    match asked.kind:
+        case "text":
+            if not 1 <= len(asked.text.strip()) <= TEXT_MAX:
+                raise UsageError(f"a text to look for has 1 to {TEXT_MAX} characters", code="bad_text")
+            return {"text": asked.text}
+        case "causal":
+            return {"event": parse_id(asked.event)}
+        case "topology":
+            return {}
+
+
+def check_asked(question: Question) -> None:
+    """Raise UsageError, naming what is out of its bounds."""
+    lowest = {"local": 0, "direct": 1, "global": 1}[question.scope]
+    highest = {"local": 0, "direct": 1, "global": HOPS_MAX}[question.scope]
+    checks = (
+        (lowest <= question.hops <= highest, f"hops of a {question.scope} question: {lowest} to {highest}", "bad_hops"),
+        (1 <= question.results <= RESULTS_MAX, f"results: 1 to {RESULTS_MAX}", "bad_results"),
+        (0 < question.deadline - question.at <= LASTS_MAX, f"the wait: up to {LASTS_MAX // 1000} ms", "bad_deadline"),
+    )
+    for holds, message, code in checks:
+        if not holds:
+            raise UsageError(message, code=code)
+
+
+def _encoded(question: Question) -> bytes:
+    try:
+        return encode_question(question)
+    except (FoedusError, ValueError) as error:
+        raise UsageError(f"the question: {error}", code="malformed_query") from None
+
+
+def _shown(value: Any) -> Any:
+    """Return plain values as JSON shows them: bytes as hex."""
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, list):
+        return [_shown(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _shown(item) for name, item in value.items()}
+    return value

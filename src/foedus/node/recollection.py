@@ -1,0 +1,117 @@
+"""What the newest events of the log say, by word and by what they cite: for questions, made when the first one comes.
+
+It is read from the log page by page whenever a question comes, and never while events are taken in: who asks nothing
+pays nothing. Beyond EVENTS_MAX the oldest are forgotten here, and answers say that they are partial.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import defaultdict, deque
+from math import log2
+from typing import NamedTuple
+
+from foedus.base.cbor import Malformed, NotCanonical, decode_as
+from foedus.log.bodies import MessageText
+from foedus.log.event import parse_event
+from foedus.log.port import Row
+from foedus.node.store import Store
+
+EVENTS_MAX = 20_000
+"""Newest events that are remembered: some 40 MB where all are messages of twenty words."""
+WORDS_MAX = 256
+"""Different words of one message that are remembered: longer ones are documents."""
+_PAGE = 200
+"""Rows read before others get the event loop: 3 ms."""
+_WORD = re.compile(r"\w+")
+
+
+def words_of(text: str) -> list[str]:
+    """Return the different words of a text, in their order, without case."""
+    return list(dict.fromkeys(_WORD.findall(text.casefold())))
+
+
+class _Entry(NamedTuple):
+    id: bytes
+    words: list[str]
+    refs: tuple[bytes, ...]
+
+
+class Recollection:
+    """An index over the newest events. Ids alone: whether and how an event counts, the log says when it is shown."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._reading = asyncio.Lock()
+        store.on_reload.append(self._forget_all)
+        self._forget_all()
+
+    def _forget_all(self) -> None:
+        self._upto = 0
+        self.is_partial = False
+        """Whether events were passed over or forgotten."""
+        self._entries: deque[_Entry] = deque()
+        self._by_word: defaultdict[str, set[bytes]] = defaultdict(set)
+        self._citing: defaultdict[bytes, set[bytes]] = defaultdict(set)
+        self._messages = 0
+
+    async def catch_up(self) -> None:
+        """Read what is new in the log."""
+        async with self._reading:
+            behind = self._store.log.last_local - self._upto
+            if behind > EVENTS_MAX:
+                self._upto += behind - EVENTS_MAX
+                self.is_partial = True
+            while rows := self._store.log.since(self._upto, _PAGE):
+                for row in rows:
+                    self._add(row)
+                self._upto = rows[-1].local
+                await asyncio.sleep(0)
+
+    def _add(self, row: Row) -> None:
+        words: list[str] = []
+        if row.kind == "message.text" and row.envelope.body is not None:
+            try:
+                words = words_of(decode_as(row.envelope.body, MessageText).text)[:WORDS_MAX]
+            except (NotCanonical, Malformed):
+                words = []
+        refs = parse_event(row.envelope).event.act.refs
+        if not words and not refs:
+            return
+        for word in words:
+            self._by_word[word].add(row.id)
+        for ref in refs:
+            self._citing[ref].add(row.id)
+        self._messages += bool(words)
+        self._entries.append(_Entry(row.id, words, refs))
+        if len(self._entries) > EVENTS_MAX:
+            self._forget(self._entries.popleft())
+
+    def _forget(self, entry: _Entry) -> None:
+        self.is_partial = True
+        self._messages -= bool(entry.words)
+        for index, keys in ((self._by_word, entry.words), (self._citing, entry.refs)):
+            for key in keys:
+                held = index[key]  # type: ignore[index]  # words index by word, refs by id
+                held.discard(entry.id)
+                if not held:
+                    del index[key]  # type: ignore[arg-type]  # as above
+
+    def citing(self, event: bytes) -> set[bytes]:
+        """Return the ids of events that cite an event as their cause."""
+        return self._citing.get(event, set())
+
+    def like(self, text: str) -> dict[bytes, int]:
+        """Return messages that share words with a text, with scores in millionths: the rarer the words, the higher."""
+        weights = {word: self._weight(word) for word in words_of(text)}
+        whole = sum(weights.values()) or 1
+        scores: defaultdict[bytes, int] = defaultdict(int)
+        for word, weight in weights.items():
+            for event in self._by_word.get(word, ()):
+                scores[event] += weight
+        return {event: score * 1_000_000 // whole for event, score in scores.items()}
+
+    def _weight(self, word: str) -> int:
+        """Return what a word weighs (inverse document frequency), in thousandths."""
+        return round(1000 * log2(1 + (1 + self._messages) / (1 + len(self._by_word.get(word, ())))))

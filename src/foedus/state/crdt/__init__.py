@@ -1,0 +1,20 @@
+"""Conflict-free replicated data types: values that many write at once and that merge to the same everywhere.
+
+``base`` says what one is, ``deltas`` what events carry of it, ``reconcile`` merges what several nodes answer.
+"""
+
+from foedus.state.crdt.base import Crdt, Origin, UnequalTypes
+from foedus.state.crdt.deltas import TYPES, delta_bytes, empty, parse_state, read_delta
+from foedus.state.crdt.reconcile import reconcile
+
+__all__ = [
+    "TYPES",
+    "Crdt",
+    "Origin",
+    "UnequalTypes",
+    "delta_bytes",
+    "empty",
+    "parse_state",
+    "read_delta",
+    "reconcile",
+]

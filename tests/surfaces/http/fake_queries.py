@@ -1,0 +1,47 @@
+"""The part of the fake node that answers questions."""
+
+from foedus.node.query_values import AnswersView, FoundView, MergedView, NodeReport
+from tests.surfaces.http.fake_values import EPOCH, NODE
+
+FOUND = FoundView(
+    query="ab" * 32,
+    node=NODE,
+    node_name="fake",
+    node_known_as="",
+    epoch=EPOCH,
+    rank=0,
+    content="cd" * 32,
+    kind="note",
+    score=1_000_000,
+    hlc=[1, 0],
+    body={"text": "the lamp"},
+    signed="oA",
+    sig="AA",
+)
+ANSWERS = AnswersView(
+    query=FOUND.query,
+    results=[
+        MergedView(
+            content=FOUND.content, kind="note", fused=1, score=1_000_000, hlc=[1, 0], body=FOUND.body, sources=[FOUND]
+        )
+    ],
+    nodes=[NodeReport(node=NODE, node_name="fake", node_known_as="", outcome="answered", code="", results=1)],
+    dropped={},
+    took_us=1_000,
+)
+
+
+class FakeQueries:
+    """Finds the lamp, whatever is asked."""
+
+    async def ask(self, asked):
+        self._note("ask", asked)
+        return self._coming()
+
+    async def _coming(self):
+        yield FOUND
+        yield ANSWERS
+
+    async def answers(self, asked):
+        self._note("answers", asked)
+        return ANSWERS
