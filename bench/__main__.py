@@ -27,8 +27,9 @@ NAMES = (
     "start",
     "fanout",
     "flood",
-    "search",
     "crdt",
+    "search",
+    "query",
 )
 
 

@@ -2,11 +2,11 @@
 
 import pytest
 
+from foedus.base.base64url import from_base64url, to_base64url
 from foedus.base.cbor import encode
 from foedus.base.errors import FoedusError, NotFound
 from foedus.base.ids import parse_id
 from foedus.log.event import parse_envelope
-from foedus.node.codec import from_base64url, to_base64url
 from foedus.node.knowledge_forms import RepublishForm
 from foedus.surfaces.cli.delegating import Scope
 from foedus.trust.agreements.terms import SideTerms, Terms

@@ -201,6 +201,7 @@ class Node:
         self.publisher.bookkeepers.append(self.audited.published)
         self.ingest.on_finished = self.audited.reported
         self.ingest.on_crossed = self.receipts.note
+        self.queries.on_judged = self.audited.question
         self.publisher.bookkeepers.append(self.receipts.published)
         self.crossings.grants_count = self.reputations.grants_count
         self.reputations.on_weighed = self.crdts.forget

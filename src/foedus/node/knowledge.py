@@ -88,11 +88,14 @@ class Knowledge:
 
     def _ranked(self, hit: Hit, visible_to: bytes | None) -> Ranked | None:
         packet = self.packet_or_none(hit.subject)
-        if packet is None or (visible_to is not None and not self._audience.may_ask(visible_to, packet.node)):
+        if packet is None or not self._is_for(packet, visible_to):
             return None
         told = packet.current
         content = content_of(told) if told is not None and told.id == hit.event else None
         return Ranked(packet, told, content, hit.score) if told is not None and content is not None else None
+
+    def _is_for(self, packet: Packet, peer: bytes | None) -> bool:
+        return peer is None or self._audience.may_be_told(peer, f"knowledge:{packet.domain}", packet.node)
 
     # --- packets and tasks -------------------------------------------------------------------
 

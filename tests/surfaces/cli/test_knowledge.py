@@ -4,13 +4,14 @@ import pytest
 from msgspec import to_builtins
 from msgspec.structs import replace
 
+from foedus.base.base64url import from_base64url
 from foedus.base.cbor import decode_as
 from foedus.log.event import Act
 from foedus.log.knowledge import read_knowledge
 from foedus.node.knowledge_values import HistoryView, KnowledgePlaced, ToldView
 from foedus.surfaces.cli.knowledge_files import front_matter, read_all
 from tests.surfaces.cli.samples import BANK, EVENT, HOSTILE, ROBOT
-from tests.surfaces.cli.test_speaking import ADA, ada_is_here, raw
+from tests.surfaces.cli.test_speaking import ADA, ada_is_here
 from tests.surfaces.packets import PACKET, TASK, VIEW, WHO
 
 __all__ = ["ada_is_here"]
@@ -157,11 +158,11 @@ def test_a_persons_device_signs_here_and_refers_to_what_it_stands_on(foedus, kno
     knowing.on("GET", "/participants", [ADA]).on("POST", "/knowledge/acts:signed", (201, [PLACED]))
     assert foedus("knowledge", "publish", "lab.results", "Bees", "--depends", PACKET).code == 0
     (sent,) = knowing.bodies("POST", "/knowledge/acts:signed")
-    act = decode_as(raw(sent["acts"][0]["act"]), Act)
+    act = decode_as(from_base64url(sent["acts"][0]["act"]), Act)
     assert (sent["domain"], act.kind, act.author) == ("lab.results", "knowledge.publish", ADA.did)
     assert act.auth == (bytes.fromhex(EVENT),)
     assert act.refs == (bytes.fromhex(PACKET),)
-    assert read_knowledge(act.kind, raw(sent["acts"][0]["body"])).title == "Bees"
+    assert read_knowledge(act.kind, from_base64url(sent["acts"][0]["body"])).title == "Bees"
 
 
 @pytest.mark.usefixtures("knowing")
