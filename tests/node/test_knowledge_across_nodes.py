@@ -145,10 +145,11 @@ async def test_who_may_query_is_answered_from_what_it_may_see(tmp_path):
         assert await answered() == [], "a stranger"
         await connect(b, a, tier="EXTERNAL")
         assert await answered() == ["Bees dance"]
-        await a.service.peer_tier(b.id, "SANDBOX")
+        for tier in ("SANDBOX", "CORE"):
+            await a.service.peer_tier(b.id, tier)
+            assert await answered() == ["Bees dance"]
+        await a.service.peer_pause(b.id)
         assert await answered() == []
-        await a.service.peer_tier(b.id, "CORE")
-        assert await answered() == ["Bees dance"]
 
 
 async def test_an_agreement_without_the_direction_stops_knowledge(tmp_path):
@@ -365,3 +366,29 @@ async def test_members_of_a_room_still_see_no_knowledge_of_a_node_that_sends_non
         await until(lambda: b.texts() == ["hello"], "the room goes on")
         with pytest.raises(NotFound):
             b.service.event(event)
+
+
+async def test_what_a_grant_allows_in_an_hour_is_counted_for_packets_too(tmp_path):
+    async with street(tmp_path) as it:
+        a, b = await it.add("a"), await it.add("b")
+        ada, scout = await enrol(a, "ada"), await agent(a, "scout")
+        await connect(a, b)
+        b.node.crossings.standing_of = lambda _node, _did: Standing.ELEVATED
+        await ada.give(scout, Scope(PUBLISH, uses=1))
+        first = await tell(a, PublishForm(domain=DOMAIN, title="First bee", as_="scout"))
+        second = await tell(a, PublishForm(domain=DOMAIN, title="Second bee", as_="scout"))
+        assert (first.kept_from, len(second.kept_from)) == ([], 1)
+        await finds(b, "bee", ["First bee"])
+        assert sorted(await titles(a, "bee")) == ["First bee", "Second bee"]
+
+
+async def test_why_a_packet_is_kept_back_is_explained(pair):
+    _, a, b, _ = pair
+    placed = await tell(a, PublishForm(domain=DOMAIN, title="By an agent", as_="scout"))
+    await holds(b, placed.id)
+    found = b.service.explain("event", placed.id)
+    assert [(layer.layer, layer.verdict) for layer in found.layers] == [
+        ("agreement", "allows"),
+        ("grant", "refuses"),
+        ("room", "refuses"),
+    ]
