@@ -7,6 +7,7 @@ from foedus.base.cbor import encode
 from foedus.base.errors import FoedusError, NotFound
 from foedus.base.ids import parse_id
 from foedus.log.event import parse_envelope
+from foedus.node import knowledge_indexing
 from foedus.node.knowledge_forms import RepublishForm
 from foedus.surfaces.cli.delegating import Scope
 from foedus.trust.agreements.terms import SideTerms, Terms
@@ -293,13 +294,32 @@ async def test_what_is_passed_on_carries_its_authors_signatures(tmp_path):
 
 
 async def test_a_forged_source_is_not_passed_on(pair):
-    _, a, _, _ = pair
+    _, a, b, _ = pair
     event = await publish(a)
     envelope = parse_envelope(from_base64url((await a.service.knowledge_envelope(event)).envelope, "envelope")).envelope
     forged = encode([envelope.event, b"\1" * 64, [envelope.salt, envelope.body]])
     with pytest.raises(FoedusError) as refused:
         await tell(a, RepublishForm(domain="news", source=to_base64url(forged)))
     assert refused.value.code == "bad_source"
+    (row,) = await a.node.author.order(
+        [a.node.author.node_act("knowledge:news", "knowledge.republish", {"source": forged})]
+    )
+    await holds(b, row.id.hex())
+    assert await titles(b, "bees", domain="news") == [], "what another program passed on is not shown either"
+    with pytest.raises(NotFound):
+        await b.service.knowledge_show(row.id.hex())
+
+
+async def test_acts_without_end_about_one_task_cost_no_more_than_their_bound(pair, monkeypatch):
+    _, a, b, _ = pair
+    monkeypatch.setattr(knowledge_indexing, "ACTS_MAX", 5)
+    task = (await tell(a, OfferForm(domain=DOMAIN, title="Count bees"))).id
+    await holds(b, task)
+    placed = await b.service.knowledge_tell([ClaimForm(task=task)] * 40)
+    await holds(a, placed[-1].id)
+    await a.node.knowledge.indexer.caught_up()
+    assert len(a.node.index.mentions([parse_id(task)])[parse_id(task)]) == 5
+    assert (await a.service.task(task)).holder.node == b.id
 
 
 # --- the index ---------------------------------------------------------------------------------------

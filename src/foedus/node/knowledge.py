@@ -28,7 +28,7 @@ from foedus.state.knowledge.port import Hit, KnowledgeIndex, terms_of
 from foedus.state.knowledge.tasks import Task, fold_task
 from foedus.state.knowledge.told import Told
 
-LOOKED_MAX = 2_000
+LOOKED_MAX = 500
 """Finds of the index that are looked up for one question, where most of them are not for the asker."""
 
 
@@ -80,6 +80,7 @@ class Knowledge:
         limit = min(limit, SEARCH_MAX)
         found: list[Ranked] = []
         for hit in await asyncio.to_thread(self._index.search, terms_of(text), domain, LOOKED_MAX):
+            await asyncio.sleep(0)  # each is folded from what may be many acts
             ranked = self._ranked(hit, visible_to)
             found += [ranked] if ranked is not None else []
             if len(found) >= limit:
