@@ -28,6 +28,8 @@ NAMES = (
     "fanout",
     "flood",
     "crdt",
+    "search",
+    "query",
 )
 
 

@@ -63,4 +63,5 @@ TARGETS = [
     _most("strangers_p95_ratio", 1.2, "≤ 1.2 of quiet"),
     _most("strangers_growth_mb", 50, "≤ 50 MB"),
     _most("crdt_merge_ratio", 1.5, "≤ 1.5 of a plain loop"),
+    _most("query5_p50_ms", 15, "≤ 15 ms"),
 ]  # fmt: skip

@@ -359,6 +359,26 @@ class EventLogContract:
         log.commit(Commit(truncations=[Truncate(EPOCH, ROOM, 4)]))
         assert [row.id for row in log.erase_rows()] == [erase[0].id]
 
+    def test_what_has_no_body_and_what_is_rejected_with_one_are_found(self, log: EventLog) -> None:
+        rejected = [entry(seq, verdict=Verdict.REJECTED) for seq in (2, 4)]
+        log.commit(Commit(entries=[entry(1), rejected[0], entry(3), rejected[1]]))
+        assert log.bodiless_rows(0, 9) == []
+        assert seqs(log.rejected_rows(0, 9)) == [2, 4]
+        assert seqs(log.rejected_rows(0, 1)) == [2]
+        assert seqs(log.rejected_rows(2, 9)) == [4]
+        log.commit(Commit(drops=[entry(2).id, entry(3).id]))
+        assert (seqs(log.rejected_rows(0, 9)), seqs(log.bodiless_rows(0, 9))) == ([4], [2, 3])
+        assert seqs(log.bodiless_rows(2, 9)) == [3]
+        log.commit(Commit(bodies=[BodyFill(entry(3).id, b"s" * 32, b"x")]))
+        log.commit(Commit(verdicts=[VerdictChange(entry(4).id, Verdict.ACCEPTED, "")]))
+        assert (log.rejected_rows(0, 9), seqs(log.bodiless_rows(0, 9))) == ([], [2])
+
+    def test_values_are_read_by_a_range_of_keys(self, log: EventLog) -> None:
+        log.commit(Commit(values=[Value("s", bytes([key]), b"v") for key in range(1, 6)]))
+        log.commit(Commit(values=[Value("t", b"\x03", b"other")]))
+        assert sorted(log.values_between("s", b"\x02", b"\x04")) == [b"\x03", b"\x04"]
+        assert log.values_between("s", b"\x05", b"\xff") == {}
+
     def test_a_pruned_prefix_leaves_a_gap(self, log: EventLog, reopen: Callable[[], EventLog]) -> None:
         log.commit(Commit(entries=[*run(1, 9), *run(1, 2, stream=OTHER_ROOM)]))
         gap = Gap(EPOCH, ROOM, 0, 6, entry(6).id, entry(6).hlc, b"checkpoint")

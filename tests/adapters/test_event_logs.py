@@ -211,6 +211,9 @@ _READS: list[Callable[[EventLog], Any]] = [
     lambda log: log.values("s"),
     lambda log: list(log.erase_rows()),
     lambda log: sorted(log.gaps()),
+    lambda log: log.bodiless_rows(2, 4),
+    lambda log: log.rejected_rows(2, 4),
+    lambda log: log.values_between("s", b"a", b"c"),
 ]
 
 TestSameAsMemory = SameAsMemory.TestCase

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from foedus.adapters import sqlite_words
 from foedus.adapters.sqlite_knowledge import SqliteKnowledge
 from foedus.state.knowledge.port import TERM_MAX, TERMS_MAX, Change, Entry, Mention, Reached, terms_of
 
@@ -48,6 +49,13 @@ def test_what_is_said_anew_is_not_found_by_its_old_words(index):
     assert found(index, "wasps") == [1]
     index.apply(Change(entries=[entry(1, "")._replace(event=None)]))
     assert found(index, "wasps") == []
+
+
+def test_words_that_are_everywhere_do_not_hide_the_others(index, monkeypatch):
+    monkeypatch.setattr(sqlite_words, "COMMON_MIN", 5)
+    index.apply(Change(entries=[entry(n, "the bee", "x" * n) for n in range(1, 400)] + [entry(400, "the wasp")]))
+    assert found(index, "the wasps") == [400]
+    assert len(found(index, "the bees")) == 100, "where all are common, the rarest are looked for"
 
 
 HOSTILE = ['"', '""', "NEAR(a b)", "title:*", "a OR", "^bees", "-bees", "{title}: x", "bees*", "\0", "((((", "'; DROP"]

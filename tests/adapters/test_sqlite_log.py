@@ -181,7 +181,7 @@ def test_damaged_pages_are_said_to_be_damaged(tmp_path: Path) -> None:
     log.commit(Commit(entries=run(1, 500)))
     log.close()
     data = bytearray(path.read_bytes())
-    for page in range(22, len(data) // 4096, 3):
+    for page in range(24, len(data) // 4096, 3):
         data[page * 4096 : page * 4096 + 200] = b"\xa5" * 200
     path.write_bytes(data)
     log = SqliteLog(path)
@@ -342,3 +342,22 @@ def test_many_threads_read_while_one_writes(tmp_path: Path) -> None:
         for future in [pool.submit(write), *(pool.submit(read, number) for number in range(15))]:
             future.result()
     log.close()
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_an_older_database_is_brought_up_to_this_version(tmp_path: Path, version: int) -> None:
+    path = tmp_path / "log.db"
+    log = SqliteLog(path)
+    log.commit(Commit(entries=run(1, 3), drops=[entry(2).id]))
+    log.close()
+    connection = apsw.Connection(str(path))
+    connection.execute("DROP INDEX events_bodiless; DROP INDEX events_sealed")
+    if version == 1:
+        connection.execute("DROP INDEX events_erasing; DROP TABLE gaps")
+    connection.execute(f"PRAGMA user_version = {version}").fetchall()
+    connection.close()
+    log = SqliteLog(path)
+    assert [row.seq for row in log.bodiless_rows(0, 9)] == [2]
+    assert (list(log.gaps()), log.check()) == ([], [])
+    log.close()
+    assert apsw.Connection(str(path)).execute("PRAGMA user_version").fetchall() == [(sqlite_schema.VERSION,)]

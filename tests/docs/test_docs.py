@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import reduce
 from urllib.parse import unquote
 
 import pytest
@@ -107,12 +108,15 @@ def test_the_kinds_are_those_of_the_code():
     assert cells == list(SHAPES)
 
 
+ANY = "node, participant, members, room, pair, knowledge"
+
+
 def test_each_kind_has_the_body_the_stream_and_the_writer_of_the_code():
     lines = protocol("3. Acts and events")
     for kind, shape in SHAPES.items():
         stream, writer, body = _cells(lines, kind)
         place = PLACES[kind]
-        streams = {"node", "participant", "members", "room", "pair"} if stream == "any" else {stream.strip("`:")}
+        streams = {part.strip(" `:") for part in (ANY if stream == "any" else stream).split(",")}
         assert streams == place.streams, kind
         assert {"node": place.by_node, "device": place.by_device} == {
             "node": "node" in writer,
@@ -135,8 +139,9 @@ def _field_names(fields: str) -> list[str]:
 def test_the_forms_of_streams_are_those_of_the_code():
     one, other, did = "0" * 64, "1" * 64, "did:key:z6Mkon3Necd6NkkyfoGoHxid2znGc59LU3K7mubaRcFbLfLX"
     shown = [names(cell)[0] for cell in first_column(protocol("3. Acts and events"), "stream")]
-    real = [text.replace("<did>", did).replace("<room>", one).replace("<id>:<id>", f"{one}:{other}") for text in shown]
-    assert [parse(name).kind for name in real] == ["node", "participant", "members", "room", "pair"]
+    named = {"<did>": did, "<room>": one, "<id>:<id>": f"{one}:{other}", "<domain>": "lab.results"}
+    real = [reduce(lambda text, pair: text.replace(*pair), named.items(), text) for text in shown]
+    assert [parse(name).kind for name in real] == ANY.split(", ")
 
 
 def test_the_labels_are_those_of_the_code():

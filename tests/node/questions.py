@@ -33,7 +33,7 @@ async def ask(running, text="", **how):
 def remember(running, *notes, **how):
     """Put a toy memory behind a node."""
     memory = ToyMemory(*notes, **how)
-    running.node.queries.answerer.substrate = memory
+    running.node.queries.use(memory)
     return memory
 
 

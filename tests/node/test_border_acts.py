@@ -9,20 +9,16 @@ from foedus.base.errors import FoedusError
 from foedus.node.room_values import Said
 from foedus.surfaces.cli.delegating import Scope
 from foedus.trust.border import SPEAK
-from tests.node.nodes import connect, share, street, until
-from tests.node.people import agent, enrol
+from tests.node.border import border_of
+from tests.node.nodes import until
+from tests.node.people import enrol
 
 
 @pytest.fixture
 async def border(tmp_path):
     """Node a hosts a room; node b has the human ada, whom the agreement names, and the agent scout."""
-    async with street(tmp_path) as it:
-        a, b = await it.add("a"), await it.add("b")
-        ada = await enrol(b, "ada")
-        scout = await agent(b, "scout")
-        await connect(b, a)
-        await share(a, b)
-        yield it, a, b, ada, scout
+    async with border_of(tmp_path) as it:
+        yield it
 
 
 async def test_an_agent_waits_for_a_human_and_then_speaks(border):

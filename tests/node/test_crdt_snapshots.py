@@ -104,6 +104,20 @@ async def test_an_erased_delta_is_in_no_snapshot_that_stays(road):
     await until(lambda: len(snapshots_at(road, road.bert)) == 1, "one is left")
 
 
+async def test_after_a_crash_a_snapshot_with_an_erased_delta_is_found_stale(road):
+    secret = await do(road.anna, type="map", set={"a": "the-secret"})
+    await do(road.anna, type="map", set={"b": 1})
+    await road.anna.node.snapshots.write_due(everything=True)
+    road.anna.node.eraser.on_erased.clear()
+    await road.anna.service.erase(secret.id, "author")
+    await road.anna.node.eraser.idle()
+    await road.stop("anna")
+    anna = await road.start("anna", road.clock)
+    assert await anna.node.snapshots.write_due() == 1
+    await until(lambda: not any(b"the-secret" in row.envelope.body for row in snapshots_at(road, anna)), "gone")
+    assert await anna.node.snapshots.write_due(everything=True) == 0
+
+
 async def test_a_snapshot_is_due_by_number_and_by_age(road, monkeypatch):
     monkeypatch.setattr("foedus.node.crdt_snapshots.SNAPSHOT_DELTAS", 3)
     snapshots = road.anna.node.snapshots

@@ -5,14 +5,17 @@ import time
 from contextlib import asynccontextmanager
 from functools import partial
 
+import aiohttp
 import pytest
 
+from foedus.base.base64url import from_base64url, to_base64url
 from foedus.base.cbor import encode
 from foedus.base.errors import FoedusError, NotFound, UsageError
 from foedus.log import streams
 from foedus.node.crdt_asking import delta_of
 from foedus.node.crdt_values import CrdtAsk, TransferAsk
 from foedus.node.crdts import TooLarge
+from foedus.surfaces.cli.signing import Draft
 from tests.node.nodes import WAIT_S, connect, share, street, until
 from tests.node.people import agent, enrol, trusted_agent
 
@@ -159,6 +162,59 @@ async def test_an_agent_with_a_grant_writes_in_a_foreign_room(tmp_path):
     async with pair(tmp_path, partial(trusted_agent, name="scribe")) as (_, ash, elm):
         placed = await do(elm, as_="scribe", type="counter", by=1)
         assert placed.id
+        await equal(ash, elm, wanted=1)
+
+
+async def test_an_agent_with_its_own_key_asks_and_signs_what_was_allowed(tmp_path):
+    async with pair(tmp_path, partial(enrol, name="ada")) as (road, ash, elm):
+        rover = await enrol(elm, "rover", kind="agent")
+        delta = delta_of(CrdtAsk(type="counter", by=4), lambda _: ())
+        body = {"name": "board", "type": "counter", "delta": delta}
+        asked = await elm.service.approval_ask("plans", "rover", "", to_base64url(encode(body)))
+        assert (asked.state, asked.kind) == ("waiting", "crdt.delta")
+        await road.person.allow(asked.id)
+        allowed = await elm.service.approval_ask("plans", "rover", "", to_base64url(encode(body)))
+        auth = (rover.enrolment, rover.membership(), *(bytes.fromhex(grant) for grant in allowed.grants))
+        draft = Draft(rover.did, f"room:{elm.service.room('plans').room}", "crdt.delta", body, auth)
+        await elm.service.crdt_act("plans", "board", rover.sign(draft, from_base64url(allowed.salt, "salt")))
+        await equal(ash, elm, wanted=4)
+        with pytest.raises(UsageError):
+            await elm.service.approval_ask("plans", "rover", "", to_base64url(b"\xa0"))
+
+
+async def test_an_agent_writes_by_its_token_as_itself_and_reads_where_it_is(tmp_path):
+    async with pair(tmp_path, partial(trusted_agent, name="scribe")) as (_, ash, elm), aiohttp.ClientSession() as web:
+        token = (await elm.service.token_issue("scribe", "")).token
+        headers = {"Authorization": f"Bearer {token}"}
+        path = f"{elm.url}/api/v1/rooms/plans/crdts/board"
+        asked = {"type": "map", "set": {"by": "token"}}
+        async with web.post(path, json=asked | {"as": "ash"}, headers=headers) as answer:
+            assert answer.status in {403, 404}
+        async with web.post(path, json=asked, headers=headers) as answer:
+            assert answer.status == 201
+        await equal(ash, elm, wanted={"by": "token"})
+        author = elm.service.events(limit=1_000).events[-1].author
+        assert author == elm.node.agents.find("scribe").did
+        assert elm.node.agents.find("scribe").did not in elm.node.consent._readers
+        await do(ash, type="map", set={"by": "ash"})
+        await equal(ash, elm, wanted={"by": "ash"})
+        async with web.get(path, headers=headers) as answer:
+            assert (await answer.json())["value"] == {"by": "ash"}
+        assert elm.node.agents.find("scribe").did in elm.node.consent._readers, "it has read strangers"
+        for wrong in ({}, {"type": "map", "act": "AA"}, {"type": 1}, {"type": "map", "sett": {}}):
+            async with web.post(path, json=wrong, headers=headers) as answer:
+                assert (answer.status, (await answer.json())["code"]) == (400, "malformed_request")
+
+
+async def test_a_spectator_may_not_write(tmp_path):
+    async with pair(tmp_path) as (_, ash, elm):
+        await do(elm, type="counter", by=1)
+        await equal(ash, elm, wanted=1)
+        await ash.service.room_role("plans", elm.id, 50)
+        await until(lambda: elm.service.room("plans").members[-1].role == 50, "elm knows")
+        with pytest.raises(UsageError) as refused:
+            await do(elm, type="counter", by=1)
+        assert refused.value.code == "room.role"
         await equal(ash, elm, wanted=1)
 
 

@@ -32,8 +32,10 @@ def message(it, event):
 
 
 async def erased_at(*runs, event):
+    held = bytes.fromhex(event)
     for it in runs:
         await until(lambda it=it: it.service.event(event).erased, f"{it.name} knows that it is erased")
+        await until(lambda it=it: it.node.log.by_ids([held])[held].envelope.body is None, f"{it.name} drops its body")
         await it.node.eraser.idle()
 
 

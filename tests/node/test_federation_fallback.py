@@ -170,3 +170,21 @@ async def test_a_disconnected_or_paused_peer_is_left_alone(tmp_path):
         await bob.say("never")
         await asyncio.sleep(1.0)
         assert alice.texts() == ["later"]
+
+
+async def test_who_reads_over_http_alone_is_told_what_was_pruned(tmp_path):
+    """Only links said so: what came after the gap was put off for ever."""
+    async with two_connected(tmp_path, behind=BOTH) as (it, alice, bob):
+        await refuse(it, LINK)
+        await until(lambda: kinds(alice, bob) == ("sse", "sse"), "both read streams", 30)
+        room = (await bob.service.room_create("plans")).room
+        for number in range(5):
+            await bob.say(f"old {number}")
+        await bob.node.checkpointer._write((bob.node.store.epoch, f"room:{room}"), bob.node.store.now())
+        assert (await bob.node.retention.prune({"room": 0})).events == 5
+        await bob.say("new")
+        await bob.service.room_share("plans", alice.id)
+        await until(lambda: alice.texts() == ["new"], "alice begins behind the gap", 30)
+        (gap,) = alice.node.log.gaps()
+        assert (gap.after, gap.seq) == (0, 5)
+        assert (await alice.service.verify()).ok

@@ -7,8 +7,8 @@ from foedus.log.port import Verdict
 from foedus.surfaces.cli.delegating import Scope
 from foedus.trust.border import SPEAK
 from foedus.trust.proof.receipt import read_receipt
-from tests.node.nodes import connect, share, street, until
-from tests.node.people import agent, enrol
+from tests.node.border import border_of
+from tests.node.nodes import until
 from tests.node.test_audit import rows_of
 
 
@@ -29,12 +29,8 @@ def verdicts(running):
 
 
 async def test_acts_that_waited_for_their_grant_use_it_and_get_receipts(tmp_path):
-    async with street(tmp_path) as it:
-        a, b = await it.add("a"), await it.add("b")
-        ada = await enrol(b, "ada")
-        scout = await agent(b, "scout")
-        await connect(b, a)
-        await share(a, b)
+    async with border_of(tmp_path) as border:
+        it, a, b, ada, scout = border
         await it.stop("a")
         before = b.node.log.last_local
         await ada.give(scout, Scope(SPEAK, uses=2))
@@ -66,12 +62,8 @@ async def test_acts_that_waited_for_their_grant_use_it_and_get_receipts(tmp_path
 
 
 async def test_a_late_grant_is_acknowledged_to_its_node(tmp_path):
-    async with street(tmp_path) as it:
-        a, b = await it.add("a"), await it.add("b")
-        ada = await enrol(b, "ada")
-        scout = await agent(b, "scout")
-        await connect(b, a)
-        await share(a, b)
+    async with border_of(tmp_path) as border:
+        it, a, b, ada, scout = border
         await it.stop("a")
         before = b.node.log.last_local
         await ada.give(scout)
@@ -90,12 +82,7 @@ async def test_a_late_grant_is_acknowledged_to_its_node(tmp_path):
 
 async def test_a_persons_name_on_an_agents_device_opens_nothing_for_the_agent(tmp_path):
     """What is remembered of one author says nothing of another who shares device, place and citations."""
-    async with street(tmp_path) as it:
-        a, b = await it.add("a"), await it.add("b")
-        ada = await enrol(b, "ada")
-        scout = await agent(b, "scout")
-        await connect(b, a)
-        await share(a, b)
+    async with border_of(tmp_path) as (_, a, b, ada, scout):
         await until(lambda: ada.did in {who.did for who in a.service.participants()}, "a knows ada")
         await ada.give(scout)
         await b.say("one", "scout")

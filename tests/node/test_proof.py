@@ -13,8 +13,8 @@ from foedus.node.proofs import check, prove
 from foedus.trust.audit.rows import Decision
 from foedus.trust.proof.verify import ProofFailed, verify
 from foedus.trust.proof.words import told
-from tests.node.nodes import connect, share, street, until
-from tests.node.people import agent, enrol
+from tests.node.border import settle_border
+from tests.node.nodes import street, until
 
 
 async def crossed(street):
@@ -116,11 +116,7 @@ async def test_receipts_are_for_what_others_wrote(tmp_path):
 
 async def spoke_abroad(street, host="a", guest="b"):
     """An agent of b speaks in a room of a, by a grant of a human whom the agreement names."""
-    a, b = await street.add(host), await street.add(guest)
-    ada = await enrol(b, "ada")
-    scout = await agent(b, "scout")
-    await connect(b, a)
-    await share(a, b)
+    a, b, ada, scout = await settle_border(street, host, guest)
     await ada.give(scout)
     placed = await b.say("the ship is in", agent="scout")
     await until(lambda: a.texts() == ["the ship is in"], "it arrives")
@@ -153,6 +149,7 @@ async def test_grants_of_a_node_that_fell_low_stop_and_the_audit_says_so(tmp_pat
         await b.say("again", agent="scout")
         await until(lambda: len(a.service.messages("plans").messages) == 2, "it arrives")
         assert a.service.messages("plans").messages[-1].why_not == "grant.reputation"
+        await until(lambda: not a.node.audited._clauses, "the clause is noted, a moment after the message can be read")
         await a.node.audit.flush()
         rows = await a.service.audit_rows(limit=1000)
         assert [row.actor for row in rows.rows if row.rule == "grant.reputation"] == [b.id]

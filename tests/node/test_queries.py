@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from foedus.base.base64url import to_base64url
 from foedus.base.errors import FoedusError
+from foedus.node.knowledge_forms import PublishForm
 from foedus.node.query_values import AnswersView, Asked, AskedSigned
 from foedus.query.question import encode_question, signing_bytes
 from foedus.surfaces.cli.delegating import Scope
@@ -133,10 +134,10 @@ async def test_a_silent_node_is_named_at_the_deadline(tmp_path):
     async with street(tmp_path) as it:
         a, _, c = await row_of(it, "a", "b", "c")
         hush(c)
-        answers = await ask(a, "lamp", scope="global", wait_ms=600)
+        answers = await ask(a, "lamp", scope="global", wait_ms=1_600)
         assert texts(answers) == ["the lamp of a", "the lamp of b"]
         assert {report.node: report.outcome for report in answers.nodes}[c.id] == "silent"
-        assert answers.took_us < 1_500_000
+        assert answers.took_us < 3_000_000
 
 
 async def test_a_late_node_is_named_and_its_answer_not_taken(tmp_path):
@@ -397,3 +398,65 @@ async def test_a_flood_of_results_is_cut(two):
     assert outcomes(answers)["b"] == "answered"
     remember(b, "lamp " + "x" * 17_000)
     assert codes(await ask(a, "lamp"))["b"] == "internal"
+
+
+async def test_questions_of_peers_are_in_the_audit_log_and_the_counters(two):
+    _, a, b = two
+    await ask(a, "lamp")
+    await send_raw(a, b, sign=lambda _: bytes(64))
+    found = set()
+    async for row in b.service.audit_follow(after=""):
+        if row.act == "query":
+            found.add((row.actor, row.outcome, row.rule))
+        if len(found) == 2:
+            break
+    assert found == {(a.id, "answered", ""), (a.id, "refused", "invalid_signature")}
+    assert b'foedus_queries_refused_total{reason="invalid_signature"} 1' in b.service.metrics()
+
+
+# --- another memory system -----------------------------------------------------------------------
+
+
+async def test_another_memory_is_told_what_is_said_and_what_is_taken_back(two):
+    _, a, b = two
+    before = await b.say("said before it came")
+    memory = remember(b)
+    memory.failing = 1
+    await until(lambda: memory.said() == ["said before it came"], "it is told the past, though it failed at first")
+    await a.say("said since, elsewhere")
+    await until(lambda: len(memory.said()) == 2, "it is told the present")
+    await b.service.erase(before.id, "author")
+    await until(lambda: memory.said() == ["said since, elsewhere"], "what was erased is taken back")
+    assert {change.origin for change in memory.applied.values()} >= {a.node.store.node, b.node.store.node}
+
+
+# --- knowledge -----------------------------------------------------------------------------------
+
+
+async def test_knowledge_of_one_node_is_found_from_another_through_a_third(tmp_path):
+    async with street(tmp_path) as it:
+        a, b, c = [await it.add(name) for name in "abc"]
+        await connect(a, b)
+        await b.service.peer_tier(a.id, "SANDBOX")  # b takes what a knows, and passes nothing of it on
+        await a.service.peer_tier(b.id, "CORE")
+        await connect(b, c)
+        form = PublishForm(domain="biology.insects", title="Bees dance", content="It tells where the flowers are.")
+        await a.service.knowledge_tell([form])
+        asked = await ask(c, "dance of bees", scope="global")
+        assert {source.node for found in asked.results for source in found.sources} == {a.id}
+        assert [found.body["title"] for found in asked.results] == ["Bees dance"]
+        assert asked.results[0].body["origin"] == a.id
+
+
+@pytest.mark.parametrize("tier", ["CORE", "EXTERNAL"])
+async def test_knowledge_is_told_to_who_may_ask_whether_or_not_it_syncs(two, tier):
+    _, a, b = two
+    await b.service.peer_tier(a.id, tier)
+    form = PublishForm(domain="biology.insects", title="Bees dance", content="It tells where the flowers are.")
+    await b.service.knowledge_tell([form])
+    answers = await ask(a, "bees")
+    assert b.id in {source.node for found in answers.results for source in found.sources}
+    assert {found.body["title"] for found in answers.results} == {"Bees dance"}
+    ann = await agent(a, "ann")
+    local = await ask(a, "bees", scope="local", as_=ann)
+    assert len(local.results) == (1 if tier == "CORE" else 0)

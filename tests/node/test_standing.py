@@ -9,8 +9,9 @@ from foedus.base.limits import DAY
 from foedus.log.port import Commit, Proof
 from foedus.node.publisher import published_of
 from foedus.trust.standing import Rule, Standing
-from tests.node.nodes import connect, share, street, until
-from tests.node.people import agent, enrol
+from tests.node.border import border_of
+from tests.node.nodes import until
+from tests.node.people import agent
 
 
 class Clock:
@@ -26,13 +27,9 @@ class Clock:
 @pytest.fixture
 async def border(tmp_path):
     """Node a hosts a room; node b has ada and the agent scout. Five acts and 30 days earn a step at a."""
-    async with street(tmp_path) as it:
-        it.clock = Clock()
-        a, b = await it.add("a", it.clock), await it.add("b", it.clock)
-        ada = await enrol(b, "ada")
-        scout = await agent(b, "scout")
-        await connect(b, a)
-        await share(a, b)
+    clock = Clock()
+    async with border_of(tmp_path, clock) as (it, a, b, ada, scout):
+        it.clock = clock
         a.node.standings.rule = Rule(30 * DAY, 5)
         yield it, a, b, ada, scout
 

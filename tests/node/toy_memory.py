@@ -2,6 +2,7 @@
 
 import asyncio
 
+from foedus.base.cbor import decode
 from foedus.base.clock import Hlc
 from foedus.base.ids import sha256
 from foedus.query.port import Finding, Findings
@@ -15,7 +16,8 @@ class ToyMemory:
         self.tiers = tiers
         self.delay_s = delay_s
         self.asked = []
-        self.applied = []
+        self.applied = {}
+        self.failing = 0
 
     async def search(self, text, wanted):
         self.asked.append(wanted.reader)
@@ -39,4 +41,12 @@ class ToyMemory:
         return Findings(())
 
     async def apply(self, changes):
-        self.applied += changes
+        if self.failing:
+            self.failing -= 1
+            raise OSError("the disk of the memory is full")
+        self.applied |= {change.content: change for change in changes}
+
+    def said(self):
+        """Return the texts that it was told and that still count."""
+        known = [change for change in self.applied.values() if change.kind == "message.text" and change.body]
+        return [decode(change.body)["text"] for change in known]

@@ -12,20 +12,16 @@ from foedus.identity.ucan import issue_delegation
 from foedus.log import streams
 from foedus.surfaces.cli.delegating import Scope, grant, grant_draft
 from foedus.trust.border import SPEAK
-from tests.node.nodes import connect, share, street, until
-from tests.node.people import agent, enrol
+from tests.node.border import border_of
+from tests.node.nodes import until
+from tests.node.people import enrol
 from tests.red_team.ending import ends
 
 
 @pytest.fixture
 async def unbridled(tmp_path):
     """Node a hosts a room. Node b asks nobody: its agents say what they want, citing what they are told to cite."""
-    async with street(tmp_path) as it:
-        a, b = await it.add("a"), await it.add("b")
-        ada = await enrol(b, "ada")
-        scout = await agent(b, "scout")
-        await connect(b, a)
-        await share(a, b)
+    async with border_of(tmp_path) as (_, a, b, ada, scout):
         cited = []
         consent = b.node.consent
 

@@ -11,6 +11,7 @@ from foedus.identity.ucan import issue_delegation
 from foedus.node import consent_operations, crossings
 from foedus.surfaces.cli.delegating import Scope, grant_draft
 from foedus.trust.border import SPEAK
+from tests.node.border import border_of
 from tests.node.nodes import connect, share, street, until
 from tests.node.people import agent, enrol
 
@@ -18,13 +19,8 @@ from tests.node.people import agent, enrol
 @pytest.fixture
 async def border(tmp_path):
     """Node a hosts a room. Node b has the named human ada and the agent scout."""
-    async with street(tmp_path) as it:
-        a, b = await it.add("a"), await it.add("b")
-        ada = await enrol(b, "ada")
-        scout = await agent(b, "scout")
-        await connect(b, a)
-        await share(a, b)
-        yield it, a, b, ada, scout
+    async with border_of(tmp_path) as it:
+        yield it
 
 
 async def delegate(giver, audience, subject):

@@ -7,8 +7,10 @@ import pytest
 
 from foedus.adapters.memory_log import MemoryLog
 from foedus.base.cbor import decode, encode, to_plain
+from foedus.base.errors import Unavailable
 from foedus.log import streams
 from foedus.log.event import parse_envelope
+from foedus.node import proofs
 from foedus.node.home import Home
 from foedus.node.proofs import check, prove
 from foedus.trust.agreement import sign
@@ -16,6 +18,7 @@ from foedus.trust.agreements.terms import Terms
 from foedus.trust.proof.file import FILE_MAX
 from foedus.trust.proof.receipt import Receipt, make_receipt, read_receipt
 from foedus.trust.proof.verify import ProofFailed, verify
+from foedus.trust.proof.words import told
 from tests.node.nodes import street, until
 from tests.node.test_agreements_across_nodes import in_force, propose, word
 from tests.node.test_proof import spoke_abroad
@@ -68,7 +71,9 @@ async def test_receipts_that_do_not_hold_spoil_no_evidence(crossing):
     ]
     for body in bodies:
         await crossing.write("crossing.receipt", body)
-    assert [each.agreement for each in crossing.proved().receipts] == [receipt.agreement, None]
+    proved = crossing.proved()
+    assert [each.agreement for each in proved.receipts] == [receipt.agreement, None]
+    assert "whom the agreement names" not in "\n".join(told(proved, str)), "one side says that there was none"
 
 
 async def test_agreements_that_do_not_hold_spoil_no_evidence(tmp_path):
@@ -117,3 +122,34 @@ def test_a_file_of_empty_lists_does_not_fill_the_memory_of_who_checks_it(tmp_pat
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 3 * FILE_MAX
+
+
+async def test_a_host_that_writes_memberships_afterwards_makes_no_evidence_too_large(crossing, monkeypatch):
+    """The whole streams are in a file, to their end; 4,000 events more at their end, and there was no file."""
+    before = len(decode(prove(Home(crossing.b.path), crossing.event))["stands_on"])
+    monkeypatch.setattr(proofs, "EVENTS_MAX", before + 5)
+    for number in range(10):
+        await crossing.a.service.room_role("plans", crossing.b.id, 400 + number)
+    room = crossing.b.service._rooms.find("plans").id
+    members = streams.members(room)
+    chains = crossing.b.node.store.admission.chains
+    await until(lambda: sum(chain.seq for chain in chains.of_stream(members)) >= 12, "they arrive")
+    assert crossing.proved().receipts
+
+
+async def test_a_receipt_that_cannot_be_written_now_is_written_later(crossing, monkeypatch):
+    """Whatever failed, the acts of that second got no receipt, and nobody counted them."""
+    monkeypatch.setattr("foedus.node.receipts.RETRY_S", 0.1)
+    receipts = crossing.a.node.receipts
+    write, failed = receipts._write, []
+
+    async def fails_once(peer, ids):
+        if not failed:
+            failed.append(ids)
+            raise Unavailable("the disk is full")
+        await write(peer, ids)
+
+    monkeypatch.setattr(receipts, "_write", fails_once)
+    crossing.event = bytes.fromhex((await crossing.b.say("again", agent="scout")).id)
+    await until(lambda: failed, "it fails")
+    await until(lambda: any(crossing.event in body for body in crossing.receipts()), "its receipt comes")

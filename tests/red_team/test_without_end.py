@@ -1,16 +1,22 @@
 """What a hostile peer, participant or stranger could make grow for ever, or take all of."""
 
 import asyncio
+import secrets
 from contextlib import AsyncExitStack
 
 import aiohttp
+import pytest
 
+from foedus.base.errors import FoedusError
 from foedus.base.limits import BODY_MAX
+from foedus.log import control, erasures, streams, waiting
+from foedus.node import author_bounds
 from foedus.node.pruned import EARLY_MAX
 from foedus.surfaces.http.limits import STREAMS_PER_PARTICIPANT
 from foedus.sync.frames import Ping, Pong, Pruned
 from tests.hostile.evil import Evil, villain
-from tests.node.nodes import street, until
+from tests.node.nodes import connect, share, street, until
+from tests.node.people import enrol
 from tests.node.test_participant_tokens import bearer, custodial
 from tests.red_team.ending import audited, counted
 
@@ -68,3 +74,86 @@ async def test_a_peer_that_says_it_lacks_what_nobody_knows_fills_no_memory(tmp_p
             await evil.wait_for(Pong)
             assert len(kept[evil.node]) == EARLY_MAX
         await until(lambda: not kept, "nothing of it is left when it has gone")
+
+
+async def test_an_agent_that_writes_all_day_does_not_keep_a_withdrawal_from_peers(tmp_path, monkeypatch):
+    """Peers hold 32 MiB of what a node says of who may do what. One agent filled them in seconds, with grants of its
+    own: from then on no peer took a revocation of that node any more, not even of the agent's own grant."""
+    monkeypatch.setattr(control, "CONTROL_BYTES_PER_NODE_MAX", 256_000)
+    monkeypatch.setattr(author_bounds, "AGENT_BYTES_MAX", 64_000)
+    async with street(tmp_path) as it:
+        a, b = await it.add("a"), await it.add("b")
+        ada, scout = await enrol(b, "ada"), await enrol(b, "scout", "agent")
+        await connect(b, a)
+        await share(a, b)
+        granted = await ada.give(scout.did)
+        refused = None
+        for _ in range(160):
+            try:
+                await scout.give(ada.did)
+            except FoedusError as error:
+                refused = error
+                break
+        await ada.take_back(granted)
+        held = a.node.store.admission.authority.participants
+        await until(lambda: held[bytes.fromhex(b.id), ada.did].withdrawals, "the withdrawal arrives")
+        assert refused is not None
+        assert (refused.code, refused.http_status, bool(refused.remedy)) == ("stream_full", 409, True)
+        await audited(b, "stream_full", "refused", scout.did)
+        assert not a.service.status().refused.get("over_quota")
+
+
+async def test_an_agent_that_erases_what_is_not_there_does_not_silence_its_node(tmp_path, monkeypatch):
+    """Peers hold 65,536 ids that the erasures of a node name. One agent in a room names them in 1,024 acts; the next
+    erasure of its node waited at every peer for ever, and behind it all that its node said in that room."""
+    for module in (erasures, author_bounds):
+        monkeypatch.setattr(module, "TARGETS_PER_NODE_MAX", 640)
+    async with street(tmp_path) as it:
+        a, b = await it.add("a"), await it.add("b")
+        ada = await enrol(b, "ada")
+        await connect(b, a)
+        await share(a, b)
+        stream = streams.room(b.service._rooms.find("plans").id)
+
+        def erase():
+            targets = [secrets.token_bytes(32) for _ in range(64)]
+            return ada.act(
+                stream, "event.erase", {"targets": targets, "reason": "author"}, [ada.enrolment, ada.membership()]
+            )
+
+        with pytest.raises(FoedusError) as refused:
+            await b.service.say_signed_batch("plans", [erase() for _ in range(12)])
+        assert refused.value.code == "too_many_erasures"
+        for _ in range(5):
+            await b.service.say_signed("plans", erase())
+        with pytest.raises(FoedusError) as refused:
+            await b.service.say_signed("plans", erase())
+        assert (refused.value.code, refused.value.http_status) == ("too_many_erasures", 409)
+        await ada.say("still heard")
+        await until(lambda: a.texts() == ["still heard"], "it arrives")
+        await audited(b, "too_many_erasures", "refused", ada.did)
+        assert not a.service.status().refused.get("over_quota")
+
+
+async def test_an_agent_that_cites_what_peers_may_not_see_does_not_silence_its_node(tmp_path, monkeypatch):
+    """Peers let 10,000 citations of one node wait for what they do not hold, and put off the next act that has one.
+    Who stands in two rooms cites in the one what was said in the other: its node's own check found it at hand."""
+    monkeypatch.setattr(waiting, "PENDING_MAX", 20)
+    async with street(tmp_path) as it:
+        a, b = await it.add("a"), await it.add("b")
+        ada = await enrol(b, "ada")
+        await connect(b, a)
+        await share(a, b)
+        await b.service.room_create("home")
+        private = [bytes.fromhex((await ada.say(f"{n}", room="home")).id) for n in range(14)]
+        other = ada.membership("home")
+        codes = []
+        for grants in (private, private, private, private, [other]):
+            try:
+                await ada.say("who may know this?", grants=grants)
+            except FoedusError as error:
+                codes.append((error.code, error.http_status))
+        await ada.say("still heard")
+        await until(lambda: "still heard" in a.texts(), "it arrives")
+        assert codes == [("cites_elsewhere", 403)] * 5
+        await audited(b, "cites_elsewhere", "refused", ada.did)

@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 from foedus.adapters.key_files import keys_from_seeds
 from foedus.base.cbor import Malformed, decode, encode
 from foedus.base.ids import sha256
-from foedus.base.limits import SECOND
+from foedus.base.limits import DAY, SECOND
 from foedus.trust.audit.export import Opening, Record, Witness, items, line_of
 from foedus.trust.audit.gather import ACTOR_BURST, ACTOR_KEYS_MAX, ANY, KEYS_MAX, TOTAL_BURST, Gatherer
 from foedus.trust.audit.rows import START, Decision, Draft, Head, follow, parse_row
 from foedus.trust.audit.seals import Seal, make_seal, read_statement, statement_of
-from foedus.trust.audit.verify import Audit, Claim, Stored
+from foedus.trust.audit.verify import UNSEALED_MAX, Audit, Claim, Stored
 
 NODE, EPOCH = b"n" * 32, b"e" * 32
 KEYS = keys_from_seeds(b"1" * 32, b"2" * 32, b"3" * 32)
@@ -138,6 +138,18 @@ def test_a_missing_seal_is_found(gone):
         assert summary.unsealed == 3
     elif gone:
         assert any("is missing" in finding.what for finding in found)
+
+
+def test_seals_that_were_taken_away_are_missed():
+    """Who rewrote all rows had only to leave out the seals, and all held."""
+    rows, _ = chained(UNSEALED_MAX + 10, outcome="refused")
+    assert findings(rows[:900], [])[0] == [], "a node that was killed may not have come to its first seal"
+    assert [finding.row for finding in findings(rows, [])[0]] == [1]
+    assert [finding.row for finding in findings(rows, sealed(rows[:5], 5))[0]] == [6]
+    days = [draft(0), draft(2 * DAY)]
+    first = follow(START, days[0])
+    second = follow(Head(1, first.hash), days[1])
+    assert [finding.row for finding in findings([Stored(n, data) for n, data, _ in (first, second)], [])[0]] == [1]
 
 
 def test_a_seal_by_other_keys_is_no_seal():

@@ -110,6 +110,15 @@ class MemoryLog:
         """Return the erasures that stand in their chains, by local number."""
         return iter([row for row in self._by_local() if row.kind == "event.erase"])
 
+    def bodiless_rows(self, local: int, limit: int) -> list[Row]:
+        """Rows without a body after a local number."""
+        return [row for row in self._by_local() if row.local > local and row.envelope.body is None][:limit]
+
+    def rejected_rows(self, local: int, limit: int) -> list[Row]:
+        """Rejected rows with a body after a local number."""
+        rows = (row for row in self._by_local() if row.local > local and row.envelope.body is not None)
+        return [row for row in rows if row.verdict is Verdict.REJECTED][:limit]
+
     def chain(self, epoch: bytes, stream: str, after_seq: int, limit: int, max_bytes: int = 1 << 62) -> list[Row]:
         """Rows of a chain with seq > ``after_seq``; the one that reaches ``max_bytes`` is the last."""
         rows: list[Row] = []
@@ -156,6 +165,10 @@ class MemoryLog:
     def values(self, space: str) -> dict[bytes, bytes]:
         """All values of a space."""
         return {key: value for (held, key), value in self._open().values.items() if held == space}
+
+    def values_between(self, space: str, after: bytes, upto: bytes) -> dict[bytes, bytes]:
+        """Values of a space whose keys lie after ``after``, and not after ``upto``."""
+        return {key: value for key, value in self.values(space).items() if after < key <= upto}
 
     def check(self) -> list[str]:
         """Memory is whole."""

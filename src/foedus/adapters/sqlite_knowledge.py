@@ -17,6 +17,7 @@ import apsw
 from foedus.adapters.log_errors import DamagedDatabase
 from foedus.adapters.sqlite_bulk import BulkInsert, fetch, key_pages
 from foedus.adapters.sqlite_errors import read_from, translated
+from foedus.adapters.sqlite_words import TOKENIZER, Frequencies
 from foedus.log.chains import ChainKey
 from foedus.state.knowledge.port import Change, Entry, Hit, Listed, Reached
 
@@ -42,10 +43,10 @@ CREATE TABLE subjects (
 );
 CREATE INDEX subjects_by_kind ON subjects (is_task, domain, number);
 CREATE VIRTUAL TABLE words USING fts5(
-    title, content, tags, content='', contentless_delete=1, tokenize='porter unicode61 remove_diacritics 2'
+    title, content, tags, content='', contentless_delete=1, tokenize='TOKENIZER'
 );
 INSERT INTO words (words, rank) VALUES ('rank', 'bm25(4.0, 1.0, 3.0)');
-"""
+""".replace("TOKENIZER", " ".join(TOKENIZER))
 _DROPPED = ("meta", "reached", "mentions", "subjects", "words")
 _SEARCH = """
 SELECT subjects.subject, subjects.event, found.rank FROM
@@ -67,6 +68,7 @@ class SqliteKnowledge:
             self._remove()
             self._connection = self._open()
         self.is_stale = self._note_open()
+        self._frequencies = Frequencies(self._connection)
         self._mentions = BulkInsert(
             "INSERT INTO mentions (event, subject)", 2, "ON CONFLICT (event) DO UPDATE SET subject = excluded.subject"
         )
@@ -207,10 +209,10 @@ class SqliteKnowledge:
 
     def search(self, terms: Sequence[str], domain: str, limit: int) -> list[Hit]:
         """Return packets that hold any of the words, the best first."""
-        asked = " OR ".join(map(_quoted, terms))
-        if not asked:
+        if not terms:
             return []
         with self._using() as connection:
+            asked = " OR ".join(map(_quoted, self._frequencies.telling(terms)))
             rows = fetch(connection, _SEARCH, (asked, limit, domain, domain))
         return [Hit(subject, event, round(-rank * _SCORE)) for subject, event, rank in rows]
 

@@ -104,6 +104,14 @@ class SqliteLog:
         """Return the erasures that stand in their chains, by local number."""
         return self._reader.erase_rows()
 
+    def bodiless_rows(self, local: int, limit: int) -> list[Row]:
+        """Rows without a body after a local number."""
+        return self._reader.bodiless_rows(local, limit)
+
+    def rejected_rows(self, local: int, limit: int) -> list[Row]:
+        """Rejected rows with a body after a local number."""
+        return self._reader.rejected_rows(local, limit)
+
     def chain(self, epoch: bytes, stream: str, after_seq: int, limit: int, max_bytes: int = 1 << 62) -> list[Row]:
         """Rows of a chain with seq > ``after_seq``; the one that reaches ``max_bytes`` is the last."""
         return self._reader.chain(epoch, stream, after_seq, limit, max_bytes)
@@ -152,6 +160,10 @@ class SqliteLog:
     def values(self, space: str) -> dict[bytes, bytes]:
         """All values of a space."""
         return self._reader.values(space)
+
+    def values_between(self, space: str, after: bytes, upto: bytes) -> dict[bytes, bytes]:
+        """Values of a space whose keys lie after ``after``, and not after ``upto``."""
+        return self._reader.values_between(space, after, upto)
 
     def check(self) -> list[str]:
         """Say what is damaged. Reads everything: minutes on a large store."""

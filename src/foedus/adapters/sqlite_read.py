@@ -155,6 +155,20 @@ class LogReader:
             raws = fetch(connection, "SELECT local FROM events WHERE kind = 'event.erase' ORDER BY local")
         return self._paged_by_local([local for (local,) in raws])
 
+    def bodiless_rows(self, local: int, limit: int) -> list[Row]:
+        """Rows without a body after a local number."""
+        return self._where("INDEXED BY events_bodiless WHERE body IS NULL", local, limit)
+
+    def rejected_rows(self, local: int, limit: int) -> list[Row]:
+        """Rejected rows with a body after a local number."""
+        return self._where("INDEXED BY events_sealed WHERE verdict = 2 AND body IS NOT NULL", local, limit)
+
+    def _where(self, rows: str, local: int, limit: int) -> list[Row]:
+        """Rows by an index of their own, which is named since the planner would rather walk through all."""
+        statement = f"{_SELECT} {rows} AND local > ? ORDER BY local LIMIT ?"
+        with self._pool.connection() as connection:
+            return self._rows(connection, fetch(connection, statement, (local, limit)))
+
     # --- small state --------------------------------------------------------------------------------
 
     def heads(self) -> Iterator[Head]:
@@ -220,6 +234,12 @@ class LogReader:
         """All values of a space."""
         with self._pool.connection() as connection:
             return dict(fetch(connection, "SELECT key, value FROM node_values WHERE space = ?", (space,)))
+
+    def values_between(self, space: str, after: bytes, upto: bytes) -> dict[bytes, bytes]:
+        """Values of a space by a range of keys."""
+        statement = "SELECT key, value FROM node_values WHERE space = ? AND key > ? AND key <= ?"
+        with self._pool.connection() as connection:
+            return dict(fetch(connection, statement, (space, after, upto)))
 
     def with_connection(self, query: Callable[[apsw.Connection], list[str]]) -> list[str]:
         """Run a query of the caller's."""

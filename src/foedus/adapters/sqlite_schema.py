@@ -18,7 +18,7 @@ import apsw
 
 from foedus.adapters.log_errors import DamagedDatabase, NewerDatabase
 
-VERSION = 2
+VERSION = 3
 """``PRAGMA user_version``. A change of the tables takes the next number and brings a migration."""
 APPLICATION_ID = 0x666F6564
 """``foed``: tells our database from any other program's."""
@@ -81,6 +81,12 @@ CREATE TABLE gaps (
 """
 """What version 2 added: erasures are found without reading the log, and chains know what they dropped."""
 
+_BODY_INDEXES = """
+CREATE INDEX events_bodiless ON events (local) WHERE body IS NULL;
+CREATE INDEX events_sealed ON events (local) WHERE verdict = 2 AND body IS NOT NULL;
+"""
+"""What version 3 added: bodies that are missing, and those of rejected events, are found without reading the log."""
+
 _STORE_ID_BYTES = 16
 _PRIVATE = 0o600
 _READ_WRITE = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
@@ -110,8 +116,8 @@ def open_writer(path: Path) -> apsw.Connection:
         version = _pragma(connection, "user_version")
         if version == 0:
             _create_tables(connection)
-        elif version == 1:
-            _migrate_to_2(connection)
+        else:
+            _migrate(connection, version)
     except BaseException:
         connection.close()
         raise
@@ -153,16 +159,20 @@ def _check_version(connection: apsw.Connection, path: Path) -> None:
 
 def _create_tables(connection: apsw.Connection) -> None:
     with connection:
-        connection.execute(_TABLES + _ERASURE_TABLES)
+        connection.execute(_TABLES + _ERASURE_TABLES + _BODY_INDEXES)
         connection.execute("INSERT INTO meta VALUES ('store_id', ?)", (os.urandom(_STORE_ID_BYTES),))
         connection.execute("INSERT INTO meta VALUES ('last_local', 0)")
         _pragma(connection, "application_id", str(APPLICATION_ID))
         _pragma(connection, "user_version", str(VERSION))
 
 
-def _migrate_to_2(connection: apsw.Connection) -> None:
+def _migrate(connection: apsw.Connection, version: int) -> None:
+    """Bring the tables of an older version up to this one. A new index is made by reading every event, once."""
+    later = {1: _ERASURE_TABLES + _BODY_INDEXES, 2: _BODY_INDEXES}.get(version)
+    if later is None:
+        return
     with connection:
-        connection.execute(_ERASURE_TABLES)
+        connection.execute(later)
         _pragma(connection, "user_version", str(VERSION))
 
 

@@ -39,6 +39,8 @@ ANSWER_TIMEOUT_S = 10.0
 """For a start, and between two answers: a batch takes some 20 ms, so this is a child that hangs."""
 _RESTART_AFTER_S = 10.0
 """A child that failed is not replaced before: where they cannot run at all, threads do the work undisturbed."""
+_SOCKET_BYTES = 1_048_576
+"""What a child has at hand while the loop does other things: half a second of work, where the system allows that."""
 _WAITING_BYTES_MAX = REQUEST_BYTES_MAX
 """What one child may have to do; more goes to the caller's threads."""
 _BOOT = "import sys; sys.path[:] = sys.argv[1:]; from foedus.adapters.verifier_child import main; main()"
@@ -121,6 +123,7 @@ class VerifierProcesses:
             ours.close()
             self._note_failure(f"cannot start: {error}")
             return
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BYTES)
         ours.setblocking(False)  # noqa: FBT003  # the standard library's signature
         loop = asyncio.get_running_loop()
         _, child = await loop.create_unix_connection(lambda: _Child(loop, process, self._lost), sock=ours)
@@ -200,6 +203,7 @@ class _Child(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait until the child says that it is ready."""
         self._transport = cast("asyncio.Transport", transport)  # what a stream socket gives; uvloop's is no subclass
+        self._transport.set_write_buffer_limits(0)  # write at once, not when the loop has done what else it has to do
         self._await_answer()
 
     def data_received(self, data: bytes) -> None:

@@ -63,6 +63,8 @@ CHECKPOINT_INTERVAL = HOUR
 WAITING_EVENTS_MAX = 1_000
 WAITING_BYTES_MAX = 16 * 1_048_576
 """Events of branches that are being collected after a fork, in all: beyond, dropped and asked for again (ADR 9)."""
+SEALED_FOR = 30 * DAY
+"""How long the body of a rejected event is kept: a recovery that voids a withdrawal comes within days, if at all."""
 PENDING_MAX = 10_000
 """Stored events that wait for an `auth`: each is indexed in memory by what it waits for."""
 PROOFS_PER_CHAIN = 1

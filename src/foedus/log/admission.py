@@ -282,7 +282,7 @@ class Admission:
         if self.authority.cuts.is_awaited(parsed.id):
             self.authority.cuts.place(parsed.id, (event.epoch, event.seq))
             verdicts += self._refresh(chain)
-        return Admitted(entry, chain.position, Commit((entry,), verdicts=verdicts))
+        return Admitted(entry, Commit((entry,), verdicts=verdicts) if verdicts else Commit((entry,)))
 
     def _open(self, parsed: Parsed, chain: Chain) -> list[VerdictChange]:
         """Hold a new chain, and let its first event cut what came before."""

@@ -16,10 +16,9 @@ The rules stand there in section 4. Where its words leave room, this is what hol
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple, TypeAlias
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeAlias
 
-from foedus.base.clock import Instant
 from foedus.base.limits import ACT_DRIFT_MAX
 from foedus.identity.directory import IdentityDirectory
 from foedus.log import streams
@@ -36,11 +35,13 @@ from foedus.log.chains import Chain, Chains, Limit
 from foedus.log.control import NEW, ControlEvent, ControlEvents
 from foedus.log.cuts import Cuts, Moved
 from foedus.log.event import Act, Event
-from foedus.log.grants import Grant, is_untouched, is_withdrawn, window
+from foedus.log.grants import Grant, is_untouched, window
 from foedus.log.memberships import Membership, Room, creates, outside
 from foedus.log.participants import ACCEPTED, Device, Judgement, Participant, pending, rejected
+from foedus.log.permits import Permit, Permits, Span, carried
 from foedus.log.port import Verdict, VerdictChange
 from foedus.log.roles import may, right_for
+from foedus.log.spans import Recheck, Spans, between
 from foedus.log.waiting import Place, Waiting
 
 _NODE_KINDS_IN_ROOMS = frozenset({"epoch.open", "checkpoint"})
@@ -49,34 +50,9 @@ CITING = frozenset({"room", "knowledge"})
 _BODY = "body"
 _ONE_BY_ONE = frozenset({NEW, _BODY})
 """While a control event has one of these reasons, the events that cite it are indexed one by one in ``Waiting``."""
-PERMITS_MAX = 4_096
-"""Authors in a room whose permission is remembered: as many as talk at one time; at most 1 KB each."""
 _CITABLE = frozenset({"member.add", "device.enrol", "grant.create"})
-
-
-_Permit: TypeAlias = tuple[Chain, str | bytes, bytes | None, tuple[bytes, ...]]
-"""(chain, author, device, auth)"""
-
-
-class _Span(NamedTuple):
-    """Where a permit holds: from a seq on, at clocks from ``since`` until before ``until`` (microseconds)."""
-
-    seq: int
-    since: Instant
-    until: Instant
-
-
 Unheld: TypeAlias = Callable[[list[bytes]], list[bytes]]
 """Which of these ids are of no event that is held, be it aside."""
-
-
-class Recheck(NamedTuple):
-    """The events of a chain from ``from_seq`` on, up to ``to_seq`` (None: all), are to be judged anew."""
-
-    epoch: bytes
-    stream: str
-    from_seq: int
-    to_seq: int | None
 
 
 class Authority:
@@ -92,7 +68,7 @@ class Authority:
         self.rooms: dict[bytes, Room] = {}
         self.participants: dict[tuple[bytes, str], Participant] = {}
         self._hosts: dict[str, bytes] = {}
-        self._permits: dict[_Permit, _Span] = {}
+        self._permits = Permits()
 
     # --- judging -----------------------------------------------------------------------------
 
@@ -109,12 +85,11 @@ class Authority:
         if chain.kind not in CITING or act.kind in _NODE_KINDS_IN_ROOMS:
             return ACCEPTED
         permit = (chain, act.author, act.device, act.auth)
-        span = self._permits.get(permit)
-        if span is not None and seq >= span.seq and span.since <= event.hlc[0] < span.until:
+        if self._permits.hold(permit, seq, event.hlc[0]):
             return ACCEPTED
         return self._judge_citing(event, chain, seq, permit)
 
-    def _judge_citing(self, event: Event, chain: Chain, seq: int, permit: _Permit) -> Judgement:
+    def _judge_citing(self, event: Event, chain: Chain, seq: int, permit: Permit) -> Judgement:
         """Look for a device, a membership and grants among what is cited; remember those that no cut bounds.
 
         Knowledge has no members: who is enrolled at the node may write in its chain.
@@ -135,12 +110,10 @@ class Authority:
         if isinstance(links, Judgement):
             return links
         is_free = is_seated and (device is None or device.cuts is None) and is_untouched(links)
-        span = _Span(seq, *window(links))
-        judged = _carried(links, span, chain_id, event)
+        span = Span(seq, *window(links))
+        judged = carried(links, span, chain_id, event)
         if is_free and judged is ACCEPTED:
-            if len(self._permits) >= PERMITS_MAX:
-                self._permits.clear()
-            self._permits[permit] = span
+            self._permits.keep(permit, span)
         return judged
 
     def _is_seated(self, act: Act, chain: Chain, chain_id: bytes, seq: int) -> bool | Judgement:
@@ -248,7 +221,7 @@ class Authority:
 
     def arrived(self, event_id: bytes) -> list[Recheck]:
         """Return what waited for an event that no fold judges, and that is held now."""
-        spans = _Spans()
+        spans = Spans()
         spans.add_places(self.waiting.release(event_id))
         return spans.rechecks()
 
@@ -280,7 +253,7 @@ class Authority:
         if any(event.created_room for event in gone):
             self._hosts.pop(stream, None)
             self.rooms.pop(bytes.fromhex(streams.parse(stream).subject), None)
-        spans = _Spans()
+        spans = Spans()
         for event in gone:
             spans.add_places(self.waiting.release(event.id))
             spans.add_chains(self._affected(event), {})
@@ -351,7 +324,7 @@ class Authority:
     ) -> tuple[list[VerdictChange], list[Recheck]]:
         """Set new verdicts; return those of events that were held before, and the events of rooms that they touch."""
         changes: list[VerdictChange] = []
-        spans = _Spans()
+        spans = Spans()
         self._permits.clear()
         for event, judged in changed:
             former = Judgement(event.verdict, event.reason)
@@ -362,7 +335,7 @@ class Authority:
             self._spread(event, former, spans)
         return changes, spans.rechecks()
 
-    def _spread(self, event: ControlEvent, former: Judgement, spans: _Spans) -> None:
+    def _spread(self, event: ControlEvent, former: Judgement, spans: Spans) -> None:
         """Name what a changed verdict touches beyond the events that waited for it one by one."""
         accepted = event.verdict is Verdict.ACCEPTED
         if not accepted and former.verdict is not Verdict.ACCEPTED:
@@ -379,7 +352,7 @@ class Authority:
         elif isinstance(body, MemberAdd) and accepted:
             self._spread_role(event, body, spans)
 
-    def _spread_role(self, event: ControlEvent, body: MemberAdd, spans: _Spans) -> None:
+    def _spread_role(self, event: ControlEvent, body: MemberAdd, spans: Spans) -> None:
         """Name what a further membership of a node touches: it may give a role other than the one before."""
         room = self.rooms[bytes.fromhex(event.stream.removeprefix("members:"))]
         if room.had_before(event.id):
@@ -405,59 +378,12 @@ class Authority:
             if chain.is_folded:
                 stale[chain.stream, chain.node] = None
             else:
-                rechecks.append(_between(chain, former))
+                rechecks.append(between(chain, former))
         for stream, node in stale:
             more, spread = self.relearn(stream, node)
             changes += more
             rechecks += spread
         return changes, rechecks
-
-
-class _Spans:
-    """Gathers places to judge anew, each chain's in as few ranges as is cheap to read."""
-
-    _GAP = 16
-    """Reading so many rows in between costs less than another query."""
-
-    def __init__(self) -> None:
-        self._from: dict[tuple[bytes, str], int] = {}
-        self._single: dict[tuple[bytes, str], set[int]] = {}
-
-    def add_places(self, places: Iterable[Place]) -> None:
-        for place in places:
-            self._single.setdefault((place.epoch, place.stream), set()).add(place.seq)
-
-    def add_chains(self, chains: Iterable[Chain], cuts: dict[bytes, int]) -> None:
-        """All of these chains beyond their cut (where none is named, from the start)."""
-        for chain in chains:
-            start = cuts.get(streams.chain_id(chain.epoch, chain.stream), 0) + 1
-            if start <= chain.seq:
-                self._from[chain.key] = min(start, self._from.get(chain.key, start))
-
-    def rechecks(self) -> list[Recheck]:
-        found = [Recheck(epoch, stream, start, None) for (epoch, stream), start in self._from.items()]
-        for (epoch, stream), seqs in self._single.items():
-            end = self._from.get((epoch, stream))
-            first = last = 0
-            for seq in sorted(seq for seq in seqs if end is None or seq < end):
-                if first and seq - last <= self._GAP:
-                    last = seq
-                    continue
-                if first:
-                    found.append(Recheck(epoch, stream, first, last))
-                first = last = seq
-            if first:
-                found.append(Recheck(epoch, stream, first, last))
-        return found
-
-
-def _carried(links: Sequence[Grant], span: _Span, chain_id: bytes, event: Event) -> Judgement:
-    """Judge whether all the grants that an act cites are in force at its time and place."""
-    if not span.since <= event.hlc[0] < span.until:
-        return rejected("expired_grant")
-    if any(is_withdrawn(links, position, chain_id, event.seq) for position in range(len(links))):
-        return rejected("revoked_grant")
-    return ACCEPTED
 
 
 def _may_carry(held: ControlEvent, act: Act, chain: Chain) -> bool:
@@ -470,10 +396,3 @@ def _may_carry(held: ControlEvent, act: Act, chain: Chain) -> bool:
 
 def _beyond(limit: Limit) -> Judgement:
     return pending(limit.reason) if limit.pends else rejected(limit.reason)
-
-
-def _between(chain: Chain, former: Limit) -> Recheck:
-    """Return the part of a chain whose verdicts follow from the change of its limit."""
-    bounds = sorted(limit.seq for limit in (former, chain.limit) if limit.seq is not None)
-    same = former[1:] == chain.limit[1:]
-    return Recheck(chain.epoch, chain.stream, bounds[0] + 1, bounds[-1] if same and len(bounds) == 2 else None)  # noqa: PLR2004

@@ -22,6 +22,13 @@ CONTROL_BYTES_PER_NODE_MAX = 32 * 1_048_576
 """Bytes of control events held of one node: some 25,000 memberships and enrolments, far more than honest nodes have."""
 CONTROL_EVENTS_PER_STREAM_MAX = 16_384
 """Control events of one node in one stream: folding them all again, as a late body demands, takes some 50 ms."""
+AGENT_BYTES_MAX = CONTROL_BYTES_PER_NODE_MAX // 8
+HUMAN_BYTES_MAX = CONTROL_BYTES_PER_NODE_MAX // 2
+"""Bytes of them that a node orders for one of its participants: some 2,000 grants of an agent, 8,000 approvals of a
+person. Nothing of this is ever erased, so whoever could write more would keep what all others of the node write from
+its peers, withdrawals before all."""
+WITHDRAWALS_BYTES = 1_048_576
+"""Further bytes for a participant's withdrawals alone: a device that was stolen filled the rest first."""
 _OVERHEAD_BYTES = 1_000
 """What an event costs in memory beside its bytes."""
 _BODILESS = frozenset({"checkpoint"})
@@ -126,6 +133,7 @@ class ControlEvents:
         self._by_id: dict[bytes, ControlEvent] = {}
         self._streams: dict[str, dict[bytes, dict[bytes, _Chain]]] = {}
         self._bytes: defaultdict[bytes, int] = defaultdict(int)
+        self._stream_bytes: defaultdict[tuple[str, bytes], int] = defaultdict(int)
         self._counts: defaultdict[tuple[str, bytes], int] = defaultdict(int)
 
     def get(self, event_id: bytes) -> ControlEvent | None:
@@ -139,6 +147,14 @@ class ControlEvents:
             and self._counts[parsed.event.stream, node] < CONTROL_EVENTS_PER_STREAM_MAX
         )
 
+    def bytes_in(self, stream: str, node: bytes) -> int:
+        """Return what the events of a node in a stream count against the bounds."""
+        return self._stream_bytes[stream, node]
+
+    def bytes_of(self, node: bytes) -> int:
+        """Return what all control events of a node count against the bounds."""
+        return self._bytes[node]
+
     def add(self, event: ControlEvent) -> None:
         """Hold an event at the end of its chain."""
         self._by_id[event.id] = event
@@ -146,6 +162,7 @@ class ControlEvents:
         chains.setdefault(event.epoch, _Chain()).add(event)
         self._bytes[event.node] += event.size
         self._counts[event.stream, event.node] += 1
+        self._stream_bytes[event.stream, event.node] += event.size
 
     def truncate(self, epoch: bytes, stream: str, node: bytes, from_seq: int) -> list[ControlEvent]:
         """Let go of a chain's events from ``from_seq`` on; return them."""
@@ -155,6 +172,7 @@ class ControlEvents:
             del self._by_id[event.id]
             self._bytes[node] -= event.size
             self._counts[stream, node] -= 1
+            self._stream_bytes[stream, node] -= event.size
         return gone
 
     def in_order(self, stream: str, node: bytes, epochs: Iterable[bytes]) -> list[ControlEvent]:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from foedus.base.cbor import Malformed, NotCanonical, decode_as
-from foedus.log.authority import Authority, Recheck
+from foedus.log.authority import Authority
 from foedus.log.bodies import EventErase
 from foedus.log.chains import Chain, ChainKey
 from foedus.log.erase_names import EraseNames
@@ -21,6 +21,7 @@ from foedus.log.event import Act, Envelope, Event, Parsed, parse_event
 from foedus.log.participants import Judgement, pending, rejected
 from foedus.log.port import Entry, Row, Verdict
 from foedus.log.roles import may_moderate
+from foedus.log.spans import Recheck
 
 ERASE = "event.erase"
 NOT_ERASABLE = frozenset({"epoch.open", "checkpoint", "room.leave", ERASE})
@@ -208,6 +209,10 @@ class Erasures:
 
     def _takes(self, erase: Erase, event: Event) -> bool:
         return erase.body is not None and not self.objection(erase.act, erase.chain, erase.body, event)
+
+    def named_by(self, node: bytes) -> int:
+        """Return how many ids the erasures of a node name."""
+        return self._named.get(node, 0)
 
     def is_full(self, node: bytes) -> bool:
         """Whether the erasures of a node name as much as they may."""

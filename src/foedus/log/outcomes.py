@@ -14,14 +14,18 @@ SignatureCheck: TypeAlias = tuple[bytes, bytes, bytes]
 
 
 class Admitted(NamedTuple):
-    """The event is the new head of its chain. ``position`` is where it stands.
+    """The event is the new head of its chain.
 
     ``entry`` has the verdict as of now; the log may still find a replayed nonce (``Committed.replayed``).
     """
 
     entry: Entry
-    position: Position
     commit: Commit
+
+    @property
+    def position(self) -> Position:
+        """Where it stands."""
+        return Position(self.entry.epoch, self.entry.stream, self.entry.seq, self.entry.id)
 
 
 class Duplicate(NamedTuple):

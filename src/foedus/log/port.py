@@ -212,6 +212,14 @@ class EventLog(Protocol):
         """Yield the events of kind ``event.erase`` that stand in their chains, by local number."""
         ...
 
+    def bodiless_rows(self, local: int, limit: int) -> list[Row]:
+        """Rows without a body that have a local number > ``local``, in that order."""
+        ...
+
+    def rejected_rows(self, local: int, limit: int) -> list[Row]:
+        """Rows with a body whose verdict is REJECTED and that have a local number > ``local``, in that order."""
+        ...
+
     def chain(self, epoch: bytes, stream: str, after_seq: int, limit: int, max_bytes: int = 1 << 62) -> list[Row]:
         """Rows of a chain with seq > ``after_seq``, at most ``limit``, stopping once ``max_bytes`` are reached."""
         ...
@@ -246,6 +254,10 @@ class EventLog(Protocol):
 
     def values(self, space: str) -> dict[bytes, bytes]:
         """All values of a space."""
+        ...
+
+    def values_between(self, space: str, after: bytes, upto: bytes) -> dict[bytes, bytes]:
+        """Values of a space whose keys lie after ``after``, and not after ``upto``."""
         ...
 
     def check(self) -> list[str]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from foedus.log.authority import Authority, Recheck
+from foedus.log.authority import Authority
 from foedus.log.chains import Chain
 from foedus.log.erasures import ERASE, Erasures
 from foedus.log.event import Parsed, parse_event
 from foedus.log.port import Entry, Row, Verdict, VerdictChange
+from foedus.log.spans import Recheck
 from foedus.log.staged import Staged
 
 Allowed: TypeAlias = Callable[[Parsed, bytes], str]

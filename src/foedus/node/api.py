@@ -178,7 +178,7 @@ class NodeService(AccessService, StandingService, CrdtService, KnowledgeService,
         """Return one approval, once it is decided or after ``wait_s``."""
         ...
 
-    async def approval_ask(self, room: str, agent: str, text: str) -> ApprovalView:
+    async def approval_ask(self, room: str, agent: str, text: str, delta: str = "") -> ApprovalView:
         """Ask for what an agent with a key of its own wants to say: allowed at once where grants carry it.
 
         It signs the same words and salt, and cites ``grants``, once that is allowed.

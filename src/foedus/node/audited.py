@@ -68,6 +68,10 @@ class Audited:
         self._note = note
         self._door = door
 
+    def question(self, carrier: bytes, kind: str, clause: str) -> None:
+        """Note that a peer's question is answered, or by which clause it is not."""
+        self._note(Decision(self._name(carrier), "query", kind, clause, "refused" if clause else "answered"))
+
     # --- events --------------------------------------------------------------------------------
 
     def published(self, published: Published) -> None:

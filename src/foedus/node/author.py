@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 
 from foedus.base.cbor import encode
 from foedus.base.clock import Hlc, Instant
-from foedus.base.errors import FoedusError, PeerViolation, UsageError
+from foedus.base.errors import FoedusError, PeerViolation
 from foedus.base.ids import sha256
 from foedus.base.limits import BODY_MAX, CLOCK_AHEAD_MAX, NONCE_BYTES, SALT_BYTES
 from foedus.crypto import ed25519
 from foedus.crypto.ed25519 import Ed25519Key
+from foedus.log.authority import CITING
 from foedus.log.chains import Chain
 from foedus.log.event import (
     Act,
@@ -28,6 +29,7 @@ from foedus.log.event import (
     event_signing_bytes,
 )
 from foedus.log.port import Commit, Row, Verdict
+from foedus.node.author_bounds import Bounds, Refusal
 from foedus.node.store import NotReady, Store
 
 _PAGE = 256
@@ -47,13 +49,6 @@ class Draft(NamedTuple):
     salt: bytes
     body: bytes
     signer: Ed25519Key | None = None
-
-
-class Refusal(UsageError):
-    """The act is refused before it is ordered, by the rule that every node would apply."""
-
-    http_status = 403
-    remedy = "see docs/protocol.md, section 4, for the reason"
 
 
 class Author:
@@ -190,6 +185,7 @@ class Author:
         epoch = self._store.epoch
         ends: dict[str, tuple[int, bytes | None, Hlc]] = {}
         built = []
+        bounds = Bounds(self._store.admission, self._store.node)
         for draft in drafts:
             chain = self._store.admission.chains.ensure(epoch, draft.stream, self._store.node)
             seq, prev, after = ends.get(draft.stream) or self._end(chain, now)
@@ -206,7 +202,7 @@ class Author:
             )
             data = encode_event(event)
             parsed = Parsed(Envelope(data, b"", draft.salt, draft.body), event, sha256(data), None)
-            self._check_authority(parsed, chain)
+            self._check_authority(parsed, chain, bounds)
             ends[draft.stream] = (seq + 1, parsed.id, hlc)
             built.append((parsed, chain))
         return built
@@ -237,13 +233,16 @@ class Author:
             before = rows[-1].seq
         return None
 
-    def _check_authority(self, parsed: Parsed, chain: Chain) -> None:
-        """Refuse what every member would reject; ``room:`` only, the folds of other streams judge in place."""
-        if not parsed.event.stream.startswith("room:"):
-            return
-        judged = self._store.admission.judge_own(parsed, chain)
-        if judged.verdict is not Verdict.ACCEPTED:
-            raise Refusal(f"the act is not authorised here: {judged.reason}", code=judged.reason)
+    def _check_authority(self, parsed: Parsed, chain: Chain, bounds: Bounds) -> None:
+        """Refuse what peers would put off, and in rooms and knowledge what every reader would reject.
+
+        The folds of other streams judge in place.
+        """
+        if chain.kind in CITING:
+            judged = self._store.admission.judge_own(parsed, chain)
+            if judged.verdict is not Verdict.ACCEPTED:
+                raise Refusal(f"the act is not authorised here: {judged.reason}", code=judged.reason)
+        bounds.check(parsed)
 
     def _admit(self, items: Sequence[tuple[Parsed, Chain]]) -> tuple[Commit, dict[bytes, bytes]]:
         commits = []

@@ -64,6 +64,7 @@ from foedus.node.retention import Retention
 from foedus.node.standings import Standings
 from foedus.node.store import Store, wall_clock
 from foedus.node.visible import VisibleLog
+from foedus.node.wanted_bodies import WantedBodies
 from foedus.node.witnessing import Witnesses
 from foedus.sync.http_signature import KeyOf, Signer
 from foedus.trust.door import Arrival, Withhold, decide, refused
@@ -134,6 +135,8 @@ class Node:
         self.eraser.derived.append(approvals.forget)
         self.retention = Retention(self.store, self.publisher, {})
         self.retention.agreed = self._agreed_days
+        self.wanted_bodies = WantedBodies(self.store, self.publisher, self.ingest, self._ask)
+        self.retention.sealed.on_back = self.wanted_bodies.want
         self.policy.on_changed.append(self._follow_policy)
         self._follow_policy(self.policy.current)
         self.pruned = PrunedChains(self.store, self.ingest, self._go_on)
@@ -198,8 +201,10 @@ class Node:
         self.publisher.bookkeepers.append(self.audited.published)
         self.ingest.on_finished = self.audited.reported
         self.ingest.on_crossed = self.receipts.note
+        self.queries.on_judged = self.audited.question
         self.publisher.bookkeepers.append(self.receipts.published)
         self.crossings.grants_count = self.reputations.grants_count
+        self.reputations.on_weighed = self.crdts.forget
         self.peers.on_decided = self.audited.peering
         self.peers.on_refused = self.audited.peering_refused
         self.peers.on_lost = self._link_lost
@@ -333,6 +338,7 @@ class Node:
             await self.consent.resume()
             self.agreements.settle_all()
         self._spawn(self.eraser.run())
+        self._spawn(self.wanted_bodies.run())
         self._spawn(self.audit.run())
         self._spawn(self.knowledge.indexer.run())
         if network:

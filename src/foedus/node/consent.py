@@ -20,7 +20,8 @@ from foedus.log.participants import Participant
 from foedus.log.port import Row, Value, Verdict
 from foedus.node.agents import Agents
 from foedus.node.approvals import Approval, Approvals, check_open
-from foedus.node.author import Author, Draft, Refusal
+from foedus.node.author import Author, Draft
+from foedus.node.author_bounds import Refusal
 from foedus.node.codec import draft_of
 from foedus.node.crossings import Crossings, counts_after_foreign
 from foedus.node.store import Store

@@ -21,12 +21,12 @@ from foedus.node.approvals import Approval
 from foedus.node.composition import Node
 from foedus.node.consent import NeedsApproval, is_for_one_act
 from foedus.node.consent_values import ApprovalView, GrantView, LinkView
-from foedus.node.crdt_asking import described
+from foedus.node.crdt_asking import check_body, described
 from foedus.node.crossings import counts_after_foreign
 from foedus.node.grant_uses import uses_per_hour
 from foedus.node.lookup import find
 from foedus.node.peer_operations import PeerOperations
-from foedus.node.rooms import Rooms
+from foedus.node.rooms import Rooms, check_text
 from foedus.node.values import SignedAct
 from foedus.node.views import Views
 from foedus.state.crdt.fold import DELTA
@@ -139,9 +139,18 @@ class ConsentOperations(PeerOperations):
         found = await self._node.consent.approvals.decided(approval, min(max(wait_s, 0), APPROVAL_WAIT_MAX_S))
         return self._approval_view(found)
 
-    async def approval_ask(self, room: str, agent: str, text: str) -> ApprovalView:
-        """Ask for what an agent with a key of its own wants to say; nobody is asked twice, or where grants carry it."""
-        draft = self._rooms.proposal(room, agent, text)
+    async def approval_ask(self, room: str, agent: str, text: str, delta: str = "") -> ApprovalView:
+        """Ask for what an agent with a key of its own wants to say; nobody is asked twice, or where grants carry it.
+
+        ``delta``: the body of a ``crdt.delta`` in place of a text, unpadded base64url.
+        """
+        if delta:
+            body = from_base64url(delta, "delta")
+            check_body(body)
+            draft = self._rooms.proposal(room, agent, DELTA, body)
+        else:
+            check_text(text)
+            draft = self._rooms.proposal(room, agent, "message.text", {"text": text})
         try:
             (citing,) = self._node.consent.cite([draft])
         except NeedsApproval as need:

@@ -115,6 +115,16 @@ def described(body: bytes) -> str:
         return ""
 
 
+def check_body(data: bytes) -> CrdtDelta:
+    """Return the body of a delta; raise UsageError where every node would find nothing in it."""
+    try:
+        body = decode_as(data, CrdtDelta)
+        read_delta(body.type, body.delta, UNPLACED)
+    except (NotCanonical, Malformed) as error:
+        raise UsageError(f"the body of the delta: {error}", code="malformed_event") from None
+    return body
+
+
 def _read(delta: Any) -> Any:
     """Return a delta with its values decoded; ids, which are no values, stay bytes."""
     if isinstance(delta, bytes):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from foedus.base.cbor import Malformed, NotCanonical, decode, decode_as, encode, to_plain
+from foedus.base.cbor import decode, encode, to_plain
 from foedus.base.errors import NotFound, UsageError
 from foedus.base.ids import sha256
 from foedus.log import streams
@@ -14,12 +14,12 @@ from foedus.log.memberships import Room
 from foedus.node.author import Draft
 from foedus.node.codec import draft_of
 from foedus.node.composition import Node
-from foedus.node.crdt_asking import UNPLACED, delta_of, plain_json
+from foedus.node.crdt_asking import check_body, delta_of, plain_json
 from foedus.node.crdt_values import AdditionView, CrdtAsk, CrdtView
 from foedus.node.home import check_name
 from foedus.node.rooms import Rooms
 from foedus.node.values import Placed, SignedAct
-from foedus.state.crdt import Crdt, read_delta
+from foedus.state.crdt import Crdt
 from foedus.state.crdt.fold import DELTA, Key, RoomFold
 from foedus.state.crdt.map import Map
 from foedus.state.crdt.observed_set import ObservedSet
@@ -96,12 +96,8 @@ def _no_dots(_value: bytes) -> Sequence[tuple[bytes, int]]:
 
 
 def _checked(draft: Draft, name: str) -> CrdtDelta:
-    """Return the body of a signed delta; raise UsageError where every node would find nothing in it."""
-    try:
-        body = decode_as(draft.body, CrdtDelta)
-        read_delta(body.type, body.delta, UNPLACED)
-    except (NotCanonical, Malformed) as error:
-        raise UsageError(f"the body of the delta: {error}", code="malformed_event") from None
+    """Return the body of a signed delta of a name; raise UsageError where it is none."""
+    body = check_body(draft.body)
     if draft.act.kind != DELTA or body.name != name:
         raise UsageError("the act is no delta of that CRDT", code="malformed_event")
     return body

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from foedus.base.cbor import Malformed, NotCanonical, decode_as, to_plain
 from foedus.base.clock import Instant
 from foedus.base.errors import FoedusError
+from foedus.base.ids import sha256
 from foedus.base.limits import DAY, ERASE_TARGETS_MAX, HOUR
 from foedus.log import streams
 from foedus.log.bodies import CRDT_PART_BYTES, Covered, CrdtDelta, CrdtSnapshot
@@ -55,14 +56,18 @@ class _Book:
         """Deltas since then."""
         self.since: dict[Key, Instant] = {}
         """The first of them."""
+        self.stale: set[Key] = set()
+        """What its last snapshot says is not what its deltas say any more."""
 
     def note(self, row: Row) -> None:
-        """Count a row."""
+        """Count a row that the fold is about to take."""
         self.ends[row.epoch] = row.seq
         body = _body(row)
         if body is None:
             return
         key = (body.name, body.type)
+        if isinstance(body, CrdtSnapshot) and body.part == body.parts - 1:
+            self._compare(key, body, row)
         if isinstance(body, CrdtDelta):
             self.deltas[key] = self.deltas.get(key, 0) + 1
             self.since.setdefault(key, row.hlc.us)
@@ -73,8 +78,19 @@ class _Book:
                 self.deltas.pop(key, None)
                 self.since.pop(key, None)
 
+    def _compare(self, key: Key, body: CrdtSnapshot, row: Row) -> None:
+        """See whether a snapshot still says what its chains say: nothing else came in between, and all is held."""
+        is_comparable = Covered(row.epoch, row.seq - body.parts) in body.chains and not self.fold.holes(key)
+        state = self.fold.states.get(key)
+        if is_comparable and state is not None and sha256(state.encode()) != body.digest:
+            self.stale.add(key)
+        else:
+            self.stale.discard(key)
+
     def is_due(self, key: Key, now: Instant, *, drops: bool) -> bool:
         """Whether a snapshot is due. ``drops``: what is old is dropped somewhere."""
+        if key in self.stale:
+            return True
         is_old = drops and now - self.made.get(key, now) >= REFRESHED
         waits = self.deltas.get(key, 0) >= SNAPSHOT_DELTAS or now - self.since.get(key, now) >= SNAPSHOT_AGE
         return is_old or waits
@@ -128,10 +144,7 @@ class Snapshots:
                 async with asyncio.timeout(_TICK_S):
                     await self._wake.wait()
             self._wake.clear()
-            try:
-                await self.write_due()
-            except FoedusError as error:
-                log.warning("no snapshot: %s", error)
+            await self.write_due()
 
     async def write_due(self, *, everything: bool = False) -> int:
         """Write what is due, or of everything that changed since its last snapshot; return how many snapshots."""
@@ -143,10 +156,10 @@ class Snapshots:
                 self._read_at[stream] = now
                 change = self._changed.pop(stream, _Change(0, erased=False))
                 try:
-                    written += await self._write_room(stream, everything=everything, erased=change.erased)
-                except FoedusError:
-                    self._note(stream, change.deltas, erased=change.erased)
-                    raise
+                    written += await self._write_room(stream, everything=everything)
+                except FoedusError as error:
+                    log.warning("no snapshot of %s: %s", stream, error)
+                    self._changed[stream] = _Change(0, erased=change.erased)  # it is tried again within the hour
             return written
 
     def _is_to_read(self, stream: str, now: Instant) -> bool:
@@ -161,7 +174,7 @@ class Snapshots:
         own = self._store.admission.chains.of_node(self._store.node)
         return sorted({chain.stream for chain in own if chain.kind == "room" and chain.seq})
 
-    async def _write_room(self, stream: str, *, everything: bool, erased: bool) -> int:
+    async def _write_room(self, stream: str, *, everything: bool) -> int:
         room = self._store.admission.authority.rooms.get(bytes.fromhex(streams.parse(stream).subject))
         membership = room.of(self._store.node, None) if room is not None else None
         if membership is None:
@@ -171,12 +184,12 @@ class Snapshots:
         due = [
             key
             for key in book.fold.states
-            if book.is_due(key, now, drops=drops)
-            or (everything and book.deltas.get(key))
-            or (erased and book.parts.get(key))
+            if book.is_due(key, now, drops=drops) or (everything and book.deltas.get(key))
         ]
         for key in due:
             await self._write(stream, key, book, [membership.id])
+        if book.since.keys() - due:
+            self._note(stream, 0)
         return len(due)
 
     async def _read(self, stream: str) -> _Book:
@@ -187,9 +200,9 @@ class Snapshots:
         for chain in sorted(mine, key=lambda one: one.hlc):
             seq = 0
             while rows := self._store.log.chain(chain.epoch, stream, seq, _PAGE):
-                self._crdts.take(book.fold, rows)
                 for row in rows:
                     book.note(row)
+                    self._crdts.take(book.fold, [row])
                 seq = rows[-1].seq
                 await asyncio.sleep(0)
         return book

@@ -23,7 +23,7 @@ from foedus.log.memberships import Room
 from foedus.log.participants import Participant
 from foedus.log.port import Row, Verdict
 from foedus.log.roles import name_of
-from foedus.node.author import Refusal
+from foedus.node.author_bounds import Refusal
 from foedus.node.composition import Node
 from foedus.node.consent import NeedsApproval
 from foedus.node.explained import Code, found_in, words_for

@@ -11,16 +11,20 @@ from typing import TYPE_CHECKING
 from foedus.adapters.federation_client import Answer, BadHttpSignature, Door, Message, Query, Refused
 from foedus.adapters.websocket_client import Unreachable
 from foedus.base.cbor import frame, split_frames
-from foedus.base.errors import Unavailable
+from foedus.base.errors import PeerViolation, Unavailable
 from foedus.base.limits import RECORDS_MAX
 from foedus.identity.manifest import read_manifest
 from foedus.identity.record import parse_signed_record
-from foedus.node.federation_values import RECORDS_TYPE
+from foedus.log.streams import chain_id
+from foedus.node.federation_values import MORE_HEADER, RECORDS_TYPE
+from foedus.sync.frames import Pruned, decode_frame
 
 if TYPE_CHECKING:
     from foedus.node.composition import Node
 
 ROOT = "/api/federation"
+PRUNED_PAGE = 128
+"""Chains of which one answer says that they begin later: half a MiB, nearly all of it signatures."""
 _UNAUTHORIZED = 401
 _WRITERS_AT_ONCE = 16
 """Nodes whose records are fetched for one batch: rooms have few new ones at a time."""
@@ -69,6 +73,19 @@ class PeerDoors:
                 answer = await self.call(Query("GET", f"{ROOT}/records", {"epoch": epoch.hex()}))
                 records = [parse_signed_record(data) for data in split_frames(answer.body, RECORDS_MAX)]
                 await self._node.records.learn(records, carrier=self._peer)
+
+    async def learn_pruned(self) -> None:
+        """Ask what the peer no longer holds, and take chains up where its checkpoints let them begin."""
+        after, more = b"", "1"
+        while more == "1":
+            answer = await self.call(Query("GET", f"{ROOT}/pruned", {"after": after.hex()} if after else {}))
+            for data in split_frames(answer.body, PRUNED_PAGE):
+                pruned = decode_frame(data)
+                if not isinstance(pruned, Pruned) or (named := chain_id(pruned.epoch, pruned.stream)) <= after:
+                    raise PeerViolation("the answer is not about what was pruned, or not in its order")
+                after = named
+                await self._node.pruned.take(self._peer, pruned)
+            more = answer.headers.get(MORE_HEADER, "") if answer.body else ""
 
     async def _introduce(self, door: Door) -> None:
         """Bring our own records: the peer may not know our newest epoch."""

@@ -6,12 +6,12 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import msgspec
 
-from foedus.adapters.federation_client import Message, Query
+from foedus.adapters.federation_client import Message, Query, Refused
 from foedus.adapters.websocket_client import Unreachable
 from foedus.base.base64url import from_base64url
 from foedus.base.cbor import decode, encode, frame, split_frames
@@ -43,6 +43,8 @@ _PATIENCE = 3
 """So often the same events are tried before those after them are looked at."""
 _AGAIN_AFTER = 5 * MINUTE
 """Then everything is read once more, for what was left out: what is held, the other side drops."""
+_PRUNED_EVERY = MINUTE
+"""Between two questions what the other side no longer holds, while events wait for those before them."""
 _CURSOR_MAX = 200
 _PUT_OFF = frozenset({"missing_prev", "unknown_peer", "excessive_drift"})
 _GONE = 410
@@ -93,6 +95,7 @@ class PeerFallback:
         self._pulled = _Reading(cursors.get("pull", ""))
         self._pushed = _Reading(cursors.get("push", ""))
         self._stream_at = 0
+        self._pruned_at = 0
         self._grown = asyncio.Event()
 
     async def run(self) -> None:
@@ -210,6 +213,10 @@ class PeerFallback:
             if report.want_records:
                 await self._doors.learn_writers(report.want_records)
                 report = await self._node.ingest.take(envelopes, carrier=self._peer)
+            if any(it.reason == "missing_prev" for it in report.deferred) and self._node.store.now() >= self._pruned_at:
+                self._pruned_at = self._node.store.now() + _PRUNED_EVERY
+                with suppress(Refused):  # an older node has no such door
+                    await self._doors.learn_pruned()
             if report.deferred:
                 self._pulled.put_off(self._node.store.now())
         if cursor != self._pulled.cursor:

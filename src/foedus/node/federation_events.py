@@ -11,14 +11,17 @@ from typing import Any
 from foedus.base.base64url import to_base64url
 from foedus.base.cbor import frame, split_frames
 from foedus.base.errors import UsageError
+from foedus.base.ids import parse_id
 from foedus.base.limits import BATCH_BYTES_MAX, BATCH_EVENTS_MAX, HTTP_PAGE_MAX
 from foedus.log.port import Row
 from foedus.node.composition import Node
+from foedus.node.fallback_doors import PRUNED_PAGE
 from foedus.node.federation_access import Asking
 from foedus.node.federation_values import (
     CURSOR_HEADER,
     EVENTS_TYPE,
     MORE_HEADER,
+    PRUNED_TYPE,
     SSE_TYPE,
     BadBody,
     check_media_type,
@@ -28,6 +31,7 @@ from foedus.node.federation_values import (
 from foedus.node.ports import FederationResponse
 from foedus.node.reports import Report
 from foedus.node.visible import Viewer
+from foedus.sync.frames import Pruned, encode_frame
 from foedus.trust.peer import State
 
 OPENING = b"retry: 1000\n\n"
@@ -110,6 +114,16 @@ class EventDoors:
             MORE_HEADER: "1" if page.more else "0",
         }
         return FederationResponse(status=200, headers=headers, body=b"".join(frame(data) for _, data in page.rows))
+
+    async def pruned(self, asking: Asking) -> FederationResponse:
+        """Give what chains that the peer may see no longer hold here, each with the checkpoint that vouches for it."""
+        after = asking.request.query.get("after", "")
+        found = self._visible.pruned(_viewer(asking), parse_id(after) if after else b"", PRUNED_PAGE + 1)
+        headers = {"content-type": PRUNED_TYPE, MORE_HEADER: str(int(len(found) > PRUNED_PAGE))}
+        body = b"".join(
+            frame(encode_frame(Pruned(gap.epoch, gap.stream, gap.after, gap.checkpoint))) for gap in found[:PRUNED_PAGE]
+        )
+        return FederationResponse(status=200, headers=headers, body=body)
 
     async def stream(self, asking: Asking) -> FederationResponse:
         """Give what the peer may see, and go on with what comes."""

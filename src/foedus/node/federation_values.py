@@ -16,6 +16,7 @@ from foedus.sync.frames import ENDPOINT_MAX, ENDPOINTS_MAX
 EVENTS_TYPE = "application/vnd.foedus.events"
 RECORDS_TYPE = "application/vnd.foedus.records"
 JSON_TYPE = "application/json"
+PRUNED_TYPE = "application/vnd.foedus.pruned"
 SSE_TYPE = "text/event-stream"
 CURSOR_HEADER = "foedus-cursor"
 MORE_HEADER = "foedus-more"

@@ -16,18 +16,18 @@ from dataclasses import dataclass
 from itertools import islice
 
 from foedus.base.cbor import Malformed
-from foedus.base.clock import Instant
+from foedus.base.clock import ZERO, Instant
 from foedus.base.errors import FoedusError
 from foedus.base.ids import sha256
-from foedus.base.limits import WANTS_PER_FRAME
+from foedus.base.limits import SEALED_FOR, WANTS_PER_FRAME
 from foedus.log import streams
 from foedus.log.admission import Admitted, Deferred, Duplicate, Forked, Refused, SignatureCheck, signature_checks
-from foedus.log.chains import Position
+from foedus.log.chains import ChainKey, Position
 from foedus.log.checkpoints import is_valid
 from foedus.log.event import Event, Parsed, parse_envelope
 from foedus.log.outcomes import OVER_QUOTA
 from foedus.log.port import Commit, Entry, Row, Verdict
-from foedus.node.checking import Checking, Verdicts, Verifiers
+from foedus.node.checking import STARTED_CHECKS, Checking, Verdicts, Verifiers
 from foedus.node.crossings import Crossings
 from foedus.node.reports import Rejection, Report
 from foedus.node.store import Store
@@ -38,6 +38,9 @@ BODILESS_MAX = 10_000
 """Ids of events that came without a body and may still get it from another carrier; others are found by want."""
 CLAUSES_MAX = 10_000
 """Clauses between admission and publication: ten full batches; beyond, the audit log names none."""
+_ACCEPTED = Verdict.ACCEPTED
+_NOTHING_ELSE = Commit()[1:]
+"""What a commit of one new event holds beside its entry."""
 
 
 @dataclass
@@ -89,6 +92,8 @@ class Ingest:
         self._store = store
         self._clause = ""
         self._doors: dict[tuple[bytes, str], str] = {}
+        self._admitted: list[Entry] = []
+        """The new heads of the batch that is being admitted; they are counted at its end, chain by chain."""
         self._bodiless: dict[bytes, None] = {}
         store.admission.withhold = self._withheld
         store.admission.allow = self._crossed
@@ -139,6 +144,7 @@ class Ingest:
         report = Report()
         parsed: list[tuple[int, Parsed, bytes]] = []
         checks: list[SignatureCheck] = []
+        started: list[Verdicts] = []
         counts: list[int] = []
         carriage: dict[str, str] = {}
         for index, data in enumerate(envelopes):
@@ -151,7 +157,7 @@ class Ingest:
             code = carriage[stream]
             if code == "not_permitted" and carrier is not None and self.is_awaited(carrier, found):
                 code = ""
-            if not self._is_carried(index, found, report, code):
+            if code and not self._is_carried(index, found, report, code):
                 continue
             view = self._store.identities.epoch(found.event.epoch)
             if view is None:
@@ -161,9 +167,16 @@ class Ingest:
             checks += mine
             counts.append(len(mine))
             parsed.append((index, found, data))
-        self.checked += len(checks)
-        futures, inline = self.checking.check(checks, at_once=at_once)
-        return Prepared(parsed, report, counts, futures, inline, carrier, self._check_checkpoints(parsed))
+            if len(checks) >= STARTED_CHECKS:
+                started.append(self.checking.start(checks))
+                checks = []
+        self.checked += sum(counts)
+        inline: list[bool] = []
+        if started:
+            started += [self.checking.start(checks)] if checks else []
+        else:
+            started, inline = self.checking.check(checks, at_once=at_once)
+        return Prepared(parsed, report, counts, started, inline, carrier, self._check_checkpoints(parsed))
 
     async def by_turns(self, envelopes: Sequence[bytes], carrier: bytes) -> AsyncIterator[tuple[Prepared, bool]]:
         """Prepare what a heavy peer brings, as many at a time as its turn allows; tell of each whether it is last.
@@ -193,8 +206,7 @@ class Ingest:
         return None
 
     def _is_carried(self, index: int, parsed: Parsed, report: Report, code: str) -> bool:
-        if not code:
-            return True
+        """Report an event that is not taken by ``code``; return whether it is after all."""
         is_ours = self._store.identities.node_of(parsed.event.epoch) == self._store.node
         if is_ours and code.startswith(AGREEMENT):
             return True  # our own words come back, whoever may say anything to us
@@ -268,8 +280,9 @@ class Ingest:
         parts = _Parts()
         position = 0
         self._doors.clear()
+        self._admitted.clear()
         now = self._store.now()
-        latest = None
+        latest = ZERO
         are_valid = all(valid)
         for (index, parsed, data), count in zip(prepared.parsed, prepared.counts, strict=True):
             ok = are_valid or all(valid[position : position + count])
@@ -284,11 +297,12 @@ class Ingest:
             if commit.entries:
                 if commit.entries[-1].envelope is parsed.envelope:  # else it came with a body that is erased
                     pending.encoded[parsed.id] = data
-                latest = max(latest, parsed.hlc) if latest else parsed.hlc
+                latest = max(latest, parsed.event.hlc)
             if commit.truncations:
                 self._flush(parts, pending)
             parts.add(commit)
-        if latest:
+        self._count(report)
+        if latest > ZERO:
             self._store.clock.merge(latest, now)
         self._flush(parts, pending)
         return pending
@@ -301,8 +315,8 @@ class Ingest:
     def _admit_one(self, report: Report, index: int, parsed: Parsed, now: int) -> Commit | None:
         outcome = self._store.admission.admit(parsed, now)
         match outcome:
-            case Admitted(commit=commit):
-                self._note_admitted(report, parsed, outcome.entry)
+            case Admitted(entry=entry, commit=commit):
+                self._note_admitted(report, parsed, entry)
                 return commit
             case Duplicate(commit=commit):
                 report.duplicates += 1
@@ -323,17 +337,30 @@ class Ingest:
         return None
 
     def _note_admitted(self, report: Report, parsed: Parsed, entry: Entry) -> None:
-        report.accepted += 1
-        report.new[parsed.event.epoch, parsed.event.stream] += 1
-        self._reach(report, parsed)
+        self._admitted.append(entry)
         if parsed.envelope.body is None and not self.is_erased(parsed.id, parsed.event):
-            self.want_bodies([parsed.id])
+            is_over = entry.verdict is Verdict.REJECTED and parsed.hlc.us < self._store.now() - SEALED_FOR
+            self.want_bodies([] if is_over else [parsed.id])
         self._note_own(report, parsed)
-        if entry.verdict is not Verdict.ACCEPTED:
+        if entry.verdict is not _ACCEPTED:
             self.refusals[entry.reason] += 1
             report.want += self._store.admission.authority.missing_for(parsed.event)
         if entry.withheld:
             self.refusals[entry.withheld] += 1
+
+    def _count(self, report: Report) -> None:
+        """Report what is new, chain by chain: nearly always a batch is of one or a few."""
+        chains: dict[ChainKey, list[Entry]] = {}
+        for entry in self._admitted:
+            chains.setdefault((entry.epoch, entry.stream), []).append(entry)
+        report.accepted += len(self._admitted)
+        for key, entries in chains.items():
+            report.new[key] += len(entries)
+            last = entries[-1]
+            before = report.reached.get(key)
+            if before is None or before.seq < last.seq:
+                report.reached[key] = Position(*key, last.seq, last.id)
+        self._admitted.clear()
 
     def want_bodies(self, ids: Iterable[bytes]) -> None:
         """Take the bodies of these held events from whoever brings them, as far as there is room to remember."""
@@ -409,7 +436,7 @@ class _Parts:
 
     def add(self, commit: Commit) -> None:
         """Append what a commit holds; nearly all hold one entry and nothing else."""
-        if not any(commit[1:]):
+        if commit[1:] == _NOTHING_ELSE:
             self._parts.entries.extend(commit.entries)  # type: ignore[attr-defined]  # made as lists above
             return
         for gathered, part in zip(self._parts, commit, strict=True):

@@ -75,6 +75,12 @@ class KnowledgeIndexer:
     def _has_work(self) -> bool:
         return bool(self._grown or self._changed or self._is_anew or self._dropped)
 
+    def read_anew(self) -> None:
+        """Drop the index and read everything from the log again."""
+        self._is_anew = True
+        self._idle.clear()
+        self._wake.set()
+
     async def caught_up(self) -> None:
         """Wait until all that was durable is in the index, or it cannot grow."""
         await self._idle.wait()
@@ -209,9 +215,9 @@ class KnowledgeIndexer:
         return mentions
 
     def _named(self, row: Row) -> bytes | None:
-        if row.kind in _BEGINNINGS:
-            return row.id
         body = body_of(row.kind, row.envelope)
+        if row.kind in _BEGINNINGS:
+            return row.id if body is not None or row.envelope.body is None else None
         return subject_of(body) if body is not None else None
 
     def _is_of_node(self, row: Row, first: Row | None) -> bool:

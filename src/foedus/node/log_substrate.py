@@ -12,6 +12,7 @@ from foedus.base.ids import sha256
 from foedus.log.bodies import MessageText
 from foedus.log.event import Event, parse_event
 from foedus.log.port import Row, Verdict
+from foedus.node.knowledge_answers import KnowledgeAnswers
 from foedus.node.recollection import Recollection
 from foedus.query.kinds import CONNECTION, EVENT, MESSAGE
 from foedus.query.port import Change, Finding, Findings, Reader, Wanted
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 _EXCERPT_CHARACTERS = 2_000
 """Of a message that was found: a screen; the whole is in the room."""
 _CANDIDATES = 4
-"""Messages looked at for each that is wanted: those that the reader may not see fall out."""
+"""Messages that are put in order for each that is wanted: those that the reader may not see fall out."""
 _WALK_MAX = 2_000
 """Events looked at for one causal question: in a room of thousands the nearest are what is wanted."""
 _SCORE = 1_000_000
@@ -45,15 +46,16 @@ class LogSubstrate:
     """See ``query.port.Substrate``. ``searches``: what a text is looked for in, each as the port's ``search``."""
 
     def __init__(self, node: Node, tells_peers: Callable[[str], bool]) -> None:
-        self.searches: list[Search] = [self._messages]
+        self.searches: list[Search] = [self._messages, KnowledgeAnswers(node).search]
         self._node = node
         self._tells_peers = tells_peers
         self._recollection = Recollection(node.store)
 
     async def search(self, text: str, wanted: Wanted) -> Findings:
-        """Return what is most like a text, in all that is searched."""
+        """Return what is most like a text, in all that is searched: by turns, since scores of two searches differ."""
         found = [await search(text, wanted) for search in self.searches]
-        items = sorted((item for each in found for item in each.items), key=_best_first)
+        ranked = ((rank, item) for each in found for rank, item in enumerate(each.items))
+        items = [item for _, item in sorted(ranked, key=lambda it: (it[0], *_best_first(it[1])))]
         return Findings(items[: wanted.limit], any(each.partial for each in found))
 
     async def apply(self, changes: Sequence[Change]) -> None:
@@ -64,28 +66,32 @@ class LogSubstrate:
     async def _messages(self, text: str, wanted: Wanted) -> Findings:
         await self._recollection.catch_up()
         scores = self._recollection.like(text)
-        best = sorted(scores, key=lambda event: (-scores[event], event))
         shown: list[Finding] = []
-        step = wanted.limit * _CANDIDATES
-        for start in range(0, len(best), step):
-            page = best[start : start + step]
-            rows = self._node.log.by_ids(page)
-            shown += [
-                self._message(rows[event], scores[event])
-                for event in page
-                if event in rows and self._is_shown(rows[event], wanted.reader)
-            ]
-            if len(shown) >= wanted.limit and start + step < len(best) and scores[best[start + step]] < shown[-1].score:
+        for event in self._recollection.best_first(scores, wanted.limit * _CANDIDATES):
+            row = self._node.log.by_ids([event]).get(event)
+            item = self._message(row, scores[event], wanted.reader) if row is not None else None
+            if item is not None:
+                shown.append(item)
+            if len(shown) == wanted.limit:
                 break
-        return Findings(sorted(shown, key=_best_first)[: wanted.limit], self._recollection.is_partial)
+        return Findings(shown, self._recollection.is_partial)
 
-    def _message(self, row: Row, score: int) -> Finding:
+    def _message(self, row: Row, score: int, reader: Reader) -> Finding | None:
+        """Return what was said, if it counts here, is not erased, and is for the reader."""
+        origin = self._origin(row)
+        if row.verdict is not Verdict.ACCEPTED or row.withheld or not row.local or row.envelope.body is None:
+            return None
+        if not reader.may_see(row.stream, origin) or self._node.door(origin, row.stream, row.hlc.us):
+            return None
         event = parse_event(row.envelope).event
-        text = decode_as(row.envelope.body or b"", MessageText).text
+        is_erased = self._node.store.admission.erasures.erased_by(row.id, event) is not None
+        if is_erased or self._node.crossings.clause(event, origin):
+            return None
+        text = decode_as(row.envelope.body, MessageText).text
         author = event.act.author
         body = {
             "stream": row.stream,
-            "origin": self._origin(row),
+            "origin": origin,
             "author": author if isinstance(author, str) else author.hex(),
             "at": event.act.at,
             "text": text[:_EXCERPT_CHARACTERS],
@@ -180,17 +186,6 @@ class LogSubstrate:
     def _row(self, event: bytes, reader: Reader) -> Row | None:
         row = self._node.log.by_ids([event]).get(event)
         return row if row is not None and reader.may_see(row.stream, self._origin(row)) else None
-
-    def _is_shown(self, row: Row, reader: Reader) -> bool:
-        """Whether what an event says may be told to a reader: it counts here, is not erased, and is for the reader."""
-        origin = self._origin(row)
-        if row.verdict is not Verdict.ACCEPTED or row.withheld or not row.local or row.envelope.body is None:
-            return False
-        if not reader.may_see(row.stream, origin) or self._node.door(origin, row.stream, row.hlc.us):
-            return False
-        event = parse_event(row.envelope).event
-        is_erased = self._node.store.admission.erasures.erased_by(row.id, event) is not None
-        return not is_erased and not self._node.crossings.clause(event, origin)
 
 
 def _best_first(item: Finding) -> tuple[int, int, int, bytes]:

@@ -37,6 +37,12 @@ def _families(node: Node) -> Iterator[list[str]]:
         *_head("foedus_rate_limited_total", "Requests beyond a limit of the policy, by its name.", "counter"),
         *(f'foedus_rate_limited_total{{limit="{kind}"}} {count}' for kind, count in sorted(node.rates.refused.items())),
     ]
+    yield _gauge("foedus_queries_under_way", "Questions that have not ended.", node.queries.under_way)
+    refused = sorted(node.queries.refused.items())
+    yield [
+        *_head("foedus_queries_refused_total", "Questions of others that were not answered.", "counter"),
+        *(f'foedus_queries_refused_total{{reason="{code}"}} {count}' for code, count in refused),
+    ]
     links = node.links.all()
     yield _per_peer(
         "foedus_link_lag", "Events not acknowledged by a peer.", {link.node: link.session.lag for link in links}

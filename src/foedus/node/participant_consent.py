@@ -80,10 +80,10 @@ class ParticipantConsent:
             )
         return found[0]
 
-    async def approval_ask(self, room: str, agent: str, text: str) -> ApprovalView:
+    async def approval_ask(self, room: str, agent: str, text: str, delta: str = "") -> ApprovalView:
         """Ask a human, for itself."""
         self._refuse_other(agent)
-        asked: ApprovalView = await self._service.approval_ask(room, self._holder.did, text)
+        asked: ApprovalView = await self._service.approval_ask(room, self._holder.did, text, delta)
         return asked
 
     async def approval_allow(self, approval: str, did: str, act: SignedAct) -> ApprovalView:

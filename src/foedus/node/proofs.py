@@ -132,8 +132,12 @@ def _stands_on(log: EventLog, crossing: Row) -> list[Row]:
     stream = streams.parse(crossing.stream)
     if stream.kind == "room":
         wanted.add(streams.members(bytes.fromhex(stream.subject)))
-    wanted |= {row.stream for row in log.by_ids(act.auth).values() if streams.parse(row.stream).is_folded}
+    cited = log.by_ids(act.auth).values()
+    wanted |= {row.stream for row in cited if streams.parse(row.stream).is_folded}
     rows = [row for head in log.heads() if head.stream in wanted for row in _chain(log, head.epoch, head.stream)]
+    if len(rows) > EVENTS_MAX:  # whoever writes one of them could go on until no file holds it
+        end = max(row.hlc for row in (crossing, *cited))
+        rows = [row for row in rows if row.hlc <= end]
     if len(rows) > EVENTS_MAX:
         raise UsageError(f"the act stands on {len(rows)} events, of which a file holds {EVENTS_MAX}", code="too_large")
     return sorted(rows, key=lambda row: (row.hlc, row.seq))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,10 +15,11 @@ from foedus.base.limits import SECOND
 from foedus.node.answering import Answerer
 from foedus.node.query_asking import Asking
 from foedus.node.query_judging import Judge
+from foedus.node.substrate_feed import SubstrateFeed
 from foedus.query.desk import Desk, Opening
 from foedus.query.inquiry import OUTCOMES, Effect, Entry, Finish, Forward, Give, Look, Report, Stop
 from foedus.query.limits import IN_FLIGHT_PER_PEER, SKEW_MAX
-from foedus.query.port import Reader
+from foedus.query.port import Reader, Substrate
 from foedus.query.question import Question, id_of
 from foedus.query.result import parse_result
 from foedus.sync.frames import (
@@ -59,6 +60,7 @@ class _Held(NamedTuple):
     signed: Signed
     path: tuple[bytes, ...]
     reader: Reader
+    deadline: Instant
 
 
 class Queries:
@@ -69,6 +71,8 @@ class Queries:
         self.answerer = Answerer(node, self.judge)
         self.refused: Counter[str] = Counter()
         """Questions of others that were not answered, by clause."""
+        self.on_judged: Callable[[bytes, str, str], None] = lambda _carrier, _kind, _clause: None
+        """(carrier, kind, clause or ''): a question of a peer was judged."""
         self._node = node
         self._desk = Desk(node.store.node)
         self._held: dict[bytes, _Held] = {}
@@ -78,16 +82,33 @@ class Queries:
         self._judging: Counter[bytes] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._feed: SubstrateFeed | None = None
+        self._feeding: asyncio.Task[None] | None = None
 
     @property
     def under_way(self) -> int:
         """Questions that have not ended."""
         return len(self._desk)
 
+    def use(self, substrate: Substrate) -> None:
+        """Let another memory system stand behind this node, once it runs: it answers, and is told what is new."""
+        self._stop_feeding()
+        self.answerer.substrate = substrate
+        self._feed = SubstrateFeed(self._node, substrate)
+        self._feeding = self._spawn(self._feed.run())
+
+    def _stop_feeding(self) -> None:
+        if self._feed is not None and self._feeding is not None:
+            self._feed.close()
+            self._feeding.cancel()
+
     async def close(self) -> None:
         """End everything; nobody is told."""
         if self._timer is not None:
             self._timer.cancel()
+        self._stop_feeding()
+        for asking in self._asking.values():
+            asking.end(())
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -100,7 +121,7 @@ class Queries:
         query = id_of(signed.data)
         asking = Asking(self._node, self.judge, query, question)
         reader = self.judge.reader(question, None)
-        self._held[query] = _Held(question, signed, (), reader)
+        self._held[query] = _Held(question, signed, (), reader, question.deadline)
         self._asking[query] = asking
         until = question.deadline + SKEW_MAX
         opening = Opening(query, question.node, None, question.deadline, until, peers, reports)
@@ -165,7 +186,8 @@ class Queries:
             return
         peers, reports = self._further(question, frame.path, reader)
         signed = Signed(frame.question, frame.asig, frame.sig, frame.evidence)
-        self._held[query] = _Held(question, signed, frame.path, reader)
+        self._held[query] = _Held(question, signed, frame.path, reader, deadline)
+        self.on_judged(carrier, question.kind, "")
         opening = Opening(query, question.node, carrier, deadline, question.deadline + SKEW_MAX, peers, reports)
         self._run(self._desk.open(opening, self._node.store.now()))
 
@@ -180,10 +202,14 @@ class Queries:
 
     def _refuse(self, query: bytes, carrier: bytes, clause: str) -> None:
         if clause != "seen":
-            self.refused[clause] += 1
+            self._count(carrier, clause)
         own = self._node.store.node
         report = Report(own, "seen") if clause == "seen" else Report(own, "refused", clause)
         self._tell(query, carrier, (report,))
+
+    def _count(self, carrier: bytes, clause: str) -> None:
+        self.refused[clause] += 1
+        self.on_judged(carrier, "", clause)
 
     # --- effects -----------------------------------------------------------------------------
 
@@ -198,7 +224,7 @@ class Queries:
                     if query in self._asking:
                         self._asking[query].take(entries)
                 case Give(query=query, to=to, entries=entries) if to is not None:
-                    self._in_turn(query, self._pass(query, to, entries))
+                    self._in_turn(query, self._pass(query, to, entries, self._held[query].deadline))
                 case Finish(query=query, to=to, reports=reports):
                     self._finish(query, to, reports)
                 case Stop(query=query, peer=None):
@@ -253,7 +279,8 @@ class Queries:
                 asking.end(reports)
             return
         own = self._node.store.node
-        self.refused.update(report.code for report in reports if (report.node, report.outcome) == (own, "refused"))
+        for code in (report.code for report in reports if (report.node, report.outcome) == (own, "refused")):
+            self._count(to, code)
         if held is not None and not self.judge.tells_peers(held.reader.tier):
             reports = self._without_names(reports)
         if query in self._passing:
@@ -282,10 +309,8 @@ class Queries:
         self._passing[query] = task
         task.add_done_callback(lambda done: self._passing.pop(query) if self._passing.get(query) is done else None)
 
-    async def _pass(self, query: bytes, to: bytes, entries: Sequence[Entry]) -> None:
+    async def _pass(self, query: bytes, to: bytes, entries: Sequence[Entry], until: Instant) -> None:
         """Send results on, after the identities of the nodes that signed them."""
-        held = self._held.get(query)
-        until = held.question.deadline if held is not None else self._node.store.now()
         sendable = []
         for entry in entries:
             try:

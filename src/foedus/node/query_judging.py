@@ -263,10 +263,18 @@ class Judge:
         did = question.asker if isinstance(question.asker, str) else ""
         if carrier is None:
             return Reader(question.node, did, None, "", lambda stream, _origin: self._may_see_here(did, stream))
-        audience = self._node.audience
-        tier = audience.tier(question.node) or self._tier(carrier)
         node = question.node
-        return Reader(node, did, carrier, tier.value, lambda stream, origin: audience.may_be_told(node, stream, origin))
+        tier = self._node.audience.tier(node) or self._tier(carrier)
+        return Reader(
+            node, did, carrier, tier.value, lambda stream, origin: self._may_see_there(node, carrier, stream, origin)
+        )
+
+    def _may_see_there(self, node: bytes, carrier: bytes, stream: str, origin: bytes) -> bool:
+        """Whether an asking node may be told of a stream; behind a peer: of knowledge, which that peer may pass on."""
+        audience = self._node.audience
+        if audience.tier(node) is not None:
+            return audience.may_be_told(node, stream, origin)
+        return streams.parse(stream).kind == "knowledge" and audience.may_be_told(carrier, stream, origin)
 
     def _may_see_here(self, did: str, stream: str) -> bool:
         """Whether a participant of this node ('' the node itself) may be shown what is in a stream."""
@@ -275,6 +283,8 @@ class Judge:
         kind, subject = streams.parse(stream)
         if kind == "participant":
             return subject == did
+        if kind == "knowledge":
+            return True
         if kind not in {"room", "members"}:
             return False
         room = self._node.store.admission.authority.rooms.get(bytes.fromhex(subject))

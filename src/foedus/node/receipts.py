@@ -20,6 +20,8 @@ log = logging.getLogger("foedus.receipts")
 
 INTERVAL_S = 1.0
 """A receipt costs two signatures and 3.9 KB; with a second's events in it, some bytes each."""
+RETRY_S = 5.0
+"""After a failure to write one: what waits goes on waiting, and a full disk does not get emptier by trying."""
 WAITING_MAX = 20_000
 """Events of one peer that wait for a receipt: what it can send in some seconds. Beyond, some get none."""
 
@@ -54,13 +56,15 @@ class Receipts:
         if not self._noted:
             return
         for row in published.rows:
-            self._decided(row.id, row.verdict)
+            if row.id in self._noted:
+                self._decided(row.id, row.verdict)
         for change in published.commit.verdicts:
-            self._decided(change.id, change.verdict)
+            if change.id in self._noted:
+                self._decided(change.id, change.verdict)
 
     def _decided(self, event_id: bytes, verdict: Verdict) -> None:
-        """Let what is durable with this verdict wait for its receipt."""
-        if verdict is Verdict.PENDING or event_id not in self._noted:
+        """Let what was noted, and is durable with this verdict, wait for its receipt."""
+        if verdict is Verdict.PENDING:
             return
         node = self._noted.pop(event_id)
         if verdict is Verdict.REJECTED:  # a replay is found in storing it
@@ -81,17 +85,20 @@ class Receipts:
                 await self.write()
             except FoedusError as error:
                 log.warning("no receipt was written: %s: %s", error.code, error)
+                await asyncio.sleep(RETRY_S)
+                self._wake.set()
 
     async def write(self) -> None:
-        """Give receipts for what waits and is durable by now."""
+        """Give receipts for what waits and is durable by now; what fails goes on waiting."""
         self._wake.clear()
-        waiting, self._waiting = self._waiting, {}
-        if not waiting:
+        if not self._waiting:
             return
         await self._trail.flush()  # the head that receipts name covers the rows of what they acknowledge
-        for peer, ids in waiting.items():
-            for start in range(0, len(ids), RECEIPT_IDS_MAX):
-                await self._write(peer, ids[start : start + RECEIPT_IDS_MAX])
+        for peer in list(self._waiting):
+            while ids := self._waiting[peer][:RECEIPT_IDS_MAX]:
+                await self._write(peer, ids)
+                del self._waiting[peer][: len(ids)]
+            del self._waiting[peer]
 
     async def _write(self, peer: bytes, ids: list[bytes]) -> None:
         store = self._store

@@ -7,12 +7,15 @@ pays nothing. Beyond EVENTS_MAX the oldest are forgotten here, and answers say t
 from __future__ import annotations
 
 import asyncio
+import heapq
 import re
 from collections import defaultdict, deque
+from collections.abc import Iterator
 from math import log2
 from typing import NamedTuple
 
 from foedus.base.cbor import Malformed, NotCanonical, decode_as
+from foedus.base.clock import Hlc
 from foedus.log.bodies import MessageText
 from foedus.log.event import parse_event
 from foedus.log.port import Row
@@ -34,6 +37,7 @@ def words_of(text: str) -> list[str]:
 
 class _Entry(NamedTuple):
     id: bytes
+    hlc: Hlc
     words: list[str]
     refs: tuple[bytes, ...]
 
@@ -52,6 +56,7 @@ class Recollection:
         self.is_partial = False
         """Whether events were passed over or forgotten."""
         self._entries: deque[_Entry] = deque()
+        self._clocks: dict[bytes, Hlc] = {}
         self._by_word: defaultdict[str, set[bytes]] = defaultdict(set)
         self._citing: defaultdict[bytes, set[bytes]] = defaultdict(set)
         self._messages = 0
@@ -84,13 +89,15 @@ class Recollection:
         for ref in refs:
             self._citing[ref].add(row.id)
         self._messages += bool(words)
-        self._entries.append(_Entry(row.id, words, refs))
+        self._entries.append(_Entry(row.id, row.hlc, words, refs))
+        self._clocks[row.id] = row.hlc
         if len(self._entries) > EVENTS_MAX:
             self._forget(self._entries.popleft())
 
     def _forget(self, entry: _Entry) -> None:
         self.is_partial = True
         self._messages -= bool(entry.words)
+        self._clocks.pop(entry.id, None)
         for index, keys in ((self._by_word, entry.words), (self._citing, entry.refs)):
             for key in keys:
                 held = index[key]  # type: ignore[index]  # words index by word, refs by id
@@ -111,6 +118,18 @@ class Recollection:
             for event in self._by_word.get(word, ()):
                 scores[event] += weight
         return {event: score * 1_000_000 // whole for event, score in scores.items()}
+
+    def best_first(self, scores: dict[bytes, int], first: int) -> Iterator[bytes]:
+        """Yield the ids of ``scores``, the highest first, then the latest; few more than ``first`` are wanted."""
+
+        def order(event: bytes) -> tuple[int, int, int, bytes]:
+            hlc = self._clocks[event]
+            return -scores[event], -hlc.us, -hlc.counter, event
+
+        few = heapq.nsmallest(first, scores, key=order)
+        yield from few
+        if len(scores) > len(few):
+            yield from sorted(scores.keys() - set(few), key=order)
 
     def _weight(self, word: str) -> int:
         """Return what a word weighs (inverse document frequency), in thousandths."""

@@ -29,6 +29,8 @@ class Reputations:
         self._peers = peers
         self._spawn = spawn
         self._scores: dict[bytes, tuple[int, int]] = {}
+        self.on_weighed: Callable[[], None] = lambda: None
+        """Told of new evidence: whose grants count may be another matter now."""
         trail.on_evidence = self._weigh
 
     def of(self, node: bytes) -> int:
@@ -64,6 +66,7 @@ class Reputations:
     def _weigh(self, evidence: Iterable[Evidence]) -> None:
         """Close the link to whom new evidence brings too low; a human who resumed it is overruled by nothing else."""
         self._scores.clear()
+        self.on_weighed()
         for node in dict.fromkeys(each.node for each in evidence):
             peer = self._peers.book.peers.get(node)
             is_open = peer is not None and peer.state is State.CONNECTED and not peer.is_paused

@@ -21,6 +21,7 @@ from foedus.log.checkpoints import Statement, read_checkpoint
 from foedus.log.gaps import is_of, may_prune
 from foedus.log.port import Gap, Row
 from foedus.node.publisher import Publisher
+from foedus.node.sealed import SealedBodies
 from foedus.node.store import Store
 
 log = logging.getLogger("foedus.retention")
@@ -45,6 +46,7 @@ class Retention:
 
     def __init__(self, store: Store, publisher: Publisher, days: Mapping[str, int]) -> None:
         self.days = days
+        self.sealed = SealedBodies(store, publisher)
         self.agreed: Callable[[bytes], int | None] = lambda _node: None
         self.prepare: Callable[[], Awaitable[object]] = _nothing
         """Keeps what follows from that which is about to go."""
@@ -53,10 +55,11 @@ class Retention:
         self._turn = asyncio.Lock()
 
     async def run(self) -> None:
-        """Prune now and each hour, until cancelled."""
+        """Prune, and drop what was sealed for its time, now and each hour, until cancelled."""
         while True:
             try:
                 await self.prune(self.days)
+                await self.sealed.sweep()
             except FoedusError as error:
                 log.warning("nothing was pruned: %s: %s", error.code, error)
             await asyncio.sleep(_INTERVAL_S)
@@ -64,11 +67,13 @@ class Retention:
     async def prune(self, days: Mapping[str, int]) -> Pruning:
         """Drop what is older than its days; return how much. What goes is out of the files, too."""
         async with self._turn:
-            try:
-                await self.prepare()
-            except FoedusError as error:
-                log.warning("what is dropped may be in no snapshot: %s", error)
             return await self._prune(days)
+
+    async def _prepare(self) -> None:
+        try:
+            await self.prepare()
+        except FoedusError as error:
+            log.warning("what is dropped may be in no snapshot: %s", error)
 
     def ends(self, stream: str, peers: Iterable[bytes]) -> bool:
         """Whether something of a room goes after some days: here, or at a peer that agreed to it."""
@@ -84,6 +89,8 @@ class Retention:
             gap = await asyncio.to_thread(self._find, chain, now - kept * DAY)
             if gap is None or not may_prune(chain, gap.seq):
                 continue
+            if not chains:
+                await self._prepare()
             events += gap.seq - max([gap.after, *(one.seq for one in self._store.admission.gaps.of(chain.key))])
             chains += 1
             await self._store.commit(self._store.admission.leave_gap(gap))

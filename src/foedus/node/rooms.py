@@ -212,8 +212,8 @@ class Rooms:
         auth = [self._node.agents.enrolment(who), self._membership(room, who.did, kind).id]
         return author.custodial_act(stream, kind, body, auth, who.did, self._node.agents.key(who))
 
-    def proposal(self, wanted: str, name: str, text: str) -> Draft:
-        """Return what an agent with a key of its own wants to say, not signed: a human is asked for it."""
+    def proposal(self, wanted: str, name: str, kind: str, body: Any) -> Draft:
+        """Return what an agent with a key of its own wants to say or write, not signed: a human is asked for it."""
         room = self.find(wanted)
         who = self._node.agents.find(name)
         device = next((device for device in who.devices.values() if device.cuts is None), None)
@@ -221,9 +221,8 @@ class Rooms:
             raise UsageError(
                 f"{who.name} has no key of its own", code="not_permitted", remedy="say it: the node asks by itself"
             )
-        check_text(text)
-        auth = [device.enrolment, self._membership(room, who.did).id]
-        draft = self._node.author.node_act(streams.room(room.id), "message.text", {"text": text}, auth)
+        auth = [device.enrolment, self._membership(room, who.did, kind).id]
+        draft = self._node.author.node_act(streams.room(room.id), kind, body, auth)
         return draft._replace(act=replace(draft.act, author=who.did, device=device.key))
 
     def _signed(self, room: Room, act: SignedAct) -> Draft:

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from foedus.base.cbor import Malformed
-from foedus.base.clock import ClockAhead
 from foedus.base.errors import UsageError
 from foedus.base.ids import parse_id
-from foedus.base.limits import CLOCK_AHEAD_MAX, HTTP_PAGE_MAX, SECOND
+from foedus.base.limits import HTTP_PAGE_MAX
 from foedus.identity.record import SignedRecord
 from foedus.log import streams
 from foedus.log.port import Row, Verdict
@@ -35,6 +34,7 @@ from foedus.node.query_operations import QueryOperations
 from foedus.node.room_values import EventsPage, EventView, MessagesPage, RoomView, Said
 from foedus.node.rooms import Rooms, placed
 from foedus.node.standing_operations import StandingOperations
+from foedus.node.troubles import clock_behind, troubles
 from foedus.node.values import (
     IdentityView,
     ParticipantView,
@@ -119,7 +119,7 @@ class Service(
             chains=sum(1 for chain in chains if chain.seq),
             contested_chains=sum(1 for chain in chains if chain.is_contested),
             forks=sum(1 for chain in chains if chain.contested),
-            authoring=not node.author.stopped and not self._clock_behind(),
+            authoring=not node.author.stopped and not clock_behind(node),
             pending_requests=len(node.peers.book.pending()),
             peers=self.peers(),
             memory_bytes=_memory_bytes(),
@@ -129,110 +129,8 @@ class Service(
         )
 
     def _troubles(self) -> list[Trouble]:
-        return [
-            *self._stopped(),
-            *self._clock_behind(),
-            *self._policy(),
-            *self._requests(),
-            *self._approvals_waiting(),
-            *self._devices_waiting(),
-            *self._held_epochs(),
-            *self._forks(),
-            *self._lacking(),
-            *self.agreements.troubles(),
-            *self._audit_troubles(),
-            *self._knowledge_troubles(),
-        ]
-
-    def _stopped(self) -> list[Trouble]:
-        author = self._node.author
-        return [Trouble(code="not_authoring", message=author.stopped, remedy=author.remedy)] if author.stopped else []
-
-    def _clock_behind(self) -> list[Trouble]:
-        behind_us = self._node.store.clock.head.us - self._node.store.now()
-        if behind_us <= CLOCK_AHEAD_MAX:
-            return []
-        message = (
-            f"this node's log is {behind_us // SECOND} s ahead of its clock; it writes nothing until that is mended"
-        )
-        return [Trouble(code=ClockAhead.code, message=message, remedy=ClockAhead.remedy)]
-
-    def _requests(self) -> list[Trouble]:
-        return [
-            Trouble(
-                code="request",
-                message=f"{pending.peer.name!r} ({pending.peer.node.hex()}) asks for a connection",
-                remedy=f"foedus peer accept {pending.peer.node.hex()}",
-            )
-            for pending in self._node.peers.book.pending()
-        ]
-
-    def _approvals_waiting(self) -> list[Trouble]:
-        return [
-            Trouble(
-                code="approval",
-                message=f"{waiting.agent.name!r} wants to {waiting.what}: {waiting.room_name!r}",
-                remedy=f"foedus approval allow {waiting.id} --as NAME, or foedus approval deny {waiting.id}",
-            )
-            for waiting in self.approvals()
-            if waiting.state == "waiting"
-        ]
-
-    def _devices_waiting(self) -> list[Trouble]:
-        return [
-            Trouble(
-                code="device",
-                message=f"a new device of {self._node.agents.find(waiting.did).name!r} waits for an older one",
-                remedy="where an enrolled device is: foedus pair confirm",
-            )
-            for waiting in self._node.access.pairings.waiting()
-        ]
-
-    def _policy(self) -> list[Trouble]:
-        """Return why the policy file is not in force, and who waits for our word since the policy asks for it."""
-        wrong = self._node.policy.trouble
-        troubles = [Trouble(code=wrong.code, message=wrong.message, remedy=wrong.remedy)] if wrong else []
-        return troubles + [
-            Trouble(
-                code="confirm",
-                message=f"{peer.name!r} ({peer.node.hex()}) accepted; nothing flows until you confirm that it is yours",
-                remedy=f"compare the whole id, then: foedus peer confirm {peer.node.hex()}",
-            )
-            for peer in self._node.peers.book.unconfirmed()
-        ]
-
-    def _held_epochs(self) -> list[Trouble]:
-        return [
-            Trouble(
-                code="epoch_held",
-                message=f"{self._views.node_name(node)} opened more than one epoch today",
-                remedy=f"ask its people, then `foedus peer follow {node.hex()}`",
-            )
-            for node in self._node.records.held
-        ]
-
-    def _forks(self) -> list[Trouble]:
-        return [
-            Trouble(
-                code="equivocation",
-                message=f"{self._views.node_name(chain.node)} wrote two histories in {chain.stream}",
-                remedy="its owner opens a new epoch; until then what follows the fork is not shown",
-            )
-            for chain in self._node.store.admission.chains
-            if chain.is_contested
-        ]
-
-    def _lacking(self) -> list[Trouble]:
-        return [
-            Trouble(
-                code="pruned",
-                message=f"{self._views.node_name(one.peer)} no longer has the events {one.held + 1} to "
-                f"{one.statement.seq} of {stream}; what follows waits for them",
-                remedy="connect to who may have them, or go on without them: "
-                f"`foedus retention skip {stream.removeprefix('room:')}`",
-            )
-            for (_, stream), one in self._node.pruned.lacking.items()
-        ]
+        found = troubles(self._node, self._views.node_name, self.approvals())
+        return [*found, *self.agreements.troubles(), *self._audit_troubles(), *self._knowledge_troubles()]
 
     # --- participants ------------------------------------------------------------------------
 

@@ -14,8 +14,9 @@ from foedus.base.cbor import encode
 from foedus.base.errors import UsageError
 from foedus.base.ids import sha256
 from foedus.base.limits import BATCH_BYTES_MAX
+from foedus.log import streams
 from foedus.log.chains import Chain
-from foedus.log.port import Row
+from foedus.log.port import Gap, Row
 from foedus.node.audience import Audience
 from foedus.node.store import Store
 from foedus.trust.peering import Peering
@@ -102,6 +103,16 @@ class VisibleLog:
         """Return the envelope of a row that the viewer may see, else None."""
         chain = self._store.admission.chains.get((row.epoch, row.stream))
         return self._store.sendable(row) if self.may_go(viewer, chain) else None
+
+    def pruned(self, viewer: Viewer, after: bytes, limit: int) -> list[Gap]:
+        """Return the last gap of each chain that the viewer may see, in the order of chain ids from ``after`` on."""
+        admission = self._store.admission
+        found = {}
+        for chain in admission.chains:
+            gaps = admission.gaps.of(chain.key) if chain.kind == "room" else []
+            if gaps and (chain_id := streams.chain_id(*chain.key)) > after and self.may_go(viewer, chain):
+                found[chain_id] = gaps[-1]
+        return [found[chain_id] for chain_id in sorted(found)[:limit]]
 
     def page(self, viewer: Viewer, after: int, limit: int) -> Page:
         """Return the visible rows after a local number: at most ``limit``, and what one batch may hold."""

@@ -182,8 +182,7 @@ def _is_audience(viewer: Peer, origin: bytes, stream: Stream, facts: AudienceFac
 
 def may_ask(viewer: Peer, origin: bytes, facts: AudienceFacts) -> bool:
     """Tell whether knowledge that ``origin`` wrote may be in an answer to ``viewer``: who may query need not sync."""
-    is_asking = viewer.state is State.CONNECTED and not viewer.is_paused and may_query(viewer.tier)
-    return is_asking and _is_told(viewer, origin, KNOWLEDGE, facts)
+    return may_be_told(viewer, origin, KNOWLEDGE, facts)
 
 
 def _is_told(viewer: Peer, origin: bytes, stream: Stream, facts: AudienceFacts) -> bool:

@@ -232,8 +232,8 @@ class FakeService(FakeAccess, FakeNames, FakeCredentials, FakeStanding, FakeCrdt
     async def approval(self, approval, *, wait_s=0):
         raise NotFound(f"there is no approval {approval[:80]!r} after {wait_s} s")
 
-    async def approval_ask(self, room, agent, text):
-        return await self.approval(room + agent + text)
+    async def approval_ask(self, room, agent, text, delta=""):
+        return await self.approval(room + agent + text + delta)
 
     async def approval_allow(self, approval, did, act):
         self._note("approval_allow", did, act)

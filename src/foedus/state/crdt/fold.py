@@ -19,12 +19,15 @@ from typing import NamedTuple, TypeAlias
 
 from foedus.base.cbor import Malformed, NotCanonical, decode_as
 from foedus.base.ids import sha256
-from foedus.log.bodies import Covered, CrdtDelta, CrdtSnapshot
+from foedus.log.bodies import CRDT_PART_BYTES, Covered, CrdtDelta, CrdtSnapshot
 from foedus.state.crdt.base import Crdt, Origin, last_dot
 from foedus.state.crdt.deltas import empty, parse_state, read_delta
 
 DELTA, SNAPSHOT = "crdt.delta", "crdt.snapshot"
 KINDS = frozenset({DELTA, SNAPSHOT})
+
+_PART_ENTRIES = CRDT_PART_BYTES // 256
+"""What one part of a snapshot counts for while the others are awaited: as many entries as take its memory."""
 
 Key: TypeAlias = tuple[str, str]
 """(name, type): what names one CRDT of a room."""
@@ -51,7 +54,7 @@ class Told(NamedTuple):
 class _Open(NamedTuple):
     """A snapshot of which the first parts came: what all its parts have in common, and what they brought."""
 
-    head: tuple[tuple[Covered, ...], bytes, int]
+    head: tuple[Key, tuple[Covered, ...], bytes, int]
     state: list[bytes]
 
 
@@ -66,11 +69,13 @@ class RoomFold:
         self.writers: dict[Key, set[bytes]] = {}
         self.last: dict[tuple[Key, bytes], int] = {}
         """(CRDT, epoch) → seq of the last delta that counts."""
+        self._sizes: dict[Key, int] = {}
+        self._entries = 0
         self._gaps = dict(gaps)
         self._node_of = node_of
         self._holes: set[tuple[Key | None, bytes]] = set()
         self._bridged: set[tuple[Key, bytes]] = set()
-        self._open: dict[tuple[Key, bytes], _Open] = {}
+        self._open: dict[bytes, _Open] = {}
 
     def take(self, told: Told, standing: Standing) -> None:
         """Take in the next event."""
@@ -84,6 +89,15 @@ class RoomFold:
             self._take_delta(body, told.origin)
         elif isinstance(body, CrdtSnapshot):
             self._take_part(body, told.origin)
+        if body is not None:
+            self._measure((body.name, body.type))
+
+    def _measure(self, key: Key) -> None:
+        """Note how much the state that an event touched takes now."""
+        if key in self.states:
+            size = 1 + self.states[key].size()
+            self._entries += size - self._sizes.get(key, 0)
+            self._sizes[key] = size
 
     def holes(self, key: Key) -> int:
         """Return in how many chains something of a CRDT may be that does not count here."""
@@ -92,8 +106,9 @@ class RoomFold:
         return len(epochs | gaps)
 
     def size(self) -> int:
-        """Return how many entries all states have."""
-        return sum(state.size() for state in self.states.values())
+        """Return how many entries all states have, and what waits beside them, as entries."""
+        parts = sum(len(opened.state) for opened in self._open.values())
+        return self._entries + len(self._holes) + parts * _PART_ENTRIES
 
     def of(self, name: str) -> list[Key]:
         """Return the CRDTs of a name: more than one where members took it for different types at one time."""
@@ -127,19 +142,19 @@ class RoomFold:
 
     def _take_part(self, body: CrdtSnapshot, origin: Origin) -> None:
         """Collect the parts of a snapshot that somebody here needs; they stand one after the other in a chain."""
-        key, head = (body.name, body.type), (body.chains, body.digest, body.parts)
+        key = (body.name, body.type)
+        head = (key, body.chains, body.digest, body.parts)
         if not any(epoch in self._gaps for epoch, _ in body.chains):
             return
-        place = (key, origin.epoch)
         if body.part == 0:
-            self._open[place] = _Open(head, [])
-        opened = self._open.get(place)
+            self._open[origin.epoch] = _Open(head, [])
+        opened = self._open.get(origin.epoch)
         if opened is None or opened.head != head or body.part != len(opened.state):
-            self._open.pop(place, None)
+            self._open.pop(origin.epoch, None)
             return
         opened.state.append(body.state)
         if len(opened.state) == body.parts:
-            del self._open[place]
+            del self._open[origin.epoch]
             self._take_snapshot(key, body, b"".join(opened.state), origin)
 
     def _take_snapshot(self, key: Key, body: CrdtSnapshot, data: bytes, origin: Origin) -> None:

@@ -124,11 +124,10 @@ class ObservedSet(Crdt):
         return [decode(value) for value in sorted(self.members())]
 
     def is_by(self, node: bytes, covers: Mapping[bytes, int], until: Hlc) -> bool:
-        """Whether it adds only by the chains that it covers; it may remove what others added."""
+        """Whether it adds only by the chains that it covers; single additions anybody may remove."""
         del node, until
         added = ((epoch, max(living)) for epoch, living in self.dots.items())
-        beyond = ((epoch, max(numbers)) for epoch, numbers in self.seen.beyond() if epoch in covers)
-        return all(number <= covers.get(epoch, -1) for epoch, number in (*added, *beyond, *self.seen.covered()))
+        return all(number <= covers.get(epoch, -1) for epoch, number in (*added, *self.seen.covered()))
 
     def size(self) -> int:
         """Return how many additions live, and what is remembered of the others."""

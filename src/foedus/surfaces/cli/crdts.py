@@ -166,11 +166,10 @@ def _write(common: Common, place: tuple[str, str], asked: CrdtAsk, as_: str, fil
     local = [who for who in node.get("/participants", list[ParticipantView]) if who.is_local]
     speaker = choose_speaker(local, as_ or node.speaker())
     room = node.get(path_of("rooms", place[0]), RoomView)
-    path = path_of("rooms", room.room, "crdts", place[1])
-    body = (
-        _asked(asked, speaker) if speaker.custody == "node" else _signed(node, speaker, (room, place[1]), asked, file)
-    )
-    placed = node.post(path, Placed, body)
+    if speaker.custody == "node":
+        placed = node.post(path_of("rooms", room.room, "crdts", place[1]), Placed, _asked(asked, speaker))
+    else:
+        placed = _place_signed(node, speaker, (room, place[1]), asked, file)
     if placed.approval:
         out.show(placed, lambda _: [[f"this waits for a person: approval {placed.approval}"]])
         out.next(f"foedus approval allow {placed.approval} --as NAME")
@@ -193,12 +192,19 @@ def _asked(asked: CrdtAsk, speaker: ParticipantView) -> dict[str, Any]:
     return body if asked.value is msgspec.UNSET else body | {"value": asked.value}
 
 
-def _signed(
+def _place_signed(
     node: Client, speaker: ParticipantView, place: tuple[RoomView, str], asked: CrdtAsk, file: PassphraseFile
-) -> Any:
-    """Return the act, signed on this device; what it removes are the additions that this node shows."""
+) -> Placed:
+    """Sign on this device; an agent asks first what it has to cite at another node, or for a person's yes.
+
+    What it removes from a set are the additions that this node shows.
+    """
+    from foedus.base.base64url import from_base64url, to_base64url
+    from foedus.base.cbor import encode
     from foedus.base.ids import parse_id
     from foedus.node.crdt_asking import delta_of
+    from foedus.surfaces.cli.client import path_of
+    from foedus.surfaces.cli.crossing import ask_for, grants_of, is_foreign
     from foedus.surfaces.cli.devices import device_folder, enrolled, sign, signer_of
     from foedus.surfaces.cli.signing import Draft
     from foedus.surfaces.cli.speaking import membership_of
@@ -210,8 +216,16 @@ def _signed(
     dots = _dots(node, room, name) if asked.type == "set" else {}
     delta = delta_of(asked, lambda value: dots.get(value, []))
     body = {"name": name, "type": asked.type, "delta": delta}
-    auth = (parse_id(device.enrolment), parse_id(membership_of(room, speaker)))
-    return sign(node, key, Draft(speaker.did, f"room:{room.room}", "crdt.delta", body, auth))
+    auth = [parse_id(device.enrolment), parse_id(membership_of(room, speaker))]
+    salt = b""
+    if is_foreign(speaker, room):
+        allowed = ask_for(node, speaker, room, {"delta": to_base64url(encode(body))})
+        if allowed.state != "allowed":
+            return Placed(id="", stream=f"room:{room.room}", seq=0, hlc=[0, 0], approval=allowed.id)
+        auth += grants_of(allowed)
+        salt = from_base64url(allowed.salt, "salt")
+    draft = Draft(speaker.did, f"room:{room.room}", "crdt.delta", body, tuple(auth))
+    return node.post(path_of("rooms", room.room, "crdts", name), Placed, sign(node, key, draft, salt))
 
 
 def _dots(node: Client, room: RoomView, name: str) -> dict[bytes, list[tuple[bytes, int]]]:

@@ -13,7 +13,7 @@ from foedus.node.values import ParticipantView
 from foedus.surfaces.cli.client import path_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from foedus.surfaces.cli.client import Client
 
@@ -25,7 +25,12 @@ def is_foreign(speaker: ParticipantView, room: RoomView) -> bool:
 
 def ask(node: Client, speaker: ParticipantView, room: RoomView, text: str) -> ApprovalView:
     """Ask for what an agent with a key of its own wants to say: `allowed` at once where grants carry it."""
-    return node.post("/approvals", ApprovalView, {"room": room.room, "as": speaker.did, "text": text})
+    return ask_for(node, speaker, room, {"text": text})
+
+
+def ask_for(node: Client, speaker: ParticipantView, room: RoomView, what: Mapping[str, str]) -> ApprovalView:
+    """Ask for a text or a delta; asked again in the same words, the answer is what was allowed in between."""
+    return node.post("/approvals", ApprovalView, {"room": room.room, "as": speaker.did, **what})
 
 
 def decided(node: Client, approval: str, wait_s: int) -> ApprovalView:

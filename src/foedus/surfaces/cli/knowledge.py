@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,31 +10,28 @@ from cyclopts import App, Parameter, validators
 from foedus.base.errors import UsageError
 from foedus.log.knowledge import MILLION
 from foedus.node.knowledge_values import (
-    LIST_MAX,
     SEARCH_MAX,
     EnvelopeView,
     HistoryView,
-    PacketsPage,
     PacketView,
-    ToldView,
-    WhoView,
 )
-from foedus.surfaces.cli.messages import INDENT, wrapped
+from foedus.surfaces.cli.knowledge_shown import found_lines, history_lines, packet_lines
+from foedus.surfaces.cli.knowledge_transfer import export_, import_
 from foedus.surfaces.cli.options import COMMON, Common, File, PassphraseFile, Yes
-from foedus.surfaces.cli.output import Line, Output, pairs
 from foedus.surfaces.cli.prompts import confirm, read_text
-from foedus.surfaces.cli.telling import BATCH, As, Teller, packet_of, show_placed
-from foedus.surfaces.cli.text import CROSS, TICK, millionths, named, paragraphs, short, when
+from foedus.surfaces.cli.telling import As, OnlyDomain, Teller, packet_of, show_placed
+from foedus.surfaces.cli.text import short
 
 if TYPE_CHECKING:
-    from foedus.node.knowledge_forms import DataForm, PublishForm
+    from foedus.node.knowledge_forms import DataForm
     from foedus.surfaces.cli.client import Client
-    from foedus.surfaces.cli.knowledge_files import Found
 
 app = App(name="knowledge", help="Knowledge: publish, find, and follow where it comes from.")
 
+app.command(import_, name="import")
+app.command(export_, name="export")
+
 Domain = Annotated[str, Parameter(help="The domain, such as `lab.results`: small letters, digits, dots, hyphens.")]
-OnlyDomain = Annotated[str, Parameter(help="Of this domain alone.")]
 Packet = Annotated[str, Parameter(help="The packet's whole id, or its first digits (8 or more).")]
 Confidence = Annotated[
     float, Parameter(validator=validators.Number(gte=0, lte=1), help="How sure its author is, from 0 to 1.")
@@ -50,7 +45,6 @@ Data = Annotated[
     Path | None, Parameter(metavar="FILE", help="A file that goes along as it is, with the text at most 64 KiB.")
 ]
 MediaType = Annotated[str, Parameter(help="What --data is, such as application/json.")]
-_SHOWN_ERRORS = 20
 
 
 @app.command
@@ -207,17 +201,8 @@ def search(
     out = common.output()
     query: dict[str, str | int] = {"q": " ".join(words), "domain": domain, "limit": limit}
     found = common.client().get("/knowledge/search", list[PacketView], query)
-    out.show(found, lambda _: _found_lines(found, out.width))
+    out.show(found, lambda _: found_lines(found, out.width))
     out.next(f"foedus knowledge show {short(found[0].id)}" if found else "foedus knowledge publish DOMAIN TITLE TEXT")
-
-
-def _found_lines(found: list[PacketView], width: int) -> Iterator[Line]:
-    for packet in found:
-        yield [(short(packet.id), "dim"), "  ", (packet.title, "bold"), f"  {packet.domain}, {_who(packet.who)}"]
-        first = next((line for line in paragraphs(packet.content) if line.strip()), "")
-        yield [INDENT, (wrapped(first, max(width - len(INDENT), len(INDENT)))[0], "")]
-    if not found:
-        yield ["nothing was found"]
 
 
 @app.command
@@ -225,47 +210,8 @@ def show(packet: Packet, /, *, common: Common = COMMON) -> None:
     """Show a packet, who wrote it, and what it stands on."""
     out = common.output()
     held = packet_of(common.client(), packet)
-    out.show(held, lambda _: _packet_lines(held, out.width))
+    out.show(held, lambda _: packet_lines(held, out.width))
     out.next(f"foedus knowledge history {short(held.id)}")
-
-
-def _packet_lines(packet: PacketView, width: int) -> Iterator[Line]:
-    rows: list[tuple[str, Any]] = [
-        ("packet", packet.id),
-        ("domain", packet.domain),
-        ("by", _who(packet.who)),
-        ("at", when(packet.at)),
-    ]
-    if packet.state != "current":
-        yield from pairs([*rows, ("state", (f"{packet.state}  {packet.reason}", "yellow"))])
-        return
-    rows += [("title", (packet.title, "bold")), ("type", packet.type), ("confidence", millionths(packet.confidence))]
-    rows += [("tags", ", ".join(packet.tags))] if packet.tags else []
-    rows += [("revised", f"{packet.revision} times")] if packet.revision else []
-    rows += [("data", f"{packet.data.media_type}, {len(packet.data.data) * 3 // 4} bytes")] if packet.data else []
-    rows += [("passed on", _source(packet))] if packet.source else []
-    for event in packet.dependencies:
-        is_missing = event in packet.missing
-        rows.append(("stands on", (f"{event}{'  not here' if is_missing else ''}", "yellow" if is_missing else "")))
-    yield from pairs(rows)
-    for paragraph in paragraphs(packet.content):
-        for line in wrapped(paragraph, max(width - len(INDENT), len(INDENT))):
-            yield [INDENT, line]
-
-
-def _source(packet: PacketView) -> tuple[str, str]:
-    source = packet.source
-    if source is None:
-        return "", ""
-    words = {"proved": f"{TICK} signatures hold", "unknown": "not proved: a key is not held here"}
-    told = words.get(source.proved, f"{CROSS} forged")
-    who = f"{source.author} at {short(source.node)}" if source.node else source.author
-    return f"{source.event} of {who}, {source.domain}: {told}", "" if source.proved == "proved" else "bold red"
-
-
-def _who(who: WhoView) -> str:
-    name = named(who.author_known_as, who.author_name, who.author)
-    return name if who.author_kind == "node" else f"{name} at {named(who.node_known_as, who.node_name, who.node)}"
 
 
 @app.command
@@ -275,101 +221,5 @@ def history(packet: Packet, /, *, common: Common = COMMON) -> None:
 
     out = common.output()
     told = common.client().get(path_of("knowledge", "packets", packet, "history"), HistoryView)
-    out.show(told, lambda _: _history_lines(told))
+    out.show(told, lambda _: history_lines(told))
     out.next(f"foedus knowledge show {short(told.packet)}")
-
-
-def _history_lines(history: HistoryView) -> Iterator[Line]:
-    for told in history.told:
-        yield _told_line(told)
-    for event in history.ground:
-        yield [("stands on  ", "dim"), event]
-    for event in history.missing:
-        yield [("stands on  ", "dim"), (f"{event}  not here", "yellow")]
-    if not history.is_whole:
-        yield [("what it stands on goes on; it was not followed to the end", "yellow")]
-
-
-def _told_line(told: ToldView) -> Line:
-    return [(when(told.at), "dim"), f"  {told.kind.partition('.')[2]}  {_who(told.who)}  ", (told.says, "bold")]
-
-
-# --- files -------------------------------------------------------------------------------------------
-
-
-@app.command(name="import")
-def import_(
-    path: Annotated[Path, Parameter(help="A folder or file: Markdown (.md, front matter is read) or .jsonl.")],
-    /,
-    *,
-    domain: Annotated[str, Parameter(help="The domain of what names none.")] = "",
-    skip_bad: Annotated[bool, Parameter(negative="", help="Import the rest where some are no packets.")] = False,
-    as_: As = "",
-    passphrase_file: PassphraseFile = None,
-    common: Common = COMMON,
-) -> None:
-    """Publish what is in files. All of them are read before anything is published."""
-    from foedus.surfaces.cli.knowledge_files import read_all
-
-    out = common.output()
-    found = list(read_all(path, domain))
-    bad = [each for each in found if each.form is None]
-    for each in bad[:_SHOWN_ERRORS]:
-        out.words((f"{each.where}: {each.error}", "yellow"))
-    if bad and not skip_bad:
-        raise UsageError(
-            f"{len(bad)} of {len(found)} are no packets; nothing was published",
-            code="bad_file",
-            remedy="mend them, or go on without them: --skip-bad",
-        )
-    teller = Teller(common.client(passphrase_file), as_, passphrase_file)
-    placed = [one for batch in _with_bar(_batches(found), len(found) - len(bad), out) for one in teller.tell(*batch)]
-    out.show(placed, lambda _: [[f"published {len(placed)} packets, left out {len(bad)}"]])
-    out.next("foedus knowledge search WORDS")
-
-
-def _batches(found: Iterable[Found]) -> Iterator[tuple[str, list[PublishForm]]]:
-    """Yield (domain, forms) of which each fits one request."""
-    forms = (each.form for each in found if each.form is not None)
-    for domain, same in groupby(forms, lambda form: form.domain):
-        while some := list(islice(same, BATCH)):
-            yield domain, some
-
-
-def _with_bar(
-    batches: Iterable[tuple[str, list[PublishForm]]], total: int, out: Output
-) -> Iterator[tuple[str, list[PublishForm]]]:
-    """Pass batches on, with a bar on a screen's stderr."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    with Progress(console=console, disable=out.as_json or not console.is_terminal, transient=True) as progress:
-        bar = progress.add_task("publishing", total=total)
-        for domain, forms in batches:
-            yield domain, forms
-            progress.advance(bar, len(forms))
-
-
-@app.command(name="export")
-def export_(*, domain: OnlyDomain = "", common: Common = COMMON) -> None:
-    """Write the packets that this node shows as JSON Lines, as they stand now; `import` reads them back."""
-    import json
-
-    import msgspec
-
-    from foedus.surfaces.cli.knowledge_files import exported
-
-    for line in exported(_all(common.client(), domain)):
-        print(json.dumps(msgspec.to_builtins(line)))  # ASCII: what hides in a foreign text stays an escape
-
-
-def _all(node: Client, domain: str) -> Iterator[PacketView]:
-    after = ""
-    while True:
-        query: dict[str, str | int] = {"domain": domain, "after": after, "limit": LIST_MAX}
-        page = node.get("/knowledge/packets", PacketsPage, query)
-        yield from page.packets
-        after = page.cursor
-        if not after:
-            return

@@ -95,6 +95,10 @@ PolicyTier: TypeAlias = Annotated[
         converter=_tier, help="What this node gives to the peer. Default: default_tier in foedus.toml, else CORE"
     ),
 ]
+Recovery: TypeAlias = Annotated[
+    bool,
+    Parameter(negative="", help="Show 24 words, once, that revoke and replace a lost device when no other is left."),
+]
 Yes: TypeAlias = Annotated[bool, Parameter(name="--yes", alias="-y", negative="", help="Do not ask.")]
 File: TypeAlias = Annotated[
     Path | None,

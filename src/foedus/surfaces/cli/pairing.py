@@ -12,7 +12,7 @@ from foedus.base.errors import NotFound, UsageError
 from foedus.node.access_values import PairCodeView, PairingView
 from foedus.surfaces.cli.device_commands import As, WordsFile, authority_of, order, whose
 from foedus.surfaces.cli.errors import Cancelled, CommandLineError
-from foedus.surfaces.cli.options import COMMON, Common, PassphraseFile, Yes
+from foedus.surfaces.cli.options import COMMON, Common, PassphraseFile, Recovery, Yes
 from foedus.surfaces.cli.output import Line, Output, pairs
 from foedus.surfaces.cli.prompts import confirm
 from foedus.surfaces.cli.text import when
@@ -82,12 +82,7 @@ def device(  # noqa: PLR0913  # each is an option of the command line
     keyring: Annotated[
         bool, Parameter(negative="", help="Seal the key by the operating system's keyring, not by a passphrase.")
     ] = False,
-    recovery: Annotated[
-        bool,
-        Parameter(
-            negative="", help="Show 24 words, once, that revoke and replace a lost device when no other is left."
-        ),
-    ] = False,
+    recovery: Recovery = False,
     passphrase_file: PassphraseFile = None,
     common: Common = COMMON,
 ) -> None:

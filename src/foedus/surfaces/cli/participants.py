@@ -12,7 +12,7 @@ from foedus.base.errors import NotFound, UsageError
 from foedus.node.access_values import TokenView
 from foedus.node.values import ParticipantView, Placed
 from foedus.surfaces.cli.errors import CommandLineError
-from foedus.surfaces.cli.options import COMMON, Common, PassphraseFile, Yes
+from foedus.surfaces.cli.options import COMMON, Common, PassphraseFile, Recovery, Yes
 from foedus.surfaces.cli.output import Line, Part, pairs
 from foedus.surfaces.cli.text import CROSS, named
 
@@ -38,12 +38,7 @@ def add(
         bool,
         Parameter(negative="", help="Let the node keep an agent's key and sign for it."),
     ] = False,
-    recovery: Annotated[
-        bool,
-        Parameter(
-            negative="", help="Show 24 words, once, that revoke and replace a lost device when no other is left."
-        ),
-    ] = False,
+    recovery: Recovery = False,
     passphrase_file: PassphraseFile = None,
     common: Common = COMMON,
 ) -> None:

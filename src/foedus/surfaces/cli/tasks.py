@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, Parameter, validators
 
 from foedus.log.knowledge import MILLION
-from foedus.node.knowledge_values import LIST_MAX, TasksPage, TaskView, WhoView
-from foedus.surfaces.cli.knowledge import Domain, OnlyDomain, Tag
+from foedus.node.knowledge_values import LIST_MAX, TasksPage, TaskView
+from foedus.surfaces.cli.knowledge import Domain, Tag
+from foedus.surfaces.cli.knowledge_shown import who_told
 from foedus.surfaces.cli.messages import INDENT, wrapped
 from foedus.surfaces.cli.options import COMMON, Common, PassphraseFile
 from foedus.surfaces.cli.output import Line, pairs
-from foedus.surfaces.cli.telling import As, Teller, packet_of, show_placed, task_of
+from foedus.surfaces.cli.telling import As, OnlyDomain, Teller, packet_of, show_placed, task_of
 from foedus.surfaces.cli.text import millionths, named, paragraphs, short, when
 
 if TYPE_CHECKING:
@@ -163,11 +164,11 @@ def _lines(task: TaskView, width: int) -> Iterable[Line]:
         ("domain", task.domain),
         ("title", (task.title, "bold")),
         ("state", task.state),
-        ("offered by", _who(task.who)),
+        ("offered by", who_told(task.who)),
         ("at", when(task.at)),
     ]
     if task.holder is not None:
-        rows += [("held by", _who(task.holder)), ("until", when(task.until)), ("progress", millionths(task.done))]
+        rows += [("held by", who_told(task.holder)), ("until", when(task.until)), ("progress", millionths(task.done))]
     rows += [("note", task.note)] if task.note else []
     rows += [("result", task.result)] if task.result else []
     rows += [("packet", event) for event in task.packets]
@@ -175,11 +176,6 @@ def _lines(task: TaskView, width: int) -> Iterable[Line]:
     for paragraph in paragraphs(task.content):
         for line in wrapped(paragraph, max(width - len(INDENT), len(INDENT))):
             yield [INDENT, line]
-
-
-def _who(who: WhoView) -> str:
-    name = named(who.author_known_as, who.author_name, who.author)
-    return f"{name} at {named(who.node_known_as, who.node_name, who.node)}"
 
 
 def _held_by(task: TaskView) -> str:

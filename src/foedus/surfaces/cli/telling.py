@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 As = Annotated[
     str, Parameter(name="--as", metavar="NAME", help="Who tells it. Needed where the node has several participants.")
 ]
+OnlyDomain = Annotated[str, Parameter(help="Of this domain alone.")]
 BATCH = 100
 """Acts in one request of an import: some 100 KB, and a progress bar that moves."""
 

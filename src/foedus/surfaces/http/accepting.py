@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from ssl import SSLContext
 
-from foedus.surfaces.http.limits import ACCEPTS_AT_ONCE, ACCEPTS_PAUSE_S, ACCEPTS_WITHOUT_PLACE_S
+from foedus.surfaces.http.limits import ACCEPTS_PAUSE_S, ACCEPTS_WITHOUT_PLACE_S
 
 _log = logging.getLogger(__name__)
 
@@ -40,26 +40,30 @@ class Accepting:
 
     def _watch(self) -> None:
         self._timer = None
-        self._loop.add_reader(self._listener, self._accept)
+        self._loop.add_reader(self._listener, self._begin)
+
+    def _begin(self) -> None:
+        """Accept the first after a while; whether others wait, the next turn sees by trying."""
+        self._loop.remove_reader(self._listener)
+        self._accept()
 
     def _rest(self, seconds: float) -> None:
-        self._loop.remove_reader(self._listener)
-        self._timer = self._loop.call_later(seconds, self._watch)
+        self._timer = self._loop.call_later(seconds, self._accept)
 
     def _accept(self) -> None:
-        for _ in range(ACCEPTS_AT_ONCE):
-            try:
-                connection, _ = self._listener.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return
-            except OSError as error:  # no file descriptor or no memory is left: others have to go first
-                _log.warning("no connection can be accepted: %s", error)
-                self._rest(ACCEPTS_WITHOUT_PLACE_S)
-                return
-            connection.setblocking(False)  # noqa: FBT003  # the standard library takes it so
-            task = self._loop.create_task(self._greet(connection))
-            self._greeting.add(task)
-            task.add_done_callback(self._greeting.discard)
+        try:
+            connection, _ = self._listener.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            self._watch()
+            return
+        except OSError as error:  # no file descriptor or no memory is left: others have to go first
+            _log.warning("no connection can be accepted: %s", error)
+            self._rest(ACCEPTS_WITHOUT_PLACE_S)
+            return
+        connection.setblocking(False)  # noqa: FBT003  # the standard library takes it so
+        task = self._loop.create_task(self._greet(connection))
+        self._greeting.add(task)
+        task.add_done_callback(self._greeting.discard)
         self._rest(ACCEPTS_PAUSE_S)
 
     async def _greet(self, connection: socket.socket) -> None:

@@ -153,11 +153,18 @@ class ActInput(Input, frozen=True):
 
 
 class AskInput(Input, frozen=True):
-    """What an agent with a key of its own wants to say."""
+    """What an agent with a key of its own wants to say, or (``delta``: the body) to write to a CRDT."""
 
     room: Target
-    text: Spoken
     as_: Target = field(name="as")
+    text: Spoken | UnsetType = UNSET
+    delta: BodyBytes | UnsetType = UNSET
+
+    def said(self) -> tuple[str, str]:
+        """Return text and delta, one of them ''; raise MalformedRequest where it is neither or both."""
+        if (self.text is UNSET) == (not self.delta):
+            raise MalformedRequest("an agent asks for a text or for a delta")
+        return self.text or "", self.delta or ""
 
 
 class AllowInput(ActInput, frozen=True):

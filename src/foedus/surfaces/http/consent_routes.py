@@ -66,7 +66,7 @@ CONSENT = [
         status=201,
         body=AskInput,
         rule=Rule.SELF,
-        run=lambda node, call: node.approval_ask(call.body.room, call.body.as_, call.body.text),
+        run=lambda node, call: node.approval_ask(call.body.room, call.body.as_, *call.body.said()),
     ),
     Operation(
         method="GET",

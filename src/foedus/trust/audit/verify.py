@@ -10,13 +10,20 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, groupby
 from typing import NamedTuple
 
+from foedus.base.clock import Instant
 from foedus.base.errors import PeerViolation
 from foedus.base.ids import sha256
+from foedus.base.limits import DAY
 from foedus.trust.audit.rows import START, Head, Row, parse_row
-from foedus.trust.audit.seals import Seal, Statement, is_signed, read_statement
+from foedus.trust.audit.seals import SEAL_ROWS, Seal, Statement, is_signed, read_statement
 
 PRUNED = "retention"
 """The rule of the row that says up to where (``last``) older rows were let go."""
+
+UNSEALED_MAX = 4 * SEAL_ROWS
+UNSEALED_LASTS = DAY
+"""More rows than this, or rows of a longer time, are never without a seal: a node seals each 1,000 rows, each minute of
+decisions and when it stops; only one that is killed again and again within its first minute does not come to it."""
 
 KeysOf = Callable[[bytes], tuple[bytes, bytes] | None]
 """Epoch → its public keys (Ed25519, ML-DSA-65), None where its identity record is not at hand."""
@@ -69,6 +76,7 @@ class Audit:
         self._first = self._rows = self._seals = self._claims = self._unchecked = 0
         self._begun = False
         self._pruned_to = 0
+        self._unsealed: tuple[Instant, Instant] | None = None
 
     def run(self, rows: Iterable[Stored], seals: Sequence[Seal], claims: Sequence[Claim]) -> Iterator[Finding]:
         """Yield what does not hold. ``rows`` in the order in which they were kept, seals by their count."""
@@ -86,6 +94,7 @@ class Audit:
         rest = chain([due], marks) if due is not None else ()
         yield from self._beyond([mark for _, group in rest for mark in group])
         yield from self._beginning()
+        yield from self._end()
 
     @property
     def summary(self) -> Summary:
@@ -133,6 +142,8 @@ class Audit:
             self._move(Head(stored.n, None))
             return
         yield from self._place(stored, row)
+        if row.n > self._sealed:
+            self._unsealed = (row.at if self._unsealed is None else self._unsealed[0], row.until)
         if row.act == "audit" and row.rule == PRUNED:
             self._pruned_to = max(self._pruned_to, row.last)
         self._move(Head(row.n, sha256(stored.data)))
@@ -187,6 +198,14 @@ class Audit:
         """Rows may be missing before the first only where the log says that retention let them go."""
         if self._first > 1 and self._pruned_to < self._first - 1:
             yield Finding(1, f"{_span(1, self._first - 1)} missing, and no row says that retention let them go")
+
+    def _end(self) -> Iterator[Finding]:
+        """Name rows without a seal that would have one: it may have been taken away, with what it contradicts."""
+        first, last = max(self._sealed, self._first - 1) + 1, self._head.rows
+        if self._unsealed is None:
+            return
+        if last - first >= UNSEALED_MAX or self._unsealed[1] - self._unsealed[0] > UNSEALED_LASTS:
+            yield Finding(first, f"{_span(first, last)} without a seal, though a node seals them each minute")
 
 
 def _span(first: int, last: int) -> str:

@@ -19,8 +19,9 @@ def told(proved: Proved, when: Callable[[Instant], str]) -> Iterator[str]:
     yield f"By its author's clock it was made {when(act.at)}; its node gave it place {proved.event.seq} and signed it."
     for cited, kind in proved.stands_on:
         yield f"It stands on {kind} {cited.hex()}, which is authentic."
+    who = "a person whom the agreement names" if all(it.agreement for it in proved.receipts) else "a person of its node"
     for human in proved.humans:
-        yield f"It crossed in the name of {human}, a person whom the agreement names."
+        yield f"It crossed in the name of {human}, {who}."
     yield "By these events it was authorised; that nothing later withdrew this, no file can prove."
     for each in proved.agreements:
         one, other = each.nodes
