@@ -33,7 +33,7 @@ def test_who_looks_at_the_peers_sees_what_was_read_again_from_the_disk():
     node = Node(1)
     book = filled(State.CONNECTED, 2, node)
     seen = book.peers
-    book.become(filled(State.DISCONNECTED, 1, node))
+    book.replace(filled(State.DISCONNECTED, 1, node))
     assert [peer.state for peer in seen.values()] == [State.DISCONNECTED]
     assert book.peers is seen
     assert book.peer(next(iter(seen))).state is State.DISCONNECTED
