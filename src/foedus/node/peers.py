@@ -106,7 +106,7 @@ class Peers:
         )
 
     def _reload(self) -> None:
-        self.book.become(self._load())
+        self.book.replace(self._load())
 
     def signers(self) -> list[str]:
         """Return the DIDs of this node's humans who count by its policy: the signers that agreements name."""

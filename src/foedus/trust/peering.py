@@ -69,11 +69,12 @@ class Peering:
         """Every peer in the book, by node id."""
         self._trusted = dict(trusted or {})
 
-    def become(self, fresh: Peering) -> None:
-        """Hold what another book holds, read from the disk again. Whoever looks at ``peers`` sees it, too."""
+    def replace(self, other: Peering) -> None:
+        """Hold the peers and trusted keys of another book of the same node, which was read from its log again."""
         self._peers.clear()
-        self._peers.update(fresh.peers)
-        self._trusted = dict(fresh.trusted)
+        self._peers.update(other.peers)
+        self._trusted.clear()
+        self._trusted.update(other.trusted)
 
     @property
     def trusted(self) -> Mapping[bytes, Tier]:
