@@ -1,0 +1,40 @@
+"""What a program writes against: a node's API, typed, awaited or plain (docs/sdk.md)."""
+
+from foedus.sdk.asking import Question
+from foedus.sdk.client import Client, PlainClient
+from foedus.sdk.device import Device
+from foedus.sdk.errors import BadAnswer, NoAnswer, NoDevice, StreamLost
+from foedus.sdk.federation import (
+    FederatedMesh,
+    FederatedResult,
+    FederationScope,
+    FederationToken,
+    PeerAddress,
+    WrongKey,
+)
+from foedus.sdk.forms import Claim, Done, Offer, Progress, Publish, Republish, Retract, Revise
+
+__all__ = [
+    "BadAnswer",
+    "Claim",
+    "Client",
+    "Device",
+    "Done",
+    "FederatedMesh",
+    "FederatedResult",
+    "FederationScope",
+    "FederationToken",
+    "NoAnswer",
+    "NoDevice",
+    "Offer",
+    "PeerAddress",
+    "PlainClient",
+    "Progress",
+    "Publish",
+    "Question",
+    "Republish",
+    "Retract",
+    "Revise",
+    "StreamLost",
+    "WrongKey",
+]

@@ -1,0 +1,79 @@
+"""A question, and how it is asked: by the node, for an agent whose key it keeps, or signed by the client's device."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Literal
+
+from msgspec import Struct
+
+from foedus.base.ids import parse_id
+from foedus.base.limits import AUTH_MAX, NONCE_BYTES, SECOND
+from foedus.sdk.acts import signed_question
+from foedus.sdk.speaking import grants_for, own, signs_for
+
+if TYPE_CHECKING:
+    from foedus.sdk.client import Client
+
+ASK = "/foedus/query/ask"
+_HOPS = {"local": 0, "direct": 1, "global": 5}
+
+
+class Question(Struct, frozen=True, kw_only=True):
+    """What is asked: ``text`` goes with the kind ``text``, ``event`` (an id in hex) with ``causal``.
+
+    ``results``: of each node, at most. ``wait_s``: until the deadline, at most 60. ``as_``: an agent whose key the
+    node keeps; '' is the client's device, or the node itself.
+    """
+
+    kind: Literal["text", "causal", "topology"] = "text"
+    text: str = ""
+    event: str = ""
+    scope: Literal["local", "direct", "global"] = "direct"
+    hops: int | None = None
+    results: int = 20
+    wait_s: float = 5.0
+    as_: str = ""
+
+
+async def body_of(client: Client, question: Question) -> dict[str, Any]:
+    """Return the question as the API takes it, signed where the client's device signs."""
+    if signs_for(client, question.as_):
+        return await _signed(client, question)
+    body = {
+        "kind": question.kind,
+        "text": question.text,
+        "event": question.event,
+        "scope": question.scope,
+        "results": question.results,
+        "wait_ms": round(question.wait_s * 1000),
+        "as": question.as_,
+    }
+    return body if question.hops is None else body | {"hops": question.hops}
+
+
+async def _signed(client: Client, question: Question) -> dict[str, str]:
+    mine, context = await own(client), await client.node.signing()
+    plain = {
+        "v": 1,
+        "node": parse_id(context.node),
+        "epoch": parse_id(context.epoch),
+        "asker": mine.who.did,
+        "device": mine.device.key.public,
+        "kind": question.kind,
+        "about": _about(question),
+        "scope": question.scope,
+        "hops": _HOPS[question.scope] if question.hops is None else question.hops,
+        "results": question.results,
+        "at": context.now,
+        "deadline": context.now + round(question.wait_s * SECOND),
+        "auth": [mine.enrolment, *await grants_for(client, mine, ASK)][:AUTH_MAX],
+        "nonce": os.urandom(NONCE_BYTES),
+    }
+    return signed_question(mine.device.key, plain)
+
+
+def _about(question: Question) -> dict[str, Any]:
+    if question.kind == "text":
+        return {"text": question.text}
+    return {"event": parse_id(question.event)} if question.kind == "causal" else {}

@@ -1,0 +1,157 @@
+"""The clients do what the API does: a method for each operation, its shapes, its parameters, and nothing else."""
+
+import importlib
+import inspect
+import pkgutil
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+import pytest
+
+import foedus
+from foedus.base.errors import PeerViolation, Unavailable, UsageError
+from foedus.sdk import Client, Publish
+from foedus.sdk.errors import VIOLATIONS
+from foedus.sdk.forms import Form
+from foedus.sdk.operation import Group, Operation
+from foedus.sdk.values.agreements import HumanWord
+from foedus.sdk.values.node import SignedAct
+from foedus.surfaces.http import openapi
+from foedus.surfaces.http.app import OPERATIONS
+
+SERVED = {(it.method, it.address): it for it in OPERATIONS}
+DOCUMENT = msgspec.to_builtins(openapi.document(OPERATIONS))
+ID = "ab" * 32
+ACT = SignedAct(act="aa", asig="bb", salt="cc", body="dd")
+SAMPLES = {
+    "act": ACT,
+    "acts": [ACT],
+    "grant": ID,
+    "human": HumanWord(did=ID, device=ID, signature="aa"),
+    "days": 3,
+    "limit": 7,
+    "role": 400,
+    "to": 2,
+    "wait_s": 1,
+    "additions": True,
+    "valid_until": 5,
+    "tier": "SANDBOX",
+    "kind": "agent",
+    "how": "author",
+    "form": Publish(domain="d", title="t"),
+    "forms": [Publish(domain="d", title="t")],
+    "credentials": [ID],
+    "status_lists": ["{}"],
+    "message": {"text": "t", "as": "a"},
+    "messages": [{"text": "t", "as": "a"}, ACT],
+    "terms": {"retention_days": 3},
+    "step": {"step": "claim", "code": "c", "device": ID, "name": "n"},
+    "operations": {"type": "counter", "by": 1},
+    "question": {"kind": "text", "text": "t"},
+}
+WHOLE = {"ActInput", "MessageInput", "CrdtInput", "QuestionInput", "EraseInput", "Terms", "ClaimInput", "ProveInput"}
+"""Bodies that the caller of the method makes, or one of two forms: not all of their fields go together."""
+
+
+def methods():
+    client = Client("http://127.0.0.1:1", "")
+    for group in vars(client).values():
+        if isinstance(group, Group):
+            for name, method in vars(type(group)).items():
+                if isinstance(method, Operation):
+                    yield pytest.param(group, method, id=f"{type(group).__name__}.{name}")
+
+
+METHODS = list(methods())
+
+
+def served(method):
+    return SERVED[method.method, method.path]
+
+
+def sent(group, method):
+    """Return the request of a call that gives every argument."""
+    names = [name for name in inspect.signature(method.make).parameters if name not in {"self", "timeout_s"}]
+    given = {name: SAMPLES.get(name, "x") for name in names}
+    if method.path.endswith("/allow"):
+        given["grant"] = ACT
+    return method.request(method.make(group, **given))
+
+
+def plain(schema):
+    """Return a schema without its words."""
+    if isinstance(schema, dict):
+        return {name: plain(value) for name, value in schema.items() if name not in {"description", "title"}}
+    return [plain(value) for value in schema] if isinstance(schema, list) else schema
+
+
+def test_every_operation_has_one_method():
+    have = [(it.values[1].method, it.values[1].path) for it in METHODS]
+    assert sorted(have) == sorted(SERVED)
+
+
+def test_the_shapes_of_answers_are_those_of_the_api():
+    answers = [it.values[1].answer for it in METHODS if it.values[1].answer is not type(None)]
+    _, shapes = msgspec.json.schema_components(answers, ref_template="#/components/schemas/{name}")
+    theirs = DOCUMENT["components"]["schemas"]
+    assert {name: plain(shape) for name, shape in msgspec.to_builtins(shapes).items()} == {
+        name: plain(theirs[name]) for name in shapes
+    }
+
+
+@pytest.mark.parametrize("method", [pytest.param(it.values[1], id=it.id) for it in METHODS])
+def test_each_method_returns_what_its_operation_answers(method):
+    expected = served(method).answer
+    if expected is None:
+        assert method.answer is type(None)
+    else:
+        ours, theirs = (msgspec.json.schema_components([it])[0] for it in (method.answer, expected))
+        assert plain(ours) == plain(theirs)
+
+
+@pytest.mark.parametrize(("group", "method"), METHODS)
+def test_each_method_gives_every_parameter_of_its_operation(group, method):
+    request, operation = sent(group, method), served(method)
+    given = set(parse_qs(urlsplit(request.target).query))
+    assert given == {parameter.name for parameter in operation.query}
+    if operation.body is None:
+        assert request.body is None
+    elif request.body is not None:
+        data = msgspec.json.encode(request.body)
+        msgspec.json.decode(data, type=operation.body)
+        shape = DOCUMENT["components"]["schemas"].get(getattr(operation.body, "__name__", ""))
+        if shape and operation.body.__name__ not in WHOLE:
+            assert set(msgspec.json.decode(data)) == set(shape["properties"]) - {"custodial", "kind"} or (
+                set(msgspec.json.decode(data)) == set(shape["properties"])
+            )
+    else:
+        assert operation.body_optional
+
+
+def test_the_forms_of_knowledge_are_those_of_the_api():
+    _, ours = msgspec.json.schema_components([Form], ref_template="{name}")
+    for name, shape in ours.items():
+        theirs = DOCUMENT["components"]["schemas"][f"{name}Form" if name != "DataView" else "DataForm"]
+        assert set(shape["properties"]) == set(theirs["properties"]), name
+        assert set(shape.get("required", ())) == set(theirs.get("required", ())), name
+        for field, value in shape["properties"].items():
+            assert value.get("default") == theirs["properties"][field].get("default"), (name, field)
+    assert len(ours) == 9
+
+
+def families(family):
+    for each in family.__subclasses__():
+        yield each
+        yield from families(each)
+
+
+def test_the_codes_of_violations_are_those_of_the_code():
+    for module in pkgutil.walk_packages(foedus.__path__, "foedus."):
+        importlib.import_module(module.name)
+    codes = {PeerViolation.code} | {
+        each.code
+        for each in families(PeerViolation)
+        if not each.__module__.startswith(("foedus.sdk", "foedus.surfaces"))
+    }
+    others = {each.code for family in (UsageError, Unavailable) for each in families(family)}
+    assert codes - others == VIOLATIONS
