@@ -20,7 +20,7 @@ from foedus.sdk.asking import Question
 from foedus.sdk.device import Device, now
 from foedus.sdk.errors import NoDevice
 from foedus.sdk.operation import Action, Group, M
-from foedus.sdk.values.node import PeerView, ProbeView
+from foedus.sdk.values.node import ProbeView
 from foedus.sdk.values.queries import MergedView
 
 if TYPE_CHECKING:
@@ -174,9 +174,12 @@ async def _join(client: Client, address: PeerAddress, audience: str, note: str, 
         raise NoDevice("a federation token is signed by a person's device, and this client has none")
     probe = await client.peers.probe(address.url)
     _check_key(probe, address.key)
-    if not await _is_connected(client, probe.node):
+    state = await _state(client, probe.node)
+    if state == "requested":
+        await client.peers.confirm(probe.node)  # whose key it is was asked for now, if not before
+    elif state not in {"accepting", "connected"}:
         await client.peers.request(address.url, expect=probe.node, note=note)
-        await _until_accepted(client, probe.node, wait_s)
+    await _until_accepted(client, probe, wait_s)
     return await _token(client, device, probe.node, audience)
 
 
@@ -188,26 +191,23 @@ def _check_key(probe: ProbeView, key: str) -> None:
         raise WrongKey(f"another node answers at {probe.url}: {probe.node} ({probe.did})")
 
 
-async def _is_connected(client: Client, node: str) -> bool:
-    return any(peer.node == node and peer.state == "connected" for peer in await client.peers.all())
+async def _state(client: Client, node: str) -> str:
+    return next((peer.state for peer in await client.peers.all() if peer.node == node), "known")
 
 
-async def _until_accepted(client: Client, node: str, wait_s: float) -> PeerView:
+async def _until_accepted(client: Client, probe: ProbeView, wait_s: float) -> None:
     end = time.monotonic() + wait_s
-    while True:
-        peer = await client.peers.show(node)
-        if peer.state == "connected":
-            return peer
-        if peer.state in _OVER:
+    while (state := await _state(client, probe.node)) != "connected":
+        if state in _OVER:
             raise UsageError(
-                f"{peer.name} does not want to connect: {peer.state}",
+                f"{probe.name} does not want to connect: {state}",
                 code="not_accepted",
                 http_status=403,
                 remedy="speak with its people, then ask again",
             )
         if time.monotonic() >= end:
             raise Unavailable(
-                f"{peer.name} has not accepted within {wait_s} s",
+                f"{probe.name} has not accepted within {wait_s} s",
                 code="not_yet",
                 remedy="its human finds the request with `foedus peer pending`; call again later",
             )

@@ -44,9 +44,12 @@ class Approvals(Group[M]):
         return Sent()
 
     @operation("POST", "/approvals")
-    def ask(self, room: str, text: str, as_: str) -> Sent[ApprovalView]:
-        """Ask for what an agent with a key of its own wants to say: ``allowed`` at once where grants carry it."""
-        return Sent(body={"room": room, "text": text, "as": as_})
+    def ask(self, room: str, as_: str, *, text: str | None = None, delta: str | None = None) -> Sent[ApprovalView]:
+        """Ask for what an agent with a key of its own wants to say, or (``delta``) to write to a CRDT.
+
+        It is ``allowed`` at once where grants carry it. ``delta``: the body of the act in base64url.
+        """
+        return Sent(body={"room": room, "as": as_, "text": text, "delta": delta})
 
     @operation("GET", "/approvals/{approval}")
     def show(self, approval: str, *, wait_s: int = 0) -> Sent[ApprovalView]:
