@@ -44,7 +44,7 @@ def test_only_a_domain_is_found(index):
 
 def test_what_is_said_anew_is_not_found_by_its_old_words(index):
     index.apply(Change(entries=[entry(1, "bees")]))
-    index.apply(Change(entries=[entry(1, "wasps")]))
+    index.apply(Change(entries=[entry(1, "wasps")._replace(event=subject(11))]))
     assert found(index, "bees") == []
     assert found(index, "wasps") == [1]
     index.apply(Change(entries=[entry(1, "")._replace(event=None)]))

@@ -256,9 +256,23 @@ async def test_a_restarted_node_folds_the_same_from_its_log(tmp_path):
         assert [(await show(back, name)).digest for name in ("board", "count")] == before
 
 
+async def test_what_is_written_or_erased_while_a_room_is_folded_is_in_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("foedus.node.crdts._PAGE", 1)
+    async with pair(tmp_path) as (_, ash, _elm):
+        placed = [await do(ash, type="set", add=[number]) for number in range(6)]
+        stream = f"room:{ash.service.room('plans').room}"
+        ash.node.crdts.forget()
+        folding = asyncio.create_task(ash.node.crdts.room(stream))
+        await asyncio.gather(do(ash, type="set", add=["late"]), ash.service.erase(placed[0].id, "author"))
+        await folding
+        digest = (await show(ash)).digest
+        assert (await show(ash)).value == [1, 2, 3, 4, 5, "late"]
+        assert digest == await fresh(ash)
+
+
 async def test_a_room_that_is_too_large_is_refused_by_name(tmp_path, monkeypatch):
     async with pair(tmp_path) as (_, ash, _elm):
-        monkeypatch.setattr("foedus.node.crdts.ENTRIES_MAX", 3)
+        monkeypatch.setattr("foedus.node.crdts.ENTRIES_MAX", 4)  # a value and three keys
         await do(ash, type="map", set={"a": 1, "b": 2, "c": 3})
         await do(ash, type="map", set={"d": 4})
         with pytest.raises(TooLarge):

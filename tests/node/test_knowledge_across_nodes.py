@@ -7,6 +7,7 @@ from foedus.base.cbor import encode
 from foedus.base.errors import FoedusError, NotFound
 from foedus.base.ids import parse_id
 from foedus.log.event import parse_envelope
+from foedus.node import knowledge_indexing
 from foedus.node.knowledge_forms import RepublishForm
 from foedus.surfaces.cli.delegating import Scope
 from foedus.trust.agreements.terms import SideTerms, Terms
@@ -145,10 +146,11 @@ async def test_who_may_query_is_answered_from_what_it_may_see(tmp_path):
         assert await answered() == [], "a stranger"
         await connect(b, a, tier="EXTERNAL")
         assert await answered() == ["Bees dance"]
-        await a.service.peer_tier(b.id, "SANDBOX")
+        for tier in ("SANDBOX", "CORE"):
+            await a.service.peer_tier(b.id, tier)
+            assert await answered() == ["Bees dance"]
+        await a.service.peer_pause(b.id)
         assert await answered() == []
-        await a.service.peer_tier(b.id, "CORE")
-        assert await answered() == ["Bees dance"]
 
 
 async def test_an_agreement_without_the_direction_stops_knowledge(tmp_path):
@@ -292,13 +294,32 @@ async def test_what_is_passed_on_carries_its_authors_signatures(tmp_path):
 
 
 async def test_a_forged_source_is_not_passed_on(pair):
-    _, a, _, _ = pair
+    _, a, b, _ = pair
     event = await publish(a)
     envelope = parse_envelope(from_base64url((await a.service.knowledge_envelope(event)).envelope, "envelope")).envelope
     forged = encode([envelope.event, b"\1" * 64, [envelope.salt, envelope.body]])
     with pytest.raises(FoedusError) as refused:
         await tell(a, RepublishForm(domain="news", source=to_base64url(forged)))
     assert refused.value.code == "bad_source"
+    (row,) = await a.node.author.order(
+        [a.node.author.node_act("knowledge:news", "knowledge.republish", {"source": forged})]
+    )
+    await holds(b, row.id.hex())
+    assert await titles(b, "bees", domain="news") == [], "what another program passed on is not shown either"
+    with pytest.raises(NotFound):
+        await b.service.knowledge_show(row.id.hex())
+
+
+async def test_acts_without_end_about_one_task_cost_no_more_than_their_bound(pair, monkeypatch):
+    _, a, b, _ = pair
+    monkeypatch.setattr(knowledge_indexing, "ACTS_MAX", 5)
+    task = (await tell(a, OfferForm(domain=DOMAIN, title="Count bees"))).id
+    await holds(b, task)
+    placed = await b.service.knowledge_tell([ClaimForm(task=task)] * 40)
+    await holds(a, placed[-1].id)
+    await a.node.knowledge.indexer.caught_up()
+    assert len(a.node.index.mentions([parse_id(task)])[parse_id(task)]) == 5
+    assert (await a.service.task(task)).holder.node == b.id
 
 
 # --- the index ---------------------------------------------------------------------------------------
@@ -365,3 +386,29 @@ async def test_members_of_a_room_still_see_no_knowledge_of_a_node_that_sends_non
         await until(lambda: b.texts() == ["hello"], "the room goes on")
         with pytest.raises(NotFound):
             b.service.event(event)
+
+
+async def test_what_a_grant_allows_in_an_hour_is_counted_for_packets_too(tmp_path):
+    async with street(tmp_path) as it:
+        a, b = await it.add("a"), await it.add("b")
+        ada, scout = await enrol(a, "ada"), await agent(a, "scout")
+        await connect(a, b)
+        b.node.crossings.standing_of = lambda _node, _did: Standing.ELEVATED
+        await ada.give(scout, Scope(PUBLISH, uses=1))
+        first = await tell(a, PublishForm(domain=DOMAIN, title="First bee", as_="scout"))
+        second = await tell(a, PublishForm(domain=DOMAIN, title="Second bee", as_="scout"))
+        assert (first.kept_from, len(second.kept_from)) == ([], 1)
+        await finds(b, "bee", ["First bee"])
+        assert sorted(await titles(a, "bee")) == ["First bee", "Second bee"]
+
+
+async def test_why_a_packet_is_kept_back_is_explained(pair):
+    _, a, b, _ = pair
+    placed = await tell(a, PublishForm(domain=DOMAIN, title="By an agent", as_="scout"))
+    await holds(b, placed.id)
+    found = b.service.explain("event", placed.id)
+    assert [(layer.layer, layer.verdict) for layer in found.layers] == [
+        ("agreement", "allows"),
+        ("grant", "refuses"),
+        ("room", "refuses"),
+    ]

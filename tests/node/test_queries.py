@@ -78,6 +78,7 @@ async def test_what_was_erased_is_not_found(two):
     assert texts(await ask(b, "letter", scope="local")) == ["burn this letter"]
     await b.service.erase(placed.id, "author")
     assert texts(await ask(b, "letter", scope="local")) == []
+    assert b.node.queries.answerer.substrate._recollection.like("letter") == {}
     assert texts(await ask(a, "letter")) == []
 
 
@@ -234,6 +235,18 @@ async def test_a_paused_or_disconnected_peer_is_not_answered(two):
     await until(lambda: not a.is_linked(b), "the link ends")
     assert outcomes(await ask(a, "lamp")).get("b") != "answered"
     assert len(memory.asked) == 1
+
+
+async def test_who_was_sent_away_does_not_ask_through_a_peer(tmp_path):
+    async with street(tmp_path) as it:
+        a, b, c = await row_of(it, "a", "b", "c")
+        await connect(a, c)
+        await c.service.peer_disconnect(a.id)
+        await until(lambda: not a.is_linked(c), "they part")
+        answers = await ask(a, "lamp", scope="global")
+        assert texts(answers) == ["the lamp of a", "the lamp of b"]
+        assert {report.node: report.code for report in answers.nodes}[c.id] == "not_connected"
+        assert b
 
 
 # --- in whose name -------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ are readable, so that the network can be searched for what must not be there; th
 
 import gc
 import hashlib
+import os
 import random
 import secrets
 from contextlib import ExitStack, contextmanager
@@ -107,6 +108,7 @@ def cheap_world(seed):
     verify = _remembering()
     patches = [
         mock.patch.object(secrets, "token_bytes", drawn.randbytes),
+        mock.patch.object(os, "urandom", drawn.randbytes),
         mock.patch.object(random, "random", drawn.random),
         mock.patch.object(ed25519, "verify", verify),
         mock.patch.object(ed25519, "verify_many", lambda items: [verify(*item) for item in items]),

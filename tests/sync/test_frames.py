@@ -49,6 +49,16 @@ EXAMPLES = [
     (frames.Missing((ID,)), ["missing", [ID]]),
     (frames.Proof(b"one", b"other"), ["proof", b"one", b"other"]),
     (frames.Pruned(ID, "room:x", 1, b"body"), ["pruned", ID, "room:x", 1, b"body"]),
+    (
+        frames.Query(b"question", None, SIGNATURE, (b"envelope",), (ID,), 5),
+        ["query", b"question", None, SIGNATURE, [b"envelope"], [ID], 5],
+    ),
+    (frames.Results(ID, (frames.SignedResult(b"result", SIGNATURE),)), ["results", ID, [[b"result", SIGNATURE]]]),
+    (
+        frames.Answered(ID, (frames.QueryReport(None, "silent", "", 2),)),
+        ["answered", ID, [[None, "silent", "", 2]]],
+    ),
+    (frames.Cancel(ID), ["cancel", ID]),
     (frames.Ping(1), ["ping", 1]),
     (frames.Pong(1, 1_700_000_000_000_000), ["pong", 1, 1_700_000_000_000_000]),
     (frames.Bye("rekey"), ["bye", "rekey"]),

@@ -29,6 +29,16 @@ def kinds(effects: list[do.Effect]) -> list[type[do.Effect]]:
     return [type(effect) for effect in effects]
 
 
+def test_who_looks_at_the_peers_sees_what_was_read_again_from_the_disk():
+    node = Node(1)
+    book = filled(State.CONNECTED, 2, node)
+    seen = book.peers
+    book.replace(filled(State.DISCONNECTED, 1, node))
+    assert [peer.state for peer in seen.values()] == [State.DISCONNECTED]
+    assert book.peers is seen
+    assert book.peer(next(iter(seen))).state is State.DISCONNECTED
+
+
 @pytest.mark.parametrize("by", ["key", "id"])
 def test_a_trusted_node_is_accepted_without_a_prompt(by):
     link = pair()
@@ -171,3 +181,12 @@ def test_a_crash_between_saving_and_saying_is_made_good():
     link.reopen()
     link.settle()
     assert link.states() == (State.REQUESTED, State.INCOMING)
+
+
+def test_a_book_that_was_read_again_shows_what_was_read():
+    link = connected()
+    book, shown = link.one.book, link.one.book.peers
+    book.replace(Peering(link.one.id, link.one.key, (), trusted={b"k" * 32: Tier.CORE}))
+    assert book.peers is shown
+    assert not shown
+    assert book.trusted == {b"k" * 32: Tier.CORE}

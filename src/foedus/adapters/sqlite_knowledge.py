@@ -224,14 +224,17 @@ def _quoted(term: str) -> str:
 
 def _put(connection: apsw.Connection, entry: Entry) -> None:
     """Store a subject, and the words by which it is found from now on."""
-    values = (entry.subject, entry.domain, int(entry.is_task), entry.event)
-    ((number,),) = fetch(
-        connection,
-        "INSERT INTO subjects (subject, domain, is_task, event) VALUES (?, ?, ?, ?)"
-        " ON CONFLICT (subject) DO UPDATE SET event = excluded.event RETURNING number",
-        values,
-    )
-    connection.execute("DELETE FROM words WHERE rowid = ?", (number,))
+    held = fetch(connection, "SELECT number, event FROM subjects WHERE subject = ?", (entry.subject,))
+    if held and held[0][1] == entry.event:
+        return  # what an event says never changes
+    if held:
+        number = held[0][0]
+        connection.execute("UPDATE subjects SET event = ? WHERE number = ?", (entry.event, number))
+        connection.execute("DELETE FROM words WHERE rowid = ?", (number,))
+    else:
+        values = (entry.subject, entry.domain, int(entry.is_task), entry.event)
+        insert = "INSERT INTO subjects (subject, domain, is_task, event) VALUES (?, ?, ?, ?) RETURNING number"
+        ((number,),) = fetch(connection, insert, values)
     if entry.event is not None:
         texts = (number, *entry.words)
         connection.execute("INSERT INTO words (rowid, title, content, tags) VALUES (?, ?, ?, ?)", texts)

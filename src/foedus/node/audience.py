@@ -9,7 +9,7 @@ from foedus.log.chains import Chain, Position
 from foedus.log.streams import Stream
 from foedus.node.store import Store
 from foedus.trust.agreements.in_force import AgreementInForce
-from foedus.trust.door import may_ask, may_be_told, may_carry, may_see, refused
+from foedus.trust.door import may_be_told, may_carry, may_see, refused
 from foedus.trust.peer import Peer, State
 from foedus.trust.peering import Peering
 from foedus.trust.tiers import Tier
@@ -56,10 +56,6 @@ class Audience:
     def is_knowing(self, node: bytes) -> bool:
         """Whether knowledge that the node wrote is held here."""
         return node in self._store.admission.chains.knowing
-
-    def may_ask(self, viewer: bytes, origin: bytes) -> bool:
-        """Whether knowledge that a node wrote may be in an answer to a peer."""
-        return may_ask(self._book.peer(viewer), origin, self)
 
     def tier(self, node: bytes) -> Tier | None:
         """Return the tier that a connected peer was given; None for all others."""

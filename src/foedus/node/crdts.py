@@ -48,8 +48,11 @@ class Crdts:
         self._rooms: OrderedDict[str, RoomFold] = OrderedDict()
         self._read: dict[str, int] = {}
         """Up to which local number a room is folded."""
-        self._changes = 0
         self._folding = asyncio.Lock()
+        self._folded = ""
+        """The stream that is being folded."""
+        self._is_stale = False
+        """What was folded of it so far has changed since."""
         publisher.listeners.append(self._published)
         store.on_reload.append(self.forget)
 
@@ -57,14 +60,14 @@ class Crdts:
         """Return the fold of a room; read it before anything else is awaited, and change nothing. Raises TooLarge."""
         async with self._folding:
             while stream not in self._rooms:
-                changes = self._changes
+                self._folded, self._is_stale = stream, False
                 fold = RoomFold(self._gaps(stream), self._store.identities.node_of)
                 local = 0
-                while changes == self._changes and (rows := self._store.log.since(local, _PAGE, stream)):
+                while not self._is_stale and (rows := self._store.log.since(local, _PAGE, stream)):
                     self.take(fold, rows)
                     local = rows[-1].local
                     await asyncio.sleep(0)
-                if changes == self._changes:
+                if not self._is_stale:
                     self._rooms[stream], self._read[stream] = fold, local
             self._rooms.move_to_end(stream)
             self._make_room()
@@ -78,7 +81,7 @@ class Crdts:
 
     def forget(self) -> None:
         """Fold everything anew when it is asked for: what may count here has changed."""
-        self._changes += 1
+        self._is_stale = True
         self._rooms.clear()
         self._read.clear()
 
@@ -149,6 +152,6 @@ class Crdts:
                 self._drop(row.stream)
 
     def _drop(self, stream: str) -> None:
-        self._changes += 1
+        self._is_stale |= stream == self._folded
         self._rooms.pop(stream, None)
         self._read.pop(stream, None)

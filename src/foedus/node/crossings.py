@@ -25,6 +25,7 @@ from foedus.trust.standing import Standing
 KNOWN_MAX = 4_096
 """Verdicts that are remembered: authors who talk at one time, as in the authority verdict."""
 _STEADY = frozenset({".room", ".domain", ".host", ".kind"})
+KNOWLEDGE = "knowledge:"
 
 TermsOf = Callable[[bytes, bytes], Terms]
 """(writing node, hosting node) → what the agreement in force says of the writing node."""
@@ -76,7 +77,7 @@ class Crossings:
 
     def host_of(self, stream: str) -> bytes:
         """Return the host of a room by its stream; b'' where it is none, or not held. Knowledge comes to us."""
-        if stream.startswith("knowledge:"):
+        if stream.startswith(KNOWLEDGE):
             return self._store.node
         room_id = streams.room_of(stream)
         room = self._store.admission.authority.rooms.get(room_id) if room_id is not None else None
@@ -132,6 +133,9 @@ class Crossings:
         if act.device is None:
             clause = self.unnamed(act, event.stream, node) if node != self._store.node else ""
             return Arrival(clause, "") if clause else None
+        if node == self._store.node and event.stream.startswith(KNOWLEDGE):
+            self._count_published(act, event.hlc[0])
+            return None
         key = (event.stream, node, act.author, act.device, act.kind, act.auth)
         judged = self._batch.get(key) if self._batch else None
         if judged is None or not judged.since <= event.hlc[0] < judged.until:
@@ -216,6 +220,12 @@ class Crossings:
         """Return how many human signers of this node a crossing needs."""
         terms = self._terms_of(self._store.node, bytes.fromhex(crossing.arguments["host"]))
         return max(1, terms.approvals(crossing.command))
+
+    def _count_published(self, act: Act, at: Instant) -> None:
+        """Count what this node published: it crosses at each node that takes it up, and each counts it, too."""
+        for grant in self._store.admission.authority.grants_of(act):
+            if uses_per_hour(grant):
+                self.uses.note(grant, at)
 
     # --- uses per hour -----------------------------------------------------------------------
 

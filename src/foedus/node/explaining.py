@@ -15,6 +15,7 @@ from foedus.base.clock import Hlc
 from foedus.base.errors import NotFound, UsageError
 from foedus.base.ids import parse_id
 from foedus.log import streams
+from foedus.log.authority import CITING
 from foedus.log.bodies import PLACES
 from foedus.log.chains import Chain
 from foedus.log.event import Act, Event
@@ -79,7 +80,8 @@ class Explainer:
         author = event.act.author if event.act.device is not None else None
         chain = self._node.store.admission.chains.get((row.epoch, row.stream))
         is_room = chain is not None and chain.kind == "room"
-        crossing = crossings.crossing(event.act, row.stream, node) if is_room else None
+        is_crossing = chain is not None and chain.kind in CITING
+        crossing = crossings.crossing(event.act, row.stream, node) if is_crossing else None
         grants = self._authority.grants_of(event.act)
         layers = crossings.layers(crossing, event.act, node, grants, event.hlc[0]) if crossing is not None else None
         withheld = self._views.withheld(row, event, node)

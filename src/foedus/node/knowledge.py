@@ -28,7 +28,7 @@ from foedus.state.knowledge.port import Hit, KnowledgeIndex, terms_of
 from foedus.state.knowledge.tasks import Task, fold_task
 from foedus.state.knowledge.told import Told
 
-LOOKED_MAX = 2_000
+LOOKED_MAX = 500
 """Finds of the index that are looked up for one question, where most of them are not for the asker."""
 
 
@@ -80,6 +80,7 @@ class Knowledge:
         limit = min(limit, SEARCH_MAX)
         found: list[Ranked] = []
         for hit in await asyncio.to_thread(self._index.search, terms_of(text), domain, LOOKED_MAX):
+            await asyncio.sleep(0)  # each is folded from what may be many acts
             ranked = self._ranked(hit, visible_to)
             found += [ranked] if ranked is not None else []
             if len(found) >= limit:
@@ -88,11 +89,14 @@ class Knowledge:
 
     def _ranked(self, hit: Hit, visible_to: bytes | None) -> Ranked | None:
         packet = self.packet_or_none(hit.subject)
-        if packet is None or (visible_to is not None and not self._audience.may_ask(visible_to, packet.node)):
+        if packet is None or not self._is_for(packet, visible_to):
             return None
         told = packet.current
         content = content_of(told) if told is not None and told.id == hit.event else None
         return Ranked(packet, told, content, hit.score) if told is not None and content is not None else None
+
+    def _is_for(self, packet: Packet, peer: bytes | None) -> bool:
+        return peer is None or self._audience.may_be_told(peer, f"knowledge:{packet.domain}", packet.node)
 
     # --- packets and tasks -------------------------------------------------------------------
 

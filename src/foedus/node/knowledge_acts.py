@@ -68,13 +68,9 @@ class KnowledgeActs:
     def _check_source(self, source: bytes) -> bytes:
         """Return the id of what is passed on; nobody passes on here what does not hold."""
         found = read_source(source)
-        if found is None or prove(source, self._key_of) == "forged":
+        if found is None or prove(source, self._node.knowledge.indexer.key_of) == "forged":
             raise UsageError("that is no packet that can be passed on", code="bad_source", remedy=_MALFORMED)
         return found.id
-
-    def _key_of(self, epoch: bytes) -> bytes | None:
-        view = self._node.store.identities.epoch(epoch)
-        return view.ed25519 if view is not None else None
 
     async def order(self, drafts: Sequence[Draft]) -> list[KnowledgePlaced]:
         """Order acts in this order, all or none; raise Refusal where they are not authorised."""

@@ -13,19 +13,20 @@ from collections.abc import Callable, Iterable, Sequence
 from foedus.base.errors import FoedusError
 from foedus.log.chains import ChainKey
 from foedus.log.event import parse_event
-from foedus.log.knowledge import KNOWLEDGE_SHAPES, KnowledgePublish, subject_of
+from foedus.log.knowledge import KNOWLEDGE_SHAPES, KnowledgePublish, KnowledgeRepublish, subject_of
 from foedus.log.port import Row, Verdict
 from foedus.node.publisher import Published, Publisher
 from foedus.node.store import Store
 from foedus.state.knowledge.packets import BEGINS, content_of, fold_packet
 from foedus.state.knowledge.port import Change, Entry, KnowledgeIndex, Mention, Reached
+from foedus.state.knowledge.source import prove, read_source
 from foedus.state.knowledge.told import Told, body_of, told_of
 
 log = logging.getLogger("foedus.knowledge")
 
 _PAGE = 256
 _RETRY_S = 1.0
-ACTS_MAX = 4_096
+ACTS_MAX = 512
 """Acts about one packet or task that are looked at: each reads those before it again. Later ones count for nothing."""
 ASKED_MAX = 4_096
 """Missing packets that were asked for and are remembered, so that each is asked for once."""
@@ -260,7 +261,17 @@ class KnowledgeIndexer:
         node = self._store.identities.node_of(row.epoch)
         if row.kind not in KNOWLEDGE_SHAPES or row.verdict is not Verdict.ACCEPTED or row.withheld or node is None:
             return None
-        return told_of(row.id, parse_event(row.envelope).event, row.envelope, node)
+        told = told_of(row.id, parse_event(row.envelope).event, row.envelope, node)
+        return None if isinstance(told.body, KnowledgeRepublish) and self._is_forged(told.body.source) else told
+
+    def _is_forged(self, source: bytes) -> bool:
+        """Whether what is passed on is no packet, or a signature in it does not hold."""
+        return read_source(source) is None or prove(source, self.key_of) == "forged"
+
+    def key_of(self, epoch: bytes) -> bytes | None:
+        """Return the key by which a node signed in an epoch, None where its identity record is not held."""
+        view = self._store.identities.epoch(epoch)
+        return view.ed25519 if view is not None else None
 
     def _missing(self, rows: Sequence[Row]) -> list[bytes]:
         """Return the packets that these stand on and that are not held here."""

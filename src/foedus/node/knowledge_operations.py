@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -92,6 +93,7 @@ class KnowledgeOperations:
         for place, packet in self._node.knowledge.packets(domain, last, limit):
             packets.append(self._told.packet(packet))
             last = place
+            await asyncio.sleep(0)
         more = next(self._node.knowledge.packets(domain, last, 1), None)
         return PacketsPage(packets=packets, cursor=str(last) if more is not None else "")
 
@@ -142,6 +144,7 @@ class KnowledgeOperations:
         limit, last = min(limit, LIST_MAX), _place(after)
         tasks: list[TaskView] = []
         for place, task in self._node.knowledge.tasks(domain, last, _SCANNED_MAX):
+            await asyncio.sleep(0)
             if len(tasks) == limit:
                 return TasksPage(tasks=tasks, cursor=str(last))
             last = place

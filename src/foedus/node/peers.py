@@ -106,8 +106,7 @@ class Peers:
         )
 
     def _reload(self) -> None:
-        fresh = self._load()
-        self.book._peers, self.book._trusted = dict(fresh.peers), dict(fresh.trusted)  # noqa: SLF001
+        self.book.replace(self._load())
 
     def signers(self) -> list[str]:
         """Return the DIDs of this node's humans who count by its policy: the signers that agreements name."""

@@ -116,6 +116,8 @@ class Judge:
             return "ignored"
         if known is not None and known.state is State.CONNECTED:
             return self.clause(node)
+        if known is not None and known.is_barred:  # our human's last word to it was no
+            return "not_connected"
         return "" if passes_on(self._tier(carrier)) else "tier"
 
     def _tier(self, peer: bytes) -> Tier:

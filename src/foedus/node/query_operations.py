@@ -160,7 +160,7 @@ class QueryOperations:
                 f"no other node may be asked: {code}",
                 code=code,
                 http_status=403,
-                remedy="an agent asks by a grant of a person: `foedus grant add AGENT query/ask --as NAME`",
+                remedy="a person allows it: `foedus grant create AGENT --command query/ask --as NAME`",
             )
         return asked, reports_of(passed_over)
 

@@ -19,6 +19,7 @@ from foedus.base.clock import Hlc
 from foedus.log.bodies import MessageText
 from foedus.log.event import parse_event
 from foedus.log.port import Row
+from foedus.node.publisher import Published
 from foedus.node.store import Store
 
 EVENTS_MAX = 20_000
@@ -49,14 +50,15 @@ class Recollection:
         self._store = store
         self._reading = asyncio.Lock()
         store.on_reload.append(self._forget_all)
+        store.publisher.listeners.append(self._published)
         self._forget_all()
 
     def _forget_all(self) -> None:
         self._upto = 0
         self.is_partial = False
         """Whether events were passed over or forgotten."""
-        self._entries: deque[_Entry] = deque()
-        self._clocks: dict[bytes, Hlc] = {}
+        self._order: deque[bytes] = deque()
+        self._entries: dict[bytes, _Entry] = {}
         self._by_word: defaultdict[str, set[bytes]] = defaultdict(set)
         self._citing: defaultdict[bytes, set[bytes]] = defaultdict(set)
         self._messages = 0
@@ -89,15 +91,24 @@ class Recollection:
         for ref in refs:
             self._citing[ref].add(row.id)
         self._messages += bool(words)
-        self._entries.append(_Entry(row.id, row.hlc, words, refs))
-        self._clocks[row.id] = row.hlc
-        if len(self._entries) > EVENTS_MAX:
-            self._forget(self._entries.popleft())
+        self._order.append(row.id)
+        self._entries[row.id] = _Entry(row.id, row.hlc, words, refs)
+        if len(self._order) > EVENTS_MAX:
+            self.is_partial = True
+            self._forget(self._order.popleft())
 
-    def _forget(self, entry: _Entry) -> None:
-        self.is_partial = True
+    def _published(self, published: Published) -> None:
+        """Forget at once what was erased, and everything where retention dropped a part of the log."""
+        if published.commit.gaps:
+            self._forget_all()
+        for event in published.commit.drops:
+            self._forget(event)
+
+    def _forget(self, event: bytes) -> None:
+        entry = self._entries.pop(event, None)
+        if entry is None:
+            return
         self._messages -= bool(entry.words)
-        self._clocks.pop(entry.id, None)
         for index, keys in ((self._by_word, entry.words), (self._citing, entry.refs)):
             for key in keys:
                 held = index[key]  # type: ignore[index]  # words index by word, refs by id
@@ -123,7 +134,7 @@ class Recollection:
         """Yield the ids of ``scores``, the highest first, then the latest; few more than ``first`` are wanted."""
 
         def order(event: bytes) -> tuple[int, int, int, bytes]:
-            hlc = self._clocks[event]
+            hlc = self._entries[event].hlc
             return -scores[event], -hlc.us, -hlc.counter, event
 
         few = heapq.nsmallest(first, scores, key=order)

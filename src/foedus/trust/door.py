@@ -180,11 +180,6 @@ def _is_audience(viewer: Peer, origin: bytes, stream: Stream, facts: AudienceFac
     return _is_told(viewer, origin, stream, facts)
 
 
-def may_ask(viewer: Peer, origin: bytes, facts: AudienceFacts) -> bool:
-    """Tell whether knowledge that ``origin`` wrote may be in an answer to ``viewer``: who may query need not sync."""
-    return may_be_told(viewer, origin, KNOWLEDGE, facts)
-
-
 def _is_told(viewer: Peer, origin: bytes, stream: Stream, facts: AudienceFacts) -> bool:
     """Tell whether our tier for ``origin`` and our terms with ``viewer`` let what the one wrote go to the other."""
     if not _is_passed_on(viewer, origin, facts):

@@ -69,6 +69,13 @@ class Peering:
         """Every peer in the book, by node id."""
         self._trusted = dict(trusted or {})
 
+    def replace(self, other: Peering) -> None:
+        """Hold the peers and trusted keys of another book of the same node, which was read from its log again."""
+        self._peers.clear()
+        self._peers.update(other.peers)
+        self._trusted.clear()
+        self._trusted.update(other.trusted)
+
     @property
     def trusted(self) -> Mapping[bytes, Tier]:
         """Pre-trusted keys and node ids, with the tier that each will get."""

@@ -4,60 +4,17 @@ import pytest
 from msgspec import to_builtins
 from msgspec.structs import replace
 
+from foedus.base.base64url import from_base64url
 from foedus.base.cbor import decode_as
 from foedus.log.event import Act
 from foedus.log.knowledge import read_knowledge
-from foedus.node.knowledge_values import DataView, HistoryView, KnowledgePlaced, PacketView, TaskView, ToldView, WhoView
+from foedus.node.knowledge_values import HistoryView, KnowledgePlaced, ToldView
 from foedus.surfaces.cli.knowledge_files import front_matter, read_all
 from tests.surfaces.cli.samples import BANK, EVENT, HOSTILE, ROBOT
-from tests.surfaces.cli.test_speaking import ADA, ada_is_here, raw
+from tests.surfaces.cli.test_speaking import ADA, ada_is_here
+from tests.surfaces.packets import PACKET, TASK, VIEW, WHO
 
 __all__ = ["ada_is_here"]
-PACKET = "3a" * 32
-WHO = WhoView(
-    author="did:key:z6MkAda",
-    author_name="ada",
-    author_known_as="",
-    author_kind="human",
-    node=BANK,
-    node_name="bigbank",
-    node_known_as="",
-)
-VIEW = PacketView(
-    id=PACKET,
-    domain="lab.results",
-    state="current",
-    who=WHO,
-    at=1_700_000_000_000_000,
-    type="note",
-    title="Bees dance",
-    content="# Bees\nThey do.",
-    data=DataView(media_type="text/csv", data="YSxi"),
-    confidence=900_000,
-    tags=["bees"],
-    dependencies=["4b" * 32],
-    missing=["4b" * 32],
-    revision=1,
-    event=PACKET,
-)
-TASK = TaskView(
-    id=PACKET,
-    domain="lab.results",
-    state="claimed",
-    title="Count bees",
-    content="all of them",
-    tags=[],
-    dependencies=[],
-    lease=60,
-    who=WHO,
-    at=1_700_000_000_000_000,
-    holder=WHO,
-    until=1_700_000_000_000_000,
-    done=500_000,
-    note="half",
-    result="",
-    packets=[],
-)
 PLACED = KnowledgePlaced(id=EVENT, stream="knowledge:lab.results", seq=1, hlc=[1, 0], kept_from=[])
 
 
@@ -201,11 +158,11 @@ def test_a_persons_device_signs_here_and_refers_to_what_it_stands_on(foedus, kno
     knowing.on("GET", "/participants", [ADA]).on("POST", "/knowledge/acts:signed", (201, [PLACED]))
     assert foedus("knowledge", "publish", "lab.results", "Bees", "--depends", PACKET).code == 0
     (sent,) = knowing.bodies("POST", "/knowledge/acts:signed")
-    act = decode_as(raw(sent["acts"][0]["act"]), Act)
+    act = decode_as(from_base64url(sent["acts"][0]["act"]), Act)
     assert (sent["domain"], act.kind, act.author) == ("lab.results", "knowledge.publish", ADA.did)
     assert act.auth == (bytes.fromhex(EVENT),)
     assert act.refs == (bytes.fromhex(PACKET),)
-    assert read_knowledge(act.kind, raw(sent["acts"][0]["body"])).title == "Bees"
+    assert read_knowledge(act.kind, from_base64url(sent["acts"][0]["body"])).title == "Bees"
 
 
 @pytest.mark.usefixtures("knowing")

@@ -193,6 +193,8 @@ def _humans(
     kind, _, subject = event.stream.partition(":")
     room = authority.rooms.get(bytes.fromhex(subject)) if kind == "room" else None
     asked = border.in_room(event.act, subject, room.host, node) if room is not None else None
+    if kind == "knowledge":
+        asked = border.in_knowledge(event.act, subject, receipt.node, node)
     if asked is None:
         return ()
     named = [AgreementInForce(each.id, each.document) for each in agreements if each.id == receipt.agreement]
