@@ -14,6 +14,7 @@ from foedus.sdk.federation import (
     WrongKey,
 )
 from foedus.sdk.forms import Claim, Done, Offer, Progress, Publish, Republish, Retract, Revise
+from foedus.sdk.granting import Scope
 from foedus.sdk.values.crdts import TransferAsk
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "Republish",
     "Retract",
     "Revise",
+    "Scope",
     "StreamLost",
     "TransferAsk",
     "WrongKey",

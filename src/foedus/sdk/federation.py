@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,11 +13,13 @@ from foedus.base.base64url import from_base64url
 from foedus.base.cbor import decode
 from foedus.base.errors import PeerViolation, Unavailable, UsageError
 from foedus.base.ids import parse_id
+from foedus.base.limits import SECOND
 from foedus.identity.did import did_of
-from foedus.identity.ucan import encode_container, issue_delegation
+from foedus.identity.ucan import encode_container
 from foedus.sdk.asking import Question
 from foedus.sdk.device import Device, now
 from foedus.sdk.errors import NoDevice
+from foedus.sdk.granting import Scope, delegation
 from foedus.sdk.operation import Action, Group, M
 from foedus.sdk.values.node import ProbeView
 from foedus.sdk.values.queries import MergedView
@@ -31,7 +32,6 @@ LASTS_S = 24 * 3600
 JOIN_S = 60.0
 """How long to wait for the other side's human, where the caller does not say."""
 _LOOK_S = 0.2
-_NONCE_BYTES = 16
 _OVER = frozenset({"declined", "turned_down", "ignored", "disconnected"})
 
 
@@ -220,28 +220,16 @@ async def _token(client: Client, device: Device, peer: str, audience: str) -> Fe
     document = decode(from_base64url(version.document, "document"))
     own = parse_id((await client.node.identity()).node)
     commands = tuple(document["commands"][document["nodes"].index(own)])
-    expires = now() // 1_000_000 + LASTS_S
-    if version.expires is not None:
-        expires = min(expires, version.expires // 1_000_000)
+    here = now() // SECOND
+    lasts_s = LASTS_S if version.expires is None else max(0, min(LASTS_S, version.expires // SECOND - here))
     who = audience or device.device_did
+    scopes = [Scope(command=command, hosts=[peer], lasts_s=lasts_s) for command in commands]
     return FederationToken(
         peer=peer,
         agreement=version.id,
         commands=commands,
         issuer=device.device_did,
         audience=who,
-        expires=expires,
-        delegations=tuple(_delegation(device, who, command, peer, expires) for command in commands),
-    )
-
-
-def _delegation(device: Device, audience: str, command: str, peer: str, expires: int) -> bytes:
-    return issue_delegation(
-        device.key,
-        audience=audience,
-        subject=device.device_did,
-        command=command,
-        policy=[["==", ".host", peer]],
-        nonce=os.urandom(_NONCE_BYTES),
-        expires=expires,
+        expires=here + lasts_s,
+        delegations=tuple(delegation(device, who, scope) for scope in scopes),
     )

@@ -67,13 +67,6 @@ async def sign(client: Client, device: Device, draft: Draft, salt: bytes = b"") 
     return signed_act(device.key, draft, moment)
 
 
-async def give(client: Client, ucan: bytes) -> Placed:
-    """Order a ``grant.create`` with a delegation that the device signed."""
-    mine = await own(client)
-    draft = Draft(mine.who.did, f"participant:{mine.who.did}", "grant.create", {"ucan": ucan}, (mine.enrolment,))
-    return await client.participants.act(mine.who.did, await sign(client, mine.device, draft))
-
-
 async def grants_for(client: Client, mine: Own, command: str) -> list[bytes]:
     """Return what a person granted an agent with a key of its own for a command; a person needs none."""
     if mine.who.kind == "human":
