@@ -81,12 +81,9 @@ async def create(client: Client, agent: str, scope: Scope) -> GrantView:
     if not devices:
         raise NotFound(f"this node has no agent {agent} with a device in force", code="unknown_participant")
     mine = await own(client)
-    for device in devices:
-        ucan = delegation(mine.device, did_of(parse_id(device.key)), scope)
-        placed = await client.participants.act(
-            mine.who.did, await _signed(client, mine, "grant.create", {"ucan": ucan})
-        )
-    return await client.grants.show(placed.id)
+    ucans = [delegation(mine.device, did_of(parse_id(device.key)), scope) for device in devices]
+    placed = [await register(client, ucan) for ucan in ucans]
+    return await client.grants.show(placed[-1].id)
 
 
 async def revoke(client: Client, grant: str) -> Placed:
