@@ -78,7 +78,8 @@ async def test_what_was_erased_is_not_found(two):
     assert texts(await ask(b, "letter", scope="local")) == ["burn this letter"]
     await b.service.erase(placed.id, "author")
     assert texts(await ask(b, "letter", scope="local")) == []
-    assert b.node.queries.answerer.substrate._recollection.like("letter") == {}
+    recollection = b.node.queries.answerer.substrate._recollection
+    await until(lambda: recollection.like("letter") == {}, "nothing of it is left")
     assert texts(await ask(a, "letter")) == []
 
 
@@ -161,6 +162,7 @@ async def test_who_gives_up_stops_the_search_at_other_nodes(tmp_path):
         await coming.aclose()
         for node in (a, b, c):
             await until(lambda node=node: not node.node.queries.under_way, f"{node.name} has nothing under way")
+            assert not node.node.queries._held
 
 
 async def test_a_substrate_that_fails_costs_its_own_answer_alone(tmp_path):
