@@ -53,7 +53,7 @@ class Transport:
                 f"{url!r} is no address of a node", code="bad_url", remedy="such as https://node.example:8102"
             )
         self._url = url.rstrip("/")
-        self._tls = tls or _tls(parts.hostname)
+        self._tls = (tls or _tls(parts.hostname)) if parts.scheme == "https" else True
         self._token = token
         self._device = device
         self._session: aiohttp.ClientSession | None = None
