@@ -19,6 +19,7 @@ _PATIENCE_S = 60
 
 EXPECTED = [
     r"scout says: six boats are in",
+    r"new: six boats are in",
     r"oak holds \d+ events\nscout said: six boats are in \(proved\)",
     r"durable as event [0-9a-f]{64}",
     r"\['harbour'\]",
@@ -33,7 +34,7 @@ EXPECTED = [
 """What each example shows."""
 
 
-async def _run(code, environment):
+async def _run(code, environment, folder):
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-W",
@@ -41,6 +42,7 @@ async def _run(code, environment):
         "-c",
         code,
         env=environment,
+        cwd=folder,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -83,7 +85,7 @@ async def test_the_examples_work_as_typed(tmp_path):
             if "ROOM" in code:
                 await until(lambda: oak.is_linked(elm), "they are connected")
                 more["ROOM"] = await share(elm, oak, room="quay")
-            shown = await _run(code, _environment(oak, folder.path, **more))
+            shown = await _run(code, _environment(oak, folder.path, **more), tmp_path)
             if human is not None:
                 await human
             assert re.search(expected, shown), f"{code}\n{shown}"

@@ -79,14 +79,19 @@ async def test_names_in_paths_stay_in_their_place():
     assert asked == ["/api/v1/rooms/..%2Fpeers%3Fa%3Db%23c%252F"]
 
 
-async def test_a_stream_goes_on_where_it_stood():
+async def test_a_stream_goes_on_where_it_stood(monkeypatch):
+    monkeypatch.setattr(transport, "_FIRST_DELAY_S", 0.001)
     opened = []
 
     async def handler(request):
         opened.append(request.headers.get("Last-Event-ID"))
+        number = len(opened)
+        if number == 4:
+            return web.json_response({"code": "rate_limited", "message": "m", "remedy": "r"}, status=429)
+        if number == 6:
+            return web.json_response({"code": "gone", "message": "m", "remedy": "r"}, status=410)
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
-        number = len(opened)
         if number == 2:
             await response.write(b"id: c2\nevent: resume\ndata:\n\n")
         elif number == 3:
@@ -99,9 +104,11 @@ async def test_a_stream_goes_on_where_it_stood():
         coming = client.transport.follow("/api/v1/events", "c0")
         first = await anext(coming)
         second = await anext(coming)
-        await coming.aclose()
-    assert (first.cursor, second.cursor) == ("c1", "c4")
-    assert opened == ["c0", "c1", "c2", "c2"]
+        with pytest.raises(UsageError) as gone:
+            await anext(coming)
+    assert gone.value.code == "gone"
+    assert (first.cursor, second.cursor) == ("c1", "c5")
+    assert opened == ["c0", "c1", "c2", "c2", "c2", "c5"]
 
 
 async def test_a_question_whose_stream_breaks_says_so():
