@@ -97,9 +97,12 @@ def test_the_shapes_of_answers_are_those_of_the_api():
     answers = [it.values[1].answer for it in METHODS if it.values[1].answer is not type(None)]
     _, shapes = msgspec.json.schema_components(answers, ref_template="#/components/schemas/{name}")
     theirs = DOCUMENT["components"]["schemas"]
-    assert {name: plain(shape) for name, shape in msgspec.to_builtins(shapes).items()} == {
-        name: plain(theirs[name]) for name in shapes
+    drifted = {
+        name: {"ours": plain(ours), "theirs": plain(theirs[name])}
+        for name, ours in msgspec.to_builtins(shapes).items()
+        if plain(ours) != plain(theirs[name])
     }
+    assert not drifted
 
 
 @pytest.mark.parametrize("method", [pytest.param(it.values[1], id=it.id) for it in METHODS])

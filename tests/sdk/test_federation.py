@@ -75,7 +75,7 @@ async def test_a_delegation_of_the_token_carries_an_agent_once_it_is_given(tmp_p
         await until(lambda: elm.texts() == ["I may"], "it crosses")
 
 
-async def test_another_key_is_never_asked(tmp_path):
+async def test_another_key_is_never_asked_and_only_people_join(tmp_path):
     async with street(tmp_path) as nodes:
         oak, elm = await nodes.add("oak"), await nodes.add("elm")
         ada = await enrol(oak, "ada")
@@ -84,6 +84,10 @@ async def test_another_key_is_never_asked(tmp_path):
                 with pytest.raises(WrongKey):
                     await FederatedMesh(client).join_federation(address(elm, key))
         assert elm.service.peers_pending() == []
+        async with operator(oak, await enrol(oak, "tally", "agent")) as client:
+            with pytest.raises(UsageError) as refused:
+                await FederatedMesh(client).join_federation(address(elm))
+            assert refused.value.code == "not_human"
         async with operator(oak) as client:
             with pytest.raises(NoDevice):
                 await FederatedMesh(client).join_federation(address(elm))

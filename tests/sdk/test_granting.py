@@ -43,8 +43,10 @@ async def test_a_grant_has_the_policy_of_the_command_line(tmp_path):
         oak = await nodes.add("oak")
         ada = await enrol(oak, "ada")
         device = Device(ada.key, ada.did, oak.node.store.node)
-        ours = delegation(device, ada.did, Scope(rooms=["aa", "bb"], hosts=["cc"], uses_per_hour=3, after_foreign=True))
-        scope = delegating.Scope("/foedus/room/speak", ["aa", "bb"], ["cc"], uses=3, after_foreign=True)
+        ours = delegation(
+            device, ada.did, Scope(rooms=["aa", "bb"], hosts=["cc"], domains=["d"], uses_per_hour=3, after_foreign=True)
+        )
+        scope = delegating.Scope("/foedus/room/speak", ["aa", "bb"], ["cc"], uses=3, after_foreign=True, domains=["d"])
         theirs = delegating.grant(ada.key, ada.did, scope, now(), bytes(16))
         one, other = parse_delegation(ours), parse_delegation(theirs)
         assert str(one.policy) == str(other.policy)

@@ -18,9 +18,9 @@ from foedus.identity.did import did_of
 from foedus.identity.ucan import encode_container
 from foedus.sdk.asking import Question
 from foedus.sdk.device import Device, now
-from foedus.sdk.errors import NoDevice
 from foedus.sdk.granting import Scope, delegation
 from foedus.sdk.operation import Action, Group, M
+from foedus.sdk.speaking import own
 from foedus.sdk.values.node import ProbeView
 from foedus.sdk.values.queries import MergedView
 
@@ -169,9 +169,13 @@ def _result(found: MergedView) -> FederatedResult:
 
 
 async def _join(client: Client, address: PeerAddress, audience: str, note: str, wait_s: float) -> FederationToken:
-    device = client.device
-    if device is None:
-        raise NoDevice("a federation token is signed by a person's device, and this client has none")
+    mine = await own(client)
+    if mine.who.kind != "human":
+        raise UsageError(
+            f"{mine.who.name} is an agent: only a person signs this",
+            code="not_human",
+            remedy="give the client the device of a person",
+        )
     probe = await client.peers.probe(address.url)
     _check_key(probe, address.key)
     state = await _state(client, probe.node)
@@ -180,7 +184,7 @@ async def _join(client: Client, address: PeerAddress, audience: str, note: str, 
     elif state not in {"accepting", "connected"}:
         await client.peers.request(address.url, expect=probe.node, note=note)
     await _until_accepted(client, probe, wait_s)
-    return await _token(client, device, probe.node, audience)
+    return await _token(client, mine.device, probe.node, audience)
 
 
 def _check_key(probe: ProbeView, key: str) -> None:

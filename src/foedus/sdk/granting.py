@@ -30,14 +30,16 @@ ONE_ACT_S = 600
 
 
 class Scope(Struct, frozen=True, kw_only=True):
-    """What a grant allows. ``rooms`` and ``hosts`` (ids in hex; none: all); ``digest``: of the one act that it is for.
+    """What a grant allows. ``rooms`` and ``hosts`` (ids in hex), ``domains`` of knowledge: none is all.
 
+    ``digest``: of the one act that it is for.
     ``uses_per_hour`` 0: without limit; ``after_foreign``: it still counts after the agent has read foreign words.
     """
 
     command: str = "/foedus/room/speak"
     rooms: Sequence[str] = ()
     hosts: Sequence[str] = ()
+    domains: Sequence[str] = ()
     digest: str = ""
     lasts_s: int = 30 * _DAY_S
     uses_per_hour: int = 0
@@ -49,7 +51,8 @@ def delegation(device: Device, audience: str, scope: Scope) -> bytes:
     meta: dict[str, Any] = {"uses_per_hour": scope.uses_per_hour} if scope.uses_per_hour else {}
     if scope.after_foreign:
         meta["after_foreign"] = True
-    tests = [_one_of(".room", scope.rooms), _one_of(".host", scope.hosts), _one_of(".digest", [scope.digest])]
+    limits = {".room": scope.rooms, ".domain": scope.domains, ".host": scope.hosts, ".digest": [scope.digest]}
+    tests = [_one_of(selector, values) for selector, values in limits.items()]
     return issue_delegation(
         device.key,
         audience=audience,
@@ -81,12 +84,9 @@ async def create(client: Client, agent: str, scope: Scope) -> GrantView:
     if not devices:
         raise NotFound(f"this node has no agent {agent} with a device in force", code="unknown_participant")
     mine = await own(client)
-    for device in devices:
-        ucan = delegation(mine.device, did_of(parse_id(device.key)), scope)
-        placed = await client.participants.act(
-            mine.who.did, await _signed(client, mine, "grant.create", {"ucan": ucan})
-        )
-    return await client.grants.show(placed.id)
+    ucans = [delegation(mine.device, did_of(parse_id(device.key)), scope) for device in devices]
+    placed = [await register(client, ucan) for ucan in ucans]
+    return await client.grants.show(placed[-1].id)
 
 
 async def revoke(client: Client, grant: str) -> Placed:
