@@ -76,6 +76,15 @@ class Outbox:
         link.offer(self._audience.visible(link.node))
         for proof in self._store.log.proofs():
             self.show_proof(link, proof)
+        self._show_removals(link)
+
+    def terms_changed(self, link: Link) -> None:
+        """Offer and withdraw by what is agreed now, and show what a former version kept back."""
+        self.reoffer(link)
+        self._show_removals(link)
+        link.wake_chains()
+
+    def _show_removals(self, link: Link) -> None:
         for room_id, room in self._store.admission.authority.rooms.items():
             gone = any(entry.node == link.node for entry in room.memberships.values())
             if gone and not self._audience.is_member(link.node, room_id.hex()):
@@ -207,7 +216,7 @@ class Outbox:
     def _show_removal(self, link: Link, stream: str) -> None:
         """Show a node that is no longer a member how that came: the membership stream up to its removal."""
         room = self._store.admission.authority.rooms.get(bytes.fromhex(stream.removeprefix("members:")))
-        if room is None or not link.session.is_open:
+        if room is None or not link.session.is_open or not self._audience.is_agreed(link.node, streams.parse(stream)):
             return
         events = [
             event for event in self._store.admission.authority.controls.of_stream(stream) if event.node == room.host
