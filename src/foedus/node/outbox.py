@@ -21,6 +21,8 @@ from foedus.node.store import Store
 from foedus.sync.effects import ReadChain
 from foedus.sync.frames import Missing, Proof, Pruned, Records
 
+_IN_FORCE_THERE_S = 1.0
+"""A version that is in force here is on its way to the peer: what it allows is taken there a moment later."""
 _SHARE = 0.1
 """Of the event loop's time for offering anew, which looks at every chain for every link."""
 
@@ -81,7 +83,7 @@ class Outbox:
     def terms_changed(self, link: Link) -> None:
         """Offer and withdraw by what is agreed now, and show what a former version kept back."""
         self.reoffer(link)
-        self._show_removals(link)
+        asyncio.get_running_loop().call_later(_IN_FORCE_THERE_S, self._show_removals, link)
         link.wake_chains()
 
     def _show_removals(self, link: Link) -> None:
