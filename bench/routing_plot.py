@@ -85,14 +85,16 @@ def _draw(routed: Sequence[Point], flooded: Sequence[Point]) -> str:
         *_curve(routed, _ROUTED, ""),
         _text(_x(0.5), _y(0) + 42, "messages, of those of flooding"),
         _text(_LEFT, 24, "of flooding's ten best packets found", anchor="start"),
+        _text(_x(0.16), _y(0.96), "target: ≥ 95% for ≤ 15%", anchor="start"),
+        _text(_x(0.5), _y(0.75), f"line: routed to 2 … {_WIDTHS[-1]} nodes;", anchor="start", colour=_ROUTED),
         _text(
-            _x(chosen.messages) + 30,
-            _y(0.88),
-            f"routed ({TARGETS_MAX} nodes: {chosen.recall:.1%} for {chosen.messages:.1%})",
+            _x(0.5),
+            _y(0.7),
+            f"{chosen.label} find {chosen.recall:.1%} for {chosen.messages:.1%}",
             anchor="start",
             colour=_ROUTED,
         ),
-        _text(_x(0.6), _y(0.4), f"flooded over 1 to {HOPS} links (dashed)", anchor="start", colour=_FLOODED),
+        _text(_x(0.5), _y(0.6), f"dashed: flooded over 1 … {HOPS} links", anchor="start", colour=_FLOODED),
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
