@@ -1,4 +1,7 @@
-"""A direct question: five real processes, one of which asks its four peers; each answers from its messages."""
+"""A direct question: five real processes, one of which asks its four peers; each answers from its messages.
+
+And a global one over fifty simulated nodes: what their desks cost together, and how many frames they send.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from bench.processes import BenchNode, Cluster
 from foedus.node.query_values import AnswersView
 from foedus.node.values import ParticipantView, Placed
 from foedus.surfaces.cli.client import API, path_of
+from tests.query.federation import SECOND, World
 
 _PEERS = 4
 _EVERY = 40
@@ -60,4 +64,19 @@ def query(options: Options) -> Figures:
             assert len(answers.nodes) == _PEERS + 1
             assert all(node.results == 10 for node in answers.nodes), answers.nodes  # as asked
         connection.close()
-    return {"query5_p50_ms": median(times), "query5_p95_ms": quantiles(times, n=20)[-1]}
+    return {"query5_p50_ms": median(times), "query5_p95_ms": quantiles(times, n=20)[-1]} | _simulated(options)
+
+
+def _simulated(options: Options) -> Figures:
+    """Ask one question of fifty desks on a virtual clock, as the tests do; there are no keys and no bytes in it."""
+    turns = options.size(50, 5)
+    costs: list[float] = []
+    frames: list[int] = []
+    for seed in range(turns):
+        world = World(seed)
+        begun = time.process_time()
+        world.ask(world.ids[0], 8)
+        world.run(10 * SECOND)
+        costs.append((time.process_time() - begun) * 1_000)
+        frames.append(world.frames)
+    return {"query50_desks_ms": median(costs), "query50_frames": median(frames)}

@@ -44,7 +44,7 @@ from foedus.trust.agreements.ledger import DOCUMENT_BYTES_MAX
 from foedus.trust.claims import ENDPOINT_MAX, ENDPOINTS_MAX
 from tests.docs.pages import PAGES, ROOT, anchors, first_column, links, names, read, section
 
-_PACKAGES = "adapters|base|crypto|identity|log|node|query|state|sync|surfaces|trust|tests"
+_PACKAGES = "adapters|base|crypto|identity|log|node|query|sdk|state|sync|surfaces|trust|tests"
 _MISSING = re.compile(rf"`((?:{_PACKAGES})/[\w/]+\.py)`")
 
 

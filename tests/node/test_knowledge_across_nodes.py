@@ -394,10 +394,12 @@ async def test_what_a_grant_allows_in_an_hour_is_counted_for_packets_too(tmp_pat
         ada, scout = await enrol(a, "ada"), await agent(a, "scout")
         await connect(a, b)
         b.node.crossings.standing_of = lambda _node, _did: Standing.ELEVATED
-        await ada.give(scout, Scope(PUBLISH, uses=1))
+        await ada.give(scout, Scope(PUBLISH, uses=1, domains=[DOMAIN]))
         first = await tell(a, PublishForm(domain=DOMAIN, title="First bee", as_="scout"))
         second = await tell(a, PublishForm(domain=DOMAIN, title="Second bee", as_="scout"))
         assert (first.kept_from, len(second.kept_from)) == ([], 1)
+        other = await tell(a, PublishForm(domain="other", title="x", as_="scout"))
+        assert [kept.clause for kept in other.kept_from] == ["grant.human_required"]
         await finds(b, "bee", ["First bee"])
         assert sorted(await titles(a, "bee")) == ["First bee", "Second bee"]
 

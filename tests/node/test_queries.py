@@ -1,6 +1,7 @@
 """Questions between real nodes: who answers, who may ask, and that nobody is waited for."""
 
 import asyncio
+import secrets
 import time
 from functools import partial
 
@@ -8,11 +9,16 @@ import pytest
 from msgspec.structs import replace
 
 from foedus.base.base64url import to_base64url
+from foedus.base.cbor import encode
+from foedus.base.clock import Hlc
 from foedus.base.errors import FoedusError
+from foedus.crypto.labels import signed_bytes
 from foedus.node.knowledge_forms import PublishForm
 from foedus.node.query_values import AnswersView, Asked, AskedSigned
-from foedus.query.question import encode_question, signing_bytes
+from foedus.query.question import encode_question, id_of, signing_bytes
+from foedus.query.result import Result, encode_result
 from foedus.surfaces.cli.delegating import Scope
+from foedus.sync.frames import Query, Results, SignedResult
 from tests.node.nodes import connect, share, street, until
 from tests.node.people import agent, enrol
 from tests.node.questions import ask, codes, hush, outcomes, raw, remember, row_of, send_raw, texts
@@ -78,7 +84,8 @@ async def test_what_was_erased_is_not_found(two):
     assert texts(await ask(b, "letter", scope="local")) == ["burn this letter"]
     await b.service.erase(placed.id, "author")
     assert texts(await ask(b, "letter", scope="local")) == []
-    assert b.node.queries.answerer.substrate._recollection.like("letter") == {}
+    recollection = b.node.queries.answerer.substrate._recollection
+    await until(lambda: recollection.like("letter") == {}, "nothing of it is left")
     assert texts(await ask(a, "letter")) == []
 
 
@@ -161,6 +168,7 @@ async def test_who_gives_up_stops_the_search_at_other_nodes(tmp_path):
         await coming.aclose()
         for node in (a, b, c):
             await until(lambda node=node: not node.node.queries.under_way, f"{node.name} has nothing under way")
+            assert not node.node.queries._held
 
 
 async def test_a_substrate_that_fails_costs_its_own_answer_alone(tmp_path):
@@ -371,6 +379,52 @@ async def test_uses_of_a_grant_are_counted(tmp_path):
         grant = await ada.give(scout, Scope("/foedus/query/ask", uses=2, after_foreign=True))
         asked = [await send_raw(a, b, who="scout", grants=[grant]) for _ in range(3)]
         assert asked == [("answered", ""), ("answered", ""), ("refused", "grant.uses")]
+
+
+# --- results that are not what they say ----------------------------------------------------------
+
+
+def a_result(query, node, epoch, **changes):
+    parts = {
+        "rank": 0,
+        "content": bytes(32),
+        "kind": "note",
+        "score": 1,
+        "hlc": Hlc(1, 0),
+        "body": encode({"text": "!"}),
+    }
+    return encode_result(Result(v=1, query=query, node=node, epoch=epoch, **(parts | changes)))
+
+
+async def test_what_is_not_signed_by_whom_it_names_is_dropped_and_holds_up_nothing(tmp_path):
+    async with street(tmp_path) as it:
+        a, b, c = await row_of(it, "a", "b", "c")
+        answer = b.node.links.on_query
+
+        def lie(link, frame):
+            if isinstance(frame, Query):
+                query, key = id_of(frame.question), b.node.store.keys.ed25519
+                own, other = b.node.store, c.node.store
+                forged = [
+                    a_result(query, bytes(32), secrets.token_bytes(32)),
+                    a_result(query, a.node.store.node, a.node.store.epoch),
+                    a_result(query, own.node, a.node.store.epoch),
+                    a_result(bytes(32), own.node, own.epoch),
+                    a_result(query, own.node, own.epoch, rank=150),
+                    a_result(query, other.node, other.epoch),
+                    b"no result",
+                ]
+                signed = [SignedResult(data, key.sign(signed_bytes("result", data))) for data in forged]
+                link.control(Results(query, tuple(signed)))
+            answer(link, frame)
+
+        b.node.links.on_query = lie
+        answers = await ask(a, "lamp", scope="global", wait_ms=20_000)
+        assert texts(answers) == [f"the lamp of {name}" for name in "abc"]
+        assert answers.took_us < 10_000_000
+        assert sum(answers.dropped.values()) == 7
+        assert answers.dropped["unknown_identity"] == 2
+        assert answers.dropped["other_query"] == answers.dropped["too_many_results"] == 1
 
 
 # --- storms --------------------------------------------------------------------------------------

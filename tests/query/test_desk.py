@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from foedus.query import limits
 from foedus.query.desk import Desk, Opening
-from foedus.query.inquiry import Entry, Finish, Forward, Give, Look, Report, Stop, way_back
+from foedus.query.inquiry import Entry, Finish, Forget, Forward, Give, Look, Report, Stop, way_back
 from foedus.query.seen import Seen
 
 OWN, B, C = b"a" * 32, b"b" * 32, b"c" * 32
@@ -74,7 +74,7 @@ def test_a_lost_link_ends_what_it_brought_and_what_it_was_asked():
     desk.open(opening(peers=(B,)), 0)
     desk.open(opening(b"r" * 32, carrier=B, peers=(C,)), 0)
     effects = desk.lost(B)
-    assert effects == [Stop(b"r" * 32, None), Stop(b"r" * 32, C)]
+    assert effects == [Stop(b"r" * 32, None), Stop(b"r" * 32, C), Forget(b"r" * 32)]
     (finish,) = desk.found(Q, [], Report(OWN, "answered"))
     assert finish.reports == (Report(B, "lost"), Report(OWN, "answered"))
 
@@ -83,7 +83,7 @@ def test_only_who_brought_a_question_cancels_it():
     desk = Desk(OWN)
     desk.open(opening(carrier=B, peers=(C,)), 0)
     assert desk.cancel(Q, C) == desk.cancel(Q, None) == []
-    assert desk.cancel(Q, B) == [Stop(Q, None), Stop(Q, C)]
+    assert desk.cancel(Q, B) == [Stop(Q, None), Stop(Q, C), Forget(Q)]
     assert desk.cancel(Q, B) == []
 
 

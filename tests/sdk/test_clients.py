@@ -11,7 +11,7 @@ from foedus.base.errors import NotFound, Unavailable, UsageError
 from foedus.base.ids import parse_id
 from foedus.crypto.ed25519 import Ed25519Key
 from foedus.crypto.errors import PassphraseRequired
-from foedus.sdk import Client, Device, NoAnswer, PlainClient, Publish, Question
+from foedus.sdk import Change, Client, Device, NoAnswer, PlainClient, Publish, Question
 from foedus.sdk.acts import Draft, Moment, signed_act
 from foedus.surfaces.cli import signing
 from tests.node.nodes import connect, share, street, until
@@ -97,6 +97,18 @@ async def test_a_token_that_is_bound_to_a_device_needs_it(tmp_path):
             assert (refused.value.code, refused.value.http_status) == ("operator_only", 403)
 
 
+async def test_an_agent_keeps_a_key_of_its_own(tmp_path):
+    async with oak(tmp_path) as (_, running, client):
+        await client.rooms.create("plans")
+        tally = await client.participants.enrol("tally", secrets.token_bytes(32))
+        token = await client.participants.issue_token(tally.did)
+        async with Client(running.url, token.token, tally) as own:
+            assert ((await own.access.caller()).kind, token.bound) == ("agent", True)
+            await own.rooms.say("plans", "salve")
+            (message,) = (await own.rooms.messages("plans")).messages
+            assert (message.author, message.author_kind) == (tally.did, "agent")
+
+
 async def test_the_plain_client_does_the_same(tmp_path):
     async with oak(tmp_path) as (_, running, client):
         scout = await client.participants.add_agent("scout")
@@ -170,6 +182,13 @@ async def test_what_an_agent_says_at_another_node_waits_for_a_person(tmp_path):
             await until(lambda: len(oak.service.approvals()) == 2, "it waits")
             await ada.allow(oak.service.approvals()[1].id)
             assert (await saying).id
+            counting = asyncio.create_task(
+                client.crdts.change("plans", "boats", Change(type="counter", by=7), wait_s=20)
+            )
+            await until(lambda: len(oak.service.approvals()) == 3, "it waits")
+            await ada.allow(oak.service.approvals()[2].id)
+            assert (await counting).id
+            assert (await client.crdts.show("plans", "boats")).value == 7
         await until(lambda: elm.texts() == ["may I now?"], "it crosses")
 
 

@@ -229,3 +229,23 @@ def test_what_a_node_said_before_it_knew_that_it_was_removed_is_cut_after_it_rec
 async def recover(scenario, place):
     await scenario.do(place, lambda service: service.key_recover(" ".join(to_words(place.words))))
     await asyncio.sleep(1.0)
+
+
+def test_a_removal_is_shown_once_the_agreement_lets_rooms_pass_again():
+    """It was sent against the agreement, refused there, and never again on that link."""
+
+    async def story(scenario, places):
+        host, guest = places
+        room = await make_room(scenario, host, guest)
+        await say(scenario, guest, room)
+        await agree(scenario, host, guest, Terms(ours=SideTerms(directions=[])))
+        await asyncio.sleep(2.0)
+        await remove(scenario, host, room, guest)
+        await asyncio.sleep(2.0)
+        held = guest.life.node.store.admission.authority.rooms[bytes.fromhex(room)]
+        assert guest.node in held.present()
+        await agree(scenario, host, guest, Terms(ours=SideTerms(directions=["room"])))
+        await asyncio.sleep(2.0)
+        assert guest.node not in held.present()
+
+    tell(story, [(0, 1)])

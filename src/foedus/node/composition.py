@@ -286,8 +286,7 @@ class Node:
         self.witnesses.changed()
         link = self.links.get(node)
         if link is not None and link.session.is_open:
-            self.outbox.reoffer(link)
-            link.wake_chains()
+            self.outbox.terms_changed(link)
 
     def _learned(self, node: bytes) -> None:
         self.audited.learned(node)

@@ -86,6 +86,7 @@ class ConsentOperations(PeerOperations):
             policy=token.policy.plain,
             rooms=rooms,
             hosts=hosts,
+            domains=_named(token.policy.plain, ".domain"),
             one_act=is_for_one_act(grant),
             uses_per_hour=uses_per_hour(grant),
             after_foreign=counts_after_foreign(grant),

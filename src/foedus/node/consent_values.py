@@ -48,6 +48,8 @@ class GrantView(View, frozen=True):
     state: Literal["in_force", "revoked", "expired", "not_yet"]
     last_used: int | None
     """Clock of the last act of this hour under a grant whose uses are counted, microseconds."""
+    domains: list[str] = field(default_factory=list)
+    """The domains of knowledge that the policy names; none: every domain."""
     room_names: list[str] = field(default_factory=list)
     """Of each of ``rooms``; '' where it is not held."""
     host_names: list[str] = field(default_factory=list)

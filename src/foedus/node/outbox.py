@@ -21,6 +21,8 @@ from foedus.node.store import Store
 from foedus.sync.effects import ReadChain
 from foedus.sync.frames import Missing, Proof, Pruned, Records
 
+_IN_FORCE_THERE_S = 1.0
+"""A version that is in force here is on its way to the peer: what it allows is taken there a moment later."""
 _SHARE = 0.1
 """Of the event loop's time for offering anew, which looks at every chain for every link."""
 
@@ -76,6 +78,15 @@ class Outbox:
         link.offer(self._audience.visible(link.node))
         for proof in self._store.log.proofs():
             self.show_proof(link, proof)
+        self._show_removals(link)
+
+    def terms_changed(self, link: Link) -> None:
+        """Offer and withdraw by what is agreed now, and show what a former version kept back."""
+        self.reoffer(link)
+        asyncio.get_running_loop().call_later(_IN_FORCE_THERE_S, self._show_removals, link)
+        link.wake_chains()
+
+    def _show_removals(self, link: Link) -> None:
         for room_id, room in self._store.admission.authority.rooms.items():
             gone = any(entry.node == link.node for entry in room.memberships.values())
             if gone and not self._audience.is_member(link.node, room_id.hex()):
@@ -207,7 +218,7 @@ class Outbox:
     def _show_removal(self, link: Link, stream: str) -> None:
         """Show a node that is no longer a member how that came: the membership stream up to its removal."""
         room = self._store.admission.authority.rooms.get(bytes.fromhex(stream.removeprefix("members:")))
-        if room is None or not link.session.is_open:
+        if room is None or not link.session.is_open or not self._audience.is_agreed(link.node, streams.parse(stream)):
             return
         events = [
             event for event in self._store.admission.authority.controls.of_stream(stream) if event.node == room.host

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from foedus.base.clock import Instant
@@ -14,34 +13,21 @@ from foedus.base.errors import FoedusError
 from foedus.base.limits import SECOND
 from foedus.node.answering import Answerer
 from foedus.node.query_asking import Asking
+from foedus.node.query_carrying import QueryCarrier
 from foedus.node.query_judging import Judge
 from foedus.node.substrate_feed import SubstrateFeed
 from foedus.query.desk import Desk, Opening
-from foedus.query.inquiry import OUTCOMES, Effect, Entry, Finish, Forward, Give, Look, Report, Stop
+from foedus.query.inquiry import OUTCOMES, Effect, Entry, Finish, Forget, Forward, Give, Look, Report, Stop
 from foedus.query.limits import IN_FLIGHT_PER_PEER, SKEW_MAX
 from foedus.query.port import Reader, Substrate
 from foedus.query.question import Question, id_of
-from foedus.query.result import parse_result
-from foedus.sync.frames import (
-    REPORTS_PER_FRAME,
-    RESULTS_PER_FRAME,
-    Answered,
-    Cancel,
-    Frame,
-    Query,
-    QueryReport,
-    Results,
-    SignedResult,
-)
+from foedus.sync.frames import Answered, Cancel, Query, QueryReport, Results
 
 if TYPE_CHECKING:
     from foedus.node.composition import Node
     from foedus.node.link import Link
 
 log = logging.getLogger("foedus.queries")
-
-_FRAME_BYTES = 256 * 1024
-"""Bytes of results in one frame, as with events: control frames are never stuck behind more."""
 
 
 class Signed(NamedTuple):
@@ -78,9 +64,9 @@ class Queries:
         self._held: dict[bytes, _Held] = {}
         self._asking: dict[bytes, Asking] = {}
         self._looking: dict[bytes, asyncio.Task[None]] = {}
-        self._passing: dict[bytes, asyncio.Task[None]] = {}
         self._judging: Counter[bytes] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._carrier = QueryCarrier(node, self.judge, self._spawn, self.refused)
         self._timer: asyncio.TimerHandle | None = None
         self._feed: SubstrateFeed | None = None
         self._feeding: asyncio.Task[None] | None = None
@@ -132,7 +118,6 @@ class Queries:
         """Nobody here waits for an answer any more."""
         self._run(self._desk.cancel(query, None))
         self._asking.pop(query, None)
-        self._held.pop(query, None)
 
     # --- what links bring --------------------------------------------------------------------
 
@@ -205,7 +190,7 @@ class Queries:
             self._count(carrier, clause)
         own = self._node.store.node
         report = Report(own, "seen") if clause == "seen" else Report(own, "refused", clause)
-        self._tell(query, carrier, (report,))
+        self._carrier.tell(query, carrier, (report,))
 
     def _count(self, carrier: bytes, clause: str) -> None:
         self.refused[clause] += 1
@@ -220,17 +205,17 @@ class Queries:
                     self._looking[query] = self._spawn(self._look(query, deadline))
                 case Forward(query=query, peer=peer, left=left):
                     self._forward(query, peer, left)
-                case Give(query=query, to=None, entries=entries):
-                    if query in self._asking:
-                        self._asking[query].take(entries)
-                case Give(query=query, to=to, entries=entries) if to is not None:
-                    self._in_turn(query, self._pass(query, to, entries, self._held[query].deadline))
+                case Give(query=query, to=to, entries=entries):
+                    self._give(query, to, entries)
                 case Finish(query=query, to=to, reports=reports):
                     self._finish(query, to, reports)
+                case Forget(query=query):
+                    self._held.pop(query, None)
+                    self._carrier.forget(query)
                 case Stop(query=query, peer=None):
                     self._stop_looking(query)
                 case Stop(query=query, peer=peer) if peer is not None:
-                    self._control(peer, Cancel(query))
+                    self._carrier.send(peer, Cancel(query))
         self._set_timer()
 
     def _set_timer(self) -> None:
@@ -260,15 +245,19 @@ class Queries:
             task.cancel()
 
     def _forward(self, query: bytes, peer: bytes, left: int) -> None:
-        held, link = self._held.get(query), self._node.links.get(peer)
-        if held is None or link is None or not link.session.is_open:
-            self._run(self._desk.over(query, peer, [Report(peer, "unreachable")]))
+        held = self._held.get(query)
+        if held is None:
             return
-        if held.question.node != self._node.store.node:
-            self._node.outbox.tell_node(link, held.question.node)
         data, asig, sig, evidence = held.signed
-        path = (*held.path, self._node.store.node)
-        self._control(peer, Query(data, asig, sig, evidence, path, left))
+        frame = Query(data, asig, sig, evidence, (*held.path, self._node.store.node), left)
+        if not self._carrier.ask(peer, frame, held.question.node):
+            self._run(self._desk.over(query, peer, [Report(peer, "unreachable")]))
+
+    def _give(self, query: bytes, to: bytes | None, entries: Sequence[Entry]) -> None:
+        if to is not None:
+            self._carrier.give(query, to, entries, self._held[query].deadline)
+        elif query in self._asking:
+            self._asking[query].take(entries)
 
     def _finish(self, query: bytes, to: bytes | None, reports: tuple[Report, ...]) -> None:
         held = self._held.pop(query, None)
@@ -283,62 +272,13 @@ class Queries:
             self._count(to, code)
         if held is not None and not self.judge.tells_peers(held.reader.tier):
             reports = self._without_names(reports)
-        if query in self._passing:
-            self._in_turn(query, self._tell_later(query, to, reports))
-        else:
-            self._tell(query, to, reports)
+        self._carrier.finish(query, to, reports)
 
     def _without_names(self, reports: tuple[Report, ...]) -> tuple[Report, ...]:
         """Name this node alone: the reader may not know with whom it is connected."""
         own = tuple(report for report in reports if report.node == self._node.store.node)
         others = len({report.node for report in reports}) - (1 if own else 0)
         return (*own, Report(None, "silent", "", others)) if others else own
-
-    # --- towards who asked -------------------------------------------------------------------
-
-    def _in_turn(self, query: bytes, work: Coroutine[Any, Any, None]) -> None:
-        """Do what sends something for a question after what was to be sent before."""
-        before = self._passing.get(query)
-
-        async def follow() -> None:
-            if before is not None:
-                await asyncio.wait([before])
-            await work
-
-        task = self._spawn(follow())
-        self._passing[query] = task
-        task.add_done_callback(lambda done: self._passing.pop(query) if self._passing.get(query) is done else None)
-
-    async def _pass(self, query: bytes, to: bytes, entries: Sequence[Entry], until: Instant) -> None:
-        """Send results on, after the identities of the nodes that signed them."""
-        sendable = []
-        for entry in entries:
-            try:
-                result = parse_result(entry.data)
-            except FoedusError:
-                self.refused["malformed_result"] += 1
-                continue
-            identities = self._node.store.identities
-            if await self.judge.until(partial(_is_held, identities, result.epoch), until):
-                link = self._node.links.get(to)
-                if link is not None and link.session.is_open and result.node != self._node.store.node:
-                    self._node.outbox.tell_node(link, result.node)
-                sendable.append(SignedResult(entry.data, entry.sig))
-        for page in _pages(sendable):
-            self._control(to, Results(query, page))
-
-    async def _tell_later(self, query: bytes, to: bytes, reports: Sequence[Report]) -> None:
-        self._tell(query, to, reports)
-
-    def _tell(self, query: bytes, to: bytes, reports: Sequence[Report]) -> None:
-        shown = tuple(QueryReport(*report) for report in reports)[:REPORTS_PER_FRAME]
-        self._control(to, Answered(query, shown))
-
-    def _control(self, peer: bytes, frame: Frame) -> None:
-        """Send a frame as the peer reads, in the order of the calls; where there is no link it is lost."""
-        link = self._node.links.get(peer)
-        if link is not None and link.session.is_open:
-            link.when_there_is_room(partial(link.control, frame))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
@@ -360,24 +300,7 @@ def reports_of(passed_over: dict[bytes, str]) -> list[Report]:
     ]
 
 
-def _is_held(identities: Any, epoch: bytes) -> bool:
-    return identities.epoch(epoch) is not None
-
-
 def _report(report: QueryReport) -> Report:
     """Return what a peer told of a node; an outcome that is not known here counts as a failure."""
     outcome = report.outcome if report.outcome in OUTCOMES else "failed"
     return Report(report.node, outcome, report.code, report.results)  # type: ignore[arg-type]  # just looked up
-
-
-def _pages(results: Sequence[SignedResult]) -> Iterator[tuple[SignedResult, ...]]:
-    page: list[SignedResult] = []
-    size = 0
-    for result in results:
-        if page and (len(page) == RESULTS_PER_FRAME or size + len(result.data) > _FRAME_BYTES):
-            yield tuple(page)
-            page, size = [], 0
-        page.append(result)
-        size += len(result.data)
-    if page:
-        yield tuple(page)

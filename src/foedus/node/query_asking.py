@@ -12,6 +12,7 @@ from foedus.base.errors import FoedusError
 from foedus.base.ids import sha256
 from foedus.crypto import ed25519
 from foedus.node.query_judging import Judge
+from foedus.node.query_strangers import Strangers, epoch_of
 from foedus.query.inquiry import Entry, Report
 from foedus.query.merge import Merge, Merged
 from foedus.query.question import Question
@@ -44,15 +45,25 @@ class Asking:
         """Results that were not taken, by reason: they were not signed by whom they name, or not for the asker."""
         self._node = node
         self._judge = judge
-        self._queue: asyncio.Queue[tuple[Entry, ...] | None] = asyncio.Queue()
+        self._queue: asyncio.Queue[Entry | None] = asyncio.Queue()
         """Bounded by what one question may bring (RELAYED_BYTES_MAX)."""
+        self._strangers = Strangers(judge, asyncio.create_task, self._take_all)
         self._reports: tuple[Report, ...] = ()
         self._merge = Merge()
         self._proofs: dict[tuple[bytes, int], Entry] = {}
 
-    def take(self, entries: tuple[Entry, ...]) -> None:
-        """Take results as they come."""
-        self._queue.put_nowait(entries)
+    def take(self, entries: Sequence[Entry]) -> None:
+        """Take results as they come. Those of nodes that are not known here yet wait, and hold up no others."""
+        for entry in entries:
+            epoch = epoch_of(entry)
+            if epoch is None or self._judge.holds(epoch):
+                self._queue.put_nowait(entry)
+            elif not self._strangers.add(epoch, entry, self.question.deadline):
+                self.dropped["unknown_identity"] += 1
+
+    def _take_all(self, entries: list[Entry]) -> None:
+        for entry in entries:
+            self._queue.put_nowait(entry)
 
     def end(self, reports: Sequence[Report]) -> None:
         """Nothing more comes."""
@@ -61,19 +72,23 @@ class Asking:
 
     async def results(self) -> AsyncIterator[Found]:
         """Yield what holds, as it comes, until all have ended or the deadline."""
-        while (entries := await self._queue.get()) is not None:
-            for entry in entries:
-                found = await self._check(entry)
-                if found is not None:
-                    yield found
+        while (entry := await self._queue.get()) is not None or self._strangers.tasks or not self._queue.empty():
+            if entry is None:  # the end came before what waited for its source
+                if self._strangers.tasks:
+                    await asyncio.wait(set(self._strangers.tasks))
+                self._queue.put_nowait(None)
+                continue
+            found = self._check(entry)
+            if found is not None:
+                yield found
 
-    async def _check(self, entry: Entry) -> Found | None:
+    def _check(self, entry: Entry) -> Found | None:
         try:
             result = parse_result(entry.data)
         except FoedusError as error:
             self.dropped[error.code] += 1
             return None
-        reason = await self._fault(result, entry)
+        reason = self._fault(result, entry)
         if reason:
             self.dropped[reason] += 1
             return None
@@ -81,7 +96,7 @@ class Asking:
             self._proofs[result.node, result.rank] = entry
         return Found(entry, result)
 
-    async def _fault(self, result: Result, entry: Entry) -> str:
+    def _fault(self, result: Result, entry: Entry) -> str:
         """Return why a result is not taken, or ''."""
         if result.query != self.query:
             return "other_query"
@@ -91,12 +106,10 @@ class Asking:
         if known is not None and known.state is State.IGNORED:
             return "ignored"
         identities = self._node.store.identities
-        await self._judge.until(lambda: identities.epoch(result.epoch) is not None, self.question.deadline)
         view = identities.epoch(result.epoch)
         if view is None or view.node != result.node:
             return "unknown_identity"
-        is_own = result.node == self._node.store.node  # it was signed a moment ago, in this process
-        if not is_own and not ed25519.verify(view.ed25519, signing_bytes(entry.data), entry.sig):
+        if not ed25519.verify(view.ed25519, signing_bytes(entry.data), entry.sig):
             return "invalid_signature"
         return "" if self._judge.may_have(self.question, result) else "not_a_member"
 

@@ -84,6 +84,15 @@ class Judge:
                 return condition()
         return True
 
+    def holds(self, epoch: bytes) -> bool:
+        """Whether it is known here whose epoch this is."""
+        return self._node.store.identities.epoch(epoch) is not None
+
+    async def learns(self, epoch: bytes, until: Instant) -> bool:
+        """Wait for the identity of who signed something, but not for long; return whether it is known."""
+        soon = min(until, self._node.store.now() + EVIDENCE_WAIT)
+        return await self.until(lambda: self.holds(epoch), soon)
+
     # --- peers -------------------------------------------------------------------------------
 
     def clause(self, peer: bytes) -> str:

@@ -273,7 +273,7 @@ def check_asked(question: Question) -> None:
     )
     for holds, message, code in checks:
         if not holds:
-            raise UsageError(message, code=code)
+            raise UsageError(message, code=code, remedy="docs/query.md has the bounds")
 
 
 def _encoded(question: Question) -> bytes:

@@ -94,7 +94,13 @@ class Stop(NamedTuple):
     peer: bytes | None
 
 
-Effect: TypeAlias = Look | Forward | Give | Finish | Stop
+class Forget(NamedTuple):
+    """Nobody waits for an answer: nothing of the question need be held any more."""
+
+    query: bytes
+
+
+Effect: TypeAlias = Look | Forward | Give | Finish | Stop | Forget
 
 
 def way_back(left: int) -> int:
@@ -193,7 +199,7 @@ class Inquiry:
         if self.is_over:
             return []
         self.is_over = True
-        return [Stop(self.query, None), *self._stops()]
+        return [Stop(self.query, None), *self._stops(), Forget(self.query)]
 
     def on_deadline(self) -> list[Effect]:
         """Report who is missing, and wait for nobody."""

@@ -1,6 +1,7 @@
 """What a program writes against: a node's API, typed, awaited or plain (docs/sdk.md)."""
 
 from foedus.sdk.asking import Question
+from foedus.sdk.changes import Change
 from foedus.sdk.client import Client, PlainClient
 from foedus.sdk.device import Device
 from foedus.sdk.errors import BadAnswer, NoAnswer, NoDevice, StreamLost
@@ -13,9 +14,12 @@ from foedus.sdk.federation import (
     WrongKey,
 )
 from foedus.sdk.forms import Claim, Done, Offer, Progress, Publish, Republish, Retract, Revise
+from foedus.sdk.granting import Scope
+from foedus.sdk.values.crdts import TransferAsk
 
 __all__ = [
     "BadAnswer",
+    "Change",
     "Claim",
     "Client",
     "Device",
@@ -35,6 +39,8 @@ __all__ = [
     "Republish",
     "Retract",
     "Revise",
+    "Scope",
     "StreamLost",
+    "TransferAsk",
     "WrongKey",
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,13 +13,15 @@ from foedus.base.base64url import from_base64url
 from foedus.base.cbor import decode
 from foedus.base.errors import PeerViolation, Unavailable, UsageError
 from foedus.base.ids import parse_id
+from foedus.base.limits import SECOND
 from foedus.identity.did import did_of
-from foedus.identity.ucan import encode_container, issue_delegation
+from foedus.identity.ucan import encode_container
 from foedus.sdk.asking import Question
 from foedus.sdk.device import Device, now
-from foedus.sdk.errors import NoDevice
+from foedus.sdk.granting import Scope, delegation
 from foedus.sdk.operation import Action, Group, M
-from foedus.sdk.values.node import PeerView, ProbeView
+from foedus.sdk.speaking import own
+from foedus.sdk.values.node import ProbeView
 from foedus.sdk.values.queries import MergedView
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ LASTS_S = 24 * 3600
 JOIN_S = 60.0
 """How long to wait for the other side's human, where the caller does not say."""
 _LOOK_S = 0.2
-_NONCE_BYTES = 16
 _OVER = frozenset({"declined", "turned_down", "ignored", "disconnected"})
 
 
@@ -169,15 +169,22 @@ def _result(found: MergedView) -> FederatedResult:
 
 
 async def _join(client: Client, address: PeerAddress, audience: str, note: str, wait_s: float) -> FederationToken:
-    device = client.device
-    if device is None:
-        raise NoDevice("a federation token is signed by a person's device, and this client has none")
+    mine = await own(client)
+    if mine.who.kind != "human":
+        raise UsageError(
+            f"{mine.who.name} is an agent: only a person signs this",
+            code="not_human",
+            remedy="give the client the device of a person",
+        )
     probe = await client.peers.probe(address.url)
     _check_key(probe, address.key)
-    if not await _is_connected(client, probe.node):
+    state = await _state(client, probe.node)
+    if state == "requested":
+        await client.peers.confirm(probe.node)  # whose key it is was asked for now, if not before
+    elif state not in {"accepting", "connected"}:
         await client.peers.request(address.url, expect=probe.node, note=note)
-        await _until_accepted(client, probe.node, wait_s)
-    return await _token(client, device, probe.node, audience)
+    await _until_accepted(client, probe, wait_s)
+    return await _token(client, mine.device, probe.node, audience)
 
 
 def _check_key(probe: ProbeView, key: str) -> None:
@@ -188,26 +195,23 @@ def _check_key(probe: ProbeView, key: str) -> None:
         raise WrongKey(f"another node answers at {probe.url}: {probe.node} ({probe.did})")
 
 
-async def _is_connected(client: Client, node: str) -> bool:
-    return any(peer.node == node and peer.state == "connected" for peer in await client.peers.all())
+async def _state(client: Client, node: str) -> str:
+    return next((peer.state for peer in await client.peers.all() if peer.node == node), "known")
 
 
-async def _until_accepted(client: Client, node: str, wait_s: float) -> PeerView:
+async def _until_accepted(client: Client, probe: ProbeView, wait_s: float) -> None:
     end = time.monotonic() + wait_s
-    while True:
-        peer = await client.peers.show(node)
-        if peer.state == "connected":
-            return peer
-        if peer.state in _OVER:
+    while (state := await _state(client, probe.node)) != "connected":
+        if state in _OVER:
             raise UsageError(
-                f"{peer.name} does not want to connect: {peer.state}",
+                f"{probe.name} does not want to connect: {state}",
                 code="not_accepted",
                 http_status=403,
                 remedy="speak with its people, then ask again",
             )
         if time.monotonic() >= end:
             raise Unavailable(
-                f"{peer.name} has not accepted within {wait_s} s",
+                f"{probe.name} has not accepted within {wait_s} s",
                 code="not_yet",
                 remedy="its human finds the request with `foedus peer pending`; call again later",
             )
@@ -220,28 +224,16 @@ async def _token(client: Client, device: Device, peer: str, audience: str) -> Fe
     document = decode(from_base64url(version.document, "document"))
     own = parse_id((await client.node.identity()).node)
     commands = tuple(document["commands"][document["nodes"].index(own)])
-    expires = now() // 1_000_000 + LASTS_S
-    if version.expires is not None:
-        expires = min(expires, version.expires // 1_000_000)
+    here = now() // SECOND
+    lasts_s = LASTS_S if version.expires is None else max(0, min(LASTS_S, version.expires // SECOND - here))
     who = audience or device.device_did
+    scopes = [Scope(command=command, hosts=[peer], lasts_s=lasts_s) for command in commands]
     return FederationToken(
         peer=peer,
         agreement=version.id,
         commands=commands,
         issuer=device.device_did,
         audience=who,
-        expires=expires,
-        delegations=tuple(_delegation(device, who, command, peer, expires) for command in commands),
-    )
-
-
-def _delegation(device: Device, audience: str, command: str, peer: str, expires: int) -> bytes:
-    return issue_delegation(
-        device.key,
-        audience=audience,
-        subject=device.device_did,
-        command=command,
-        policy=[["==", ".host", peer]],
-        nonce=os.urandom(_NONCE_BYTES),
-        expires=expires,
+        expires=here + lasts_s,
+        delegations=tuple(delegation(device, who, scope) for scope in scopes),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from foedus.base.base64url import from_base64url
@@ -67,13 +67,6 @@ async def sign(client: Client, device: Device, draft: Draft, salt: bytes = b"") 
     return signed_act(device.key, draft, moment)
 
 
-async def give(client: Client, ucan: bytes) -> Placed:
-    """Order a ``grant.create`` with a delegation that the device signed."""
-    mine = await own(client)
-    draft = Draft(mine.who.did, f"participant:{mine.who.did}", "grant.create", {"ucan": ucan}, (mine.enrolment,))
-    return await client.participants.act(mine.who.did, await sign(client, mine.device, draft))
-
-
 async def grants_for(client: Client, mine: Own, command: str) -> list[bytes]:
     """Return what a person granted an agent with a key of its own for a command; a person needs none."""
     if mine.who.kind == "human":
@@ -86,41 +79,46 @@ async def grants_for(client: Client, mine: Own, command: str) -> list[bytes]:
 async def say(client: Client, room: str, text: str, *, as_: str, wait_s: float) -> Placed:
     """Say something in a room: see ``Rooms.say``."""
     if signs_for(client, as_):
-        return await _say_signed(client, await client.rooms.show(room), text, wait_s)
+        said = InRoom("message.text", {"text": text}, {"text": text})
+        return await act_in_room(client, room, said, client.rooms.post, wait_s)
     message = {"text": text} | ({"as": as_} if as_ else {})
-    placed = await client.rooms.post(room, message)
+    return await settled(client, await client.rooms.post(room, message), wait_s)
+
+
+async def settled(client: Client, placed: Placed, wait_s: float) -> Placed:
+    """Return where the node ordered an agent's act, once a person allowed it; as it is after ``wait_s``."""
     if not placed.approval or not wait_s:
         return placed
     view = await _decided(client, placed.approval, wait_s)
-    if view.state not in {"allowed", "done"}:
-        return placed
-    return Placed(id=view.event, stream=placed.stream, seq=0, hlc=[0, 0])
+    return placed if view.state == "waiting" else Placed(id=view.event, stream=placed.stream, seq=0, hlc=[0, 0])
 
 
-async def _say_signed(client: Client, room: RoomView, text: str, wait_s: float) -> Placed:
-    mine = await own(client)
-    if mine.who.kind == "human" or room.is_host:
-        return await _place(client, mine, room, {"text": text})
-    view = await client.approvals.ask(room.room, text, mine.who.did)
-    if view.state == "waiting":
-        view = await _decided(client, view.id, wait_s)
-    if view.state not in {"allowed", "done"}:
-        return Placed(id="", stream=f"room:{room.room}", seq=0, hlc=[0, 0], approval=view.id)
-    grants = tuple(parse_id(event) for event in view.grants)
-    return await _place(client, mine, room, {"text": text}, grants, from_base64url(view.salt, "salt"))
+class InRoom(NamedTuple):
+    """An act in a room. ``asked``: what an agent asks a person for, as ``approvals.ask`` takes it."""
+
+    kind: str
+    body: Mapping[str, Any]
+    asked: Mapping[str, str]
 
 
-async def _place(  # who, where, what, and what it stands on
-    client: Client,
-    mine: Own,
-    room: RoomView,
-    body: Mapping[str, Any],
-    grants: tuple[bytes, ...] = (),
-    salt: bytes = b"",
-) -> Placed:
-    auth = (mine.enrolment, parse_id(_membership(room, mine.who)), *grants)
-    draft = Draft(mine.who.did, f"room:{room.room}", "message.text", body, auth)
-    return await client.rooms.post(room.room, await sign(client, mine.device, draft, salt))
+Post = Callable[[str, SignedAct], Awaitable[Placed]]
+"""How a signed act gets into a room, which its id names."""
+
+
+async def act_in_room(client: Client, room: str, act: InRoom, post: Post, wait_s: float) -> Placed:
+    """Sign an act and order it; an agent cites what is granted for another node's room, or waits for a person's yes."""
+    where, mine = await client.rooms.show(room), await own(client)
+    auth, salt = [mine.enrolment, parse_id(_membership(where, mine.who))], b""
+    if mine.who.kind == "agent" and not where.is_host:
+        view = await client.approvals.ask(where.room, mine.who.did, **act.asked)
+        if view.state == "waiting":
+            view = await _decided(client, view.id, wait_s)
+        if view.state == "waiting":
+            return Placed(id="", stream=f"room:{where.room}", seq=0, hlc=[0, 0], approval=view.id)
+        auth += [parse_id(event) for event in view.grants]
+        salt = from_base64url(view.salt, "salt")  # hence the digest that a person signed
+    draft = Draft(mine.who.did, f"room:{where.room}", act.kind, act.body, tuple(auth))
+    return await post(where.room, await sign(client, mine.device, draft, salt))
 
 
 def _membership(room: RoomView, who: ParticipantView) -> str:

@@ -15,7 +15,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from foedus.base.errors import Unavailable, UsageError
+from foedus.base.errors import FoedusError, Unavailable, UsageError
 from foedus.sdk.device import Device
 from foedus.sdk.errors import BadAnswer, NoAnswer, StreamLost, error_of
 from foedus.sdk.sse import Message, Parser
@@ -53,7 +53,7 @@ class Transport:
                 f"{url!r} is no address of a node", code="bad_url", remedy="such as https://node.example:8102"
             )
         self._url = url.rstrip("/")
-        self._tls = tls or _tls(parts.hostname)
+        self._tls = (tls or _tls(parts.hostname)) if parts.scheme == "https" else True
         self._token = token
         self._device = device
         self._session: aiohttp.ClientSession | None = None
@@ -82,10 +82,9 @@ class Transport:
                     if message.data and not message.name:
                         yield message
                 has_opened = True  # it ended in order
-            except StreamLost:
-                has_opened = True
-            except Unavailable:
-                if not has_opened:
+            except (Unavailable, UsageError) as error:
+                has_opened = has_opened or isinstance(error, StreamLost)
+                if not has_opened or _is_final(error):
                     raise
             failures += 1
             await asyncio.sleep(_delay_s(failures))
@@ -193,6 +192,11 @@ def _no_answer(error: Exception) -> Unavailable:
         return Unavailable("the node's certificate is not trusted", code="tls", remedy=remedy)
     what = "it took too long" if isinstance(error, TimeoutError) else type(error).__name__
     return NoAnswer(f"the node did not answer ({what})")
+
+
+def _is_final(error: FoedusError) -> bool:
+    """Whether a stream that was open never opens again: not where the world failed, or too much was asked at once."""
+    return isinstance(error, UsageError) and error.http_status != HTTPStatus.TOO_MANY_REQUESTS
 
 
 def _delay_s(failures: int) -> float:

@@ -1,7 +1,7 @@
 """Every CRDT: merging is commutative, associative and idempotent, and deltas are worth what states are."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foedus.base.cbor import NotCanonical
@@ -11,6 +11,8 @@ from foedus.state.crdt.base import Crdt, last_dot
 from tests.state.crdt import histories
 from tests.state.crdt.histories import NODES, TWINS, folded, in_chain_order
 
+some = settings(max_examples=40)
+"""Of each law for each of six types: half a second."""
 pytestmark = pytest.mark.parametrize("type_", TYPES)
 
 
@@ -24,6 +26,7 @@ def wild(draw, type_):
     return state
 
 
+@some
 @given(data=st.data())
 def test_merging_has_no_order(type_, data):
     a, b, c = (data.draw(wild(type_)) for _ in range(3))
@@ -31,6 +34,7 @@ def test_merging_has_no_order(type_, data):
     assert a.merge(b).merge(c).encode() == a.merge(b.merge(c)).encode()
 
 
+@some
 @given(data=st.data())
 def test_merging_again_changes_nothing(type_, data):
     a, b = data.draw(wild(type_)), data.draw(wild(type_))
@@ -39,6 +43,7 @@ def test_merging_again_changes_nothing(type_, data):
     assert a.merge(empty(type_)).encode() == a.encode()
 
 
+@some
 @given(data=st.data())
 def test_merging_leaves_its_arguments_as_they_are(type_, data):
     a, b = data.draw(wild(type_)), data.draw(wild(type_))
@@ -47,6 +52,7 @@ def test_merging_leaves_its_arguments_as_they_are(type_, data):
     assert (a.encode(), b.encode()) == before
 
 
+@some
 @given(data=st.data())
 def test_arrival_decides_nothing_and_the_value_is_that_of_the_twin(type_, data):
     _, done = data.draw(histories.histories(type_))
@@ -57,6 +63,7 @@ def test_arrival_decides_nothing_and_the_value_is_that_of_the_twin(type_, data):
     assert of_state(state) == by_definition(done)
 
 
+@some
 @given(data=st.data())
 def test_deltas_and_states_are_worth_the_same(type_, data):
     _, done = data.draw(histories.histories(type_))
@@ -66,6 +73,7 @@ def test_deltas_and_states_are_worth_the_same(type_, data):
     assert merged.encode() == folded(type_, done).encode()
 
 
+@some
 @given(data=st.data())
 def test_who_reads_chains_in_order_gets_the_same_whatever_chain_came_first(type_, data):
     _, done = data.draw(histories.histories(type_))
@@ -76,6 +84,7 @@ def test_who_reads_chains_in_order_gets_the_same_whatever_chain_came_first(type_
     assert of_state(state) == by_definition(done)
 
 
+@some
 @given(data=st.data())
 def test_a_state_of_part_of_the_log_and_the_rest_give_the_whole(type_, data):
     _, done = data.draw(histories.histories(type_))
@@ -86,6 +95,7 @@ def test_a_state_of_part_of_the_log_and_the_rest_give_the_whole(type_, data):
     assert of_state(part.merge(rest)) == of_state(rest.merge(part)) == by_definition(done)
 
 
+@some
 @given(data=st.data())
 def test_states_have_one_encoding(type_, data):
     state = data.draw(wild(type_))
@@ -104,6 +114,7 @@ def test_states_have_one_encoding(type_, data):
     assert isinstance(other.merge(state) if other.type == type_ else other, Crdt)
 
 
+@some
 @given(data=st.binary(max_size=80))
 def test_garbage_is_refused_by_name(type_, data):
     with pytest.raises(FoedusError):
@@ -123,6 +134,7 @@ def test_unequal_types_are_refused_and_change_nothing(type_):
             assert state.encode() == empty(type_).encode()
 
 
+@some
 @given(data=st.data())
 def test_answers_are_reconciled_in_any_order(type_, data):
     answers = data.draw(st.lists(st.tuples(st.sampled_from(["one", "two"]), wild(type_)), max_size=5))

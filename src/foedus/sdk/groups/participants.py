@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
-from foedus.sdk.operation import Group, M, Sent, operation
+from foedus.sdk.device import Device
+from foedus.sdk.enrolling import enrol
+from foedus.sdk.operation import Action, Group, M, Sent, operation
 from foedus.sdk.values.access import CallerView, PairCodeView, PairingView, PairStep, TokenView
 from foedus.sdk.values.node import ParticipantView, Placed, SignedAct
 from foedus.sdk.values.standing import ExplainView, StandingView
@@ -24,6 +26,15 @@ class Participants(Group[M]):
     def add_agent(self, name: str) -> Sent[ParticipantView]:
         """Make an agent whose key the node keeps."""
         return Sent(body={"name": name})
+
+    @Action
+    async def enrol(self, name: str, seed: bytes, *, kind: Literal["agent", "human"] = "agent") -> Device:
+        """Make a participant with a key of its own: the Ed25519 key of ``seed``, 32 random bytes that you keep secret.
+
+        Without its seed it cannot act again, and no recovery words go with it: who wants them, and a sealed file,
+        uses ``foedus participant add``.
+        """
+        return await enrol(self._client, name, seed, kind)
 
     @operation("POST", "/participants/{did}/acts")
     def act(self, did: str, act: SignedAct) -> Sent[Placed]:

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 from foedus.sdk.asking import Question, body_of
+from foedus.sdk.errors import StreamLost
 from foedus.sdk.operation import API, Action, Group, M, Sent, Stream, operation
 from foedus.sdk.transport import Request, decode
 from foedus.sdk.values.queries import AnswersView, FoundView
@@ -37,6 +38,7 @@ class Queries(Group[M]):
                 yield decode(message.data, AnswersView)
                 return
             yield decode(message.data, FoundView)
+        raise StreamLost("the stream of answers ended before all of them came", remedy="ask again")
 
     @operation("POST", "/queries")
     def post(self, question: Mapping[str, Any], *, timeout_s: float = 60.0 + AFTER_S) -> Sent[AnswersView]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from foedus.sdk import changes
+from foedus.sdk.changes import Change
 from foedus.sdk.operation import Action, Group, M, Sent, operation
 from foedus.sdk.speaking import say
 from foedus.sdk.values.crdts import CrdtView
@@ -97,7 +98,15 @@ class Crdts(Group[M]):
         query = {"type": type_, "entry": entry, "additions": 1 if additions else None}
         return Sent({"room": room, "name": name}, query)
 
+    @Action
+    async def change(self, room: str, name: str, change: Change, *, wait_s: float = 0) -> Placed:
+        """Change one; a name that is new is made by its first change. Who signs, and who waits, as with ``rooms.say``.
+
+        What the client's device removes from a set are the additions that this node shows.
+        """
+        return await changes.change(self._client, (room, name), change, wait_s)
+
     @operation("POST", "/rooms/{room}/crdts/{name}")
-    def write(self, room: str, name: str, operations: Mapping[str, Any] | SignedAct) -> Sent[Placed]:
-        """Write operations as the API has them ({type, as, value | set | add | remove | by}), or a signed act."""
+    def write(self, room: str, name: str, operations: Change | SignedAct) -> Sent[Placed]:
+        """Send a change that the node signs, or a signed act."""
         return Sent({"room": room, "name": name}, body=operations)

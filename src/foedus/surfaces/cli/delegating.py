@@ -32,6 +32,7 @@ class Scope(NamedTuple):
     lasts: int = 30 * DAY
     uses: int = 0
     after_foreign: bool = False
+    domains: Sequence[str] = ()
 
 
 def command_meant(text: str) -> str:
@@ -60,7 +61,8 @@ def duration(text: str) -> int:
 
 def policy(scope: Scope) -> list[Any]:
     """Return the policy of a grant, in the policy language of UCAN."""
-    one_of = [_one_of(".room", scope.rooms), _one_of(".host", scope.hosts), _one_of(".digest", [scope.digest])]
+    limits = {".room": scope.rooms, ".domain": scope.domains, ".host": scope.hosts, ".digest": [scope.digest]}
+    one_of = [_one_of(selector, values) for selector, values in limits.items()]
     return [statement for statement in one_of if statement]
 
 

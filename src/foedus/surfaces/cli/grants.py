@@ -47,7 +47,11 @@ def create(  # noqa: PLR0913  # each limit of a grant is an option of its own
     ] = "/foedus/room/speak",
     room: Annotated[list[str] | None, Parameter(negative="", help="Only in this room; may be repeated.")] = None,
     peer: Annotated[
-        list[str] | None, Parameter(negative="", help="Only in rooms that this peer hosts; may be repeated.")
+        list[str] | None,
+        Parameter(negative="", help="Only in rooms that this peer hosts, or to this peer; may be repeated."),
+    ] = None,
+    domain: Annotated[
+        list[str] | None, Parameter(negative="", help="Only in this domain of knowledge; may be repeated.")
     ] = None,
     expires: Expires = "30d",
     uses: Uses = 0,
@@ -64,7 +68,7 @@ def create(  # noqa: PLR0913  # each limit of a grant is an option of its own
     node = common.client()
     rooms = [_room(node, name) for name in room or []]
     hosts = [_peer(node, name) for name in peer or []]
-    scope = Scope(command, rooms, hosts, lasts=duration(expires), uses=uses, after_foreign=after_foreign)
+    scope = Scope(command, rooms, hosts, "", duration(expires), uses, after_foreign, domain or [])
     granted = give(node, agent, scope, as_, passphrase_file)
     out.show(granted, grant_lines)
     out.next(f"foedus grant revoke {granted.id[:12]}")
@@ -206,6 +210,7 @@ def grant_lines(view: GrantView) -> Iterable[Line]:
             ("to", f"{who(view.audience)} ({view.audience.kind}), {view.audience.did}"),
             ("may", (view.command, "bold")),
             ("rooms", ", ".join(map(_place, view.room_names, view.rooms)) or "all"),
+            ("domains", ", ".join(view.domains) or "all"),
             ("hosts", ", ".join(map(named, view.hosts_known_as, view.host_names, view.hosts)) or "all"),
             ("uses", _uses(view)),
             ("after reading strangers", "yes" if view.after_foreign or view.one_act else "no"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from msgspec import to_builtins
+
 from foedus.adapters.device_folder import HUMAN, DeviceFolder
 from foedus.base.errors import NotFound
 from foedus.base.ids import parse_id
@@ -13,6 +15,8 @@ from foedus.identity.did import did_of
 from foedus.log.streams import room as room_stream
 from foedus.node.approvals import CARRIES
 from foedus.node.consent_values import ApprovalView, GrantView
+from foedus.node.knowledge_forms import PublishForm
+from foedus.node.knowledge_values import KnowledgePlaced
 from foedus.node.room_values import RoomView
 from foedus.node.values import ParticipantView, Placed, SigningContext
 from foedus.surfaces.cli.client import path_of
@@ -54,6 +58,14 @@ class Person:
         auth = (parse_id(_enrolment(who)), parse_id(membership_of(view, who)))
         draft = Draft(self._did, room_stream(parse_id(room)), "message.text", {"text": text}, auth)
         return client.post(path_of("rooms", room, "messages"), Placed, sign(client, self._unlocked(), draft))
+
+    def publish(self, domain: str, title: str, content: str) -> KnowledgePlaced:
+        """Sign a packet of knowledge on the device and hand it to the node."""
+        client, signer = self.node.client, self._signer()
+        form = PublishForm(domain=domain, title=title, content=content)
+        draft = Draft(self._did, f"knowledge:{domain}", form.kind, form.body(), (signer.enrolment,))
+        asked = {"domain": domain, "acts": [to_builtins(sign(client, self._unlocked(), draft))]}
+        return client.post("/knowledge/acts:signed", list[KnowledgePlaced], asked)[0]
 
     def allow(self, waiting: ApprovalView) -> ApprovalView:
         """Allow exactly this act of an agent."""

@@ -11,6 +11,8 @@ from pathlib import Path
 from foedus.base.errors import PeerViolation
 from foedus.node.consent_values import ApprovalView
 from foedus.node.home import Home, create_home
+from foedus.node.knowledge_values import PacketView
+from foedus.node.query_values import AnswersView
 from foedus.node.room_values import MessagesPage, MessageView, RoomView
 from foedus.node.values import IdentityView, ParticipantView, PeerView, Placed, StatusView, VerifyReport
 from foedus.surfaces.cli.client import path_of
@@ -228,6 +230,28 @@ def talk(story: Story) -> str:
     return f"{len(said)} messages of two humans and three agents, each verified at all three nodes"
 
 
+def know(story: Story) -> str:
+    """Publish at one node; find it at a node that never met it, by its own index and by a question."""
+    placed = story.ada.publish("harbour.depths", "Depth at the north quay", "Seven fathoms at low water.")
+    if placed.kept_from:
+        raise Broken(f"the packet does not count everywhere: {placed.kept_from}")
+    found = eventually("cedar's own index has the packet", lambda: _found(story.cedar, placed.id))
+    amber = story.amber.client.get("/identity", IdentityView).node
+    if (found.who.node, found.who.author_name, found.who.author_kind) != (amber, "ada", "human"):
+        raise Broken(f"cedar shows {found.who.author_name!r} of {found.who.node} as the author")
+    asked = {"kind": "text", "text": "fathoms quay", "scope": "global", "hops": 2, "wait_ms": 3_000}
+    answers = story.cedar.client.post("/queries", AnswersView, asked)
+    sources = {source.node for merged in answers.results for source in merged.sources}
+    if not {node.client.get("/identity", IdentityView).node for node in story.nodes} <= sources:
+        raise Broken(f"a question to all found the packet only at {len(sources)} nodes: {answers.nodes}")
+    return "ada's packet went from amber through birch to cedar, signed by her; a question found it at all three"
+
+
+def _found(node: NodeProcess, packet: str) -> PacketView | None:
+    found = node.client.get("/knowledge/search", list[PacketView], {"q": "fathoms quay"})
+    return next((view for view in found if view.id == packet), None)
+
+
 def back_up(story: Story) -> str:
     """Copy amber's folder while it is stopped; then its people go on."""
     story.amber.stop()
@@ -297,6 +321,7 @@ STEPS: Mapping[str, Callable[[Story], str]] = {
     "an agent asks": consent,
     "the evidence": prove,
     "they talk": talk,
+    "they share knowledge": know,
     "a backup": back_up,
     "kill -9": kill,
     "restore": restore,

@@ -280,6 +280,20 @@ _EITHER_ERASE: dict[str, Any] = {
         {"required": ["act", "asig", "salt", "body"], "not": {"required": ["reason"]}},
     ]
 }
+_EITHER_CRDT: dict[str, Any] = {
+    "oneOf": [
+        {"required": ["type"], "not": {"anyOf": [{"required": [name]} for name in ("act", "asig", "salt", "body")]}},
+        {"required": ["act", "asig", "salt", "body"], "not": {"required": ["type"]}},
+    ]
+}
+_EITHER_ASK: dict[str, Any] = {
+    "oneOf": [
+        {"required": ["text"], "not": {"required": ["delta"]}},
+        {"required": ["delta"], "not": {"required": ["text"]}},
+    ]
+}
+Operations = Annotated[CrdtInput, Meta(extra_json_schema=_EITHER_CRDT)]
+Ask = Annotated[AskInput, Meta(extra_json_schema=_EITHER_ASK)]
 Erasure = Annotated[EraseInput, Meta(extra_json_schema=_EITHER_ERASE)]
 Message = Annotated[MessageInput, Meta(extra_json_schema=_EITHER)]
 Messages = Annotated[list[Message], Meta(max_length=BATCH_EVENTS_MAX)]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from foedus.base.limits import APPROVAL_WAIT_MAX_S
 from foedus.node.consent_values import ApprovalView, GrantView
-from foedus.surfaces.http.bodies import AllowInput, AskInput, DenyInput
+from foedus.surfaces.http.bodies import AllowInput, Ask, DenyInput
 from foedus.surfaces.http.callers import Rule
 from foedus.surfaces.http.operations import Call, Number, Operation
 
@@ -64,7 +64,7 @@ CONSENT = [
         about="Ask for what an agent with a key of its own wants to say: `allowed` at once where grants carry it",
         answer=ApprovalView,
         status=201,
-        body=AskInput,
+        body=Ask,
         rule=Rule.SELF,
         run=lambda node, call: node.approval_ask(call.body.room, call.body.as_, *call.body.said()),
     ),

@@ -8,7 +8,7 @@ from foedus.base.limits import NAME_MAX
 from foedus.node.crdt_values import CrdtAsk, CrdtView
 from foedus.node.values import Placed
 from foedus.state.crdt.limits import KEY_MAX
-from foedus.surfaces.http.bodies import CrdtInput
+from foedus.surfaces.http.bodies import Operations
 from foedus.surfaces.http.callers import Rule
 from foedus.surfaces.http.operations import Call, Number, Operation, Text
 
@@ -62,7 +62,7 @@ CRDTS = [
         about="Write to a CRDT: operations of a custodial agent, or a signed act. Durable when answered",
         answer=Placed,
         status=201,
-        body=CrdtInput,
+        body=Operations,
         rule=Rule.SELF,
         run=_do,
     ),
