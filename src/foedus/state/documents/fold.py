@@ -7,12 +7,13 @@ them do.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pycrdt import Doc, merge_updates
 
+from foedus.log.documents import PART_BYTES
 from foedus.state.documents.errors import BadUpdate
-from foedus.state.documents.limits import PART_BYTES
+from foedus.state.documents.limits import DOCUMENT_BYTES_MAX
 from foedus.state.documents.update import EMPTY, check, clocks
 
 UPDATE = "document.update"
@@ -34,9 +35,9 @@ class Document:
     """A document as the updates that were taken in make it. Waits by itself for what an update stands on."""
 
     def __init__(self) -> None:
-        self._doc: Doc[object] = Doc()
+        self._doc: Doc[Any] = Doc()
         self.bytes_taken = 0
-        """Bytes of all updates: no less than what the document takes."""
+        """Bytes of the updates since it was last measured: no less than what it takes."""
 
     def state_vector(self) -> bytes:
         """Return what it has, as Yjs says it."""
@@ -49,6 +50,12 @@ class Document:
     def whole(self) -> bytes:
         """Return all of it as one update."""
         return self._doc.get_update()
+
+    def is_full(self) -> bool:
+        """Whether its state takes more than DOCUMENT_BYTES_MAX."""
+        if self.bytes_taken > DOCUMENT_BYTES_MAX:
+            self.bytes_taken = len(self.whole())
+        return self.bytes_taken > DOCUMENT_BYTES_MAX
 
     def take(self, update: bytes) -> None:
         """Take in an update that was checked; raise BadUpdate where it does not fit what is held."""
@@ -63,14 +70,14 @@ class Document:
         held = clocks(self.state_vector())
         if update == EMPTY or any(clock > held.get(client, 0) for client, clock in ends.items()):
             return update == EMPTY
-        copy: Doc[object] = Doc()
+        copy: Doc[Any] = Doc()
         copy.apply_update(self.whole())
         before = copy.get_update()
         _apply(copy, update)
         return copy.get_update() == before
 
 
-def _apply(doc: Doc[object], update: bytes) -> None:
+def _apply(doc: Doc[Any], update: bytes) -> None:
     try:
         doc.apply_update(update)
     except (RuntimeError, ValueError) as error:
@@ -130,5 +137,3 @@ def parts_of(update: bytes) -> Iterator[tuple[int, int, bytes]]:
 def merged(updates: list[bytes]) -> bytes:
     """Return checked updates as one."""
     return updates[0] if len(updates) == 1 else merge_updates(*updates)
-
-

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-PART_BYTES = 49_152
-"""Bytes of an update in one act: what fits a body beside the document's name."""
-PARTS_MAX = 11
-"""Acts of one update: somewhat more than a WebSocket message can bring."""
+from foedus.log.documents import PART_BYTES, PARTS_MAX
+
 UPDATE_BYTES_MAX = PART_BYTES * PARTS_MAX
 """Bytes of one update."""
 DOCUMENT_BYTES_MAX = 16 * 1_048_576

@@ -11,8 +11,8 @@ from foedus.state.documents.messages import GONE, Presence
 class Presences:
     """The newest presence of each Yjs client, and which of ``owners`` (connections) brought it first.
 
-    Clients of y-websocket repeat what they hear. What was heard already is dropped here, and nobody changes what another
-    brought.
+    Clients of y-websocket repeat what they hear. What was heard already is dropped here, and nobody changes what
+    another brought.
     """
 
     def __init__(self) -> None:
