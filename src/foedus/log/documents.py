@@ -48,8 +48,8 @@ class DocumentSession(_Body, frozen=True):
 
 DocumentBody: TypeAlias = DocumentUpdate | DocumentSession
 DOCUMENT_SHAPES: dict[str, type[DocumentBody]] = {
-    "document.update": DocumentUpdate,
     "document.session": DocumentSession,
+    "document.update": DocumentUpdate,
 }
 
 learn(*DOCUMENT_SHAPES.values())
