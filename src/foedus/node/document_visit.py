@@ -147,6 +147,8 @@ class DocumentVisit:
     async def _take(self, update: bytes, *, is_answer: bool) -> None:
         """Let an update wait to be ordered; who brings too much at a time waits, too."""
         ends = check(update)
+        if is_answer:
+            await self._below(1)  # an answer repeats what the client has just sent
         held = await self._document() or Document()
         if is_answer and held.has(update, ends):
             return
@@ -155,7 +157,11 @@ class DocumentVisit:
         self._in.append(update)
         self._in_bytes += len(update)
         self._came.set()
-        while self._in_bytes > IN_BYTES_MAX:
+        await self._below(IN_BYTES_MAX)
+
+    async def _below(self, size: int) -> None:
+        """Wait until fewer bytes than this wait to become durable."""
+        while self._in_bytes >= size:
             self._wrote.clear()
             await self._wrote.wait()
 
@@ -166,16 +172,17 @@ class DocumentVisit:
                 await self._came.wait()
                 self._came.clear()
                 while self._in:
-                    await self._desk.order(self._seat, self._batch())
+                    updates = self._batch()
+                    await self._desk.order(self._seat, merged(updates))
+                    self._in_bytes -= sum(map(len, updates))
                     self._wrote.set()
         except FoedusError as error:
             self.end(_REFUSED, error.code)
 
-    def _batch(self) -> bytes:
+    def _batch(self) -> list[bytes]:
         updates = [self._in.popleft()]
         size = len(updates[0])
         while self._in and size + len(self._in[0]) <= BATCH_BYTES_MAX:
             updates.append(self._in.popleft())
             size += len(updates[-1])
-        self._in_bytes -= size
-        return merged(updates)
+        return updates
