@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import aiohttp
 import pytest
 
-from foedus.base.errors import UsageError
+from foedus.base.errors import Unavailable, UsageError
 from foedus.state.documents import messages
 from foedus.state.documents.update import EMPTY
 from tests.node.document_client import editing, enrol_session, ticket
@@ -153,6 +153,18 @@ async def test_a_ticket_opens_one_document_once(tmp_path):
             with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
                 await session.ws_connect(url)
             assert refused.value.status == 401
+
+
+async def test_tickets_that_nobody_uses_run_out_for_who_took_them_alone(tmp_path):
+    async with street(tmp_path) as road:
+        ash = await road.add("ash")
+        await share(ash)
+        one, other = await agent(ash, "one"), await agent(ash, "other")
+        for _ in range(64):
+            await ticket(ash, one)
+        with pytest.raises(Unavailable):
+            await ticket(ash, one)
+        assert await ticket(ash, other)
 
 
 async def test_a_session_lasts_a_day_at_most(tmp_path):

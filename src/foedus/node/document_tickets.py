@@ -14,6 +14,8 @@ TICKET_US = 60_000_000
 """How long a ticket waits to be used, in microseconds."""
 TICKETS_MAX = 1_024
 """Tickets that wait at one time: as many clients as reconnect after this node was away."""
+TICKETS_EACH_MAX = 64
+"""Of one participant: one that asks and never comes leaves room for the others."""
 _BYTES = 32
 
 
@@ -50,8 +52,9 @@ class Tickets:
     def issue(self, seat: Seat, now: Instant) -> tuple[str, Instant]:
         """Return a new ticket and until when it opens. Raises TooManyTickets."""
         self._waiting = {key: held for key, held in self._waiting.items() if held[1] > now}
-        if len(self._waiting) >= TICKETS_MAX:
-            raise TooManyTickets(f"{TICKETS_MAX} tickets wait to be used")
+        mine = sum(held.did == seat.did for held, _ in self._waiting.values())
+        if len(self._waiting) >= TICKETS_MAX or mine >= TICKETS_EACH_MAX:
+            raise TooManyTickets("too many tickets wait to be used")
         ticket = secrets.token_urlsafe(_BYTES)
         self._waiting[sha256(ticket.encode())] = (seat, now + TICKET_US)
         return ticket, now + TICKET_US

@@ -116,6 +116,15 @@ def test_parts_of_two_authors_are_no_update():
     assert room.documents == {}
 
 
+def test_what_is_begun_and_never_ended_takes_no_more_room():
+    room = RoomDocuments()
+    for seq in range(1, 100):
+        assert room.take(Part("page", b"e", seq, "did", 0, 11, b"x" * 100)) is None
+    assert len(room._waiting) == 1
+    assert room.take(Part("page", b"e", 101, "did", 1, 11, b"x")) is None
+    assert room._waiting == {}
+
+
 # --- messages --------------------------------------------------------------------------------
 
 
@@ -148,5 +157,8 @@ def test_presences_end_with_their_connection_and_nobody_else_changes_them():
     assert held.take("bob", [mine, Presence(1, 9, GONE)]) == ()
     assert held.all() == (mine,)
     assert held.leave("bob") == ()
+    many = [Presence(client, 1, "{}") for client in range(2, 100)]
+    assert len(held.take("eve", many)) == 16
+    assert len(held.leave("eve")) == 16
     assert held.leave("ann") == (Presence(1, 2, GONE),)
     assert held.all() == ()

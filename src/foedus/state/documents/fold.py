@@ -89,8 +89,8 @@ class RoomDocuments:
 
     def __init__(self) -> None:
         self.documents: dict[str, Document] = {}
-        self._waiting: dict[tuple[bytes, int], list[Part]] = {}
-        """Parts of updates that are not whole yet, by epoch and the seq of the first."""
+        self._waiting: dict[bytes, list[Part]] = {}
+        """By epoch, the parts of an update that is not whole yet: one for each chain, since nothing stands between."""
 
     def take(self, part: Part) -> tuple[str, bytes] | None:
         """Take in a part; return the name and the update that is whole with it, None while it is not, or never will."""
@@ -111,20 +111,22 @@ class RoomDocuments:
             return None
         if part.parts == 1:
             return part.data
-        key = (part.epoch, part.seq - part.number)
-        held = self._waiting.setdefault(key, [])
-        if part.number != len(held) or any(_unlike(part, other) for other in held):
-            del self._waiting[key]  # chains are read in order: what is missing was refused, or will come anew
+        held = self._waiting.pop(part.epoch, [])
+        if part.number == 0:
+            held = []
+        elif len(held) != part.number or _unlike(part, held[-1]):
             return None
         held.append(part)
         if len(held) < part.parts:
+            self._waiting[part.epoch] = held
             return None
-        del self._waiting[key]
         return b"".join(each.data for each in held)
 
 
 def _unlike(part: Part, other: Part) -> bool:
-    return (part.name, part.author, part.parts) != (other.name, other.author, other.parts)
+    """Whether a part does not go on where another of the same update ended."""
+    before = (other.name, other.author, other.parts, other.seq + 1)
+    return (part.name, part.author, part.parts, part.seq) != before
 
 
 def parts_of(update: bytes) -> Iterator[tuple[int, int, bytes]]:

@@ -16,5 +16,7 @@ NESTING_MAX = 64
 """Depth of a value: the reader calls itself for each level."""
 PRESENCES_MAX = 1_024
 """Presences shown in one document."""
+PRESENCES_EACH_MAX = 16
+"""Presences that one connection brings: its own, and those of a program that connects for several people."""
 PRESENCE_BYTES_MAX = 16_384
 """Bytes of one presence: a name, a colour and a selection take some 300."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
-from foedus.state.documents.limits import PRESENCES_MAX
+from foedus.state.documents.limits import PRESENCES_EACH_MAX, PRESENCES_MAX
 from foedus.state.documents.messages import GONE, Presence
 
 
@@ -29,12 +29,16 @@ class Presences:
     def _is_taken(self, owner: Hashable, presence: Presence) -> bool:
         held = self._held.get(presence.client)
         if held is None:
-            if presence.state == GONE or len(self._held) >= PRESENCES_MAX:
+            if presence.state == GONE or self._is_full(owner):
                 return False
         elif held[1] != owner or not _is_newer(presence, held[0]):
             return False
         self._held[presence.client] = (presence, owner)
         return True
+
+    def _is_full(self, owner: Hashable) -> bool:
+        brought = sum(brought_by == owner for _, brought_by in self._held.values())
+        return len(self._held) >= PRESENCES_MAX or brought >= PRESENCES_EACH_MAX
 
     def leave(self, owner: Hashable) -> tuple[Presence, ...]:
         """Forget what a connection brought; return what to tell the others."""
