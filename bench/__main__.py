@@ -28,6 +28,7 @@ NAMES = (
     "fanout",
     "flood",
     "crdt",
+    "documents",
     "search",
     "query",
     "routing",

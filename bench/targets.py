@@ -63,6 +63,8 @@ TARGETS = [
     _most("strangers_p95_ratio", 1.2, "≤ 1.2 of quiet"),
     _most("strangers_growth_mb", 50, "≤ 50 MB"),
     _most("crdt_merge_ratio", 1.5, "≤ 1.5 of a plain loop"),
+    _most("document_p95_ms", 10, "≤ 10 ms"),
+    _least("document_updates_per_s", 2_000, "≥ 2,000/s"),
     _most("query5_p50_ms", 15, "≤ 15 ms"),
     _least("routing_recall_ratio", 0.95, "≥ 0.95 of flooding"),
     _most("routing_messages_ratio", 0.15, "≤ 0.15 of flooding"),

@@ -34,10 +34,11 @@ from foedus.log.bodies import (
 from foedus.log.chains import Chain, Chains, Limit
 from foedus.log.control import NEW, ControlEvent, ControlEvents
 from foedus.log.cuts import Cuts, Moved
+from foedus.log.documents import DocumentSession
 from foedus.log.event import Act, Event
 from foedus.log.grants import Grant, is_untouched, window
 from foedus.log.memberships import Membership, Room, creates, outside
-from foedus.log.participants import ACCEPTED, Device, Judgement, Participant, pending, rejected
+from foedus.log.participants import ACCEPTED, Device, Judgement, Participant, Session, pending, rejected
 from foedus.log.permits import Permit, Permits, Span, carried
 from foedus.log.port import Verdict, VerdictChange
 from foedus.log.roles import may, right_for
@@ -47,10 +48,13 @@ from foedus.log.waiting import Place, Waiting
 _NODE_KINDS_IN_ROOMS = frozenset({"epoch.open", "checkpoint"})
 CITING = frozenset({"room", "knowledge"})
 """Kinds of streams in which acts cite what they stand on."""
+_CARRY = (MemberAdd, DeviceEnrol, DocumentSession, GrantCreate)
 _BODY = "body"
 _ONE_BY_ONE = frozenset({NEW, _BODY})
 """While a control event has one of these reasons, the events that cite it are indexed one by one in ``Waiting``."""
-_CITABLE = frozenset({"member.add", "device.enrol", "grant.create"})
+_CITABLE = frozenset({"member.add", "device.enrol", "document.session", "grant.create"})
+_SPEAK = frozenset({"device.enrol", "document.session"})
+"""Kinds that let a key speak for a participant."""
 Unheld: TypeAlias = Callable[[list[bytes]], list[bytes]]
 """Which of these ids are of no event that is held, be it aside."""
 
@@ -103,13 +107,15 @@ class Authority:
                 return self._absent(act, chain, "unknown_device")
             if not device.speaks_at(chain_id, seq):
                 return rejected("unknown_device")
+            if isinstance(device, Session) and not device.covers(event):
+                return rejected("not_permitted")
         is_seated = self._is_seated(act, chain, chain_id, seq) if chain.kind == "room" else True
         if isinstance(is_seated, Judgement):
             return is_seated
         links = self._grants(act, chain)
         if isinstance(links, Judgement):
             return links
-        is_free = is_seated and (device is None or device.cuts is None) and is_untouched(links)
+        is_free = is_seated and (device is None or _is_steady(device)) and is_untouched(links)
         span = Span(seq, *window(links))
         judged = carried(links, span, chain_id, event)
         if is_free and judged is ACCEPTED:
@@ -177,8 +183,16 @@ class Authority:
     def _device(self, act: Act, node: bytes) -> Device | None:
         """Return the signing device if its enrolment is cited."""
         participant = self.participants.get((node, act.author))
-        device = participant.devices.get(act.device) if participant and act.device else None
+        if participant is None or act.device is None:
+            return None
+        device = participant.devices.get(act.device) or participant.sessions.get(act.device)
         return device if device is not None and device.enrolment in act.auth else None
+
+    def signer(self, act: Act, node: bytes) -> bytes | None:
+        """Return the device that stands behind an act: for one of a session, the one that opened it."""
+        participant = self.participants.get((node, act.author))
+        session = participant.sessions.get(act.device) if participant is not None and act.device else None
+        return act.device if session is None else session.issuer.key
 
     def _membership(self, act: Act, chain: Chain, chain_id: bytes, seq: int) -> Membership | None:
         """Return a cited membership that covers the act at its place."""
@@ -347,7 +361,7 @@ class Authority:
         if isinstance(body, MemberRemove | DeviceRevoke | GrantRevoke):
             is_last = accepted and former.reason == NEW
             spans.add_chains(self._affected(event), {cut.chain: cut.seq for cut in body.cuts} if is_last else {})
-        elif isinstance(body, MemberAdd | DeviceEnrol | GrantCreate) and former.reason not in _ONE_BY_ONE:
+        elif isinstance(body, _CARRY) and former.reason not in _ONE_BY_ONE:
             spans.add_chains(self._affected(event), {})
         elif isinstance(body, MemberAdd) and accepted:
             self._spread_role(event, body, spans)
@@ -390,8 +404,13 @@ def _may_carry(held: ControlEvent, act: Act, chain: Chain) -> bool:
     """Whether a pending control event, once accepted, could be the enrolment or membership on which an act stands."""
     kind, _, subject = held.stream.partition(":")
     if kind == "participant":
-        return held.act.kind == "device.enrol" and held.node == chain.node and subject == act.author
+        return held.act.kind in _SPEAK and held.node == chain.node and subject == act.author
     return held.act.kind == "member.add" and subject == chain.stream.removeprefix("room:")
+
+
+def _is_steady(device: Device) -> bool:
+    """Whether what holds of a device holds for the rest of a chain, whatever it signs."""
+    return device.cuts is None and not isinstance(device, Session)
 
 
 def _beyond(limit: Limit) -> Judgement:

@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 
 from foedus.base.cbor import learn
 from foedus.base.limits import CUTS_MAX, ERASE_TARGETS_MAX, GRANT_BYTES_MAX, NAME_MAX, RECORDS_MAX, TEXT_MAX
+from foedus.log.documents import DOCUMENT_SHAPES, DocumentBody
 from foedus.log.event import Id, Signature
 from foedus.log.knowledge import KNOWLEDGE_SHAPES, KnowledgeBody
 from foedus.log.roles import GIVEN_MAX
@@ -269,6 +270,7 @@ Body: TypeAlias = (
     | CrossingReceipt
     | CrdtDelta
     | CrdtSnapshot
+    | DocumentBody
     | KnowledgeBody
 )
 
@@ -297,6 +299,7 @@ SHAPES: dict[str, type[Body]] = {
     "crossing.receipt": CrossingReceipt,
     "crdt.delta": CrdtDelta,
     "crdt.snapshot": CrdtSnapshot,
+    **DOCUMENT_SHAPES,
     **KNOWLEDGE_SHAPES,
 }
 
@@ -340,6 +343,8 @@ PLACES: dict[str, Place] = {
     "crossing.receipt": _place("pair"),
     "crdt.delta": _place("room", by_device=True),
     "crdt.snapshot": _place("room"),
+    "document.update": _place("room", by_node=False, by_device=True),
+    "document.session": _place("participant", by_node=False, by_device=True),
     **{kind: _place("knowledge", by_device=True) for kind in KNOWLEDGE_SHAPES},
 }
 """The table of kinds of docs/protocol.md, section 3."""

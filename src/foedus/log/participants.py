@@ -11,6 +11,8 @@ from foedus.crypto.labels import signed_bytes
 from foedus.identity.did import did_of
 from foedus.log.bodies import PLACES, DeviceEnrol, DeviceRevoke, GrantCreate, GrantRevoke, fits_place
 from foedus.log.control import ControlEvent
+from foedus.log.documents import SESSION_US, DocumentSession, scope
+from foedus.log.event import Event
 from foedus.log.grants import Grant, Withdrawal, delegation_of, revoked_by
 from foedus.log.port import Verdict
 
@@ -51,6 +53,27 @@ class Device:
         return self.cuts is None or seq <= self.cuts.get(chain_id, 0)
 
 
+class Session(Device):
+    """A key that signs updates of one document for a device, until a time. It ends with that device."""
+
+    __slots__ = ("document", "issuer", "room", "until")
+
+    def __init__(self, body: DocumentSession, enrolment: bytes, issuer: Device) -> None:
+        super().__init__(body.key, enrolment, issuer.name)
+        self.room, self.document, self.until = body.room, body.document, body.until
+        self.issuer = issuer
+
+    def speaks_at(self, chain_id: bytes, seq: int) -> bool:
+        """Whether its signature counts at this place."""
+        return self.issuer.speaks_at(chain_id, seq)
+
+    def covers(self, event: Event) -> bool:
+        """Whether it may sign this event; which document that is of, only the body says."""
+        kind, _, room = event.stream.partition(":")
+        in_room = kind == "room" and scope(bytes.fromhex(room)) == self.room
+        return event.act.kind == "document.update" and in_room and event.hlc[0] < self.until
+
+
 class Participant:
     """A participant at a node, as the held events of its stream say. Fold with ``apply``, in order.
 
@@ -66,6 +89,7 @@ class Participant:
         self.recovery: bytes | None = None
         """SHA-256 of the recovery key, as the first enrolment names it."""
         self.devices: dict[bytes, Device] = {}
+        self.sessions: dict[bytes, Session] = {}
         self.grants: dict[bytes, Grant] = {}
         self.withdrawals: dict[bytes, Withdrawal] = {}
 
@@ -106,10 +130,10 @@ class Participant:
             return self._enrol(event, body)
         if isinstance(body, DeviceRevoke):
             return self._revoke(body)
-        if isinstance(body, GrantCreate) and signer is not None:
-            return self._grant(event, signer)
         if isinstance(body, GrantRevoke):
             return self._withdraw(event, body)
+        if signer is not None and isinstance(body, GrantCreate | DocumentSession):
+            return self._grant(event, signer) if isinstance(body, GrantCreate) else self._open(event, body, signer)
         return rejected("malformed_event") if event.act.kind in PLACES else ACCEPTED
 
     def _first(self, event: ControlEvent, body: DeviceEnrol) -> Judgement:
@@ -144,6 +168,13 @@ class Participant:
         if isinstance(delegation, str):
             return rejected(delegation)
         self.grants[event.id] = Grant(event.id, delegation, self, signer)
+        return ACCEPTED
+
+    def _open(self, event: ControlEvent, body: DocumentSession, signer: Device) -> Judgement:
+        """Let a key sign for a document. Naming a key of another's gives nothing: acts name their author."""
+        if body.key in self.devices or body.key in self.sessions or body.until - event.hlc_us > SESSION_US:
+            return rejected("not_permitted")
+        self.sessions[body.key] = Session(body, event.id, signer)
         return ACCEPTED
 
     def _withdraw(self, event: ControlEvent, body: GrantRevoke) -> Judgement:

@@ -21,6 +21,7 @@ from foedus.node.credential_values import (
     VerifiedView,
     VerifyRequest,
 )
+from foedus.node.document_values import DocumentService
 from foedus.node.knowledge_values import KnowledgeService
 from foedus.node.query_api import QueryService
 from foedus.node.room_values import EventsPage, EventView, MessagesPage, RoomView, Said
@@ -42,7 +43,9 @@ from foedus.node.values import (
 )
 
 
-class NodeService(AccessService, StandingService, CrdtService, KnowledgeService, QueryService, Protocol):
+class NodeService(
+    AccessService, StandingService, CrdtService, DocumentService, KnowledgeService, QueryService, Protocol
+):
     """A running node. ``peer`` and ``room`` arguments take a whole id, or an unambiguous name or id prefix ≥ 8."""
 
     @property

@@ -36,6 +36,7 @@ from foedus.node.consent import Consent
 from foedus.node.crdt_snapshots import Snapshots
 from foedus.node.crdts import Crdts
 from foedus.node.crossings import Crossings
+from foedus.node.documents import Documents
 from foedus.node.epochs import Epochs
 from foedus.node.erasing import Eraser
 from foedus.node.fallback import Fallback
@@ -125,6 +126,7 @@ class Node:
         self.access = Access(self.store, self.agents)
         self.crossings = Crossings(self.store, self.agreements.border_terms)
         self.crdts = Crdts(self.store, self.publisher, self._withheld)
+        self.documents = Documents(self.store, self.publisher, self._withheld)
         self.snapshots = Snapshots(self.store, self.author, self.crdts)
         self.petnames = Petnames(self.store)
         approvals = Approvals(self.store)
@@ -204,7 +206,7 @@ class Node:
         self.queries.on_judged = self.audited.question
         self.publisher.bookkeepers.append(self.receipts.published)
         self.crossings.grants_count = self.reputations.grants_count
-        self.reputations.on_weighed = self.crdts.forget
+        self.reputations.on_weighed = self._folds_changed
         self.peers.on_decided = self.audited.peering
         self.peers.on_refused = self.audited.peering_refused
         self.peers.on_lost = self._link_lost
@@ -256,7 +258,11 @@ class Node:
 
     def _doors_changed(self) -> None:
         self.crossings.forget()
+        self._folds_changed()
+
+    def _folds_changed(self) -> None:
         self.crdts.forget()
+        self.documents.forget()
 
     def _event_delay_s(self, peer: bytes, report: Report) -> float:
         """Return for how long a peer's credit is held back: by our policy, and by what was agreed."""
@@ -282,7 +288,7 @@ class Node:
         self.pruned.forget(link.node)
 
     def _peer_changed(self, node: bytes) -> None:
-        self.crdts.forget()
+        self._folds_changed()
         self.witnesses.changed()
         link = self.links.get(node)
         if link is not None and link.session.is_open:

@@ -132,7 +132,7 @@ class Consent:
         if isinstance(decision, Allow):
             return []
         in_force = self._in_force()
-        for chain in self._chains(did_of(draft.act.device or b""), in_force):
+        for chain in self._chains(self._audience(draft.act), in_force):
             is_fresh = all(self._is_fresh(grant, draft.act) for grant in chain)
             if not is_fresh or not is_untouched(chain) or len(self._with_uses(chain, ahead)) < len(chain):
                 continue
@@ -154,6 +154,9 @@ class Consent:
     def _is_one_of_several(self, crossing: Crossing, act: Act, chain: Sequence[Grant]) -> bool:
         decision = self._decide(crossing, act, chain)
         return isinstance(decision, Withhold) and decision.code == "grant.approvals"
+
+    def _audience(self, act: Act) -> str:
+        return did_of(self._store.admission.authority.signer(act, self._store.node) or b"")
 
     def _chains(self, audience: str, candidates: Sequence[Grant]) -> Iterator[tuple[Grant, ...]]:
         for count, chain in enumerate(chains_to(audience, candidates)):
@@ -199,7 +202,7 @@ class Consent:
     def _was_carried(self, crossing: Crossing, act: Act, grants: Sequence[Grant]) -> bool:
         """Whether a chain would carry an act, had its agent not read strangers."""
         now = self._store.now()
-        for chain in self._chains(did_of(act.device or b""), grants):
+        for chain in self._chains(self._audience(act), grants):
             has_uses = all(self._crossings.has_uses(grant, now) for grant in chain)
             if has_uses and is_untouched(chain) and isinstance(self._decide(crossing, act, chain), Allow):
                 return True

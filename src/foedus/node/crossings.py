@@ -187,7 +187,8 @@ class Crossings:
         is_human = who is not None and who.kind == "human" and who.custody == "device"
         terms = self._terms_of(node, bytes.fromhex(crossing.arguments["host"]))
         counts = self.is_assured or (terms.signers is not None and act.author in terms.signers)
-        author = Author(act.author, is_human and counts, act.device or b"")
+        signer = self._store.admission.authority.signer(act, node)
+        author = Author(act.author, is_human and counts, signer or b"")
         return author, terms, self.seat(crossing, node, act.author)
 
     def seat(self, crossing: Crossing, node: bytes, did: str) -> Seat:

@@ -198,6 +198,10 @@ class Rooms:
                 remedy="the room's host gives roles: `foedus room role ROOM WHO ROLE`, run there",
             )
 
+    def standing(self, room: Room, did: str, kind: str) -> bytes:
+        """Return the membership that an act of a participant would stand on; raise UsageError where it may not."""
+        return self._membership(room, did, kind).id
+
     def _draft(self, room: Room, message: Said) -> Draft:
         check_text(message.text)
         return self.draft(room, "message.text", {"text": message.text}, message.as_)

@@ -25,6 +25,7 @@ from foedus.node.consent_operations import ConsentOperations
 from foedus.node.crdt_operations import CrdtOperations
 from foedus.node.credential_operations import CredentialOperations
 from foedus.node.credentials import Credentials
+from foedus.node.document_operations import DocumentOperations
 from foedus.node.erase_operations import EraseOperations, Reason
 from foedus.node.home import identity_view
 from foedus.node.knowledge_operations import KnowledgeOperations
@@ -53,7 +54,7 @@ from foedus.node.verify import verify_log
 from foedus.node.views import Views
 
 _FOLLOW_PAGE = 256
-_OWN_ACTS = frozenset({"device.enrol", "device.revoke", "grant.create", "grant.revoke"})
+_OWN_ACTS = frozenset({"device.enrol", "device.revoke", "document.session", "grant.create", "grant.revoke"})
 _LOCAL_DIGITS = 18
 """A local number fits SQLite's 64-bit integers."""
 
@@ -66,6 +67,7 @@ class Service(
     AuditOperations,
     StandingOperations,
     CrdtOperations,
+    DocumentOperations,
     KnowledgeOperations,
     QueryOperations,
 ):

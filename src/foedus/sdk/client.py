@@ -15,7 +15,7 @@ from foedus.sdk.groups.node import Audit, Names, Node
 from foedus.sdk.groups.participants import Access, Participants, Standings
 from foedus.sdk.groups.peers import Agreements, Peers, Trust
 from foedus.sdk.groups.queries import Queries
-from foedus.sdk.groups.rooms import Crdts, Rooms
+from foedus.sdk.groups.rooms import Crdts, Documents, Rooms
 from foedus.sdk.operation import Asynchronous, Blocking, M
 from foedus.sdk.portal import Portal
 from foedus.sdk.transport import Transport
@@ -34,6 +34,7 @@ class Api(Generic[M]):
         self.standings = Standings(client, mode)
         self.rooms = Rooms(client, mode)
         self.crdts = Crdts(client, mode)
+        self.documents = Documents(client, mode)
         self.grants = Grants(client, mode)
         self.approvals = Approvals(client, mode)
         self.events = Events(client, mode)

@@ -9,6 +9,7 @@ from foedus.sdk.changes import Change
 from foedus.sdk.operation import Action, Group, M, Sent, operation
 from foedus.sdk.speaking import say
 from foedus.sdk.values.crdts import CrdtView
+from foedus.sdk.values.documents import TicketView
 from foedus.sdk.values.node import Placed, SignedAct
 from foedus.sdk.values.rooms import MessagesPage, RoomView
 
@@ -110,3 +111,15 @@ class Crdts(Group[M]):
     def write(self, room: str, name: str, operations: Change | SignedAct) -> Sent[Placed]:
         """Send a change that the node signs, or a signed act."""
         return Sent({"room": room, "name": name}, body=operations)
+
+
+class Documents(Group[M]):
+    """Documents that people edit together by any y-websocket client."""
+
+    @operation("POST", "/rooms/{room}/documents/{name}/ticket")
+    def ticket(self, room: str, name: str, *, as_: str = "") -> Sent[TicketView]:
+        """Return a ticket that opens a document once, or what a device has to sign first.
+
+        The client connects to ``/api/v1/rooms/{room}/documents/{name}?ticket=…`` within a minute.
+        """
+        return Sent({"room": room, "name": name}, {"as": as_})

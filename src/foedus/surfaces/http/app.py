@@ -24,6 +24,7 @@ from foedus.surfaces.http.callers import Rule
 from foedus.surfaces.http.consent_routes import CONSENT
 from foedus.surfaces.http.crdt_routes import CRDTS
 from foedus.surfaces.http.credential_routes import CREDENTIALS
+from foedus.surfaces.http.document_routes import DOCUMENTS, SOCKET, DocumentDoor
 from foedus.surfaces.http.event_routes import EVENTS
 from foedus.surfaces.http.exposure import MANIFEST_PATH, STATUS_PATH, Exposure, Gate
 from foedus.surfaces.http.federation import FederationApp
@@ -53,6 +54,7 @@ OPERATIONS: list[Operation] = [
     *ROOMS,
     *MESSAGES,
     *CRDTS,
+    *DOCUMENTS,
     *CONSENT,
     *STANDING,
     *EVENTS,
@@ -88,7 +90,10 @@ def create_app(service: NodeService, federation: FederationDoors, links: LinkDoo
         openapi_config=None,
         logging_config=None,
     )
-    return Application(Gate(Dispatch(_local_doors(service, streams), others), exposure), streams, links.has_room)
+    sockets: Router[DocumentDoor] = Router()
+    sockets.add(SOCKET, DocumentDoor(service, streams))
+    dispatch = Dispatch(_local_doors(service, streams), sockets, others)
+    return Application(Gate(dispatch, exposure), streams, links.has_room)
 
 
 class Application:
@@ -110,12 +115,16 @@ class Application:
 class Dispatch:
     """Brings a request to the door of its path, and to Litestar where no operation has that path."""
 
-    def __init__(self, doors: Router[Door], others: Any) -> None:
+    def __init__(self, doors: Router[Door], sockets: Router[DocumentDoor], others: Any) -> None:
         self._doors = doors
+        self._sockets = sockets
         self._others = others
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Answer a request or carry a socket."""
+        if scope["type"] == "websocket" and (socket := self._sockets.find(scope["path"])) is not None:
+            scope["path_params"] = socket.parameters
+            return socket.target(scope, receive, send)
         found = self._doors.find(scope["path"]) if scope["type"] == "http" else None
         if found is None:
             answer: Awaitable[None] = self._others(scope, receive, send)

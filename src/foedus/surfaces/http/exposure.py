@@ -17,7 +17,7 @@ from urllib.parse import unquote_to_bytes
 
 from msgspec import Struct
 
-from foedus.base.errors import Unavailable, UsageError
+from foedus.base.errors import FoedusError, Unavailable, UsageError
 from foedus.surfaces.http.problems import MalformedRequest, problem_bytes
 from foedus.surfaces.http.wire import JSON, Receive, Scope, Send, send_error, send_whole
 
@@ -179,7 +179,7 @@ def _judge_path(scope: Scope) -> UsageError | None:
     return None
 
 
-async def refuse_websocket(scope: Scope, send: Send, refusal: UsageError) -> None:
+async def refuse_websocket(scope: Scope, send: Send, refusal: FoedusError) -> None:
     """Answer a WebSocket handshake with a plain HTTP error."""
     if "websocket.http.response" not in (scope.get("extensions") or {}):
         await send({"type": "websocket.close", "code": 1008, "reason": refusal.code})

@@ -125,13 +125,13 @@ class WebSocketStream:
             await self.close(_UNSUPPORTED)
         return None if data is None else bytes(data)
 
-    async def close(self, code: int = _NORMAL) -> None:
+    async def close(self, code: int = _NORMAL, reason: str = "") -> None:
         """Close the stream; an abrupt end of the other side is no error here."""
         if self._closed:
             return
         self._closed = True
         try:
-            await self._send({"type": "websocket.close", "code": code, "reason": ""})
+            await self._send({"type": "websocket.close", "code": code, "reason": reason})
         except (OSError, RuntimeError):
             return
 

@@ -201,7 +201,7 @@ def _humans(
     terms = named[0].border_terms(node) if named else WITHOUT_AGREEMENT
     who = authority.participants.get((node, event.act.author))
     is_human = who is not None and who.kind == "human" and who.custody == "device"
-    author = Author(event.act.author, is_human, event.act.device or b"")
+    author = Author(event.act.author, is_human, authority.signer(event.act, node) or b"")
     found = decide(asked, author, authority.grants_of(event.act), terms, event.hlc.us, seat=_ANY_SEAT)
     if isinstance(found, Withhold):
         raise ProofFailed(f"the crossing event was not allowed by what it stands on: {found.code}")

@@ -1,0 +1,91 @@
+"""A Yjs document at two real nodes: from one client's edit to the other's sight of it, and how many edits a second."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from statistics import median, quantiles
+
+import aiohttp
+import uvloop
+from pycrdt import Doc, Text
+
+from bench.options import Figures, Options
+from bench.processes import BenchNode, Cluster
+from foedus.node.document_values import TicketView
+from foedus.node.values import ParticipantView
+from foedus.state.documents import messages
+from foedus.surfaces.cli.client import API
+
+_PER_S = 100
+_PATIENCE_S = 60.0
+
+
+def _address(node: BenchNode, room: str, agent: str) -> str:
+    """Return the URL, with its ticket, at which an agent opens the document."""
+    path = f"/rooms/{room}/documents/page"
+    ticket = node.client.post(f"{path}/ticket?as={agent}", TicketView).ticket
+    return f"{node.url.replace('http', 'ws', 1)}{API}{path}?ticket={ticket}"
+
+
+def _edits(count: int) -> list[bytes]:
+    """Return the updates of one character each that a client makes."""
+    doc = Doc({"text": Text()})
+    found: list[bytes] = []
+    watch = doc.observe(lambda event: found.append(event.update))
+    for number in range(count):
+        doc.get("text", type=Text).insert(number, "x")
+    doc.unobserve(watch)
+    assert len(found) == count
+    return found
+
+
+async def _see(socket: aiohttp.ClientWebSocketResponse, seen: Doc, until: int, times: list[float]) -> None:
+    """Take in what comes until the text is so long; note when each character was there."""
+    text = seen.get("text", type=Text)
+    while len(times) < until:
+        message = messages.read(await socket.receive_bytes())
+        if isinstance(message, messages.Brings):
+            seen.apply_update(message.update)
+            times += [time.perf_counter()] * (len(str(text)) - len(times))
+
+
+async def _measure(writer: str, reader: str, paced: int, burst: int) -> Figures:
+    edits, seen, times = _edits(paced + burst), Doc({"text": Text()}), list[float]()
+    async with (
+        aiohttp.ClientSession() as session,
+        session.ws_connect(writer) as out,
+        session.ws_connect(reader) as into,
+    ):
+        echoes = asyncio.create_task(_see(out, Doc({"text": Text()}), paced + burst, []))
+        begun = time.perf_counter()
+        watching = asyncio.create_task(_see(into, seen, paced, times))
+        sent = []
+        for number, edit in enumerate(edits[:paced]):
+            await asyncio.sleep(max(0.0, begun + number / _PER_S - time.perf_counter()))
+            sent.append(time.perf_counter())
+            await out.send_bytes(messages.brings(edit))
+        await asyncio.wait_for(watching, _PATIENCE_S)
+        delays = [(came - went) * 1_000 for went, came in zip(sent, times, strict=True)]
+        watching = asyncio.create_task(_see(into, seen, paced + burst, times))
+        begun = time.perf_counter()
+        for edit in edits[paced:]:
+            await out.send_bytes(messages.brings(edit))
+        await asyncio.wait_for(watching, _PATIENCE_S)
+        took = time.perf_counter() - begun
+        await asyncio.wait_for(echoes, _PATIENCE_S)
+    return {
+        "document_p50_ms": median(delays),
+        "document_p95_ms": quantiles(delays, n=20)[-1],
+        "document_updates_per_s": burst / took,
+    }
+
+
+def documents(options: Options) -> Figures:
+    with Cluster(options.folder) as cluster:
+        one, other, room = cluster.pair()
+        for node, name in ((one, "scout"), (other, "reader")):
+            node.client.post("/participants", ParticipantView, {"name": name})
+        addresses = _address(one, room, "scout"), _address(other, room, "reader")
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_measure(*addresses, options.size(1_000, 100), options.size(20_000, 500)))

@@ -1,0 +1,170 @@
+"""Who edits which document here now: hands out tickets, keeps session keys, and tells clients what came."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+
+from foedus.base.cbor import encode, to_plain
+from foedus.base.clock import Instant
+from foedus.base.errors import UsageError
+from foedus.crypto.ed25519 import Ed25519Key
+from foedus.log import streams
+from foedus.log.documents import SESSION_US, DocumentUpdate, scope
+from foedus.log.memberships import Room
+from foedus.log.participants import Participant, Session
+from foedus.node.composition import Node
+from foedus.node.document_tickets import Seat, Tickets
+from foedus.node.document_values import SessionAsk
+from foedus.node.document_visit import DocumentVisit
+from foedus.node.publisher import Published
+from foedus.state.documents.fold import UPDATE, parts_of
+from foedus.state.documents.messages import brings
+from foedus.state.documents.presences import Presences
+
+SESSIONS_MAX = 4_096
+"""Session keys that are kept: participants who edit within a day."""
+_AHEAD_US = 3_600_000_000
+"""A session that ends within an hour is replaced when a ticket is asked for."""
+_WATCHED = frozenset({"member.add", "member.remove", "device.revoke"})
+
+Open = tuple[str, str]
+"""(stream of the room, name of the document)"""
+
+
+class DocumentDesk:
+    """One per node, on the event loop's thread. ``membership``: (room, DID, kind) → the id to cite, or a UsageError."""
+
+    def __init__(self, node: Node, membership: Callable[[Room, str, str], bytes]) -> None:
+        self.node = node
+        self.tickets = Tickets()
+        self._membership = membership
+        self._keys: dict[tuple[str, bytes, str], tuple[Ed25519Key, Instant]] = {}
+        """Session keys and until when they may be enrolled to sign. A restart forgets them: new ones are enrolled."""
+        self._visits: dict[Open, set[DocumentVisit]] = {}
+        self._presences: dict[Open, Presences] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        node.documents.is_open = lambda stream: any(at[0] == stream for at in self._visits)
+        node.documents.on_update = self._updated
+        node.documents.on_dropped = self._dropped
+        node.publisher.bookkeepers.append(self._published)
+
+    # --- sessions ----------------------------------------------------------------------------
+
+    def session_needed(self, who: Participant, room: bytes, name: str) -> SessionAsk | None:
+        """Return what a device of the participant has to sign before it edits; None where it may edit."""
+        if who.custody == "node" or self._session(who, room, name, self.node.store.now() + _AHEAD_US) is not None:
+            return None
+        now = self.node.store.now()
+        self._keys = {place: held for place, held in self._keys.items() if held[1] > now}
+        if len(self._keys) >= SESSIONS_MAX:
+            self._keys.pop(next(iter(self._keys)))
+        held = self._keys.get((who.did, room, name))
+        if held is None or held[0].public in who.sessions:
+            held = (Ed25519Key(secrets.token_bytes(32)), now + SESSION_US - _AHEAD_US // 60)
+            self._keys[who.did, room, name] = held
+        key, until = held
+        return SessionAsk(key=key.public.hex(), room=scope(room).hex(), document=scope(room, name).hex(), until=until)
+
+    def _session(self, who: Participant, room: bytes, name: str, now: Instant) -> tuple[Ed25519Key, Session] | None:
+        """Return the session key in force for a document."""
+        held = self._keys.get((who.did, room, name))
+        session = who.sessions.get(held[0].public) if held is not None else None
+        if held is None or session is None or session.until <= now or session.issuer.cuts is not None:
+            return None
+        return (held[0], session) if session.document == scope(room, name) else None
+
+    # --- editing -----------------------------------------------------------------------------
+
+    async def order(self, seat: Seat, update: bytes) -> None:
+        """Order an update as an act of whoever has the seat; it is durable when this returns, and was passed on.
+
+        Raises what ``Author.order`` does, and NeedsApproval: nobody is asked for single edits.
+        """
+        who = self.node.agents.find(seat.did)
+        room = self.node.store.admission.authority.rooms[seat.room]
+        membership = self._membership(room, seat.did, UPDATE)
+        key, enrolment = self._signer(who, seat)
+        stream = streams.room(seat.room)
+        drafts = [
+            self.node.author.custodial_act(stream, UPDATE, body, (enrolment, membership), seat.did, key)
+            for body in _bodies(seat.name, update)
+        ]
+        await self.node.author.order(self.node.consent.cite(drafts))
+
+    def _signer(self, who: Participant, seat: Seat) -> tuple[Ed25519Key, bytes]:
+        if who.custody == "node":
+            return self.node.agents.key(who), self.node.agents.enrolment(who)
+        found = self._session(who, seat.room, seat.name, self.node.store.now())
+        if found is None:
+            raise UsageError(
+                "the session of this document has ended",
+                code="session_ended",
+                http_status=403,
+                remedy="get a new ticket; the device enrols a new session key for it",
+            )
+        return found[0], found[1].enrolment
+
+    # --- who is there ------------------------------------------------------------------------
+
+    def enter(self, visit: DocumentVisit) -> Presences:
+        """Let a client hear what comes to its document."""
+        self._visits.setdefault(visit.place, set()).add(visit)
+        return self._presences.setdefault(visit.place, Presences())
+
+    def leave(self, visit: DocumentVisit) -> None:
+        """Forget a client."""
+        there = self._visits.get(visit.place, set())
+        there.discard(visit)
+        if not there:
+            self._visits.pop(visit.place, None)
+            self._presences.pop(visit.place, None)
+
+    def tell(self, place: Open, message: bytes, but: DocumentVisit | None = None) -> None:
+        """Send a message to all clients of a document, or all but one."""
+        for visit in tuple(self._visits.get(place, ())):
+            if visit is not but:
+                visit.send(message)
+
+    def is_member(self, seat: Seat) -> bool:
+        """Whether whoever has a seat may still read its room."""
+        room = self.node.store.admission.authority.rooms.get(seat.room)
+        return room is not None and room.of(self.node.store.node, seat.did) is not None
+
+    def is_shared(self, seat: Seat) -> bool:
+        """Whether other nodes may write in the room."""
+        return bool(set(self.node.store.admission.authority.rooms[seat.room].present()) - {self.node.store.node})
+
+    # --- what came ---------------------------------------------------------------------------
+
+    def _updated(self, stream: str, name: str, update: bytes) -> None:
+        if (stream, name) in self._visits:
+            self.tell((stream, name), brings(update))
+
+    def _dropped(self, stream: str) -> None:
+        if any(at[0] == stream for at in self._visits):
+            task = asyncio.ensure_future(self._resync(stream))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _resync(self, stream: str) -> None:
+        """Fold a room anew; send its documents to their clients, and ask for what they have beyond it."""
+        room = await self.node.documents.room(stream)
+        for place, visits in list(self._visits.items()):
+            if place[0] == stream:
+                for visit in tuple(visits):
+                    visit.begin(room.documents.get(place[1]))
+
+    def _published(self, published: Published) -> None:
+        if self._visits and (published.kinds & _WATCHED or published.commit.verdicts):
+            for visits in list(self._visits.values()):
+                for visit in tuple(visits):
+                    visit.check_seat()
+
+
+def _bodies(name: str, update: bytes) -> list[bytes]:
+    return [
+        encode(to_plain(DocumentUpdate(document=name, part=part, parts=parts, update=data)))
+        for part, parts, data in parts_of(update)
+    ]

@@ -1,0 +1,188 @@
+"""One client of one document: y-websocket's protocol over a WebSocket. What it sends harms nobody but itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from foedus.base.errors import FoedusError, UsageError
+from foedus.log import streams
+from foedus.node.document_tickets import Seat
+from foedus.node.ports import ByteStream
+from foedus.state.documents import messages
+from foedus.state.documents.errors import BadUpdate
+from foedus.state.documents.fold import Document, merged
+from foedus.state.documents.limits import DOCUMENT_BYTES_MAX, UPDATE_BYTES_MAX
+from foedus.state.documents.presences import Presences
+from foedus.state.documents.update import check
+
+if TYPE_CHECKING:
+    from foedus.node.document_desk import DocumentDesk
+
+IN_BYTES_MAX = 2 * UPDATE_BYTES_MAX
+"""Bytes of updates that wait to become durable; beyond it the client is not read."""
+BATCH_BYTES_MAX = 32_768
+"""Bytes of updates that are joined to one act. While one act is being written the next ones gather."""
+OUT_BYTES_MAX = 2 * DOCUMENT_BYTES_MAX
+"""Bytes that wait for a client to read: the largest document, and what comes meanwhile. Beyond it the client goes."""
+_NORMAL, _REFUSED, _SLOW = 1000, 4403, 4408
+_BAD = 4400
+
+
+class DocumentVisit:
+    """Serves one client for the time of its connection."""
+
+    def __init__(self, desk: DocumentDesk, seat: Seat) -> None:
+        self.did = seat.did
+        self.place = (streams.room(seat.room), seat.name)
+        self._desk = desk
+        self._seat = seat
+        self._in: deque[bytes] = deque()
+        self._in_bytes = 0
+        self._out: deque[bytes] = deque()
+        self._out_bytes = 0
+        self._came = asyncio.Event()
+        self._wrote = asyncio.Event()
+        self._to_send = asyncio.Event()
+        self._ended: asyncio.Future[tuple[int, str]] = asyncio.get_running_loop().create_future()
+
+    async def run(self, stream: ByteStream) -> tuple[int, str]:
+        """Serve a client until it leaves, errs or may no longer edit; return the close code and reason."""
+        node = self._desk.node
+        if node.agents.find(self.did).kind == "agent" and self._desk.is_shared(self._seat):
+            await node.consent.note_read(self.did)
+        holder = self._seat.holder
+        dead = node.access.tokens.watch(holder) if holder is not None else asyncio.Event()
+        presences = self._desk.enter(self)
+        tasks = [
+            asyncio.ensure_future(work)
+            for work in (self._read(stream, presences), self._write(stream), self._order(), self._until(dead))
+        ]
+        try:
+            return await self._ended
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self._desk.leave(self)
+            if gone := presences.leave(self):
+                self._desk.tell(self.place, messages.shows(gone))
+            if holder is not None:
+                node.access.tokens.unwatch(holder, dead)
+
+    def end(self, code: int, reason: str) -> None:
+        """End the connection."""
+        if not self._ended.done():
+            self._ended.set_result((code, reason))
+
+    def check_seat(self) -> None:
+        """End it where its participant is no longer in the room."""
+        if not self._desk.is_member(self._seat):
+            self.end(_REFUSED, "not_permitted")
+
+    async def _until(self, dead: asyncio.Event) -> None:
+        await dead.wait()
+        self.end(_REFUSED, "unauthorized")
+
+    # --- out ---------------------------------------------------------------------------------
+
+    def send(self, message: bytes) -> None:
+        """Queue a message for the client; end it where it does not read."""
+        self._out.append(message)
+        self._out_bytes += len(message)
+        if self._out_bytes > OUT_BYTES_MAX:
+            self.end(_SLOW, "too_slow")
+        self._to_send.set()
+
+    def begin(self, document: Document | None) -> None:
+        """Send what the document is and ask for what the client has beyond it."""
+        held = document or Document()
+        self.send(messages.brings(held.whole(), is_answer=True))
+        self.send(messages.asks(held.state_vector()))
+
+    async def _write(self, stream: ByteStream) -> None:
+        with suppress(ConnectionResetError):
+            while True:
+                while self._out:
+                    message = self._out.popleft()
+                    await stream.send(message)
+                    self._out_bytes -= len(message)
+                self._to_send.clear()
+                await self._to_send.wait()
+        self.end(_NORMAL, "")
+
+    # --- in ----------------------------------------------------------------------------------
+
+    async def _read(self, stream: ByteStream, presences: Presences) -> None:
+        try:
+            held = await self._document()
+            self.send(messages.asks((held or Document()).state_vector()))
+            if there := presences.all():
+                self.send(messages.shows(there))
+            while (data := await stream.receive()) is not None:
+                await self._handle(messages.read(data), presences)
+            self.end(_NORMAL, "")
+        except UsageError as error:
+            self.end(_BAD, error.code)
+
+    async def _document(self) -> Document | None:
+        room = await self._desk.node.documents.room(self.place[0])
+        return room.documents.get(self.place[1])
+
+    async def _handle(self, message: messages.Message, presences: Presences) -> None:
+        match message:
+            case messages.Asks(state_vector):
+                held = await self._document() or Document()
+                self.send(messages.brings(held.beyond(state_vector), is_answer=True))
+            case messages.Brings(update, is_answer):
+                await self._take(update, is_answer=is_answer)
+            case messages.Shows(told):
+                if news := presences.take(self, told):
+                    self._desk.tell(self.place, messages.shows(news), but=self)
+            case messages.AsksWhoIsThere():
+                self.send(messages.shows(presences.all()))
+
+    async def _take(self, update: bytes, *, is_answer: bool) -> None:
+        """Let an update wait to be ordered; who brings too much at a time waits, too."""
+        ends = check(update)
+        if is_answer:
+            await self._below(1)  # an answer repeats what the client has just sent
+        held = await self._document() or Document()
+        if is_answer and held.has(update, ends):
+            return
+        if held.is_full():
+            raise BadUpdate("the document is as large as this node takes", code="too_large")
+        self._in.append(update)
+        self._in_bytes += len(update)
+        self._came.set()
+        await self._below(IN_BYTES_MAX)
+
+    async def _below(self, size: int) -> None:
+        """Wait until fewer bytes than this wait to become durable."""
+        while self._in_bytes >= size:
+            self._wrote.clear()
+            await self._wrote.wait()
+
+    async def _order(self) -> None:
+        """Make durable what came: at once, and what comes meanwhile together."""
+        try:
+            while True:
+                await self._came.wait()
+                self._came.clear()
+                while self._in:
+                    updates = self._batch()
+                    await self._desk.order(self._seat, merged(updates))
+                    self._in_bytes -= sum(map(len, updates))
+                    self._wrote.set()
+        except FoedusError as error:
+            self.end(_REFUSED, error.code)
+
+    def _batch(self) -> list[bytes]:
+        updates = [self._in.popleft()]
+        size = len(updates[0])
+        while self._in and size + len(self._in[0]) <= BATCH_BYTES_MAX:
+            updates.append(self._in.popleft())
+            size += len(updates[-1])
+        return updates

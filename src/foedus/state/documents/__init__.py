@@ -1,0 +1,1 @@
+"""Documents of rooms: Yjs documents, whose updates are acts in the log."""

@@ -1,0 +1,141 @@
+"""The documents of a room, folded from the updates in its chains, in whatever order those come.
+
+An update of many bytes stands in several acts, one after the other in one chain (``parts_of``). It counts when all of
+them do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from pycrdt import Doc, merge_updates
+
+from foedus.log.documents import PART_BYTES
+from foedus.state.documents.errors import BadUpdate
+from foedus.state.documents.limits import DOCUMENT_BYTES_MAX
+from foedus.state.documents.update import EMPTY, check, clocks
+
+UPDATE = "document.update"
+
+
+class Part(NamedTuple):
+    """One ``document.update`` as it stands in the log. ``number`` from 0, of ``parts``."""
+
+    name: str
+    epoch: bytes
+    seq: int
+    author: str
+    number: int
+    parts: int
+    data: bytes
+
+
+class Document:
+    """A document as the updates that were taken in make it. Waits by itself for what an update stands on."""
+
+    def __init__(self) -> None:
+        self._doc: Doc[Any] = Doc()
+        self.bytes_taken = 0
+        """Bytes of the updates since it was last measured: no less than what it takes."""
+
+    def state_vector(self) -> bytes:
+        """Return what it has, as Yjs says it."""
+        return self._doc.get_state()
+
+    def beyond(self, state_vector: bytes) -> bytes:
+        """Return as an update what it has beyond a state vector that was checked."""
+        return self._doc.get_update(state_vector)
+
+    def whole(self) -> bytes:
+        """Return all of it as one update."""
+        return self._doc.get_update()
+
+    def is_full(self) -> bool:
+        """Whether its state takes more than DOCUMENT_BYTES_MAX."""
+        if self.bytes_taken > DOCUMENT_BYTES_MAX:
+            self.bytes_taken = len(self.whole())
+        return self.bytes_taken > DOCUMENT_BYTES_MAX
+
+    def take(self, update: bytes) -> None:
+        """Take in an update that was checked; raise BadUpdate where it does not fit what is held."""
+        self.bytes_taken += len(update)
+        _apply(self._doc, update)
+
+    def has(self, update: bytes, ends: dict[int, int]) -> bool:
+        """Whether an update brings nothing: clients repeat all that was ever deleted when they connect.
+
+        ``ends``: what ``update.check`` returned of it.
+        """
+        held = clocks(self.state_vector())
+        if update == EMPTY or any(clock > held.get(client, 0) for client, clock in ends.items()):
+            return update == EMPTY
+        copy: Doc[Any] = Doc()
+        copy.apply_update(self.whole())
+        before = copy.get_update()
+        _apply(copy, update)
+        return copy.get_update() == before
+
+
+def _apply(doc: Doc[Any], update: bytes) -> None:
+    try:
+        doc.apply_update(update)
+    except (RuntimeError, ValueError) as error:
+        raise BadUpdate(str(error)[:200]) from None
+
+
+class RoomDocuments:
+    """The documents of one room by name."""
+
+    def __init__(self) -> None:
+        self.documents: dict[str, Document] = {}
+        self._waiting: dict[bytes, list[Part]] = {}
+        """By epoch, the parts of an update that is not whole yet: one for each chain, since nothing stands between."""
+
+    def take(self, part: Part) -> tuple[str, bytes] | None:
+        """Take in a part; return the name and the update that is whole with it, None while it is not, or never will."""
+        update = self._whole(part)
+        if update is None:
+            return None
+        try:
+            check(update)
+            document = self.documents.get(part.name) or Document()
+            document.take(update)
+        except BadUpdate:
+            return None  # a hostile node's: it is no update anywhere
+        self.documents[part.name] = document
+        return part.name, update
+
+    def _whole(self, part: Part) -> bytes | None:
+        if part.number >= part.parts:
+            return None
+        if part.parts == 1:
+            return part.data
+        held = self._waiting.pop(part.epoch, [])
+        if part.number == 0:
+            held = []
+        elif len(held) != part.number or _unlike(part, held[-1]):
+            return None
+        held.append(part)
+        if len(held) < part.parts:
+            self._waiting[part.epoch] = held
+            return None
+        return b"".join(each.data for each in held)
+
+
+def _unlike(part: Part, other: Part) -> bool:
+    """Whether a part does not go on where another of the same update ended."""
+    before = (other.name, other.author, other.parts, other.seq + 1)
+    return (part.name, part.author, part.parts, part.seq) != before
+
+
+def parts_of(update: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Yield (number, parts, data) for the acts that carry an update."""
+    parts = max(1, -(-len(update) // PART_BYTES))
+    for part in range(parts):
+        yield part, parts, update[part * PART_BYTES : (part + 1) * PART_BYTES]
+
+
+def merged(updates: list[bytes]) -> bytes:
+    """Return checked updates as one."""
+    return updates[0] if len(updates) == 1 else merge_updates(*updates)

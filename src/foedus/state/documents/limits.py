@@ -1,0 +1,22 @@
+"""Bounds of documents."""
+
+from __future__ import annotations
+
+from foedus.log.documents import PART_BYTES, PARTS_MAX
+
+UPDATE_BYTES_MAX = PART_BYTES * PARTS_MAX
+"""Bytes of one update."""
+DOCUMENT_BYTES_MAX = 16 * 1_048_576
+"""Bytes of a document's state: a book of several thousand pages. Beyond it nothing more is taken in from clients."""
+NUMBER_MAX = (1 << 53) - 1
+"""The greatest number of JavaScript that counts exactly."""
+CLOCK_MAX = (1 << 31) - 1
+"""The greatest clock of a Yjs client: yrs keeps clocks in 32 bits."""
+NESTING_MAX = 64
+"""Depth of a value: the reader calls itself for each level."""
+PRESENCES_MAX = 1_024
+"""Presences shown in one document."""
+PRESENCES_EACH_MAX = 16
+"""Presences that one connection brings: its own, and those of a program that connects for several people."""
+PRESENCE_BYTES_MAX = 16_384
+"""Bytes of one presence: a name, a colour and a selection take some 300."""
