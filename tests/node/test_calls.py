@@ -175,7 +175,7 @@ async def test_a_cancelled_call_says_whether_it_had_begun(two):
         await until(lambda: b.node.calls.host.under_way == 1, "it is there")
         if begin:
             await take(b, callee)
-        a.service.call_cancel(a.service.calls()[0].call)
+        a.service.call_cancel(a.service.calls_made()[0].call)
         view = await made
         assert (view.outcome, view.began > 0) == ("cancelled", begin)
     assert await take(b, callee, wait_ms=0) is None

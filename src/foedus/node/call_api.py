@@ -40,7 +40,7 @@ class CallService(Protocol):
         """Call, and return its progress, and the call as it is at the end."""
         ...
 
-    def calls(self, caller: str = "") -> list[CallView]:
+    def calls_made(self, caller: str = "") -> list[CallView]:
         """Return the calls made here, the newest first; ``caller``: a participant's alone."""
         ...
 

@@ -95,7 +95,7 @@ class CallOperations:
         await self._node.calls.make(call, record)
         return self._follow_call(call, who)
 
-    def calls(self, caller: str = "") -> list[CallView]:
+    def calls_made(self, caller: str = "") -> list[CallView]:
         """Return the calls made here, the newest first; ``caller``: a participant's alone."""
         made = reversed(self._node.calls.made())
         return [self._call(call, record) for call, record in made if not caller or record.request.caller == caller]

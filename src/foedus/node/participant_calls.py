@@ -53,9 +53,9 @@ class ParticipantCalls:
         coming: AsyncIterator[CallProgressView | CallView] = await self._service.call_follow(self._as_caller(form))
         return coming
 
-    def calls(self, caller: str = "") -> list[CallView]:
+    def calls_made(self, caller: str = "") -> list[CallView]:
         """Return its own calls."""
-        found: list[CallView] = self._service.calls(self._own_did(caller))
+        found: list[CallView] = self._service.calls_made(self._own_did(caller))
         return found
 
     def call_show(self, call: str, caller: str = "") -> CallView:

@@ -22,6 +22,7 @@ from foedus.node.values import (
 )
 from tests.surfaces.http.fake_access import FakeAccess
 from tests.surfaces.http.fake_agreements import FakeAgreements
+from tests.surfaces.http.fake_calls import FakeCalls
 from tests.surfaces.http.fake_crdts import FakeCrdts
 from tests.surfaces.http.fake_credentials import FakeCredentials
 from tests.surfaces.http.fake_knowledge import FakeKnowledge
@@ -34,7 +35,9 @@ TOKEN = "operator-token"
 PREFIX_MIN = 8
 
 
-class FakeService(FakeAccess, FakeNames, FakeCredentials, FakeStanding, FakeCrdts, FakeQueries, FakeKnowledge):
+class FakeService(
+    FakeAccess, FakeNames, FakeCredentials, FakeStanding, FakeCrdts, FakeQueries, FakeCalls, FakeKnowledge
+):
     """Keeps everything in dictionaries. ``calls`` records (method, arguments) for assertions."""
 
     def __init__(self, token=TOKEN):

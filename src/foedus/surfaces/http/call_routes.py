@@ -202,7 +202,7 @@ CALLS = [
         about="The calls made here, the newest first",
         answer=list[CallView],
         rule=Rule.SELF,
-        run=lambda node, _call: node.calls(),
+        run=lambda node, _call: node.calls_made(),
     ),
     Operation(
         method="GET",
