@@ -80,6 +80,33 @@ async def test_progress_comes_before_the_result(two):
     assert (end.outcome, end.code, end.output) == ("error", "no_paper", {"code": "no_paper", "message": "it is out"})
 
 
+async def test_external_peers_may_call_and_paused_ones_may_not(tmp_path):
+    async with street(tmp_path) as it:
+        a, b = await it.add("a"), await it.add("b")
+        callee = await agent(b, "callee")
+        await connect(a, b, tier="EXTERNAL", gives="EXTERNAL")
+        capability = await offer(b, callee)
+        made = calling(a, capability)
+        await answer(b, callee)
+        assert (await made).outcome == "result"
+        await b.service.peer_pause(a.id)
+        assert (await a.service.call(form(capability))).code == "paused"
+
+
+async def test_progress_of_one_call_is_bounded(two, monkeypatch):
+    _, a, b, *_, callee = two
+    monkeypatch.setattr("foedus.node.call_hosting.PROGRESS_MAX", 3)
+    made = calling(a, await offer(b, callee))
+    work = await take(b, callee)
+    for _ in range(3):
+        await b.service.call_progress(callee, work.call, 1)
+    with pytest.raises(UsageError) as error:
+        await b.service.call_progress(callee, work.call, 1)
+    assert error.value.code == "too_much_progress"
+    await b.service.call_finish(callee, work.call, WorkResult(output={"said": "done"}))
+    assert (await made).outcome == "result"
+
+
 async def test_an_agent_without_a_chain_does_not_call(two):
     _, a, b, _, caller, callee = two
     capability = await offer(b, callee)

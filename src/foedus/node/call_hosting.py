@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("foedus.calls")
 SPACE = "calls_hosted"
+PROGRESS_MAX = 1_000
+"""Words of progress of one call: a person sees no more, and a link carries other things, too."""
 
 
 class Ending(NamedTuple):
@@ -114,9 +116,9 @@ class CallHost:
         call = call_id(frame.call)
         record = self._records.get(call)
         if record is not None:
-            if record.is_over and record.request.node == caller:
+            if record.is_over and record.request.node == caller and not self._too_often(caller):
                 self._say_ended(call, record)
-            return  # it is under way: the outcome comes when there is one
+            return  # under way, or asked too often: a refusal would say that it was not run
         if call in self._judging:
             return
         clause = self._clause(caller)
@@ -132,11 +134,17 @@ class CallHost:
             return "busy"
         if caller == self._node.store.node:
             return ""
+        return self._too_often(caller) or self._judge.clause(caller, caller)
+
+    def _too_often(self, caller: bytes) -> str:
+        """Count what a peer asks; return the clause where that is too much, or ''."""
+        if caller == self._node.store.node:
+            return ""
         try:
             self._node.rates.take("queries_per_peer", caller.hex())
         except FoedusError as error:
             return error.code
-        return self._judge.clause(caller, caller)
+        return ""
 
     async def _take(self, caller: bytes, call: bytes, frame: CallFrame) -> None:
         try:
@@ -222,8 +230,18 @@ class CallHost:
             return True
 
     def progress(self, agent: str, call: bytes, data: bytes) -> None:
-        """Tell the caller how far the work is; raise NotFound where the agent has no such call."""
+        """Tell the caller how far the work is.
+
+        Raises NotFound where the agent has no such call, UsageError beyond PROGRESS_MAX.
+        """
         caller = self._under_way[self._own(agent, call)]
+        if self._numbers[call] >= PROGRESS_MAX:
+            raise UsageError(
+                f"a call tells its progress at most {PROGRESS_MAX} times",
+                code="too_much_progress",
+                http_status=429,
+                remedy="say it less often; end the call by its result",
+            )
         self._numbers[call] += 1
         self._tell(caller, CallProgress(call, self._numbers[call], data))
 
