@@ -11,6 +11,8 @@ def test_the_labels_are_those_of_version_1():
         "agreement",
         "audit",
         "body",
+        "call",
+        "call-receipt",
         "checkpoint",
         "event",
         "http",

@@ -47,9 +47,27 @@ SAMPLES = {
     "terms": {"retention_days": 3},
     "step": {"step": "claim", "code": "c", "device": ID, "name": "n"},
     "operations": Change(type="counter", by=1),
+    "capability": {"name": "c"},
+    "calling": {"name": "c", "offer": ID},
+    "call": "x",
+    "result": {"output": 1},
+    "data": 1,
+    "wait_ms": 3,
     "question": {"kind": "text", "text": "t"},
 }
-WHOLE = {"ActInput", "MessageInput", "CrdtInput", "QuestionInput", "EraseInput", "Terms", "ClaimInput", "ProveInput"}
+WHOLE = {
+    "ActInput",
+    "MessageInput",
+    "CrdtInput",
+    "QuestionInput",
+    "EraseInput",
+    "CallInput",
+    "CapabilityInput",
+    "WorkResultInput",
+    "Terms",
+    "ClaimInput",
+    "ProveInput",
+}
 """Bodies that the caller of the method makes, or one of two forms: not all of their fields go together."""
 
 CONSTANT = {"ParticipantInput": {"custodial", "kind"}}

@@ -20,6 +20,8 @@ LABELS = frozenset(
         "proof",
         "query",
         "result",
+        "call",
+        "call-receipt",
     }
 )
 """Every label of version 1; docs/protocol.md says what each covers."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from foedus.base.cbor import encode
@@ -15,7 +16,7 @@ from foedus.node.query_judging import Judge
 from foedus.query.inquiry import Entry, Outcome, Report
 from foedus.query.limits import BODY_BYTES_MAX
 from foedus.query.port import Finding, Findings, Reader, Substrate, Wanted
-from foedus.query.question import ABOUT, CausalAbout, Question, TextAbout, TopologyAbout, about
+from foedus.query.question import ABOUT, CapabilityAbout, CausalAbout, Question, TextAbout, TopologyAbout, about
 from foedus.query.result import SCORE_MAX, Result, encode_result, signing_bytes
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ class Answerer:
 
     def __init__(self, node: Node, judge: Judge) -> None:
         self.substrate: Substrate = LogSubstrate(node, judge.tells_peers)
+        self.offers: Callable[[str], Findings] = lambda _text: Findings(())
+        """What is offered here; the node joins it."""
         self._node = node
         self._places = asyncio.Semaphore(AT_ONCE_MAX)
 
@@ -63,6 +66,8 @@ class Answerer:
                 return await self.substrate.search(text, wanted)
             case CausalAbout(event=event):
                 return await self.substrate.causal(event, wanted)
+            case CapabilityAbout(text=text):
+                return self.offers(text)
             case TopologyAbout():
                 return await self.substrate.topology(wanted)
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 from foedus.node.access_api import AccessService
 from foedus.node.agreement_values import AgreementService
 from foedus.node.audit_values import AuditPage, AuditRowView
+from foedus.node.call_api import CallService
 from foedus.node.consent_values import ApprovalView, GrantView
 from foedus.node.crdt_values import CrdtService
 from foedus.node.credential_values import (
@@ -44,7 +45,7 @@ from foedus.node.values import (
 
 
 class NodeService(
-    AccessService, StandingService, CrdtService, DocumentService, KnowledgeService, QueryService, Protocol
+    AccessService, StandingService, CrdtService, DocumentService, KnowledgeService, QueryService, CallService, Protocol
 ):
     """A running node. ``peer`` and ``room`` arguments take a whole id, or an unambiguous name or id prefix ≥ 8."""
 

@@ -72,6 +72,10 @@ class Audited:
         """Note that a peer's question is answered, or by which clause it is not."""
         self._note(Decision(self._name(carrier), "query", kind, clause, "refused" if clause else "answered"))
 
+    def call(self, caller: bytes, clause: str) -> None:
+        """Note that a peer's call ended, or by which clause it was not taken up."""
+        self._note(Decision(self._name(caller), "call", "", clause, "refused" if clause else "ended"))
+
     # --- events --------------------------------------------------------------------------------
 
     def published(self, published: Published) -> None:

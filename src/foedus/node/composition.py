@@ -31,6 +31,7 @@ from foedus.node.audited import Audited
 from foedus.node.auditing import AuditTrail
 from foedus.node.author import Author
 from foedus.node.branches import BranchCollector
+from foedus.node.calls import Calls
 from foedus.node.checkpointer import Checkpointer
 from foedus.node.consent import Consent
 from foedus.node.crdt_snapshots import Snapshots
@@ -148,6 +149,7 @@ class Node:
         self.witnesses = Witnesses(self.store, self.author, self.audit, self._reachable)
         self.receipts = Receipts(self.store, self.author, self.audit, self._agreement_with)
         self.queries = Queries(self)
+        self.calls = Calls(self)
         self.reputations = Reputations(self.store, self.audit, self.peers, self._spawn)
         self.index = self._parts.knowledge(self.home.knowledge) if self._parts.knowledge else SqliteKnowledge(None)
         indexer = KnowledgeIndexer(self.store, self.publisher, self.index, self._ask)
@@ -166,6 +168,9 @@ class Node:
         self.links.on_report = self._reported
         self.links.on_pruned = self.pruned.take
         self.links.on_query = self.queries.frame
+        self.links.on_call = self.calls.frame
+        self.links.on_opened = self.calls.linked
+        self.queries.answerer.offers = self.calls.book.search
         self.links.on_ended = self.queries.ended
         self.publisher.bookkeepers.append(lambda _: self.queries.judge.changed())
         self.ingest.door = self.door
@@ -342,6 +347,7 @@ class Node:
             self._finish_leaving()
             await self.consent.resume()
             self.agreements.settle_all()
+            await self.calls.host.start()
         self._spawn(self.eraser.run())
         self._spawn(self.wanted_bodies.run())
         self._spawn(self.audit.run())
@@ -422,6 +428,7 @@ class Node:
 
     async def close(self) -> None:
         """End links, write what is queued, and release the home folder."""
+        await self.calls.close()
         await self.queries.close()
         await self.fallback.close()
         await self.links.close()

@@ -29,6 +29,13 @@ from foedus.sync.duplicates import DialledBy, Stays, keep
 from foedus.sync.effects import Close, Established, Send
 from foedus.sync.frames import (
     Answered,
+    Call,
+    CallCancel,
+    CallEnded,
+    CallFrame,
+    CallProgress,
+    CallRefused,
+    CallSigned,
     Cancel,
     Frame,
     Missing,
@@ -58,6 +65,7 @@ CAPABILITIES: Capabilities = {
     "participants": {"major": 1},
     "checkpoints": {"major": 1},
     "queries": {"major": 1},
+    "calls": {"major": 1},
 }
 """What this version can do on a link."""
 
@@ -110,6 +118,8 @@ class Links:
         self.standing: Standing
         self.on_pruned: Callable[[bytes, Pruned], Coroutine[Any, Any, None]]
         self.on_query: Callable[[Link, Query | Results | Answered | Cancel], None]
+        self.on_call: Callable[[Link, CallFrame], None]
+        self.on_opened: Callable[[Link], None] = lambda _link: None
         self.on_ended: Callable[[Link], None] = lambda _link: None
         self.on_report: Callable[[Link, Report], None] = lambda _link, _report: None
         self.event_delay_s: Callable[[bytes, Report], float] = lambda _peer, _report: 0.0
@@ -309,7 +319,7 @@ class Links:
 
     # --- frames for the node -----------------------------------------------------------------
 
-    def received(self, link: Link, frame: Frame) -> None:
+    def received(self, link: Link, frame: Frame) -> None:  # noqa: C901  # a table: one line for each kind of frame
         """Take a frame that is not the session's own business."""
         match frame:
             case Want(ids=ids):
@@ -324,6 +334,8 @@ class Links:
                 self._spawn(self._take_records(link, records), link)
             case Query() | Results() | Answered() | Cancel():
                 self.on_query(link, frame)
+            case Call() | CallProgress() | CallEnded() | CallRefused() | CallSigned() | CallCancel():
+                self.on_call(link, frame)
             case Pruned():
                 self._spawn(self.on_pruned(link.node, frame), link)
             case Proof(one=one, other=other):
@@ -375,6 +387,7 @@ class Links:
         """Both sides are ready: offer the log."""
         self.redialler.opened(link.node)
         self.outbox.opened(link)
+        self.on_opened(link)
         if bodies := self.ingest.wanted_bodies():  # whom we asked before may have had none of them
             link.run_effects(link.session.want(bodies))
 

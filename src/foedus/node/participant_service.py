@@ -19,6 +19,7 @@ from foedus.node.access_values import CallerView, PairCodeView, PairingView, Tok
 from foedus.node.codec import draft_of
 from foedus.node.lookup import find
 from foedus.node.not_yourself import NotYourself
+from foedus.node.participant_calls import ParticipantCalls
 from foedus.node.participant_documents import ParticipantDocuments
 from foedus.node.participant_knowledge import ParticipantKnowledge
 from foedus.node.participant_queries import ParticipantQueries
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from foedus.node.composition import Node
 
 
-class ParticipantService(ParticipantDocuments, ParticipantKnowledge, ParticipantQueries):
+class ParticipantService(ParticipantDocuments, ParticipantKnowledge, ParticipantQueries, ParticipantCalls):
     """``node`` is asked for memberships, ``service`` (the whole ``NodeService``) does what is allowed."""
 
     def __init__(self, node: Node, service: Any, holder: Holder) -> None:

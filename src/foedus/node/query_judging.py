@@ -51,18 +51,23 @@ class NotAnswered(UsageError):
     remedy = "see docs/query.md, who may ask"
 
 
-class _Spent(NamedTuple):
+class Spent(NamedTuple):
+    """What serves once: the nonce of an issuer (did:key), until it expires in seconds."""
+
     issuer: str
     nonce: bytes
     expires: int | None
 
 
 class Judge:
-    """Judges questions of others. ``changed`` is set, and made anew, whenever something became durable."""
+    """Judges questions of others. ``nonces`` serves calls too.
+
+    ``changed`` is set, and made anew, whenever something became durable.
+    """
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._nonces = InvocationNonces(node.store)
+        self.nonces = InvocationNonces(node.store)
         self._changed = asyncio.Event()
 
     def changed(self) -> None:
@@ -267,7 +272,7 @@ class Judge:
         if not self._node.crossings.count(limited, self._node.store.now()):
             raise NotAnswered("its grants allow no more questions this hour", code="grant.uses")
         expires = (question.deadline + SKEW_MAX) // SECOND + 1
-        await self._nonces.spend(_Spent(did_of(question.device or b""), question.nonce, expires))
+        await self.nonces.spend(Spent(did_of(question.device or b""), question.nonce, expires))
 
     def reader(self, question: Question, carrier: bytes | None) -> Reader:
         """Return for whom a question is answered: ``carrier`` None where somebody asks here."""

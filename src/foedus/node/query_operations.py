@@ -258,6 +258,8 @@ def about_of(asked: Asked) -> dict[str, Any]:
             return {"text": asked.text}
         case "causal":
             return {"event": parse_id(asked.event)}
+        case "capability":
+            return {"text": asked.text}
         case "topology":
             return {}
 

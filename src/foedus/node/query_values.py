@@ -12,10 +12,11 @@ from foedus.query.question import Scope
 class Asked(Struct, frozen=True, kw_only=True):
     """What is asked. ``as_``: a participant of this node, '' the node itself. ``wait_ms``: until the deadline.
 
-    ``kind``: ``text`` with ``text``, ``causal`` with ``event`` (an id in hex), or ``topology``.
+    ``kind``: ``text`` with ``text``, ``causal`` with ``event`` (an id in hex), ``topology``, or ``capability`` with
+    ``text`` ("" for all).
     """
 
-    kind: Literal["text", "causal", "topology"]
+    kind: Literal["text", "causal", "topology", "capability"]
     text: str = ""
     event: str = ""
     scope: Scope = "direct"

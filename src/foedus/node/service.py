@@ -19,6 +19,7 @@ from foedus.node import room_roles
 from foedus.node.access_operations import AccessOperations
 from foedus.node.agreement_operations import AgreementOperations
 from foedus.node.audit_operations import AuditOperations
+from foedus.node.call_operations import CallOperations
 from foedus.node.codec import draft_of
 from foedus.node.composition import Node
 from foedus.node.consent_operations import ConsentOperations
@@ -70,6 +71,7 @@ class Service(
     DocumentOperations,
     KnowledgeOperations,
     QueryOperations,
+    CallOperations,
 ):
     """Answers the surfaces. One per running node."""
 

@@ -11,6 +11,8 @@ EVENT = "event"
 """``{stream, origin, seq, kind, direction, relation, of, distance}``: an event before or after another."""
 CONNECTION = "connection"
 """``{between, tier, link}``: a connection of two nodes; ``content`` is the hash of both ids."""
+CAPABILITY = "capability"
+"""An offer as ``query.offer`` has it; ``content`` is its id."""
 
 IN_STREAMS = frozenset({MESSAGE, EVENT, PACKET})
 """Kinds whose body names the stream: at the asking node a participant sees those of its own rooms and of knowledge."""

@@ -49,3 +49,25 @@ WAY_BACK_SHARE = 8
 WAY_BACK_MIN = SECOND // 100
 WAY_BACK_MAX = SECOND // 4
 """Of the time that is left a node keeps an eighth (10 to 250 ms) for the way back, so that its report is in time."""
+
+JSON_BYTES_MAX = 64 * 1024
+"""What a call brings, and what it returns: larger things are blobs, or knowledge."""
+JSON_DEPTH_MAX = 32
+"""Levels of it, and of a schema: more than people or generators write, and far from what recursion bears."""
+SCHEMA_BYTES_MAX = 4 * 1024
+"""Of one schema: both of an offer, and its words, fit the body of a result (BODY_BYTES_MAX)."""
+SCHEMA_PARTS_MAX = 2_048
+"""Parts of a schema when its references are followed: what checking a value may cost."""
+OFFERS_MAX = 256
+"""Capabilities of one node."""
+CALL_LASTS_MAX = 60 * MINUTE
+"""A call may work longer than a question; nobody waits for an agent over lunch."""
+CALL_BYTES_MAX = JSON_BYTES_MAX + 4 * 1024
+"""A call: its input, its ids and the events it stands on."""
+CALLS_UNDER_WAY_MAX = 1_024
+CALLS_PER_PEER_MAX = 64
+"""Calls under way at one node, and of one peer, as for questions."""
+CALLS_KEPT = 24 * 60 * MINUTE
+"""How long an outcome is kept after the deadline: a peer that was down for the night asks again and gets it."""
+CALLS_KEPT_MAX = 4_096
+"""Calls that are remembered, at either end; where all of them are in their time, new ones are refused."""

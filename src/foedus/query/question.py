@@ -76,10 +76,17 @@ class TopologyAbout(Struct, frozen=True, forbid_unknown_fields=True):
     """``topology``: who is connected with whom."""
 
 
-ABOUT: dict[str, type[TextAbout | CausalAbout | TopologyAbout]] = {
+class CapabilityAbout(Struct, frozen=True, forbid_unknown_fields=True):
+    """``capability``: words of its name and description, '' for all."""
+
+    text: Annotated[str, Meta(max_length=TEXT_MAX)]
+
+
+ABOUT: dict[str, type[TextAbout | CausalAbout | TopologyAbout | CapabilityAbout]] = {
     "text": TextAbout,
     "causal": CausalAbout,
     "topology": TopologyAbout,
+    "capability": CapabilityAbout,
 }
 """Kinds of version 1. Another is forwarded like these, and answered by ``refused`` where a node does not know it."""
 
@@ -144,7 +151,7 @@ def check_time(question: Question, now: Instant) -> None:
         raise Stale("the question is from the future")
 
 
-def about(question: Question) -> TextAbout | CausalAbout | TopologyAbout:
+def about(question: Question) -> TextAbout | CausalAbout | TopologyAbout | CapabilityAbout:
     """Return what a question of a known kind is about."""
     return decode_as(encode(question.about), ABOUT[question.kind])
 
@@ -159,4 +166,4 @@ def signing_bytes(data: bytes) -> bytes:
     return signed_bytes("query", data)
 
 
-learn(Question, TextAbout, CausalAbout, TopologyAbout)
+learn(Question, TextAbout, CausalAbout, TopologyAbout, CapabilityAbout)

@@ -1,6 +1,7 @@
 """What a program writes against: a node's API, typed, awaited or plain (docs/sdk.md)."""
 
 from foedus.sdk.asking import Question
+from foedus.sdk.calling import Calling
 from foedus.sdk.changes import Change
 from foedus.sdk.client import Client, PlainClient
 from foedus.sdk.device import Device
@@ -19,6 +20,7 @@ from foedus.sdk.values.crdts import TransferAsk
 
 __all__ = [
     "BadAnswer",
+    "Calling",
     "Change",
     "Claim",
     "Client",

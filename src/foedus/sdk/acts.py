@@ -60,3 +60,9 @@ def signed_question(key: Ed25519Key, question: Mapping[str, Any]) -> dict[str, s
     """Return a question as the API takes it; ``question``: the map of section 13."""
     data = encode(dict(question))
     return {"question": to_base64url(data), "asig": to_base64url(key.sign(signed_bytes("query", data)))}
+
+
+def signed_call(key: Ed25519Key, call: Mapping[str, Any]) -> dict[str, str]:
+    """Return a call as the API takes it; ``call``: the map of section Calls."""
+    data = encode(dict(call))
+    return {"call": to_base64url(data), "asig": to_base64url(key.sign(signed_bytes("call", data)))}

@@ -20,13 +20,13 @@ _HOPS = {"local": 0, "direct": 1, "global": 5}
 
 
 class Question(Struct, frozen=True, kw_only=True):
-    """What is asked: ``text`` goes with the kind ``text``, ``event`` (an id in hex) with ``causal``.
+    """What is asked: ``text`` goes with the kinds ``text`` and ``capability``, ``event`` (an id) with ``causal``.
 
     ``results``: of each node, at most. ``wait_s``: until the deadline, at most 60. ``as_``: an agent whose key the
     node keeps; '' is the client's device, or the node itself.
     """
 
-    kind: Literal["text", "causal", "topology"] = "text"
+    kind: Literal["text", "causal", "topology", "capability"] = "text"
     text: str = ""
     event: str = ""
     scope: Literal["local", "direct", "global"] = "direct"
@@ -74,6 +74,6 @@ async def _signed(client: Client, question: Question) -> dict[str, str]:
 
 
 def _about(question: Question) -> dict[str, Any]:
-    if question.kind == "text":
+    if question.kind in {"text", "capability"}:
         return {"text": question.text}
     return {"event": parse_id(question.event)} if question.kind == "causal" else {}

@@ -59,6 +59,7 @@ VIOLATIONS = frozenset(
         "invalid_signature",
         "issuer_not_believed",
         "late",
+        "malformed_call",
         "malformed_event",
         "malformed_query",
         "malformed_reach",

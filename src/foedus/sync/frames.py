@@ -58,6 +58,16 @@ RESULTS_PER_FRAME = 64
 REPORTS_PER_FRAME = 1_024
 """Nodes that a node names are 1,000 at most."""
 
+CALL_BYTES_MAX = 69_632
+"""Bytes of a call (docs/capabilities.md)."""
+CALL_OUTPUT_MAX = 65_536
+"""Bytes of what a call returns."""
+CALL_LASTS_MAX = 3_600_000_000
+"""Microseconds that a call may still have."""
+CALL_PROGRESS_MAX = 4_096
+"""Bytes of one word of progress: it says how far the work is, and brings nothing."""
+RECEIPT_BYTES_MAX = 1_024
+
 EnvelopeBytes: TypeAlias = Annotated[bytes, Meta(max_length=ENVELOPE_MAX)]
 QuestionBytes: TypeAlias = Annotated[bytes, Meta(min_length=1, max_length=QUERY_BYTES_MAX)]
 
@@ -277,6 +287,59 @@ class Cancel(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, t
     query: Id
 
 
+class Call(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="call"):
+    """A call of a capability of the receiver, as it was signed; sent again, it asks for the outcome.
+
+    ``left``: µs that the receiver has.
+    """
+
+    call: Annotated[bytes, Meta(min_length=1, max_length=CALL_BYTES_MAX)]
+    asig: Signature | None
+    sig: Signature
+    left: Annotated[int, Meta(ge=1, le=CALL_LASTS_MAX)]
+
+
+class CallProgress(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="call_progress"):
+    """How far the work is: JSON. Numbers grow by one; what is lost is not sent again."""
+
+    call: Id
+    number: Seq
+    data: Annotated[bytes, Meta(max_length=CALL_PROGRESS_MAX)]
+
+
+class CallEnded(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="call_ended"):
+    """How a call ended: the receipt, its node's signature, and the output."""
+
+    call: Id
+    receipt: Annotated[bytes, Meta(max_length=RECEIPT_BYTES_MAX)]
+    sig: Signature
+    output: Annotated[bytes, Meta(max_length=CALL_OUTPUT_MAX)] | None
+
+
+class CallRefused(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="call_refused"):
+    """The call was not taken up."""
+
+    call: Id
+    code: Annotated[str, Meta(max_length=64)]
+    message: Annotated[str, Meta(max_length=1_024)]
+
+
+class CallSigned(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="call_signed"):
+    """The calling node's signature of a receipt."""
+
+    call: Id
+    sig: Signature
+
+
+class CallCancel(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="call_cancel"):
+    """The caller wants a call to end."""
+
+    call: Id
+
+
+CallFrame: TypeAlias = Call | CallProgress | CallEnded | CallRefused | CallSigned | CallCancel
+
+
 class Ping(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="ping"):
     """Asks for a pong with the same number."""
 
@@ -300,7 +363,8 @@ class Bye(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=
 Frame: TypeAlias = (
     Ready | Pending | Refused | Request | Accepted | Confirmed | Declined | TierChanged | Ended
     | Cursors | Records | WantRecords | Events | Ack | Want | Missing | Proof | Pruned
-    | Query | Results | Answered | Cancel | Ping | Pong | Bye
+    | Query | Results | Answered | Cancel
+    | Call | CallProgress | CallEnded | CallRefused | CallSigned | CallCancel | Ping | Pong | Bye
 )  # fmt: skip
 
 _BUILTIN = (bytes,)

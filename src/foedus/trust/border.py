@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 SPEAK = "/foedus/room/speak"
 PUBLISH = "/foedus/knowledge/publish"
 ASK = "/foedus/query/ask"
+CALL = "/foedus/agent/call"
 
 COMMANDS: Mapping[str, str] = MappingProxyType(
     {
@@ -22,7 +23,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         PUBLISH: "publish knowledge to another node",
         "/foedus/knowledge/read": "read knowledge of another node",
         ASK: "ask another node a question",
-        "/foedus/agent/call": "call an agent of another node",
+        CALL: "call an agent of another node",
         "/foedus/agreement/change": "open or change an agreement",
         "/foedus/council/propose": "propose to a council",
     },

@@ -22,6 +22,7 @@ from foedus.node.values import (
 )
 from tests.surfaces.http.fake_access import FakeAccess
 from tests.surfaces.http.fake_agreements import FakeAgreements
+from tests.surfaces.http.fake_calls import FakeCalls
 from tests.surfaces.http.fake_crdts import FakeCrdts
 from tests.surfaces.http.fake_credentials import FakeCredentials
 from tests.surfaces.http.fake_documents import FakeDocuments
@@ -36,7 +37,15 @@ PREFIX_MIN = 8
 
 
 class FakeService(
-    FakeAccess, FakeNames, FakeCredentials, FakeStanding, FakeCrdts, FakeDocuments, FakeQueries, FakeKnowledge
+    FakeAccess,
+    FakeNames,
+    FakeCredentials,
+    FakeStanding,
+    FakeCrdts,
+    FakeDocuments,
+    FakeQueries,
+    FakeCalls,
+    FakeKnowledge,
 ):
     """Keeps everything in dictionaries. ``calls`` records (method, arguments) for assertions."""
 

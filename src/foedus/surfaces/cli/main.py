@@ -17,6 +17,7 @@ from foedus.surfaces.cli import (
     approvals,
     asking,
     audit,
+    capabilities,
     crdts,
     credentials,
     device_commands,
@@ -72,6 +73,8 @@ app.command(names.app)
 app.command(credentials.app)
 app.command(credentials.vouch)
 app.command(speaking.say, usage=speaking.USAGE)
+app.command(capabilities.app)
+app.command(capabilities.call)
 app.command(asking.ask)
 app.command(asking.trace)
 app.command(asking.topology)

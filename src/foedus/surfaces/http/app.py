@@ -20,6 +20,7 @@ from foedus.base.errors import FoedusError, NotFound
 from foedus.surfaces.http import openapi
 from foedus.surfaces.http.agreement_routes import AGREEMENTS
 from foedus.surfaces.http.audit_routes import AUDIT
+from foedus.surfaces.http.call_routes import CALLS
 from foedus.surfaces.http.callers import Rule
 from foedus.surfaces.http.consent_routes import CONSENT
 from foedus.surfaces.http.crdt_routes import CRDTS
@@ -65,6 +66,7 @@ OPERATIONS: list[Operation] = [
     *AUDIT,
     *KNOWLEDGE,
     *QUERIES,
+    *CALLS,
 ]
 FEDERATION = "/api/federation"
 SCHEMA = "/schema"

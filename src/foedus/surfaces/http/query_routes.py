@@ -31,11 +31,11 @@ _encode = msgspec.json.Encoder().encode
 class QuestionInput(Input, frozen=True):
     """Either ``kind`` and what it asks, or ``question`` and ``asig``: a question that a device signed.
 
-    ``text`` goes with the kind ``text``, ``event`` (an id) with ``causal``. ``wait_ms``: until the deadline. ``as``: a
-    custodial agent; without it the node asks, or the participant whose token it is.
+    ``text`` goes with the kinds ``text`` and ``capability``, ``event`` (an id) with ``causal``. ``wait_ms``: until the
+    deadline. ``as``: a custodial agent; without it the node asks, or the participant whose token it is.
     """
 
-    kind: Literal["text", "causal", "topology"] | UnsetType = UNSET
+    kind: Literal["text", "causal", "topology", "capability"] | UnsetType = UNSET
     text: Annotated[str, Meta(max_length=TEXT_MAX)] = ""
     event: Annotated[str, Meta(max_length=TARGET_MAX)] = ""
     scope: Scope = "direct"

@@ -1,0 +1,149 @@
+"""May this call be taken up here? Judged as questions are, by the command ``/foedus/agent/call``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from foedus.base.clock import Instant
+from foedus.base.errors import UsageError
+from foedus.base.limits import SECOND
+from foedus.crypto import ed25519
+from foedus.identity.did import did_of
+from foedus.log.grants import Grant
+from foedus.log.participants import Participant
+from foedus.node.capability_book import Offered
+from foedus.node.grant_uses import uses_per_hour
+from foedus.node.query_judging import EVIDENCE_WAIT, Judge, Spent, is_in_force
+from foedus.query.call import Call, call_bytes, call_id, check_time, parse_call
+from foedus.query.limits import SKEW_MAX
+from foedus.sync.frames import Call as CallFrame
+from foedus.trust.border import CALL, Crossing
+from foedus.trust.evaluator import Allow, Author, Decision, Seat, Withhold, decide
+from foedus.trust.peer import State
+from foedus.trust.tiers import may_query
+
+if TYPE_CHECKING:
+    from foedus.node.composition import Node
+
+
+class NotTakenUp(UsageError):
+    """The call is not taken up here; ``code`` is the clause."""
+
+    code = "refused"
+    http_status = 403
+    remedy = "see docs/capabilities.md, who may call"
+
+
+class CallJudge:
+    """Judges calls of peers. ``judge`` waits for what is not held yet, and has the nonces."""
+
+    def __init__(self, node: Node, judge: Judge) -> None:
+        self._node = node
+        self._judge = judge
+
+    def clause(self, peer: bytes, caller: bytes) -> str:
+        """Return the clause by which ``caller``, a peer or this node, may not call at the other, or ''."""
+        known = self._node.peers.book.peers.get(peer)
+        if known is None or known.state is not State.CONNECTED:
+            return "not_connected"
+        if known.is_paused:
+            return "paused"
+        if caller == peer and not may_query(known.tier):
+            return "tier"
+        terms = self._node.agreements.in_force(peer)
+        if terms is None or terms.is_ended:
+            return "agreement.ended"
+        if terms.is_expired(self._node.store.now()):
+            return "agreement.expires"
+        refused = terms.allows_command(caller, CALL)
+        return f"agreement.{refused}" if refused else ""
+
+    def read(self, frame: CallFrame, peer: bytes) -> Call:
+        """Return the call in a frame, which is the peer's own and for this node; raise NotTakenUp or a fault."""
+        call = parse_call(frame.call)
+        if call.node != peer or call.host != self._node.store.node:
+            raise NotTakenUp("a call goes from its own node straight to that of the capability", code="bad_path")
+        return call
+
+    async def judge(self, frame: CallFrame, call: Call, offered: Offered) -> None:
+        """Raise NotTakenUp where a call may not be made, or what reading it finds. An agent's nonce is spent."""
+        check_time(call, self._node.store.now())
+        if offered.id != call.offer:
+            raise NotTakenUp("the capability has changed", code="capability_changed", http_status=409)
+        soon = self._node.store.now() + EVIDENCE_WAIT
+        await self._check_signatures(frame, call, soon)
+        self._node.rates.take("queries_per_participant", f"{call.node.hex()}:{call.did}")
+        await self._check_caller(frame, call, offered, soon)
+
+    async def _check_signatures(self, frame: CallFrame, call: Call, soon: Instant) -> None:
+        identities = self._node.store.identities
+        if not await self._judge.until(lambda: identities.epoch(call.epoch) is not None, soon):
+            raise NotTakenUp("the identity of the calling node is not known here", code="unknown_identity")
+        view, newest = identities.epoch(call.epoch), identities.newest(call.node)
+        if view is None or view.node != call.node or newest is None or newest.id != call.epoch:
+            raise NotTakenUp("the call is signed by another epoch than the one in force", code="superseded")
+        message = call_bytes(frame.call)
+        is_signed = ed25519.verify(view.ed25519, message, frame.sig) and (call.device is None) == (frame.asig is None)
+        if is_signed and call.device is not None and frame.asig is not None:
+            is_signed = ed25519.verify(call.device, message, frame.asig)
+        if not is_signed:
+            raise NotTakenUp("the call is not signed by its caller and its node", code="invalid_signature")
+
+    async def _check_caller(self, frame: CallFrame, call: Call, offered: Offered, soon: Instant) -> None:
+        if call.device is None:
+            if self._node.agreements.border_terms(call.node, self._node.store.node).named_only:
+                raise NotTakenUp("only named people may call", code="agreement.humans")
+            return
+        who, grants = await self._people(call, soon)
+        device = who.devices.get(call.device)
+        if device is None or device.cuts is not None or device.enrolment not in call.auth:
+            raise NotTakenUp("the device is not enrolled for the caller", code="unknown_device")
+        in_force = [grant for position, grant in enumerate(grants) if is_in_force(grants, position)]
+        decision = self._decide(call_crossing(call, call_id(frame.call)), call, who, in_force)
+        if isinstance(decision, Withhold):
+            raise NotTakenUp("the caller may not call here", code=decision.code)
+        if self._node.crossings.standing_of(call.node, who.did) > offered.offer.standing:
+            raise NotTakenUp("the capability asks for a higher standing", code="standing")
+        if who.did not in decision.humans:
+            await self._spend(call, in_force)
+
+    async def _people(self, call: Call, soon: Instant) -> tuple[Participant, list[Grant]]:
+        authority = self._node.store.admission.authority
+        await self._judge.until(lambda: all(authority.controls.get(cited) for cited in call.auth), soon)
+        held = [event for event in map(authority.controls.get, call.auth) if event is not None]
+        who = authority.participants.get((call.node, call.did))
+        if who is None:
+            raise NotTakenUp("the caller is not known here", code="unknown_participant")
+        grants = [grant for grant in map(authority.grant, held) if grant is not None]
+        return who, [grant for grant in grants if not authority.is_taken_back(grant)]
+
+    def _decide(self, crossing: Crossing, call: Call, who: Participant, grants: list[Grant]) -> Decision:
+        crossings = self._node.crossings
+        terms = self._node.agreements.border_terms(call.node, self._node.store.node)
+        is_human = who.kind == "human" and who.custody == "device"
+        counts = crossings.is_assured or (terms.signers is not None and who.did in terms.signers)
+        author = Author(who.did, is_human and counts, call.device or b"")
+        seat = Seat(None, crossings.standing_of(call.node, who.did))
+        decision = decide(crossing, author, grants, terms, self._node.store.now(), seat=seat)
+        by_grants = isinstance(decision, Allow) and who.did not in decision.humans
+        if by_grants and not crossings.grants_count(call.node):
+            return Withhold("grant", "reputation")
+        return decision
+
+    async def _spend(self, call: Call, grants: list[Grant]) -> None:
+        limited = [grant for grant in grants if uses_per_hour(grant)]
+        if not self._node.crossings.count(limited, self._node.store.now()):
+            raise NotTakenUp("its grants allow no more calls this hour", code="grant.uses")
+        expires = (call.deadline + SKEW_MAX) // SECOND + 1
+        await self._judge.nonces.spend(Spent(did_of(call.device or b""), call.nonce, expires))
+
+
+def call_crossing(call: Call, identity: bytes) -> Crossing:
+    """Return what a call asks of the other node; ``identity``: the call's id."""
+    arguments = {
+        "host": call.host.hex(),
+        "kind": "agent.call",
+        "capability": call.name,
+        "digest": identity.hex(),
+    }
+    return Crossing(CALL, arguments)

@@ -1,0 +1,251 @@
+"""Calls that go out from this node, and the frames of all calls: this node's own capabilities are called the same way.
+
+A call is durable before it is sent. It is sent again, under the same id, whenever a link to its node opens and its
+outcome is not known: the other end runs it at most once and answers with what it wrote down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Coroutine
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from foedus.base.errors import FoedusError, UsageError
+from foedus.base.ids import sha256
+from foedus.base.limits import SECOND
+from foedus.crypto import ed25519
+from foedus.node.call_hosting import CallHost
+from foedus.node.call_judging import CallJudge
+from foedus.node.call_records import CallRecord, CallRecords
+from foedus.node.capability_book import CapabilityBook
+from foedus.query.call import parse_receipt, receipt_bytes
+from foedus.query.limits import CALLS_KEPT, CALLS_UNDER_WAY_MAX
+from foedus.sync.frames import (
+    Call,
+    CallCancel,
+    CallEnded,
+    CallFrame,
+    CallProgress,
+    CallRefused,
+    CallSigned,
+    Frame,
+)
+
+if TYPE_CHECKING:
+    from foedus.node.composition import Node
+    from foedus.node.link import Link
+
+log = logging.getLogger("foedus.calls")
+SPACE = "calls_made"
+AFTER_DEADLINE_S = 2.0
+"""How long a caller waits beyond its deadline: the receipt that says so is on its way."""
+_UNREAD_MAX = 64
+"""Words of progress that a slow reader has not read: what is newer is dropped."""
+
+
+class Progress(NamedTuple):
+    """How far the work is."""
+
+    number: int
+    data: bytes
+
+
+class Calls:
+    """One per node: ``host`` for calls of this node's capabilities, and the calls that it made."""
+
+    def __init__(self, node: Node) -> None:
+        self.book = CapabilityBook(node.store)
+        self.judge = CallJudge(node, node.queries.judge)
+        self.host = CallHost(node, self.book, self.judge, self._tell_caller)
+        self._node = node
+        self._made = CallRecords(node.store, SPACE)
+        self._followers: dict[bytes, set[asyncio.Queue[Progress | None]]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def close(self) -> None:
+        """Stop; calls under way are asked for again when this node runs."""
+        await self.host.close()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def record(self, call: bytes) -> CallRecord | None:
+        """Return what is kept of a call made here."""
+        return self._made.get(call)
+
+    def made(self) -> list[tuple[bytes, CallRecord]]:
+        """Return the calls made here, the oldest first."""
+        return list(self._made)
+
+    # --- calling ------------------------------------------------------------------------------
+
+    async def make(self, call: bytes, record: CallRecord) -> None:
+        """Write a call down, and send it; raise UsageError where its node cannot be called now."""
+        host = record.request.host
+        self._check_reachable(host)
+        now = self._node.store.now()
+        if sum(it.deadline > now and not it.is_over for _, it in self._made) >= CALLS_UNDER_WAY_MAX:
+            raise UsageError("too many calls are under way here", code="busy", http_status=503, remedy="call later")
+        await self._made.put(call, record)
+        self._send(record)
+
+    def _check_reachable(self, host: bytes) -> None:
+        if host == self._node.store.node:
+            return
+        clause = self.judge.clause(host, self._node.store.node)
+        if clause:
+            raise UsageError(f"that node may not be called: {clause}", code=clause, http_status=403, remedy=_SEE)
+        link = self._node.links.get(host)
+        if link is None or not link.session.is_open:
+            raise UsageError("there is no link to that node now", code="unreachable", http_status=503, remedy=_LATER)
+        if "calls" not in link.peer.capabilities:
+            raise UsageError("that node takes no calls", code="no_capability", http_status=409, remedy=_SEE)
+
+    def _send(self, record: CallRecord) -> None:
+        left = max(1, record.deadline - self._node.store.now())
+        frame = Call(record.call, record.asig, record.sig, left)
+        if record.request.host == self._node.store.node:
+            self.host.arrived(self._node.store.node, frame)
+        else:
+            self._transmit(record.request.host, frame)
+
+    def cancel(self, call: bytes) -> None:
+        """Ask the other end to stop; how the call ended it then says."""
+        record = self._made.get(call)
+        if record is None or record.is_over:
+            return
+        if record.request.host == self._node.store.node:
+            self.host.cancelled(self._node.store.node, call)
+        else:
+            self._transmit(record.request.host, CallCancel(call))
+
+    async def follow(self, call: bytes) -> AsyncIterator[Progress]:
+        """Yield progress as it comes, until the call is over here or its deadline has passed."""
+        queue: asyncio.Queue[Progress | None] = asyncio.Queue(_UNREAD_MAX)
+        self._followers.setdefault(call, set()).add(queue)
+        try:
+            record = self._made.get(call)
+            if record is None or record.is_over:
+                return
+            left_s = (record.deadline - self._node.store.now()) / SECOND + AFTER_DEADLINE_S
+            async with asyncio.timeout(max(0.0, left_s)):
+                while (one := await queue.get()) is not None:
+                    yield one
+        except TimeoutError:
+            return
+        finally:
+            self._followers[call].discard(queue)
+            if not self._followers[call]:
+                del self._followers[call]
+
+    def linked(self, link: Link) -> None:
+        """Ask a peer again for what it has not answered: a link to it opened."""
+        since = self._node.store.now() - CALLS_KEPT // 2  # the other end forgets nothing so young
+        for _, record in self._made:
+            if not record.is_over and record.deadline > since and record.request.host == link.node:
+                self._send(record)
+
+    # --- frames -------------------------------------------------------------------------------
+
+    def frame(self, link: Link, frame: CallFrame) -> None:
+        """Take a frame of a peer."""
+        self._take(link.node, frame)
+
+    def _take(self, peer: bytes, frame: CallFrame) -> None:
+        match frame:
+            case Call():
+                self.host.arrived(peer, frame)
+            case CallCancel(call=call):
+                self.host.cancelled(peer, call)
+            case CallSigned(call=call, sig=sig):
+                self.host.signed(peer, call, sig)
+            case CallProgress(call=call, number=number, data=data):
+                if self._is_of(call, peer):
+                    self._publish(call, Progress(number, data))
+            case CallEnded():
+                self._spawn(self._ended(peer, frame))
+            case CallRefused():
+                self._spawn(self._refused(peer, frame))
+
+    def _tell_caller(self, caller: bytes, frame: Frame) -> None:
+        if caller == self._node.store.node:
+            if isinstance(frame, CallFrame):
+                self._take(caller, frame)
+        else:
+            self._transmit(caller, frame)
+
+    def _transmit(self, peer: bytes, frame: Frame) -> None:
+        """Send a frame as the peer reads; without a link it is lost, and the call asked for again."""
+        link = self._node.links.get(peer)
+        if link is not None and link.session.is_open and "calls" in link.peer.capabilities:
+            link.when_there_is_room(partial(link.control, frame))
+
+    def _is_of(self, call: bytes, peer: bytes) -> bool:
+        record = self._made.get(call)
+        return record is not None and not record.is_over and record.request.host == peer
+
+    async def _ended(self, peer: bytes, frame: CallEnded) -> None:
+        """Check and keep a receipt, sign it too, and tell who waits; what does not hold is dropped."""
+        record = self._made.get(frame.call)
+        if record is not None and record.countersig is not None and record.receipt == frame.receipt:
+            self._countersigned(peer, frame.call, record.countersig)  # the other end did not get it
+            return
+        if not self._is_of(frame.call, peer) or not self._holds(peer, frame):
+            return
+        sig = self._node.store.keys.ed25519.sign(receipt_bytes(frame.receipt))
+        await self._made.change(
+            frame.call,
+            state="ended",
+            receipt=frame.receipt,
+            receipt_sig=frame.sig,
+            countersig=sig,
+            output=frame.output,
+        )
+        self._countersigned(peer, frame.call, sig)
+        self._publish(frame.call, None)
+
+    def _countersigned(self, peer: bytes, call: bytes, sig: bytes) -> None:
+        if peer == self._node.store.node:
+            self.host.signed(peer, call, sig)
+        else:
+            self._transmit(peer, CallSigned(call, sig))
+
+    def _holds(self, peer: bytes, frame: CallEnded) -> bool:
+        try:
+            receipt = parse_receipt(frame.receipt)
+        except FoedusError:
+            return False
+        view = self._node.store.identities.epoch(receipt.epoch)
+        digest = None if frame.output is None else sha256(frame.output)
+        is_meant = (receipt.call, receipt.host, receipt.digest) == (frame.call, peer, digest)
+        if view is None or view.node != peer or not is_meant:
+            return False
+        return ed25519.verify(view.ed25519, receipt_bytes(frame.receipt), frame.sig)
+
+    async def _refused(self, peer: bytes, frame: CallRefused) -> None:
+        if self._is_of(frame.call, peer):
+            await self._made.change(frame.call, state="refused", code=frame.code, message=frame.message)
+            self._publish(frame.call, None)
+
+    def _publish(self, call: bytes, one: Progress | None) -> None:
+        for queue in self._followers.get(call, ()):
+            if one is None and queue.full():
+                queue.get_nowait()
+            if not queue.full():
+                queue.put_nowait(one)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a call failed", exc_info=error)
+
+
+_SEE = "see docs/capabilities.md, who may call"
+_LATER = "see `foedus peer list`; call when it is linked"

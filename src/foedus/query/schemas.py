@@ -1,0 +1,190 @@
+"""JSON Schemas of what a capability takes and returns: read within bounds, and checked without any fetching."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import jsonschema_rs
+
+from foedus.base.errors import UsageError
+from foedus.query.limits import JSON_BYTES_MAX, JSON_DEPTH_MAX, SCHEMA_BYTES_MAX, SCHEMA_PARTS_MAX
+
+_REGEX_BYTES = 64 * 1024
+"""What one compiled pattern may take; the engine runs in time linear to the text."""
+_SAID_MAX = 3
+"""Faults that a refusal names: a person mends them one by one."""
+_DRAFTS = frozenset(
+    {"https://json-schema.org/draft/2020-12/schema", "https://json-schema.org/draft/2020-12/schema#"},
+)
+_DYNAMIC = ("$dynamicRef", "$recursiveRef", "$id", "$anchor", "$dynamicAnchor", "$vocabulary")
+
+
+class BadSchema(UsageError):
+    """The schema is none, or larger than a node takes."""
+
+    code = "bad_schema"
+    remedy = "give a JSON Schema (draft 2020-12) within the bounds of docs/capabilities.md"
+
+
+class SchemaMismatch(UsageError):
+    """What was given is not what the capability's schema says."""
+
+    code = "schema_mismatch"
+    remedy = "compare it with the schema that `foedus capability find` shows"
+
+
+class BadJson(UsageError):
+    """Not JSON within the bounds."""
+
+    code = "bad_json"
+    remedy = "give JSON within the bounds of docs/capabilities.md"
+
+
+def read_json(data: bytes, most: int = JSON_BYTES_MAX) -> Any:
+    """Return the value in ``data``; raise BadJson: not JSON, too long, too deep, NaN, or a name twice."""
+    if len(data) > most:
+        raise BadJson(f"JSON here has at most {most} bytes", code="too_large", http_status=413)
+    if _depth(data) > JSON_DEPTH_MAX:
+        raise BadJson(f"JSON here is at most {JSON_DEPTH_MAX} deep")
+    try:
+        return json.loads(data, parse_constant=_refuse_constant, object_pairs_hook=_no_twins)
+    except ValueError as error:
+        raise BadJson(f"not JSON: {error}") from None
+
+
+def write_json(value: Any, most: int = JSON_BYTES_MAX) -> bytes:
+    """Return the bytes of a value, as short as they go; raise BadJson."""
+    try:
+        data = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    except (ValueError, TypeError, RecursionError) as error:
+        raise BadJson(f"not JSON: {error}") from None
+    read_json(data, most)
+    return data
+
+
+def _depth(data: bytes) -> int:
+    """Return how deep brackets nest outside of strings."""
+    deepest = depth = 0
+    in_text = escaped = False
+    for byte in data:
+        if in_text:
+            in_text = escaped or byte not in b'"'
+            escaped = not escaped and byte in b"\\"
+        elif byte in b'"':
+            in_text = True
+        elif byte in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif byte in b"]}":
+            depth -= 1
+    return deepest
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands twice in one object")
+    return found
+
+
+class Shape:
+    """A schema that was checked. ``data``: JSON of the schema; b'' takes everything."""
+
+    def __init__(self, data: bytes) -> None:
+        """Read a schema; raise BadSchema."""
+        self._validator = _compile(data) if data else None
+
+    def check(self, data: bytes) -> Any:
+        """Return the value in ``data``; raise BadJson or SchemaMismatch, which names the place and the fault."""
+        value = read_json(data)
+        faults = list(islice(self._faults(value), _SAID_MAX))
+        if faults:
+            raise SchemaMismatch("; ".join(faults))
+        return value
+
+    def _faults(self, value: Any) -> Iterator[str]:
+        if self._validator is None:
+            return
+        for error in self._validator.iter_errors(value):
+            place = "/".join(str(step) for step in error.instance_path)[:120]
+            yield f"at {'/' + place if place else 'the top'}: {error.message[:240]}"
+
+
+def _compile(data: bytes) -> jsonschema_rs.Validator:
+    try:
+        schema = read_json(data, SCHEMA_BYTES_MAX)
+    except BadJson as error:
+        raise BadSchema(str(error)) from None
+    if not isinstance(schema, dict | bool):
+        raise BadSchema("a schema is an object, true or false")
+    if isinstance(schema, dict):
+        _Walk(schema).check()
+    try:
+        return jsonschema_rs.Draft202012Validator(
+            schema,
+            validate_formats=False,
+            retriever=_fetch_nothing,
+            pattern_options=jsonschema_rs.RegexOptions(size_limit=_REGEX_BYTES),
+        )
+    except (ValueError, jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError) as error:
+        raise BadSchema(f"not a schema: {str(error)[:300]}") from None
+
+
+def _fetch_nothing(uri: str) -> Any:
+    raise ValueError(f"{uri[:80]} is not fetched")
+
+
+class _Walk:
+    """Follows every part of a schema and its references: a few that cite each other could take for ever to check."""
+
+    def __init__(self, schema: dict[str, Any]) -> None:
+        self._schema = schema
+        self._left = SCHEMA_PARTS_MAX
+
+    def check(self) -> None:
+        """Raise BadSchema."""
+        draft = self._schema.get("$schema", "")
+        if draft and draft not in _DRAFTS:
+            raise BadSchema("a schema is of draft 2020-12")
+        self._visit(self._schema, 0)
+
+    def _visit(self, part: Any, depth: int) -> None:
+        self._left -= 1
+        if self._left < 0 or depth > JSON_DEPTH_MAX:
+            raise BadSchema(
+                f"a schema, its references followed, has at most {SCHEMA_PARTS_MAX} parts and {JSON_DEPTH_MAX} levels"
+            )
+        if isinstance(part, list):
+            for one in part:
+                self._visit(one, depth + 1)
+        elif isinstance(part, dict):
+            self._visit_map(part, depth)
+
+    def _visit_map(self, part: dict[str, Any], depth: int) -> None:
+        for name in _DYNAMIC:
+            if isinstance(part.get(name), str):
+                raise BadSchema(f"{name} is not taken here")
+        reference = part.get("$ref")
+        if isinstance(reference, str):
+            self._visit(self._meant(reference), depth + 1)
+        for name, value in part.items():
+            if name not in {"$defs", "definitions"}:
+                self._visit(value, depth + 1)
+
+    def _meant(self, reference: str) -> Any:
+        if not reference.startswith("#/"):
+            raise BadSchema("a reference begins with #/: nothing is fetched, and no schema holds itself")
+        found: Any = self._schema
+        for step in reference[2:].split("/"):
+            name = step.replace("~1", "/").replace("~0", "~")
+            if not isinstance(found, dict) or name not in found:
+                raise BadSchema(f"{reference[:80]} is not in the schema")
+            found = found[name]
+        return found

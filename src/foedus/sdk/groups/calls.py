@@ -1,0 +1,95 @@
+"""Capabilities of agents: offered, called, and worked on."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any
+
+from foedus.sdk.calling import Calling, body_of
+from foedus.sdk.errors import StreamLost
+from foedus.sdk.operation import API, Action, Group, M, Sent, Stream, operation
+from foedus.sdk.transport import Request, decode
+from foedus.sdk.values.calls import CallProgressView, CallView, CapabilityView, WorkPage
+
+AFTER_S = 10.0
+"""Seconds beyond a deadline that the node has to answer."""
+
+
+class Capabilities(Group[M]):
+    """What agents of the node offer. Those of other nodes are found by ``queries.ask``, kind ``capability``."""
+
+    @operation("GET", "/capabilities")
+    def all(self) -> Sent[list[CapabilityView]]:
+        """Return what agents of this node offer."""
+        return Sent()
+
+    @operation("POST", "/capabilities")
+    def register(self, capability: Mapping[str, Any]) -> Sent[CapabilityView]:
+        """Offer a capability, or change one's own: {name, agent, about, takes, returns, …}; durable when it returns."""
+        return Sent(body=dict(capability))
+
+    @operation("DELETE", "/capabilities/{name}")
+    def withdraw(self, name: str) -> Sent[None]:
+        """Offer a capability no more."""
+        return Sent({"name": name})
+
+
+class Calls(Group[M]):
+    """Calls made here, and, for an agent, calls to work on."""
+
+    @Action
+    async def call(self, calling: Calling) -> CallView:
+        """Call a capability; return the call when it is over, or at its deadline.
+
+        The client's device signs, where it has one and ``as_`` names no other. Else the node calls: for an agent whose
+        key it keeps, or as itself.
+        """
+        body = await body_of(self._client, calling)
+        return await self._client.calls.post(body, timeout_s=calling.wait_s + AFTER_S)
+
+    @Stream
+    async def follow(self, calling: Calling) -> AsyncGenerator[CallProgressView | CallView, None]:
+        """Call, and yield progress as it comes; at the end the call."""
+        body = await body_of(self._client, calling)
+        request = Request("POST", f"{API}/calls", body, calling.wait_s + AFTER_S)
+        async for message in self._client.transport.stream(request):
+            if message.name == "call":
+                yield decode(message.data, CallView)
+                return
+            yield decode(message.data, CallProgressView)
+        raise StreamLost("the stream of a call ended before it was over", remedy="look at it with calls.show")
+
+    @operation("POST", "/calls")
+    def post(self, calling: Mapping[str, Any], *, timeout_s: float = 60.0 + AFTER_S) -> Sent[CallView]:
+        """Make a call as the API has it: {name, offer, node, input, …}, or {call, asig}."""
+        return Sent(body=dict(calling), timeout_s=timeout_s)
+
+    @operation("GET", "/calls")
+    def all(self) -> Sent[list[CallView]]:
+        """Return the calls made here, the newest first."""
+        return Sent()
+
+    @operation("GET", "/calls/{call}")
+    def show(self, call: str) -> Sent[CallView]:
+        """Return one call, with its receipt."""
+        return Sent({"call": call})
+
+    @operation("POST", "/calls/{call}/cancel")
+    def cancel(self, call: str) -> Sent[CallView]:
+        """Ask for a call to end."""
+        return Sent({"call": call})
+
+    @operation("GET", "/calls/work")
+    def work(self, *, agent: str = "", wait_ms: int = 20_000) -> Sent[WorkPage]:
+        """Wait for an agent's next call, which it is handed once."""
+        return Sent(query={"agent": agent, "wait_ms": wait_ms}, timeout_s=wait_ms / 1000 + AFTER_S)
+
+    @operation("POST", "/calls/{call}/progress")
+    def progress(self, call: str, data: Any, *, agent: str = "") -> Sent[None]:
+        """Tell the caller how far the work is."""
+        return Sent({"call": call}, body={"data": data, "agent": agent})
+
+    @operation("POST", "/calls/{call}/result")
+    def finish(self, call: str, result: Mapping[str, Any]) -> Sent[None]:
+        """End a call that one was handed: {output} or {code, message}, and {agent} for the operator."""
+        return Sent({"call": call}, body=dict(result))

@@ -1,0 +1,82 @@
+"""`foedus capability` and `foedus call`: what is sent, and what a person is shown."""
+
+import json
+
+from msgspec.structs import replace
+
+from foedus.node.query_values import AnswersView
+from tests.surfaces.cli import samples
+from tests.surfaces.http.fake_calls import CALL, CAPABILITY
+from tests.surfaces.http.fake_queries import ANSWERS, FOUND
+
+OFFER = {"name": "echo", "about": "says what it hears", "agent": CAPABILITY.agent}
+SOURCE = replace(FOUND, content=CAPABILITY.offer, kind="capability", body=OFFER)
+
+
+def found(**fields) -> AnswersView:
+    source = replace(SOURCE, **fields)
+    merged = replace(ANSWERS.results[0], content=source.content, kind=source.kind, body=source.body, sources=[source])
+    return replace(ANSWERS, results=[merged])
+
+
+def test_a_capability_is_offered_with_its_schemas(foedus, node, tmp_path):
+    node.on("POST", "/capabilities", CAPABILITY)
+    schema = tmp_path / "takes.json"
+    schema.write_text('{"type": "object"}')
+    ran = foedus("capability", "add", "clerk", "echo", "--takes", str(schema), "--standing", "3")
+    assert (ran.code, "echo" in ran.out) == (0, True)
+    (body,) = node.bodies("POST", "/capabilities")
+    assert (body["agent"], body["takes"], body["returns"], body["standing"]) == ("clerk", {"type": "object"}, None, 3)
+
+
+def test_a_schema_that_is_no_json_is_named(foedus, node, tmp_path):
+    (tmp_path / "takes.json").write_text("{")
+    ran = foedus("capability", "add", "clerk", "echo", "--takes", str(tmp_path / "takes.json"))
+    assert ran.code != 0
+    assert "takes.json" in ran.err
+    assert not node.bodies("POST", "/capabilities")
+
+
+def test_what_is_offered_is_listed_and_found(foedus, node):
+    node.on("GET", "/capabilities", [CAPABILITY])
+    node.on("POST", "/queries", found())
+    assert "says what it hears" in foedus("capability", "list").out
+    assert "says what it hears" in foedus("capability", "find", "hears").out
+    assert node.bodies("POST", "/queries")[0]["kind"] == "capability"
+
+
+def test_what_others_offer_cannot_write_on_the_screen(foedus, node):
+    node.on("POST", "/queries", found(body={**OFFER, "about": samples.HOSTILE}))
+    ran = foedus("capability", "find")
+    assert "\x1b" not in ran.out
+    assert "\u202e" not in ran.out
+
+
+def test_a_call_goes_to_the_node_that_was_named(foedus, node):
+    node.on("POST", "/queries", found())
+    node.on("POST", "/calls", CALL)
+    ran = foedus("call", "fake", "echo", '{"text": "hello"}', "--deadline", "2")
+    assert ran.code == 0
+    assert json.dumps({"said": "hello"}) in ran.out
+    (body,) = node.bodies("POST", "/calls")
+    assert (body["node"], body["offer"], body["input"]) == (FOUND.node, CAPABILITY.offer, {"text": "hello"})
+
+
+def test_a_call_without_a_result_ends_with_its_code(foedus, node):
+    node.on("POST", "/queries", found())
+    node.on("POST", "/calls", replace(CALL, outcome="outcome_unknown", code="late", output=None))
+    ran = foedus("call", "fake", "echo", "{}")
+    assert ran.code != 0
+    assert "outcome_unknown" in ran.out + ran.err
+
+
+def test_what_nobody_offers_is_not_called(foedus, node):
+    node.on("POST", "/queries", found(node_name="other", node=samples.BANK))
+    ran = foedus("call", "fake", "echo", "{}")
+    assert ran.code != 0
+    assert not node.bodies("POST", "/calls")
+
+
+def test_input_that_is_no_json_is_refused_before_anything_is_asked(foedus, node):
+    assert foedus("call", "fake", "echo", "{").code != 0
+    assert not node.bodies("POST", "/queries")
