@@ -41,6 +41,7 @@ class KnowledgeIndexer:
     ) -> None:
         self.trouble = ""
         """Why the index does not grow now; '' where it does."""
+        self.on_read: Callable[[], None] = lambda: None
         self._store = store
         self._index = index
         self._ask = ask
@@ -99,6 +100,7 @@ class KnowledgeIndexer:
                     is_begun = True
                 await self._work()
                 self.trouble = ""
+                self.on_read()
             except FoedusError as error:
                 self.trouble = f"{error.code}: {error}"
                 log.warning("the index of knowledge does not grow: %s", self.trouble)
