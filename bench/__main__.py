@@ -30,6 +30,7 @@ NAMES = (
     "crdt",
     "search",
     "query",
+    "routing",
 )
 
 

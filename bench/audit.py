@@ -18,8 +18,8 @@ _ROUNDS = 12
 
 def _without(node: Node) -> Node:
     """Let a node decide as ever, and neither note it nor acknowledge anything."""
-    node.publisher.listeners.remove(node.audited.published)
-    node.publisher.listeners.remove(node.receipts.published)
+    node.publisher.bookkeepers.remove(node.audited.published)
+    node.publisher.bookkeepers.remove(node.receipts.published)
     node.ingest.on_finished = lambda _carrier, _report: None
     node.ingest.on_crossed = lambda _id, _node: None
     node.crossings.grants_count = lambda _node: True

@@ -64,4 +64,6 @@ TARGETS = [
     _most("strangers_growth_mb", 50, "≤ 50 MB"),
     _most("crdt_merge_ratio", 1.5, "≤ 1.5 of a plain loop"),
     _most("query5_p50_ms", 15, "≤ 15 ms"),
+    _least("routing_recall_ratio", 0.95, "≥ 0.95 of flooding"),
+    _most("routing_messages_ratio", 0.15, "≤ 0.15 of flooding"),
 ]  # fmt: skip

@@ -23,7 +23,9 @@ FIGURES = {
     "fanout": {"fanout20_per_s"},
     "flood": {"flood_p95_ratio", "flood_growth_mb", "strangers_p95_ratio", "strangers_growth_mb"},
     "crdt": {"crdt_merge_s", "crdt_merge_ratio"},
+    "search": {"index_per_s", "search_p50_ms", "search_p95_ms"},
     "query": {"query5_p50_ms", "query5_p95_ms"},
+    "routing": {"routing_recall_ratio", "routing_messages_ratio", "routing_rank_ms"},
 }
 
 

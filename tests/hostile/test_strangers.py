@@ -125,7 +125,7 @@ async def test_raw_garbage_on_the_port_is_answered_or_cut_off(tmp_path):
 
 
 async def test_one_network_takes_no_more_than_its_share_of_the_connections(tmp_path, monkeypatch):
-    monkeypatch.setattr("foedus.surfaces.http.connection._network", lambda _address: "4:c0000200/24")
+    monkeypatch.setattr("foedus.surfaces.http.connection.network_of", lambda _address: "4:c0000200/24")
     monkeypatch.setattr("foedus.surfaces.http.connection.CONNECTIONS_PER_NET_MAX", 3)
     async with street(tmp_path) as it:
         victim = await it.add("victim")

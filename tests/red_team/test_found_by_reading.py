@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from foedus.base.errors import UsageError
 from foedus.identity.did import did_of
 from foedus.identity.ucan import issue_delegation
-from foedus.node import consent_operations, crossings
+from foedus.node import consent_operations, grant_uses
 from foedus.surfaces.cli.delegating import Scope, grant_draft
 from foedus.trust.border import SPEAK
 from tests.node.border import border_of
@@ -134,7 +134,7 @@ async def test_a_new_grant_for_each_act_does_not_have_the_log_read_for_each(bord
         unbridled(b, [grant])
         await b.say(f"{number}", "scout")
     await until(lambda: len(a.texts()) == len(grants), "all are said")
-    assert reads.count(crossings._PAGE) <= 1
+    assert reads.count(grant_uses._PAGE) <= 1
 
 
 async def test_a_grant_for_anything_does_not_show_as_one_for_a_room(border):

@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 from foedus.base.cbor import Malformed, decode_as, encode, learn, to_plain
 from foedus.base.clock import Instant
-from foedus.base.errors import FoedusError
+from foedus.base.errors import PeerViolation
 from foedus.base.ids import ID_BYTES, sha256
 from foedus.base.limits import AUTH_MAX, NONCE_BYTES
 from foedus.crypto.labels import signed_bytes
@@ -28,7 +28,7 @@ class BadQuestion(Malformed):
     remedy = "compare it with docs/protocol.md, section 13"
 
 
-class Stale(FoedusError):
+class Stale(PeerViolation):
     """The question came after its deadline, or is from the future."""
 
     code = "late"

@@ -58,6 +58,7 @@ VIOLATIONS = frozenset(
         "credit_overrun",
         "invalid_signature",
         "issuer_not_believed",
+        "late",
         "malformed_event",
         "malformed_query",
         "malformed_result",
