@@ -181,7 +181,7 @@ async def test_the_key_is_read_from_a_private_file(tmp_path):
         path.touch(0o644)
         path.write_text("secret\n")
         await publish(alice, "Nectar", "honey")
-        assert "chmod" in next(each.remedy for each in alice.service.status().troubles if each.code == "embedder")
+        await until(lambda: any("chmod" in each.remedy for each in alice.service.status().troubles), "it names the way")
         path.chmod(0o600)
         await has(alice, 1)
         assert set(source.keys) == {"Bearer secret"}
