@@ -110,7 +110,7 @@ async def test_a_worker_that_fails_by_a_mistake_of_ours_is_begun_anew(tmp_path):
         task.cancel()
         failed = asyncio.create_task(_mistake())
         workers[peer] = (worker, failed)
-        await until(lambda: workers[peer][1] is not failed, "another begins", 30)
+        await until(lambda: workers.get(peer, (None, failed))[1] is not failed, "another begins", 30)
         await bob.say("still heard")
         await until(lambda: alice.texts() == ["still heard"], "alice hears", 30)
 

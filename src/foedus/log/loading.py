@@ -6,7 +6,7 @@ from foedus.log.authority import Authority
 from foedus.log.chains import Chain
 from foedus.log.control import ControlEvent
 from foedus.log.erasures import Erasures
-from foedus.log.event import parse_event
+from foedus.log.event import parse_event, read_event
 from foedus.log.port import EventLog, Verdict
 
 
@@ -41,7 +41,7 @@ def index_waiting(log: EventLog, authority: Authority) -> None:
     for row in log.pending_rows():
         chain = authority.chains.get((row.epoch, row.stream))
         if chain is not None and row.reason == "auth":
-            authority.await_cited(parse_event(row.envelope).event, chain, row.seq)
+            authority.await_cited(read_event(row.envelope), chain, row.seq)
 
 
 def read_erasures(log: EventLog, authority: Authority, erasures: Erasures) -> None:

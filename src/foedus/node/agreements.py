@@ -164,6 +164,8 @@ class Agreements:
 
     def _published(self, published: Published) -> None:
         """Take in what became durable: acts at the end of a chain one by one, anything else by reading again."""
+        if _is_none_of_ours(published):
+            return
         devices = self._device_writers(published)
         stale = self._stale(published.commit, devices)
         for node in stale:
@@ -377,3 +379,13 @@ class Agreements:
 def plain(human: Consent | None) -> Sequence[Any] | None:
     """Return a human's word as a body holds it."""
     return None if human is None else list(human)
+
+
+def _is_none_of_ours(published: Published) -> bool:
+    """Whether a commit only adds events, none of them of agreements or devices: as nearly all do."""
+    commit = published.commit
+    return (
+        not (commit.verdicts or commit.bodies or commit.truncations or commit.records)
+        and _DEVICE_KINDS.isdisjoint(published.kinds)
+        and not any(stream.startswith("pair:") for _, stream in published.chains)
+    )

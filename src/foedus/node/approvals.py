@@ -19,7 +19,7 @@ from foedus.base.cbor import Malformed, NotCanonical, decode_as, encode, to_plai
 from foedus.base.clock import Instant
 from foedus.base.errors import NotFound, Unavailable, UsageError
 from foedus.base.limits import DAY, MINUTE
-from foedus.log.event import Id, digest_of, parse_event
+from foedus.log.event import Id, digest_of, read_event
 from foedus.log.port import Row, Value
 from foedus.node.publisher import Published
 from foedus.node.store import Store
@@ -101,7 +101,7 @@ class Approvals:
         """Participant → its acts on their way to the disk."""
         self._load()
         store.on_reload.append(self._load)
-        store.publisher.listeners.append(self._published)
+        store.publisher.bookkeepers.append(self._published)
 
     def _load(self) -> None:
         stored = (_decode(data) for data in self._store.log.values(APPROVALS).values())
@@ -191,7 +191,7 @@ class Approvals:
 
     def forget(self, row: Row) -> list[Value]:
         """Return what drops the acts that became an event which is erased; they are let go once that is durable."""
-        digest = parse_event(row.envelope).event.act.digest
+        digest = read_event(row.envelope).act.digest
         gone = [held for held in self._held.values() if digest_of(held.salt, held.body) == digest]
         return [Value(APPROVALS, bytes.fromhex(held.id), None) for held in gone]
 

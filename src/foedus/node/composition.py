@@ -175,7 +175,7 @@ class Node:
         self.links.on_pruned = self.pruned.take
         self.links.on_query = self.queries.frame
         self.links.on_ended = self.queries.ended
-        self.publisher.listeners.append(lambda _: self.queries.judge.changed())
+        self.publisher.bookkeepers.append(lambda _: self.queries.judge.changed())
         self.ingest.door = self.door
         self.ingest.crossings = self.crossings
         self.ingest.may_carry = self.audience.may_carry
@@ -202,7 +202,7 @@ class Node:
 
     def _join_snapshots(self) -> None:
         """Keep what old deltas say where they are dropped."""
-        self.publisher.listeners.append(self.snapshots.published)
+        self.publisher.bookkeepers.append(self.snapshots.published)
         self.eraser.on_erased.append(self.snapshots.erased)
         self.snapshots.drops = lambda stream: self.retention.ends(stream, self.peers.book.peers)
         self.retention.prepare = partial(self.snapshots.write_due, everything=True)

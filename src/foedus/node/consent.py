@@ -14,7 +14,7 @@ from foedus.base.errors import FoedusError, UsageError
 from foedus.base.limits import AUTH_MAX
 from foedus.identity.did import did_of
 from foedus.log import streams
-from foedus.log.event import Act, digest_of, parse_event
+from foedus.log.event import Act, digest_of, read_event
 from foedus.log.grants import Grant, is_untouched
 from foedus.log.participants import Participant
 from foedus.log.port import Row, Value, Verdict
@@ -353,7 +353,7 @@ class Consent:
         digest = digest_of(approval.salt, approval.body)
         since = approval.decided_at or approval.asked_at
         rows = (row for row in self._own_rows(approval.stream, since) if row.kind == approval.kind)
-        return next((row.id for row in rows if parse_event(row.envelope).event.act.digest == digest), None)
+        return next((row.id for row in rows if read_event(row.envelope).act.digest == digest), None)
 
     def _own_rows(self, stream: str, since: Instant) -> Iterator[Row]:
         """Yield what this node wrote in a stream since an instant, of each of its epochs the newest first."""

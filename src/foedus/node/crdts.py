@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 
 from foedus.base.errors import Unavailable
 from foedus.log.erasures import ERASE
-from foedus.log.event import Event, parse_event
+from foedus.log.event import Event, read_event
 from foedus.log.port import Commit, Row, Verdict
 from foedus.node.publisher import Published, Publisher
 from foedus.node.store import Store
@@ -53,7 +53,7 @@ class Crdts:
         """The stream that is being folded."""
         self._is_stale = False
         """What was folded of it so far has changed since."""
-        publisher.listeners.append(self._published)
+        publisher.bookkeepers.append(self._published)
         store.on_reload.append(self.forget)
 
     async def room(self, stream: str) -> RoomFold:
@@ -94,7 +94,7 @@ class Crdts:
         """Let a fold take rows in. Raises TooLarge."""
         for row in rows:
             if row.kind in KINDS:
-                event = parse_event(row.envelope).event
+                event = read_event(row.envelope)
                 node = self._store.identities.node_of(row.epoch) or b""
                 told = Told(row.kind, Origin(row.hlc, node, row.epoch, row.seq), row.envelope.body)
                 fold.take(told, self._standing(row, event, node))

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from foedus.base.errors import FoedusError
 from foedus.base.limits import BATCH_EVENTS_MAX
 from foedus.log.erasures import ERASE, Erase
-from foedus.log.event import Event, parse_event
+from foedus.log.event import Event, read_event
 from foedus.log.port import Commit, Row, Value, Verdict
 from foedus.node.ingest import Ingest
 from foedus.node.publisher import Published, Publisher
@@ -94,7 +94,7 @@ class Eraser:
         bare = [
             row.id
             for row in rows
-            if row.envelope.body is None and not self._is_erased(row.id, parse_event(row.envelope).event)
+            if row.envelope.body is None and not self._is_erased(row.id, read_event(row.envelope))
         ]
         self._ingest.want_bodies(bare)
         if bare:
@@ -141,7 +141,7 @@ class Eraser:
         erasures = self._store.admission.erasures
         found: dict[bytes, tuple[Row, Erase]] = {}
         for row in self._store.log.by_ids(dict.fromkeys(targets)).values():
-            erase = erasures.erased_by(row.id, parse_event(row.envelope).event)
+            erase = erasures.erased_by(row.id, read_event(row.envelope))
             if erase is not None:
                 found[row.id] = (row, erase)
         self._ingest.forget_bodies(found)

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from foedus.base.clock import Instant
 from foedus.base.limits import HOUR, SECOND
 from foedus.log.authority import CITING
-from foedus.log.event import Act, parse_event
+from foedus.log.event import Act, read_event
 from foedus.log.grants import Grant
 from foedus.log.port import Row, Verdict
 from foedus.node.store import Store
@@ -144,7 +144,7 @@ class GrantUses:
 def _accepted(rows: Sequence[Row], since: Instant) -> Iterator[tuple[Instant, Act]]:
     for row in rows:
         if row.hlc.us >= since and row.verdict is Verdict.ACCEPTED and not row.withheld:
-            yield row.hlc.us, parse_event(row.envelope).event.act
+            yield row.hlc.us, read_event(row.envelope).act
 
 
 def uses_per_hour(grant: Grant) -> int:

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 from foedus.base.clock import Instant
 from foedus.base.errors import NotFound, UsageError
 from foedus.base.ids import short
-from foedus.log.event import Event, parse_event
+from foedus.log.event import Event, read_event
 from foedus.log.knowledge import KNOWLEDGE_SHAPES, KnowledgePublish
 from foedus.log.port import Row
 from foedus.node.audience import Audience
@@ -158,7 +158,7 @@ class Knowledge:
         return None if is_held_back else told
 
     def _clause(self, row: Row, node: bytes) -> str:
-        event: Event = parse_event(row.envelope).event
+        event: Event = read_event(row.envelope)
         return self._crossings.clause(event, node)
 
     def _told(self, subject: bytes) -> list[Told]:

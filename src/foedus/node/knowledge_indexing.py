@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from foedus.base.errors import FoedusError
 from foedus.log.chains import ChainKey
-from foedus.log.event import parse_event
+from foedus.log.event import read_event
 from foedus.log.knowledge import KNOWLEDGE_SHAPES, KnowledgePublish, KnowledgeRepublish, subject_of
 from foedus.log.port import Row, Verdict
 from foedus.node.publisher import Published, Publisher
@@ -56,7 +56,7 @@ class KnowledgeIndexer:
         self._asked: dict[bytes, None] = {}
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
-        publisher.listeners.append(self._published)
+        publisher.bookkeepers.append(self._published)
 
     def _published(self, published: Published) -> None:
         chains = self._store.admission.chains
@@ -265,7 +265,7 @@ class KnowledgeIndexer:
         node = self._store.identities.node_of(row.epoch)
         if row.kind not in KNOWLEDGE_SHAPES or row.verdict is not Verdict.ACCEPTED or row.withheld or node is None:
             return None
-        told = told_of(row.id, parse_event(row.envelope).event, row.envelope, node)
+        told = told_of(row.id, read_event(row.envelope), row.envelope, node)
         return None if isinstance(told.body, KnowledgeRepublish) and self._is_forged(told.body.source) else told
 
     def _is_forged(self, source: bytes) -> bool:

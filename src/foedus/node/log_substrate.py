@@ -10,7 +10,7 @@ from foedus.base.cbor import decode_as
 from foedus.base.clock import Hlc
 from foedus.base.ids import sha256
 from foedus.log.bodies import MessageText
-from foedus.log.event import Event, parse_event
+from foedus.log.event import Event, read_event
 from foedus.log.port import Row, Verdict
 from foedus.node.knowledge_answers import KnowledgeAnswers
 from foedus.node.recollection import Recollection
@@ -83,7 +83,7 @@ class LogSubstrate:
             return None
         if not reader.may_see(row.stream, origin) or self._node.door(origin, row.stream, row.hlc.us):
             return None
-        event = parse_event(row.envelope).event
+        event = read_event(row.envelope)
         is_erased = self._node.store.admission.erasures.erased_by(row.id, event) is not None
         if is_erased or self._node.crossings.clause(event, origin):
             return None
@@ -125,7 +125,7 @@ class LogSubstrate:
             row = self._row(step.id, wanted.reader)
             if row is None:
                 continue
-            event = parse_event(row.envelope).event
+            event = read_event(row.envelope)
             if step.distance:
                 found.append(self._event(row, step))
             if len(found) > wanted.limit or len(reached) > _WALK_MAX:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from foedus.base.cbor import Malformed, NotCanonical, decode_as
 from foedus.base.clock import Hlc
 from foedus.log.bodies import MessageText
-from foedus.log.event import parse_event
+from foedus.log.event import read_event
 from foedus.log.port import Row
 from foedus.node.publisher import Published
 from foedus.node.store import Store
@@ -50,7 +50,7 @@ class Recollection:
         self._store = store
         self._reading = asyncio.Lock()
         store.on_reload.append(self._forget_all)
-        store.publisher.listeners.append(self._published)
+        store.publisher.bookkeepers.append(self._published)
         self._forget_all()
 
     def _forget_all(self) -> None:
@@ -83,7 +83,7 @@ class Recollection:
                 words = words_of(decode_as(row.envelope.body, MessageText).text)[:WORDS_MAX]
             except (NotCanonical, Malformed):
                 words = []
-        refs = parse_event(row.envelope).event.act.refs
+        refs = read_event(row.envelope).act.refs
         if not words and not refs:
             return
         for word in words:

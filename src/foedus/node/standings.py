@@ -11,7 +11,7 @@ from foedus.base.errors import FoedusError, UsageError
 from foedus.base.limits import DAY
 from foedus.identity.ucan import parse_delegation
 from foedus.log.bodies import GrantCreate
-from foedus.log.event import parse_event
+from foedus.log.event import read_event
 from foedus.log.participants import Participant
 from foedus.log.port import Commit, Value, Verdict
 from foedus.node.publisher import Published
@@ -110,7 +110,7 @@ class Standings:
                 found += sum(
                     row.verdict is Verdict.ACCEPTED
                     and not row.withheld
-                    and parse_event(row.envelope).event.act.author == who.did
+                    and read_event(row.envelope).act.author == who.did
                     for row in fresh
                 )
                 budget -= len(rows)

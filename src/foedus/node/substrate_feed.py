@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from foedus.log.event import parse_event
+from foedus.log.event import read_event
 from foedus.log.port import Row, Verdict
 from foedus.node.publisher import Published
 from foedus.query.port import Change, Substrate
@@ -38,11 +38,11 @@ class SubstrateFeed:
         self._substrate = substrate
         self._undone: dict[bytes, None] = {}
         self._news = asyncio.Event()
-        node.publisher.listeners.append(self._published)
+        node.publisher.bookkeepers.append(self._published)
 
     def close(self) -> None:
         """Hear of nothing new."""
-        self._node.publisher.listeners.remove(self._published)
+        self._node.publisher.bookkeepers.remove(self._published)
 
     def _published(self, published: Published) -> None:
         changed = [*published.commit.drops, *(verdict.id for verdict in published.commit.verdicts)]
@@ -88,4 +88,4 @@ class SubstrateFeed:
     def _counts(self, row: Row) -> bool:
         if row.verdict is not Verdict.ACCEPTED or row.withheld or row.envelope.body is None:
             return False
-        return self._node.store.admission.erasures.erased_by(row.id, parse_event(row.envelope).event) is None
+        return self._node.store.admission.erasures.erased_by(row.id, read_event(row.envelope)) is None

@@ -13,7 +13,7 @@ from foedus.identity.did import did_of
 from foedus.identity.lookalikes import looks_alike
 from foedus.log import streams
 from foedus.log.bodies import SHAPES, MessageText
-from foedus.log.event import Event, parse_event
+from foedus.log.event import Event, read_event
 from foedus.log.memberships import Membership, Room
 from foedus.log.participants import Participant
 from foedus.log.port import Row, Verdict
@@ -294,7 +294,7 @@ def _newest(entries: Iterable[Membership]) -> list[Membership]:
 def stored_event(row: Row) -> Event:
     """Return the event of a row; raise DamagedDatabase: it was sound when it was stored."""
     try:
-        return parse_event(row.envelope).event
+        return read_event(row.envelope)
     except PeerViolation as error:
         raise DamagedDatabase(f"the event {row.id.hex()} is damaged: {error}") from error
 

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from foedus.base.limits import SEALED_FOR, WANTS_PER_FRAME
-from foedus.log.event import parse_event
+from foedus.log.event import read_event
 from foedus.log.port import Row, Verdict
 from foedus.node.ingest import BODILESS_MAX, Ingest
 from foedus.node.publisher import Published, Publisher
@@ -31,7 +31,7 @@ class WantedBodies:
         self._ingest = ingest
         self._ask = ask
         self._again = asyncio.Event()
-        publisher.listeners.append(self._published)
+        publisher.bookkeepers.append(self._published)
 
     async def run(self) -> None:
         """Look through all that lacks a body, now and when more has changed than is looked up; until cancelled."""
@@ -64,7 +64,7 @@ class WantedBodies:
         is_over = row.verdict is Verdict.REJECTED and row.hlc.us < self._store.now() - SEALED_FOR
         if row.envelope.body is not None or is_over:
             return False
-        return not self._ingest.is_erased(row.id, parse_event(row.envelope).event)
+        return not self._ingest.is_erased(row.id, read_event(row.envelope))
 
     def _published(self, published: Published) -> None:
         """Want the body of what is not rejected any more."""
