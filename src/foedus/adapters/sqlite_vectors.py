@@ -83,20 +83,21 @@ class SqliteVectors:
     def put(self, made: Sequence[tuple[Awaiting, bytes]]) -> None:
         """Store vectors."""
         stored: dict[int, bytes] = {}
-        if made and not self.dimension:
+        if not made:
+            return
+        if not self.dimension:
             self.dimension = dimension_of(made[0][1])
         if self._memory is None:
             self._memory = self._make(self.dimension)
-        with self._using() as connection:
-            with connection:
-                connection.execute("DELETE FROM embedder")
-                connection.execute("INSERT INTO embedder VALUES (?, ?)", (self._embedder, self.dimension))
-                for packet, vector in made:
-                    if _stands(connection, packet):
-                        connection.execute("INSERT OR REPLACE INTO vectors VALUES (?, ?)", (packet.number, vector))
-                        connection.execute("DELETE FROM awaiting WHERE number = ?", (packet.number,))
-                        stored[packet.number] = vector
-            self._memory.put(stored)  # before another thread may take them out again
+        with self._using() as connection, connection:
+            connection.execute("DELETE FROM embedder")
+            connection.execute("INSERT INTO embedder VALUES (?, ?)", (self._embedder, self.dimension))
+            for packet, vector in made:
+                if _stands(connection, packet):
+                    connection.execute("INSERT OR REPLACE INTO vectors VALUES (?, ?)", (packet.number, vector))
+                    connection.execute("DELETE FROM awaiting WHERE number = ?", (packet.number,))
+                    stored[packet.number] = vector
+        self._memory.put(stored)  # a graph may be built now, for seconds: nobody waits for the connection meanwhile
 
     def nearest(self, vector: bytes, domain: str, limit: int) -> list[Hit]:
         """Return the nearest packets."""

@@ -1,7 +1,7 @@
 """The nearest vectors in memory: by comparing with all of them (numpy), and above 20,000 by a graph (hnswlib).
 
 Both libraries come with the extra ``vectors`` and are loaded when the first index is made; without hnswlib all are
-compared, which at 100,000 vectors of 384 numbers takes some 10 ms a question.
+compared, which at 100,000 vectors of 384 numbers took 18 ms a question.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from foedus.base.errors import UsageError
 from foedus.base.vectors import SIMILARITY, Near
 
 EXACT_MAX = 20_000
-"""Vectors up to which all are compared (docs/architecture.md): 2 ms of 384 numbers."""
+"""Vectors up to which all are compared: 4 ms a question of 384 numbers."""
 _ROWS = 1_024
 _LINKS = 16
 _BUILD_BREADTH = 200
 _SEARCH_BREADTH = 128
-"""hnswlib's M, ef_construction and ef: its own defaults for the first two; recall@10 of 0.99 at 10⁵."""
+"""hnswlib's M, ef_construction and ef: its own defaults for the first two. 25,000 vectors of 384 numbers were built in
+12 s and asked in 1 ms."""
 
 
 class MissingExtra(UsageError):
