@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from foedus.adapters import sqlite_words
 from foedus.adapters.sqlite_knowledge import SqliteKnowledge
+from foedus.base.vectors import unit
 from foedus.state.knowledge.port import TERM_MAX, TERMS_MAX, Change, Entry, Mention, Reached, terms_of
 
 
@@ -91,6 +92,56 @@ def test_words_that_went_are_in_no_file(tmp_path):
     files = [each.read_bytes() for each in tmp_path.iterdir()]
     index.close(is_whole=True)
     assert not any(b"xylophon" in data for data in files)
+
+
+def with_vectors(path, embedder="small"):
+    index = SqliteKnowledge(path)
+    index.vectors.use(embedder, 0)
+    return index
+
+
+def make_vectors(index, **by_title):
+    numbers = dict(enumerate(by_title.values(), 1))
+    index.vectors.put([(packet, unit(numbers[packet.number])) for packet in index.vectors.awaiting(0, 100)])
+
+
+def test_vectors_that_went_are_in_no_file_and_not_found(tmp_path):
+    index = with_vectors(tmp_path / "knowledge.db")
+    index.apply(Change(entries=[entry(1, "bees"), entry(2, "wasps")]))
+    make_vectors(index, bees=[1.0, 2.0, 3.0], wasps=[3.0, 2.0, 1.0])
+    gone = unit([1.0, 2.0, 3.0])
+    assert [int.from_bytes(hit.subject, "big") for hit in index.vectors.nearest(gone, "", 9)] == [1, 2]
+    index.apply(Change(entries=[entry(1, "")._replace(event=None)]))
+    index.scrub()
+    assert [int.from_bytes(hit.subject, "big") for hit in index.vectors.nearest(gone, "", 9)] == [2]
+    assert index.vectors.held() == (1, 0)
+    files = [each.read_bytes() for each in tmp_path.iterdir()]
+    index.close(is_whole=True)
+    assert any(unit([3.0, 2.0, 1.0]) in data for data in files)
+    assert not any(gone in data for data in files)
+
+
+def test_vectors_of_another_embedder_or_dimension_go(tmp_path):
+    path = tmp_path / "knowledge.db"
+    index = with_vectors(path)
+    index.apply(Change(entries=[entry(1, "bees")]))
+    make_vectors(index, bees=[1.0, 2.0])
+    index.close(is_whole=True)
+    for embedder, dimension, held in (("small", 0, (1, 0)), ("small", 2, (1, 0)), ("large", 0, (0, 1))):
+        index = SqliteKnowledge(path)
+        index.vectors.use(embedder, dimension)
+        assert index.vectors.held() == held
+        index.close(is_whole=True)
+
+
+def test_a_vector_of_words_that_are_others_by_now_is_not_kept(index):
+    index.vectors.use("small", 0)
+    index.apply(Change(entries=[entry(1, "bees")]))
+    late = index.vectors.awaiting(0, 100)
+    index.apply(Change(entries=[entry(1, "wasps")._replace(event=subject(11))]))
+    index.vectors.put([(packet, unit([1.0, 0.0])) for packet in late])
+    assert index.vectors.held() == (0, 1)
+    assert index.vectors.nearest(unit([1.0, 0.0]), "", 9) == []
 
 
 def test_mentions_and_places_are_kept(tmp_path):

@@ -47,6 +47,7 @@ def test_a_file_says_what_it_says_and_the_rest_is_default():
     assert loaded.policy.limits.api_per_token == "7/minute"
     assert loaded.policy.limits.events_per_peer == DEFAULT.limits.events_per_peer
     assert loaded.policy.retention.room == 30
+    assert parse('[knowledge]\nembedder = "local"', "foedus.toml").policy.knowledge.embedder == "local"
     assert loaded.lines["policy.max_peers"] == 7
     assert loaded.lines["retention.room"] == 14
 
@@ -93,6 +94,10 @@ def test_the_alias_and_every_way_to_write_a_table(text):
         ("[federation.limits]\napi_per_token = 5", 2, "api_per_token", '"100/second"'),
         ("[federation.retention]\nroom = 36501", 2, "room", "0 to 36500"),
         ("[federation.retention]\npair = 3", 2, "federation.retention.pair", "here stand room"),
+        ('[knowledge]\nembedder = "cloud"', 2, "knowledge.embedder", "'local'"),
+        ("[knowledge]\nurl = 3", 2, "knowledge.url", "in double quotes"),
+        ("[knowledge]\nleast_similarity = 101", 2, "least_similarity", "0 to 100"),
+        ('[federation.knowledge]\nembedder = "http"', 1, "federation.knowledge", "here stand policy"),
         ("[federation]\npolicy = 3", 2, "federation.policy is a section", "[federation.policy]"),
         ("[federation.policy\nmax_peers = 3", 1, "not TOML", "name = value"),
         ('[federation.policy]\nx = "', 2, "not TOML", "name = value"),
@@ -131,10 +136,8 @@ def test_assurances_are_in_order_and_a_key_that_a_node_keeps_is_below_all():
 
 def test_the_table_in_the_docs_is_the_code():
     page = (Path(__file__).parents[2] / "docs" / "terms.md").read_text(encoding="utf-8")
-    rows = [line for line in page.splitlines() if line.startswith("| `federation.")]
-    assert rows == [
-        f"| `federation.{o.section}` | `{o.name}` | `{json.dumps(o.default)}` | {o.about} |" for o in options()
-    ]
+    rows = [line for line in page.splitlines() if line.startswith(("| `federation.", "| `knowledge`"))]
+    assert rows == [f"| `{o.heading}` | `{o.name}` | `{json.dumps(o.default)}` | {o.about} |" for o in options()]
 
 
 # --- what the options do to the book ----------------------------------------------------------------

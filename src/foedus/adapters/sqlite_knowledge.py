@@ -14,14 +14,16 @@ from threading import Lock
 
 import apsw
 
+from foedus.adapters import sqlite_vectors
 from foedus.adapters.log_errors import DamagedDatabase
 from foedus.adapters.sqlite_bulk import BulkInsert, fetch, key_pages
 from foedus.adapters.sqlite_errors import read_from, translated
+from foedus.adapters.sqlite_vectors import SqliteVectors
 from foedus.adapters.sqlite_words import TOKENIZER, Frequencies
 from foedus.log.chains import ChainKey
 from foedus.state.knowledge.port import Change, Entry, Hit, Listed, Reached
 
-VERSION = 1
+VERSION = 2
 """``PRAGMA user_version``. Another version is not migrated: the index is made anew."""
 APPLICATION_ID = 0x666F656B
 """``foek``: tells the index from any other program's database."""
@@ -30,7 +32,8 @@ _PRIVATE = 0o600
 _SCORE = 1_000_000
 """Scores of FTS5 are small negative numbers; in millionths of them three digits differ between close finds."""
 
-_TABLES = """
+_TABLES = (
+    """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 INSERT INTO meta VALUES ('open', 0);
 CREATE TABLE reached (
@@ -47,7 +50,9 @@ CREATE VIRTUAL TABLE words USING fts5(
 );
 INSERT INTO words (words, rank) VALUES ('rank', 'bm25(4.0, 1.0, 3.0)');
 """.replace("TOKENIZER", " ".join(TOKENIZER))
-_DROPPED = ("meta", "reached", "mentions", "subjects", "words")
+    + sqlite_vectors.TABLES
+)
+_DROPPED = ("meta", "reached", "mentions", "subjects", "words", *sqlite_vectors.NAMES)
 _SEARCH = """
 SELECT subjects.subject, subjects.event, found.rank FROM
     (SELECT rowid, rank FROM words WHERE words MATCH ? ORDER BY rank LIMIT ?) AS found
@@ -69,6 +74,7 @@ class SqliteKnowledge:
             self._connection = self._open()
         self.is_stale = self._note_open()
         self._frequencies = Frequencies(self._connection)
+        self.vectors = SqliteVectors(self._using)
         self._mentions = BulkInsert(
             "INSERT INTO mentions (event, subject)", 2, "ON CONFLICT (event) DO UPDATE SET subject = excluded.subject"
         )
@@ -131,12 +137,13 @@ class SqliteKnowledge:
 
     def apply(self, change: Change) -> None:
         """Store a step."""
-        with self._using() as connection, connection:
-            self._mentions.run(connection, [(mention.event, mention.subject) for mention in change.mentions])
-            for entry in change.entries:
-                _put(connection, entry)
-            for (epoch, stream), reached in change.reached.items():
-                connection.execute("INSERT OR REPLACE INTO reached VALUES (?, ?, ?, ?)", (epoch, stream, *reached))
+        with self._using() as connection:
+            with connection:
+                self._mentions.run(connection, [(mention.event, mention.subject) for mention in change.mentions])
+                changed = [_put(connection, entry) for entry in change.entries]
+                for (epoch, stream), reached in change.reached.items():
+                    connection.execute("INSERT OR REPLACE INTO reached VALUES (?, ?, ?, ?)", (epoch, stream, *reached))
+            self.vectors.drop(number for number in changed if number is not None)
 
     def clear(self) -> None:
         """Forget everything."""
@@ -145,6 +152,7 @@ class SqliteKnowledge:
                 connection.execute(f"DROP TABLE IF EXISTS {table}")
             connection.execute(_TABLES)
             connection.execute("INSERT OR REPLACE INTO meta VALUES ('open', 1)")
+            self.vectors.clear()
         self.is_stale = False
 
     def scrub(self) -> None:
@@ -222,11 +230,11 @@ def _quoted(term: str) -> str:
     return '"' + term.replace("\0", "").replace('"', '""') + '"'
 
 
-def _put(connection: apsw.Connection, entry: Entry) -> None:
-    """Store a subject, and the words by which it is found from now on."""
+def _put(connection: apsw.Connection, entry: Entry) -> int | None:
+    """Store a subject, and the words by which it is found from now on; return its number where they are others."""
     held = fetch(connection, "SELECT number, event FROM subjects WHERE subject = ?", (entry.subject,))
     if held and held[0][1] == entry.event:
-        return  # what an event says never changes
+        return None  # what an event says never changes
     if held:
         number = held[0][0]
         connection.execute("UPDATE subjects SET event = ? WHERE number = ?", (entry.event, number))
@@ -238,3 +246,6 @@ def _put(connection: apsw.Connection, entry: Entry) -> None:
     if entry.event is not None:
         texts = (number, *entry.words)
         connection.execute("INSERT INTO words (rowid, title, content, tags) VALUES (?, ?, ?, ?)", texts)
+    if held or entry.event is not None:
+        sqlite_vectors.change(connection, number, has_words=entry.event is not None)
+    return int(number)

@@ -38,12 +38,14 @@ from foedus.node.crdt_snapshots import Snapshots
 from foedus.node.crdts import Crdts
 from foedus.node.crossings import Crossings
 from foedus.node.documents import Documents
+from foedus.node.embedders import open_embedder
 from foedus.node.epochs import Epochs
 from foedus.node.erasing import Eraser
 from foedus.node.fallback import Fallback
 from foedus.node.home import SETTINGS, Home, check_name
 from foedus.node.ingest import Ingest
 from foedus.node.knowledge import Knowledge
+from foedus.node.knowledge_embedding import KnowledgeEmbedding
 from foedus.node.knowledge_indexing import KnowledgeIndexer
 from foedus.node.late_openings import LateOpenings
 from foedus.node.link import Link
@@ -153,7 +155,15 @@ class Node:
         self.reputations = Reputations(self.store, self.audit, self.peers, self._spawn)
         self.index = self._parts.knowledge(self.home.knowledge) if self._parts.knowledge else SqliteKnowledge(None)
         indexer = KnowledgeIndexer(self.store, self.publisher, self.index, self._ask)
-        self.knowledge = Knowledge(self.store, self.index, indexer, self.audience, self.crossings)
+        found_by = self.policy.current.knowledge
+        self.embedding = KnowledgeEmbedding(
+            self.store,
+            self.index.vectors,
+            indexer.told,
+            partial(open_embedder, self.home, found_by),
+            found_by.least_similarity,
+        )
+        self.knowledge = Knowledge(self.store, self.index, (indexer, self.embedding), self.audience, self.crossings)
         self.started_at = self.store.now()
         self._tasks: set[asyncio.Task[None]] = set()
         self._leaving: set[tuple[str, bytes]] = set()
@@ -195,6 +205,7 @@ class Node:
         self.crossings.standing_of = self.standings.of
         self.standings.on_changed = self._doors_changed
         self.knowledge.door = self.door
+        self.knowledge.indexer.on_read = self.embedding.wake
 
     def _join_snapshots(self) -> None:
         """Keep what old deltas say where they are dropped."""
@@ -352,6 +363,7 @@ class Node:
         self._spawn(self.wanted_bodies.run())
         self._spawn(self.audit.run())
         self._spawn(self.knowledge.indexer.run())
+        self._spawn(self.embedding.run())
         if network:
             self._spawn(self.retention.run())
             self._spawn(self.snapshots.run())
@@ -439,6 +451,7 @@ class Node:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._parts.dialler.close()
         await self.client.close()
+        await self.embedding.close()
         if self._writer is not None:
             await self._writer.close()
         await self.audit.close()

@@ -18,11 +18,13 @@ from foedus.log.knowledge import KNOWLEDGE_SHAPES, KnowledgePublish
 from foedus.log.port import Row
 from foedus.node.audience import Audience
 from foedus.node.crossings import Crossings
+from foedus.node.knowledge_embedding import KnowledgeEmbedding
 from foedus.node.knowledge_indexing import KnowledgeIndexer
 from foedus.node.knowledge_values import SEARCH_MAX
 from foedus.node.lookup import PREFIX_MIN
 from foedus.node.store import Store
 from foedus.state.knowledge.dependencies import Ground, walk
+from foedus.state.knowledge.fusion import fuse
 from foedus.state.knowledge.packets import Packet, content_of, fold_packet
 from foedus.state.knowledge.port import Hit, KnowledgeIndex, terms_of
 from foedus.state.knowledge.tasks import Task, fold_task
@@ -30,7 +32,8 @@ from foedus.state.knowledge.told import Told
 
 LOOKED_MAX = 500
 """Finds of the index that are looked up for one question, where most of them are not for the asker."""
-
+FUSED_MIN = 20
+"""Finds of each ranking that are fused at least, so that a short answer is the beginning of a longer one."""
 
 _ID_DIGITS = 64
 _HEX_DIGITS = frozenset("0123456789abcdef")
@@ -53,13 +56,13 @@ class Knowledge:
         self,
         store: Store,
         index: KnowledgeIndex,
-        indexer: KnowledgeIndexer,
+        followers: tuple[KnowledgeIndexer, KnowledgeEmbedding],
         audience: Audience,
         crossings: Crossings,
     ) -> None:
         self.door: Callable[[bytes, str, Instant], str] = lambda _node, _stream, _at: ""
         """(writing node, stream, clock) → the clause by which it is not shown here now, or ''."""
-        self.indexer = indexer
+        self.indexer, self.embedding = followers
         self._store = store
         self._index = index
         self._audience = audience
@@ -70,7 +73,10 @@ class Knowledge:
     async def search(
         self, text: str, limit: int = 20, visible_to: bytes | None = None, domain: str = ""
     ) -> list[Ranked]:
-        """Return the packets that hold words of ``text``, the best first (BM25; title and tags weigh more).
+        """Return the packets that hold words of ``text`` (BM25; title and tags weigh more), or mean what it means.
+
+        Where there is an embedder, the best by words and the nearest by meaning that the asker may hear of are fused by
+        their places in both: what is hidden from an asker moves nothing. The best first, equal ones by id.
 
         ``visible_to``: the id of a connected peer that asks: it gets what our tier for it (CORE or EXTERNAL), our tier
         for each writer and the agreement in force let it hear, and nothing otherwise; None: this node itself. Of a
@@ -78,8 +84,21 @@ class Knowledge:
         """
         await self.indexer.caught_up()
         limit = min(limit, SEARCH_MAX)
+        near_hits = await self.embedding.nearest(text, domain) if limit else []
+        depth = max(limit, FUSED_MIN) if near_hits else limit
+        word_hits = await asyncio.to_thread(self._index.search, terms_of(text), domain, LOOKED_MAX)
+        by_words = await self._shown(word_hits, visible_to, depth)
+        if not near_hits:
+            return by_words
+        by_meaning = await self._shown(near_hits, visible_to, depth)
+        found = {ranked.packet.id: ranked for ranked in (*by_words, *by_meaning)}
+        fused = fuse([[ranked.packet.id for ranked in each] for each in (by_words, by_meaning)])
+        return [found[packet]._replace(score=score) for packet, score in fused[:limit]]
+
+    async def _shown(self, hits: Sequence[Hit], visible_to: bytes | None, limit: int) -> list[Ranked]:
+        """Return the first finds that the asker may hear of, the best first."""
         found: list[Ranked] = []
-        for hit in await asyncio.to_thread(self._index.search, terms_of(text), domain, LOOKED_MAX):
+        for hit in hits:
             await asyncio.sleep(0)  # each is folded from what may be many acts
             ranked = self._ranked(hit, visible_to)
             found += [ranked] if ranked is not None else []

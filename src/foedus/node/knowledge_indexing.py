@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
 
 from foedus.base.errors import FoedusError
 from foedus.log.chains import ChainKey
@@ -24,6 +26,7 @@ from foedus.state.knowledge.told import Told, body_of, told_of
 
 log = logging.getLogger("foedus.knowledge")
 
+_Key = TypeVar("_Key")
 _PAGE = 256
 _RETRY_S = 1.0
 ACTS_MAX = 512
@@ -41,6 +44,7 @@ class KnowledgeIndexer:
     ) -> None:
         self.trouble = ""
         """Why the index does not grow now; '' where it does."""
+        self.on_read: Callable[[], None] = lambda: None
         self._store = store
         self._index = index
         self._ask = ask
@@ -99,6 +103,7 @@ class KnowledgeIndexer:
                     is_begun = True
                 await self._work()
                 self.trouble = ""
+                self.on_read()
             except FoedusError as error:
                 self.trouble = f"{error.code}: {error}"
                 log.warning("the index of knowledge does not grow: %s", self.trouble)
@@ -141,16 +146,15 @@ class KnowledgeIndexer:
             await asyncio.to_thread(self._clear)
         while self._grown:
             key = next(iter(self._grown))
-            missing = await asyncio.to_thread(self._read_page, key)
-            if missing is None:
-                del self._grown[key]
-            else:
+            with _taken(self._grown, [key]):
+                missing = await asyncio.to_thread(self._read_page, key)
+            if missing is not None:
+                self._grown[key] = None
                 self._ask_once(missing)
         while self._changed:
             events = list(self._changed)[:_PAGE]
-            await asyncio.to_thread(self._refresh, events)
-            for event in events:
-                self._changed.pop(event, None)
+            with _taken(self._changed, events):
+                await asyncio.to_thread(self._refresh, events)
         if self._dropped:
             self._dropped = False
             await asyncio.to_thread(self._index.scrub)
@@ -288,6 +292,18 @@ _BEGINNINGS = BEGINS | {"task.offer"}
 _OF_ITS_NODE = frozenset({"knowledge.revise", "knowledge.retract"})
 """Kinds by which only the node of a packet can change it: its event stands before them in a chain, so it is held."""
 _STANDING = frozenset({"knowledge.publish", "knowledge.revise"})
+
+
+@contextmanager
+def _taken(waiting: dict[_Key, None], keys: Sequence[_Key]) -> Iterator[None]:
+    """Take what is read now, before it is read: what comes in meanwhile waits anew. What cannot be read is put back."""
+    for key in keys:
+        waiting.pop(key, None)
+    try:
+        yield
+    except BaseException:
+        waiting.update((key, None) for key in keys)
+        raise
 
 
 def _is_knowledge(key: ChainKey) -> bool:

@@ -77,7 +77,18 @@ class KnowledgeOperations:
         trouble = self._node.knowledge.indexer.trouble
         remedy = f"stop the node, delete {self._node.home.knowledge}, and start: it is made from the log again"
         told = Trouble(code="knowledge", message=f"new knowledge is not found: {trouble}", remedy=remedy)
-        return [told] if trouble else []
+        return [*([told] if trouble else []), *self._embedding_troubles()]
+
+    def _embedding_troubles(self) -> list[Trouble]:
+        """Return why packets are not found by what they mean."""
+        embedding = self._node.embedding
+        if (error := embedding.trouble) is not None:
+            message = f"knowledge is found by words alone: {error.code}: {error}"
+            return [Trouble(code="embedder", message=message, remedy=error.remedy)]
+        if not embedding.refused:
+            return []
+        message = f"{embedding.refused} packets are found by words alone: the embedder gave no usable vector"
+        return [Trouble(code="embedding", message=message, remedy="see the node's log for which; it is tried again")]
 
     # --- packets -----------------------------------------------------------------------------
 

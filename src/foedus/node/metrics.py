@@ -43,6 +43,14 @@ def _families(node: Node) -> Iterator[list[str]]:
         *_head("foedus_queries_refused_total", "Questions of others that were not answered.", "counter"),
         *(f'foedus_queries_refused_total{{reason="{code}"}} {count}' for code, count in refused),
     ]
+    held = node.embedding.held()
+    yield _gauge("foedus_knowledge_vectors", "Packets that are found by what they mean.", held.vectors)
+    yield _gauge("foedus_knowledge_awaiting", "Packets that no embedder made a vector of.", held.awaiting)
+    failures = sorted(node.embedding.failures.items())
+    yield [
+        *_head("foedus_embedding_failures_total", "Answers of the embedder that gave no vector.", "counter"),
+        *(f'foedus_embedding_failures_total{{reason="{code}"}} {count}' for code, count in failures),
+    ]
     links = node.links.all()
     yield _per_peer(
         "foedus_link_lag", "Events not acknowledged by a peer.", {link.node: link.session.lag for link in links}

@@ -12,10 +12,13 @@ from typing import Annotated, Literal, TypeAlias, get_args
 
 from msgspec import Meta, Struct, structs, to_builtins
 
-from foedus.base.limits import PEERS_MAX
+from foedus.base.limits import NAME_MAX, PEERS_MAX
+from foedus.base.vectors import DIMENSION_MAX
 
 RETENTION_DAYS_MAX = 36_500
 """A hundred years: more is a mistyped number, and nothing is kept for ever by accident of arithmetic."""
+URL_MAX = 2_048
+"""Characters of an address or a path: more is a mistake."""
 RATE_PATTERN = r"^[1-9][0-9]{0,8}/(second|minute|hour|day)$"
 Rate: TypeAlias = Annotated[str, Meta(pattern=RATE_PATTERN)]
 """So many in that time, such as ``100/minute``."""
@@ -124,15 +127,49 @@ class Retention(Struct, frozen=True, kw_only=True):
     room: Annotated[Days, Meta(description="Messages in rooms.")] = 0
 
 
+class EmbedderKind(StrEnum):
+    """What makes vectors of packets and questions, so that they are found by what they mean."""
+
+    NONE = "none"
+    HTTP = "http"
+    """An endpoint as OpenAI's."""
+    LOCAL = "local"
+    """A model on this machine, which comes with the extra ``local-embedding``."""
+
+
+class KnowledgePolicy(Struct, frozen=True, kw_only=True):
+    """``[knowledge]``: how packets are found, beside their words. Read when the node starts."""
+
+    embedder: Annotated[
+        EmbedderKind, Meta(description="What finds packets by meaning, beside their words: `none`, `http` or `local`.")
+    ] = EmbedderKind.NONE
+    url: Annotated[
+        str, Meta(max_length=URL_MAX, description="Of `http`: the endpoint, such as `https://host/v1/embeddings`.")
+    ] = ""
+    model: Annotated[str, Meta(max_length=NAME_MAX, description="Of `http`: the model that is asked for.")] = ""
+    key_file: Annotated[
+        str, Meta(max_length=URL_MAX, description="Of `http`: the file, 0600, with the key; in the home folder.")
+    ] = ""
+    dimension: Annotated[
+        int, Meta(ge=0, le=DIMENSION_MAX, description="Numbers of a vector; 0: as many as the first has.")
+    ] = 0
+    least_similarity: Annotated[
+        int, Meta(ge=0, le=100, description="Percent of cosine below which a packet is not found by meaning alone.")
+    ] = 25
+
+
 class Policy(Struct, frozen=True, kw_only=True):
     """The whole file. What it does not say is the default."""
 
     policy: PeeringPolicy = PeeringPolicy()
     limits: Limits = Limits()
     retention: Retention = Retention()
+    knowledge: KnowledgePolicy = KnowledgePolicy()
 
 
 DEFAULT = Policy()
+TOP_SECTIONS = frozenset({"knowledge"})
+"""Sections that are not about the federation, and do not stand below it."""
 ALIASES: Mapping[str, str] = {"min_auth_tier": "min_assurance"}
 """Other names of options in ``[federation.policy]``."""
 
@@ -144,6 +181,11 @@ class Option(Struct, frozen=True):
     name: str
     default: str | int | bool
     about: str
+
+    @property
+    def heading(self) -> str:
+        """The section as it stands in the file."""
+        return self.section if self.section in TOP_SECTIONS else f"federation.{self.section}"
 
 
 def options() -> Iterator[Option]:

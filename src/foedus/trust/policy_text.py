@@ -15,7 +15,16 @@ import msgspec
 from msgspec import Struct
 
 from foedus.base.errors import UsageError
-from foedus.trust.policy import ALIASES, DEFAULT, RATE_PATTERN, Limits, PeeringPolicy, Policy, Retention
+from foedus.trust.policy import (
+    ALIASES,
+    DEFAULT,
+    RATE_PATTERN,
+    KnowledgePolicy,
+    Limits,
+    PeeringPolicy,
+    Policy,
+    Retention,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +32,7 @@ if TYPE_CHECKING:
 POLICY_BYTES_MAX = 65_536
 """Bytes of the file: every option with a paragraph of comment fits twenty times."""
 ROOT = "federation"
+KNOWLEDGE = "knowledge"
 SECTIONS: Mapping[str, type[Struct]] = {"policy": PeeringPolicy, "limits": Limits, "retention": Retention}
 _HEADER = re.compile(r"^\s*\[\s*([^\[\]]+?)\s*\]\s*(?:#.*)?$")
 _KEY = re.compile(r"""^\s*([A-Za-z0-9_."'\- ]+?)\s*=""")
@@ -69,19 +79,20 @@ class _Reader:
         self._lines: dict[str, int] = {}
 
     def read(self, tables: dict[str, Any]) -> Loaded:
-        self._known(tables, [ROOT], ())
+        self._known(tables, [ROOT, KNOWLEDGE], ())
         federation = self._table(tables.get(ROOT, {}), (ROOT,))
         self._known(federation, list(SECTIONS), (ROOT,))
         policy = Policy(
-            policy=self._section("policy", federation, PeeringPolicy),
-            limits=self._section("limits", federation, Limits),
-            retention=self._section("retention", federation, Retention),
+            policy=self._section((ROOT, "policy"), federation, PeeringPolicy),
+            limits=self._section((ROOT, "limits"), federation, Limits),
+            retention=self._section((ROOT, "retention"), federation, Retention),
+            knowledge=self._section((KNOWLEDGE,), tables, KnowledgePolicy),
         )
         return Loaded(policy, self._lines)
 
-    def _section(self, section: str, federation: dict[str, Any], kind: type[Any]) -> Any:
-        path = (ROOT, section)
-        given = self._table(federation.get(section, {}), path)
+    def _section(self, path: tuple[str, ...], holder: dict[str, Any], kind: type[Any]) -> Any:
+        section = path[-1]
+        given = self._table(holder.get(section, {}), path)
         aliases = ALIASES if kind is PeeringPolicy else {}
         types = {each.name: each.type for each in msgspec.structs.fields(kind)}
         self._known(given, [*types, *aliases], path)
@@ -167,5 +178,7 @@ def _allowed(kind: Any) -> str:
             return "give true or false, without quotes"
         case msgspec.inspect.IntType(ge=least, le=most):
             return f"give a whole number from {least} to {most}, without quotes"
+        case msgspec.inspect.StrType(pattern=None, max_length=most):
+            return f"give text of at most {most} characters in double quotes"
         case _:
             return 'give a rate such as "100/second", with second, minute, hour or day'

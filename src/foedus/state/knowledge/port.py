@@ -67,12 +67,64 @@ class Listed(NamedTuple):
     subject: bytes
 
 
+class Awaiting(NamedTuple):
+    """A packet that has no vector yet. ``number``: its place in the index; ``event``: by whose words it stands."""
+
+    number: int
+    subject: bytes
+    event: bytes
+
+
+class Held(NamedTuple):
+    """How many packets have a vector, and how many wait for one."""
+
+    vectors: int
+    awaiting: int
+
+
+class KnowledgeVectors(Protocol):
+    """The vectors of packets as they stand: derived as the words are, kept with them, gone with them.
+
+    Methods block; any thread may call them. They raise Unavailable (the disk).
+    """
+
+    def use(self, embedder: str, dimension: int) -> None:
+        """Bring the vectors of an embedder to memory; those of another, or of another dimension (0: any), go."""
+        ...
+
+    @property
+    def dimension(self) -> int:
+        """Of the vectors that are held, 0 where none is."""
+        ...
+
+    def held(self) -> Held:
+        """Count."""
+        ...
+
+    def awaiting(self, after: int, limit: int) -> list[Awaiting]:
+        """Return packets without a vector, whose number is beyond ``after``, by number."""
+        ...
+
+    def put(self, made: Sequence[tuple[Awaiting, bytes]]) -> None:
+        """Store vectors, of those packets that still stand by the same words."""
+        ...
+
+    def nearest(self, vector: bytes, domain: str, limit: int) -> list[Hit]:
+        """Return the nearest packets; of the best ``limit`` those of a domain. ``score``: the cosine in millionths."""
+        ...
+
+
 class KnowledgeIndex(Protocol):
     """An index. Methods block; any thread may call them. They raise Unavailable (the disk), and nothing else."""
 
     @property
     def is_stale(self) -> bool:
         """Whether whoever used it last did not close it: it may have missed what changed in what it had read."""
+        ...
+
+    @property
+    def vectors(self) -> KnowledgeVectors:
+        """The vectors beside the words."""
         ...
 
     def reached(self) -> dict[ChainKey, Reached]:

@@ -66,7 +66,7 @@ def _views(loaded: Loaded, path: Path) -> Iterator[OptionView]:
         line = loaded.lines.get(f"{option.section}.{option.name}")
         section: Any = getattr(loaded.policy, option.section)
         yield OptionView(
-            section=f"federation.{option.section}",
+            section=option.heading,
             option=option.name,
             value=to_builtins(structs.asdict(section)[option.name]),
             source="default" if line is None else f"{path}, line {line}",

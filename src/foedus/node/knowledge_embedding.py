@@ -1,0 +1,199 @@
+"""Keeps the vectors of packets behind the index of their words, and makes vectors of questions.
+
+An embedder is the world's: it may be away, slow, or answer nonsense. Packets are found by their words meanwhile, a
+text for which no vector comes is passed over for a while, and nothing of this holds up the index or a search.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from foedus.base.errors import FoedusError
+from foedus.base.limits import BACKOFF_FIRST, BACKOFF_MAX, SECOND
+from foedus.log.port import Row
+from foedus.node.store import Store
+from foedus.state.knowledge.embedding import (
+    EMBEDDED_CHARACTERS,
+    BadEmbedding,
+    Embedder,
+    checked,
+    text_of,
+)
+from foedus.state.knowledge.packets import content_of
+from foedus.state.knowledge.port import Awaiting, Held, Hit, KnowledgeVectors
+from foedus.state.knowledge.told import Told
+
+log = logging.getLogger("foedus.knowledge")
+
+NEAREST_MAX = 200
+"""Nearest packets that are looked up for one question: twice what one answer holds."""
+QUESTION_WAIT_S = 2.0
+"""How long a search waits for the vector of its question; then it is answered by words alone."""
+QUESTIONS_MAX = 8
+"""Questions that wait for a vector at one time: more are answered by words alone, so that no queue forms."""
+REFUSED_MAX = 4_096
+"""Packets that got no usable vector and are remembered, so that they are not asked for at once again."""
+REFUSED_AGAIN_S = BACKOFF_MAX / SECOND
+_PERCENT = 10_000
+
+
+class KnowledgeEmbedding:
+    """Vectors by one embedder, which ``open_embedder`` gives; with None there are none. ``run`` is its task.
+
+    ``told``: what a stored event tells, None where it counts for nothing. ``least_percent``: of similarity, for a find.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        vectors: KnowledgeVectors,
+        told: Callable[[Row], Told | None],
+        open_embedder: Callable[[], Embedder | None],
+        least_percent: int,
+    ) -> None:
+        self.trouble: FoedusError | None = None
+        """Why packets get no vectors now."""
+        self.failures: Counter[str] = Counter()
+        """Answers that were none, by code."""
+        self.first_pause_s = BACKOFF_FIRST / SECOND
+        self._store = store
+        self._vectors = vectors
+        self._told = told
+        self._open = open_embedder
+        self._embedder: Embedder | None = None
+        self._least = least_percent * _PERCENT
+        self._refused: dict[bytes, None] = {}
+        self._asking = 0
+        self._wake = asyncio.Event()
+
+    @property
+    def refused(self) -> int:
+        """How many packets got no usable vector."""
+        return len(self._refused)
+
+    def held(self) -> Held:
+        """Count vectors, and packets that wait for one."""
+        return self._vectors.held()
+
+    def wake(self) -> None:
+        """Look again: the index of words has grown."""
+        self._wake.set()
+
+    # --- questions ---------------------------------------------------------------------------
+
+    async def nearest(self, text: str, domain: str) -> list[Hit]:
+        """Return the packets nearest to a question; none where its vector cannot be had now. Raises Unavailable."""
+        if self._embedder is None or self.trouble is not None or self._asking >= QUESTIONS_MAX:
+            return []
+        self._asking += 1
+        try:
+            vector = await self._question(self._embedder, text)
+        except (FoedusError, TimeoutError) as error:
+            self.failures[error.code if isinstance(error, FoedusError) else "timeout"] += 1
+            return []
+        finally:
+            self._asking -= 1
+        hits = await asyncio.to_thread(self._vectors.nearest, vector, domain, NEAREST_MAX)
+        return [hit for hit in hits if hit.score >= self._least]
+
+    async def _question(self, embedder: Embedder, text: str) -> bytes:
+        async with asyncio.timeout(QUESTION_WAIT_S):
+            (vector,) = checked(await embedder.embed([text[:EMBEDDED_CHARACTERS]]), self._vectors.dimension)
+        return vector
+
+    # --- the task ----------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Make vectors until cancelled."""
+        pause_s = self.first_pause_s
+        while True:
+            try:
+                if self._embedder is None:
+                    self._embedder = await self._opened()
+                if self._embedder is None:
+                    return
+                await self._follow(self._embedder)
+                self.trouble, pause_s = None, self.first_pause_s
+            except FoedusError as error:
+                if self.trouble is None:
+                    log.warning("packets get no vectors: %s", error)
+                self.trouble = error
+                self.failures[error.code] += 1
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, BACKOFF_MAX / SECOND)
+                continue
+            await self._rest()
+
+    async def _opened(self) -> Embedder | None:
+        embedder = self._open()
+        if embedder is not None:
+            await asyncio.to_thread(self._vectors.use, embedder.name, embedder.dimension)
+        return embedder
+
+    async def _rest(self) -> None:
+        """Wait until there is more to read; for what was refused, no longer than a while."""
+        try:
+            async with asyncio.timeout(REFUSED_AGAIN_S if self._refused else None):
+                await self._wake.wait()
+        except TimeoutError:
+            self._refused.clear()
+        self._wake.clear()
+
+    async def _follow(self, embedder: Embedder) -> None:
+        """Make a vector of every packet that waits for one."""
+        after = 0
+        while page := await asyncio.to_thread(self._vectors.awaiting, after, embedder.batch):
+            after = page[-1].number
+            texts = await asyncio.to_thread(self._texts, [each for each in page if each.event not in self._refused])
+            if texts:
+                await asyncio.to_thread(self._vectors.put, await self._embed(embedder, texts))
+                self.trouble = None
+
+    def _texts(self, packets: Sequence[Awaiting]) -> list[tuple[Awaiting, str]]:
+        rows = self._store.log.by_ids([packet.event for packet in packets])
+        told = ((packet, self._told(rows[packet.event])) for packet in packets if packet.event in rows)
+        contents = ((packet, content_of(one)) for packet, one in told if one is not None)
+        return [(packet, text_of(content)) for packet, content in contents if content is not None]
+
+    async def _embed(self, embedder: Embedder, texts: Sequence[tuple[Awaiting, str]]) -> list[tuple[Awaiting, bytes]]:
+        """Return vectors; where an answer is bad, ask for each alone, so that one text spoils no other's.
+
+        Raises BadEmbedding where none of several is good: then it is the embedder.
+        """
+        try:
+            return await self._made(embedder, texts)
+        except BadEmbedding as error:
+            self.failures[error.code] += 1
+            if len(texts) == 1:
+                self._refuse(texts[0][0])
+                return []
+        made: list[tuple[Awaiting, bytes]] = []
+        bad: list[tuple[Awaiting, BadEmbedding]] = []
+        for each in texts:
+            try:
+                made += await self._made(embedder, [each])
+            except BadEmbedding as error:
+                bad.append((each[0], error))
+        if not made:
+            raise bad[0][1]
+        for packet, _ in bad:
+            self._refuse(packet)
+        return made
+
+    async def _made(self, embedder: Embedder, texts: Sequence[tuple[Awaiting, str]]) -> list[tuple[Awaiting, bytes]]:
+        vectors = checked(await embedder.embed([text for _, text in texts]), self._vectors.dimension)
+        return list(zip((packet for packet, _ in texts), vectors, strict=True))
+
+    def _refuse(self, packet: Awaiting) -> None:
+        if len(self._refused) >= REFUSED_MAX:
+            self._refused.clear()
+        self._refused[packet.event] = None
+        log.warning("packet %s got no usable vector", packet.subject.hex())
+
+    async def close(self) -> None:
+        """Release the embedder."""
+        if self._embedder is not None:
+            await self._embedder.close()

@@ -1,0 +1,9 @@
+"""The labelled questions are what docs/knowledge.md says: 200, each with a packet of its own."""
+
+from bench.recall import labelled
+
+
+def test_there_are_two_hundred_questions_each_with_a_packet_of_its_own():
+    pairs = labelled()
+    assert len(pairs) == 200
+    assert len({pair.question for pair in pairs}) == len({pair.title for pair in pairs}) == 200
