@@ -160,7 +160,7 @@ class CallOperations:
         identity = parse_id(call)
         record = self._node.calls.record(identity)
         if record is None or (caller and record.request.caller != caller):
-            raise NotFound("there is no such call", code="unknown_call", remedy="see `foedus call list`")
+            raise NotFound("there is no such call", code="unknown_call", remedy="see GET /api/v1/calls")
         return identity, record
 
     def _made_call(self, form: CallForm) -> tuple[CallRecord, Participant | None]:
@@ -217,7 +217,7 @@ class CallOperations:
         if not ed25519.verify(call.device, call_bytes(data), asig):
             raise UsageError("the call is not signed by its device", code="invalid_signature")
         if self._node.calls.record(call_id(data)) is not None:
-            raise UsageError("that call was made", code="duplicate", http_status=409, remedy="see `foedus call show`")
+            raise UsageError("that call was made", code="duplicate", http_status=409, remedy="look at it")
         return self._record(data, asig, call), who
 
     def _record(self, data: bytes, asig: bytes | None, call: Call) -> CallRecord:

@@ -153,6 +153,13 @@ class Node:
         self.queries = Queries(self)
         self.calls = Calls(self)
         self.reputations = Reputations(self.store, self.audit, self.peers, self._spawn)
+        self._make_knowledge()
+        self.started_at = self.store.now()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._leaving: set[tuple[str, bytes]] = set()
+        self._writer: ClosingWriter | None = None
+
+    def _make_knowledge(self) -> None:
         self.index = self._parts.knowledge(self.home.knowledge) if self._parts.knowledge else SqliteKnowledge(None)
         indexer = KnowledgeIndexer(self.store, self.publisher, self.index, self._ask)
         found_by = self.policy.current.knowledge
@@ -164,10 +171,6 @@ class Node:
             found_by.least_similarity,
         )
         self.knowledge = Knowledge(self.store, self.index, (indexer, self.embedding), self.audience, self.crossings)
-        self.started_at = self.store.now()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._leaving: set[tuple[str, bytes]] = set()
-        self._writer: ClosingWriter | None = None
 
     def _join(self) -> None:
         """Connect the parts that call each other."""
