@@ -7,6 +7,7 @@ from foedus.adapters.log_errors import DamagedDatabase
 from foedus.adapters.sqlite_audit import SqliteAudit
 from foedus.adapters.sqlite_log import SqliteLog
 from foedus.base.errors import Unavailable
+from foedus.node.audit_files import newest, read_rows
 from foedus.trust.audit.rows import START, Draft, Head, follow
 from foedus.trust.audit.seals import make_seal, statement_of
 from foedus.trust.reputation import Evidence, Kind
@@ -74,3 +75,11 @@ def test_a_reader_makes_nothing_and_takes_nothing_else(tmp_path):
     SqliteLog(tmp_path / "foedus.db").close()
     with pytest.raises(DamagedDatabase, match="no audit log"):
         SqliteAudit(tmp_path / "foedus.db")
+
+
+def test_a_log_that_is_just_being_made_has_no_rows_yet(tmp_path):
+    path = tmp_path / "audit.db"
+    path.touch()
+    assert read_rows(path, 0, 10) == newest(path, 10) == []
+    with pytest.raises(DamagedDatabase):
+        SqliteAudit(path, is_reader=True)

@@ -79,6 +79,11 @@ def _said(speakers):
 
 
 @pytest.mark.slow
+def the_same(one, other):
+    """Return what both hold where it is the same."""
+    return one if one == other else None
+
+
 def test_two_nodes_lose_and_double_nothing_while_one_is_killed_five_times(tmp_path):
     seed = int(os.environ.get("FOEDUS_TEST_SEED") or random.randrange(1 << 32))
     print(f"FOEDUS_TEST_SEED={seed}")  # noqa: T201  # pytest shows it where the test fails
@@ -94,7 +99,7 @@ def test_two_nodes_lose_and_double_nothing_while_one_is_killed_five_times(tmp_pa
         for speaker in speakers:
             speaker.join(WITHIN_S)
             assert speaker.failure is None
-        eventually("both hold the same events", lambda: ids_on_disk(a) == ids_on_disk(b), WITHIN_S)
+        held = eventually("both hold the same events", lambda: the_same(ids_on_disk(a), ids_on_disk(b)), WITHIN_S)
         assert status(a).contested_chains == status(b).contested_chains == 0
         assert status(a).authoring
         assert status(b).authoring
@@ -103,6 +108,7 @@ def test_two_nodes_lose_and_double_nothing_while_one_is_killed_five_times(tmp_pa
         b.stop()
         acknowledged = {event for speaker in speakers for event in speaker.acknowledged}
         assert len(acknowledged) >= 2 * EVENTS_EACH
-        assert ids_on_disk(a) == ids_on_disk(b) >= acknowledged
+        assert held >= acknowledged
+        assert held <= ids_on_disk(a) & ids_on_disk(b)  # a checkpoint or a receipt may have been written since
         assert_verifies(a)
         assert_verifies(b)

@@ -46,6 +46,10 @@ CREATE INDEX evidence_by_time ON evidence (at);
 """
 
 
+class NothingWritten(DamagedDatabase):
+    """The file is there and empty: its node is just about to make the log, or somebody emptied it."""
+
+
 class SqliteAudit:
     """``AuditStore`` over the file ``path``, which is made where it does not exist (its folder must).
 
@@ -154,7 +158,9 @@ def _open(path: Path, *, is_reader: bool) -> apsw.Connection:
 def _check(connection: apsw.Connection, path: Path, *, is_reader: bool) -> None:
     owner, version = _pragma(connection, "application_id"), _pragma(connection, "user_version")
     tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()[0][0]
-    if (tables or owner or is_reader) and owner != APPLICATION_ID:
+    if is_reader and not (tables or owner):
+        raise NothingWritten(f"{path} holds nothing")
+    if (tables or owner) and owner != APPLICATION_ID:
         raise DamagedDatabase(f"{path} is no audit log")
     if version > VERSION:
         raise NewerDatabase(f"{path} has version {version}; this foedus knows {VERSION}")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from foedus.adapters.sqlite_audit import SqliteAudit
+from foedus.adapters.sqlite_audit import NothingWritten, SqliteAudit
 from foedus.adapters.sqlite_log import SqliteLog
 from foedus.base.cbor import Malformed
 from foedus.base.errors import NotFound, PeerViolation, UsageError
@@ -258,9 +258,9 @@ def _witnessed(envelope: bytes, identities: IdentityDirectory) -> Row:
 
 def read_rows(path: Path, after: int, limit: int) -> list[Stored]:
     """Return rows with a number > ``after``, none where nothing was written yet. Raises Unavailable."""
-    if not path.exists():
+    audit = _reader(path)
+    if audit is None:
         return []
-    audit = SqliteAudit(path, is_reader=True)
     try:
         return audit.rows(after, limit)
     finally:
@@ -269,13 +269,23 @@ def read_rows(path: Path, after: int, limit: int) -> list[Stored]:
 
 def newest(path: Path, limit: int) -> list[Stored]:
     """Return the last rows, oldest first, none where nothing was written yet. Raises Unavailable."""
-    if not path.exists():
+    audit = _reader(path)
+    if audit is None:
         return []
-    audit = SqliteAudit(path, is_reader=True)
     try:
         return audit.rows(audit.end().head.rows - limit, limit)
     finally:
         audit.close()
+
+
+def _reader(path: Path) -> SqliteAudit | None:
+    """Return the log to read, None where nothing was written yet: its node makes the file a moment before."""
+    if not path.exists():
+        return None
+    try:
+        return SqliteAudit(path, is_reader=True)
+    except NothingWritten:
+        return None
 
 
 def row_view(stored: Stored) -> AuditRowView:
