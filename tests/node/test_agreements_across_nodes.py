@@ -476,5 +476,6 @@ async def test_what_a_peer_refuses_costs_the_same_however_much_was_proposed(tmp_
         for refused in (secrets.token_bytes(32), bytes.fromhex(drafted.id)):
             await a.node.agreements.write(bytes.fromhex(b.id), "agreement.decline", {"agreement": refused})
         await until(lambda: kinds(b, a).count("agreement.decline") == 2, "it arrives")
+        await b.node.store.put()  # what was in the log before this is published
         assert looked == []
         assert b.service.agreements.show(a.id).proposals == []

@@ -38,14 +38,18 @@ class Worker(threading.Thread):
 
 
 class Caller(threading.Thread):
-    """Makes CALLS calls one after the other, each with another input; what is not written down may not have begun."""
+    """Makes calls one after the other, each with another input, until nobody is killed any more, CALLS at least.
+
+    What is not written down may not have begun.
+    """
 
     def __init__(self, node, capability, host):
         super().__init__(daemon=True)
         self.node, self.capability, self.host, self.tried = node, capability, host, 0
+        self.survived = threading.Event()
 
     def run(self):
-        while self.tried < CALLS:
+        while self.tried < CALLS or not self.survived.wait(0.02):
             body = {"name": "echo", "node": self.host, "offer": self.capability.offer}
             body |= {"input": self.tried, "wait_ms": WAIT_MS}
             self.tried += 1
@@ -78,6 +82,7 @@ def test_no_call_runs_twice_while_both_nodes_are_killed(tmp_path):
             killed.kill()
             killed.start()
             eventually("they are linked", lambda: is_linked(north, node_id(south)), WITHIN_S)
+        caller.survived.set()
         caller.join(WITHIN_S)
         eventually("every call has its outcome", lambda: all_ended(north), WITHIN_S)
         worker.stops.set()
