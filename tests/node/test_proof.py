@@ -1,5 +1,6 @@
 """Two real nodes, one crossing, and a third machine: the evidence file proves it, or fails by name."""
 
+import asyncio
 from random import Random
 
 import pytest
@@ -153,3 +154,15 @@ async def test_grants_of_a_node_that_fell_low_stop_and_the_audit_says_so(tmp_pat
         await a.node.audit.flush()
         rows = await a.service.audit_rows(limit=1000)
         assert [row.actor for row in rows.rows if row.rule == "grant.reputation"] == [b.id]
+
+
+async def test_who_asks_for_receipts_while_they_are_written_waits_and_none_is_given_twice(tmp_path):
+    async with street(tmp_path) as it:
+        elm, oak, event = await crossed(it)
+        given = [row.id for row in oak.node.log.control_rows() if row.kind == "crossing.receipt"]
+        oak.node.receipts._waiting[elm.node.store.node] = [event]
+        await asyncio.gather(oak.node.receipts.write(), oak.node.receipts.write())
+        assert oak.node.receipts._waiting == {}
+        await oak.node.store.put()
+        now = [row.id for row in oak.node.log.control_rows() if row.kind == "crossing.receipt"]
+        assert len(now) == len(given) + 1

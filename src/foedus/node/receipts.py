@@ -41,6 +41,7 @@ class Receipts:
         self._noted: dict[bytes, bytes] = {}
         self._waiting: dict[bytes, list[bytes]] = {}
         self._wake = asyncio.Event()
+        self._writing = asyncio.Lock()
 
     def note(self, event_id: bytes, node: bytes) -> None:
         """Promise a receipt for an accepted border act of another node; it is given once that is durable."""
@@ -89,16 +90,17 @@ class Receipts:
                 self._wake.set()
 
     async def write(self) -> None:
-        """Give receipts for what waits and is durable by now; what fails goes on waiting."""
-        self._wake.clear()
-        if not self._waiting:
-            return
-        await self._trail.flush()  # the head that receipts name covers the rows of what they acknowledge
-        for peer in list(self._waiting):
-            while ids := self._waiting[peer][:RECEIPT_IDS_MAX]:
-                await self._write(peer, ids)
-                del self._waiting[peer][: len(ids)]
-            del self._waiting[peer]
+        """Give receipts for what waits and is durable by now; what fails goes on waiting. One call at a time works."""
+        async with self._writing:
+            self._wake.clear()
+            if not self._waiting:
+                return
+            await self._trail.flush()  # the head that receipts name covers the rows of what they acknowledge
+            for peer in list(self._waiting):
+                while ids := self._waiting[peer][:RECEIPT_IDS_MAX]:
+                    await self._write(peer, ids)
+                    del self._waiting[peer][: len(ids)]
+                del self._waiting[peer]
 
     async def _write(self, peer: bytes, ids: list[bytes]) -> None:
         store = self._store
