@@ -51,8 +51,11 @@ class DocumentVisit:
     async def run(self, stream: ByteStream) -> tuple[int, str]:
         """Serve a client until it leaves, errs or may no longer edit; return the close code and reason."""
         node = self._desk.node
-        if node.agents.find(self.did).kind == "agent" and self._desk.is_shared(self._seat):
-            await node.consent.note_read(self.did)
+        try:
+            if node.agents.find(self.did).kind == "agent" and self._desk.is_shared(self._seat):
+                await node.consent.note_read(self.did)
+        except FoedusError as error:
+            return _REFUSED, error.code
         holder = self._seat.holder
         dead = node.access.tokens.watch(holder) if holder is not None else asyncio.Event()
         presences = self._desk.enter(self)
@@ -60,6 +63,8 @@ class DocumentVisit:
             asyncio.ensure_future(work)
             for work in (self._read(stream, presences), self._write(stream), self._order(), self._until(dead))
         ]
+        for task in tasks:
+            task.add_done_callback(self._failed)
         try:
             return await self._ended
         finally:
@@ -76,6 +81,11 @@ class DocumentVisit:
         """End the connection."""
         if not self._ended.done():
             self._ended.set_result((code, reason))
+
+    def _failed(self, task: asyncio.Task[None]) -> None:
+        """End the visit by a mistake of this node: a client that is served by half would never know."""
+        if not task.cancelled() and (error := task.exception()) is not None and not self._ended.done():
+            self._ended.set_exception(error)
 
     def check_seat(self) -> None:
         """End it where its participant is no longer in the room."""
