@@ -89,7 +89,7 @@ class Editor:
 
     async def live(self):
         """Connect, and again when it breaks, until this client ends or may not edit any more."""
-        while not self.is_over:
+        while not self.is_over and not self._editing.scenario.is_over:
             await self._visit()
             await asyncio.sleep(0.5 + 3.0 * self._editing.draw.random())
 

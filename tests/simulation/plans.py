@@ -36,6 +36,7 @@ class Plan(NamedTuple):
     """Operations on CRDTs."""
     edits: int = 0
     """Deeds of clients of documents."""
+    calls: int = 0
 
 
 def state_plan_of(seed, draw):
@@ -61,6 +62,7 @@ def state_plan_of(seed, draw):
         erasures=draw.choice([0, 0, 5]),
         deltas=draw.randint(5, 20),
         edits=draw.randint(20, 80),
+        calls=draw.choice([0, 10, 40]),
     )
 
 

@@ -10,7 +10,7 @@ from foedus.crypto.words import to_words
 from foedus.identity.did import did_of
 from foedus.node.room_values import Said
 from tests.node.people import Person, enrol
-from tests.simulation import checks, editing, peerings, terms, writing
+from tests.simulation import calling, checks, editing, peerings, terms, writing
 from tests.simulation.peerings import human_key
 from tests.simulation.watch import described
 from tests.simulation.world import EPOCH_US
@@ -38,11 +38,13 @@ class Scenario:
         self.draw = world.draw
         self.rooms = {}
         self.is_busy = True
+        self.is_over = False
         self._spoken = 0
         self._chores = set()
         self.terms = terms.Deeds(self)
         self.writing = writing.Writing(self)
         self.editing = editing.Editing(self)
+        self.calling = calling.Calling(self)
         world.acknowledged = []
         world.on_crash = self._crashed
 
@@ -56,6 +58,8 @@ class Scenario:
         await asyncio.sleep(2.0)
         for _ in range(self.plan.rooms):
             await self._make_room()
+        for place in self.draw.sample(self.world.places, 3) if self.plan.calls else ():
+            await self.calling.offer(place)
         self.world.faults = self._fault
         await self._be_busy()
         await self._heal()
@@ -64,6 +68,8 @@ class Scenario:
         terms.check(self.world)
         await writing.check(self.world)
         await editing.check(self.editing)
+        calling.check(self.calling)
+        self.is_over = True
 
     # --- building -------------------------------------------------------------------------------
 
@@ -344,6 +350,7 @@ class Scenario:
         deeds += [self.terms.negotiate] * plan.negotiations + [self.terms.terminate] * plan.terminations
         deeds += [self.terms.give_role] * plan.roles + [self.terms.erase] * plan.erasures
         deeds += [self.writing.write] * plan.deltas + [self.editing.edit] * plan.edits
+        deeds += [self.calling.call] * plan.calls
         begun = [self.world.loop.create_task(self._later(deed)) for deed in deeds]
         human = self.world.loop.create_task(self._decide())
         await asyncio.gather(*begun)
@@ -392,6 +399,7 @@ class Scenario:
                 checks.is_converged(self.world)
                 and terms.is_settled(self.world)
                 and self.editing.is_settled
+                and calling.is_settled(self.calling)
                 and self.now - self.world.wire.last_events > _QUIET_S
             ):
                 self.world.trace("all agree")
