@@ -3,6 +3,7 @@
 import asyncio
 
 from foedus.crypto import ed25519
+from foedus.node.call_records import CallRecords
 from foedus.node.call_values import CallForm, CapabilityForm, WorkResult
 from foedus.node.calls import AFTER_DEADLINE_S
 from foedus.query.call import parse_receipt, receipt_bytes
@@ -97,10 +98,14 @@ def is_settled(calling):
     """Whether each call is over at both ends, where the two are connected."""
     world = calling.scenario.world
     for place in world.places:
-        for _, record in place.life.node.calls.made():
+        for _, record in _records(place, "calls_made"):
             if not record.is_over and is_owed(world, place, world.place_of(record.request.host)):
                 return False
     return True
+
+
+def _records(place, space):
+    return CallRecords(place.life.node.store, space)
 
 
 def is_owed(world, place, host):
@@ -114,7 +119,7 @@ def check(calling):
     """Report what ran twice, what ended otherwise than it was run, and receipts that do not hold."""
     world, ended = calling.scenario.world, 0
     for place in world.places:
-        for call, record in place.life.node.calls.made():
+        for call, record in _records(place, "calls_made"):
             host = world.place_of(record.request.host)
             if not host.is_doubtful:
                 _check_once(calling, place, host, call, record)
@@ -154,12 +159,11 @@ def _check_receipt(world, place, host, call, record):
         keys = [view.ed25519 for view in _epochs(place, signer)]
         if sig is None or not any(ed25519.verify(key, receipt_bytes(record.receipt), sig) for key in keys):
             world.failed(f"{place} holds a receipt of {call.hex()[:8]} that {signer} did not sign")
-    held = host.life.node.calls.host.record(call)
+    held = _records(host, "calls_hosted").get(call)
     if host.is_doubtful or place.is_doubtful or not is_owed(world, place, host):
         return
     if held is None or (held.receipt, held.countersig) != (record.receipt, record.countersig):
         world.failed(f"{place} and {host} do not hold the same receipt of {call.hex()[:8]}, {receipt.outcome}")
-        print(held and (held.state, held.outcome, held.countersig), record.outcome, record.countersig)
 
 
 def _epochs(place, signer):

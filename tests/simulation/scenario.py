@@ -69,7 +69,6 @@ class Scenario:
         await writing.check(self.world)
         await editing.check(self.editing)
         calling.check(self.calling)
-        self.is_over = True
 
     # --- building -------------------------------------------------------------------------------
 

@@ -64,6 +64,7 @@ def simulate(seed, plan="all", prepare=lambda _world: None):
                 world.failed(f"the scenario broke: {error!r}")
                 raise
             finally:
+                scenario.is_over = True
                 for place in world.places + world.twins:
                     if place.life is not None:
                         place.life.dead = True
