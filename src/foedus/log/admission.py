@@ -83,7 +83,7 @@ class Admission:
         self.identities = identities
         self.chains = Chains()
         self._staged = Staged(log)
-        self.authority = Authority(identities, self.chains, self._staged.unheld)
+        self.authority = Authority(identities, self.chains, self._staged)
         self.erasures = Erasures(self.authority, identities.node_of)
         self.withhold: Withhold = lambda _parsed, _node, _accepted: ""
         self.allow: Allowed = lambda _parsed, _node: ""
@@ -194,7 +194,7 @@ class Admission:
     def _admit_bounded(self, parsed: Parsed, chain: Chain, cut: bytes | None = None) -> Admitted | Deferred:
         """Append, after taking up the branch that ends with ``cut``, unless we hold too much of that node already."""
         if chain.is_folded:
-            is_full = not self.authority.controls.has_room_for(parsed, chain.node)
+            is_full = not self.authority.has_room_for(parsed, chain.node)
         else:
             is_full = self.authority.waiting.is_full(chain.epoch) and self.judge_own(parsed, chain).reason == "auth"
             is_full |= parsed.event.act.kind == ERASE and self.erasures.is_full(chain.node)
@@ -413,9 +413,12 @@ class Admission:
         for key in self.authority.cuts.openings_of(chain.node, chain.stream):
             self.authority.cuts.note(key, self._opening(self.authority.cuts.openings[key].prev))
         taken = join((Commit(truncations=truncations, verdicts=verdicts), *parts))
-        return taken._replace(verdicts=[*taken.verdicts, *self._refresh(chain)])
+        again = self._rechecks.run([], self.authority.taken_up(parsed.id for parsed in path))
+        return taken._replace(verdicts=[*taken.verdicts, *again, *self._refresh(chain)])
 
     def _rewind(self, chain: Chain, base: Entry | Row | None, from_seq: int) -> list[VerdictChange]:
+        if chain.is_folded:
+            self.authority.rests.wake(chain.stream, chain.node)
         if chain.seq >= from_seq:
             self._staged.cut(chain.key, from_seq)
         if base is None:

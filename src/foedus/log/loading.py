@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from foedus.base.clock import Instant
 from foedus.log.authority import Authority
 from foedus.log.chains import Chain
 from foedus.log.control import ControlEvent
@@ -20,12 +21,22 @@ def read_chains(log: EventLog, authority: Authority) -> None:
         chain = _chain(authority, proof.epoch, proof.stream)
         if chain is not None:
             chain.contested = proof.seq
+    newest = _newest(authority)
     for row in log.control_rows():
         chain = authority.chains.get((row.epoch, row.stream))
         if chain is not None and chain.is_folded:
             control = ControlEvent(parse_event(row.envelope), chain.node)
             control.verdict, control.reason = row.verdict, row.reason
-            authority.controls.add(control)
+            if not authority.rests.take_read(control, newest[chain.node]):
+                authority.controls.add(control)
+
+
+def _newest(authority: Authority) -> dict[bytes, Instant]:
+    """Return the newest clock that is held of each node."""
+    newest: dict[bytes, Instant] = {}
+    for chain in authority.chains:
+        newest[chain.node] = max(newest.get(chain.node, 0), chain.hlc.us)
+    return newest
 
 
 def judge_controls(authority: Authority) -> None:
@@ -34,6 +45,7 @@ def judge_controls(authority: Authority) -> None:
         authority.cuts.refresh_node(node)
     for stream in authority.controls.streams():
         authority.relearn(stream)
+    authority.rests.rest_all(_newest(authority))
 
 
 def index_waiting(log: EventLog, authority: Authority) -> None:

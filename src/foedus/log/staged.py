@@ -89,6 +89,14 @@ class Staged:
         durable = self._log.by_ids(unstaged) if unstaged else {}
         return [event_id for event_id in unstaged if event_id not in durable]
 
+    def is_staged(self, event_id: bytes) -> bool:
+        """Whether an event is admitted and not durable yet."""
+        return event_id in self._entries
+
+    def uses(self, key: ChainKey, device: bytes, nonce: bytes) -> bool:
+        """Whether a durable event of a chain has this (device, nonce)."""
+        return 0 < self._log.nonce_seq(*key, device, nonce) < self._cut.get(key, _NO_CUT)
+
     def _current(self, row: Row) -> Row:
         judged = self._judged.get(row.id)
         return row if judged is None else _changed(row, judged[1])

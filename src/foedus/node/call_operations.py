@@ -230,7 +230,7 @@ class CallOperations:
         if who is None or call.host == store.node:
             return
         authority = store.admission.authority
-        held = [event for event in map(authority.controls.get, call.auth) if event is not None]
+        held = [event for event in map(authority.control, call.auth) if event is not None]
         grants = [grant for grant in map(authority.grant, held) if grant is not None]
         cited = [grant for grant in grants if grant.device.cuts is None and not authority.is_taken_back(grant)]
         crossing = call_crossing(call, call_id(record.call))

@@ -166,7 +166,7 @@ class QueryOperations:
 
     def _cited(self, question: Question) -> list[Grant]:
         authority = self._node.store.admission.authority
-        held = [event for event in map(authority.controls.get, question.auth) if event is not None]
+        held = [event for event in map(authority.control, question.auth) if event is not None]
         grants = [grant for grant in map(authority.grant, held) if grant is not None]
         return [grant for grant in grants if grant.device.cuts is None and not authority.is_taken_back(grant)]
 
