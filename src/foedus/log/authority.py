@@ -422,7 +422,7 @@ class Authority:
     def _spread_role(self, event: ControlEvent, body: MemberAdd, spans: Spans) -> None:
         """Name what a further membership of a node touches: it may give a role other than the one before."""
         room = self.rooms[bytes.fromhex(event.stream.removeprefix("members:"))]
-        if room.had_before(event.id):
+        if room.is_one_of_several(event.id):
             chains = self.chains.of_stream("room:" + event.stream.removeprefix("members:"))
             heads = {cut.chain: cut.seq for cut in body.heads}
             spans.add_chains([chain for chain in chains if chain.node == body.node], heads)

@@ -6,7 +6,7 @@ from foedus.base.clock import Instant
 from foedus.log.authority import Authority
 from foedus.log.chains import Chain
 from foedus.log.control import ControlEvent
-from foedus.log.erasures import Erasures
+from foedus.log.erasures import AT_REST, Erasures
 from foedus.log.event import parse_event, read_event
 from foedus.log.port import EventLog, Verdict
 
@@ -57,10 +57,12 @@ def index_waiting(log: EventLog, authority: Authority) -> None:
 
 
 def read_erasures(log: EventLog, authority: Authority, erasures: Erasures) -> None:
-    """Take in all erasures with their verdicts as stored."""
+    """Take in the erasures that do not rest, with their verdicts as stored."""
+    resting = log.values(AT_REST)
+    erasures.any_rest = bool(resting)
     for row in log.erase_rows():
         chain = authority.chains.get((row.epoch, row.stream))
-        if chain is not None:
+        if chain is not None and (row.id not in resting or row.verdict is not Verdict.ACCEPTED):
             erasures.note(parse_event(row.envelope), chain, counts=row.verdict is Verdict.ACCEPTED)
 
 

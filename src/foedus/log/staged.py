@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from foedus.log.chains import ChainKey
+from foedus.log.erasures import ERASERS
 from foedus.log.event import Envelope
 from foedus.log.port import Entry, EventLog, Row, VerdictChange
 
@@ -96,6 +97,11 @@ class Staged:
     def uses(self, key: ChainKey, device: bytes, nonce: bytes) -> bool:
         """Whether a durable event of a chain has this (device, nonce)."""
         return 0 < self._log.nonce_seq(*key, device, nonce) < self._cut.get(key, _NO_CUT)
+
+    def eraser(self, event_id: bytes) -> bytes | None:
+        """Return which erase at rest took an event's body."""
+        found = self._log.values_between(ERASERS, event_id, event_id + b"\x00")
+        return next(iter(found.values()), None)
 
     def _current(self, row: Row) -> Row:
         judged = self._judged.get(row.id)

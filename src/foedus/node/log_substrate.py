@@ -84,7 +84,8 @@ class LogSubstrate:
         if not reader.may_see(row.stream, origin) or self._node.door(origin, row.stream, row.hlc.us):
             return None
         event = read_event(row.envelope)
-        is_erased = self._node.store.admission.erasures.erased_by(row.id, event) is not None
+        erasures = self._node.store.admission.erasures
+        is_erased = erasures.names(row.id) and erasures.erased_by(row.id, event) is not None
         if is_erased or self._node.crossings.clause(event, origin):
             return None
         text = decode_as(row.envelope.body, MessageText).text
