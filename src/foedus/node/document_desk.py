@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from foedus.base.cbor import encode, to_plain
 from foedus.base.clock import Instant
-from foedus.base.errors import UsageError
+from foedus.base.errors import FoedusError, UsageError
 from foedus.crypto.ed25519 import Ed25519Key
 from foedus.log import streams
 from foedus.log.documents import SESSION_US, DocumentUpdate, scope
@@ -150,11 +150,14 @@ class DocumentDesk:
 
     async def _resync(self, stream: str) -> None:
         """Fold a room anew; send its documents to their clients, and ask for what they have beyond it."""
-        room = await self.node.documents.room(stream)
-        for place, visits in list(self._visits.items()):
-            if place[0] == stream:
-                for visit in tuple(visits):
-                    visit.begin(room.documents.get(place[1]))
+        there = [(place, visit) for place, visits in self._visits.items() if place[0] == stream for visit in visits]
+        try:
+            room = await self.node.documents.room(stream)
+            for place, visit in there:
+                visit.begin(room.documents.get(place[1]))
+        except FoedusError as error:
+            for _, visit in there:
+                visit.fail(error)
 
     def _published(self, published: Published) -> None:
         if self._visits and (published.kinds & _WATCHED or published.commit.verdicts):
