@@ -25,6 +25,8 @@ from foedus.state.documents.presences import Presences
 
 SESSIONS_MAX = 4_096
 """Session keys that are kept: participants who edit within a day."""
+SESSIONS_EACH_MAX = 256
+"""Of one participant: who opens more documents in a day signs anew for the first of them, and for nobody else's."""
 _AHEAD_US = 3_600_000_000
 """A session that ends within an hour is replaced when a ticket is asked for."""
 _WATCHED = frozenset({"member.add", "member.remove", "device.revoke"})
@@ -58,8 +60,9 @@ class DocumentDesk:
             return None
         now = self.node.store.now()
         self._keys = {place: held for place, held in self._keys.items() if held[1] > now}
-        if len(self._keys) >= SESSIONS_MAX:
-            self._keys.pop(next(iter(self._keys)))
+        mine = [place for place in self._keys if place[0] == who.did]
+        if len(mine) >= SESSIONS_EACH_MAX or len(self._keys) >= SESSIONS_MAX:
+            del self._keys[(mine or list(self._keys))[0]]
         held = self._keys.get((who.did, room, name))
         if held is None or held[0].public in who.sessions:
             held = (Ed25519Key(secrets.token_bytes(32)), now + SESSION_US - _AHEAD_US // 60)

@@ -61,6 +61,9 @@ class DocumentVisit:
         holder = self._seat.holder
         dead = node.access.tokens.watch(holder) if holder is not None else asyncio.Event()
         presences = self._desk.enter(self)
+        self.check_seat()  # since the ticket was given
+        if dead.is_set():
+            self.end(_REFUSED, "unauthorized")
         tasks = [
             asyncio.ensure_future(work)
             for work in (self._read(stream, presences), self._write(stream), self._order(), self._until(dead))
