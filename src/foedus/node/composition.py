@@ -129,7 +129,7 @@ class Node:
         self.access = Access(self.store, self.agents)
         self.crossings = Crossings(self.store, self.agreements.border_terms)
         self.crdts = Crdts(self.store, self.publisher, self._withheld)
-        self.documents = Documents(self.store, self.publisher, self._withheld)
+        self.documents = Documents(self.store, self.publisher, self._withheld, self._parts.replicas)
         self.snapshots = Snapshots(self.store, self.author, self.crdts)
         self.petnames = Petnames(self.store)
         approvals = Approvals(self.store)
@@ -455,6 +455,7 @@ class Node:
         await self._parts.dialler.close()
         await self.client.close()
         await self.embedding.close()
+        self.documents.replicas.close()
         if self._writer is not None:
             await self._writer.close()
         await self.audit.close()
