@@ -9,6 +9,7 @@ from foedus.node.call_values import (
     CallForm,
     CallProgressView,
     CallSignedForm,
+    CallsMade,
     CallView,
     CapabilityForm,
     CapabilityView,
@@ -40,8 +41,8 @@ class CallService(Protocol):
         """Call, and return its progress, and the call as it is at the end."""
         ...
 
-    def calls_made(self, caller: str = "") -> list[CallView]:
-        """Return the calls made here, the newest first; ``caller``: a participant's alone."""
+    def calls_made(self, asked: CallsMade) -> list[CallView]:
+        """Return calls made here, the newest first."""
         ...
 
     def call_show(self, call: str, caller: str = "") -> CallView:

@@ -63,6 +63,14 @@ class CallSignedForm(Struct, frozen=True, kw_only=True):
     asig: str
 
 
+class CallsMade(Struct, frozen=True, kw_only=True):
+    """Which calls made here are shown. ``caller``: a participant's alone; ``before``: a call, those older than it."""
+
+    caller: str = ""
+    before: str = ""
+    limit: int = 50
+
+
 class CallView(Struct, frozen=True, kw_only=True):
     """A call made here. ``state``: ``open``, ``ended`` or ``refused``.
 

@@ -12,6 +12,7 @@ from foedus.node.call_values import (
     CallForm,
     CallProgressView,
     CallSignedForm,
+    CallsMade,
     CallView,
     CapabilityForm,
     CapabilityView,
@@ -53,9 +54,9 @@ class ParticipantCalls:
         coming: AsyncIterator[CallProgressView | CallView] = await self._service.call_follow(self._as_caller(form))
         return coming
 
-    def calls_made(self, caller: str = "") -> list[CallView]:
+    def calls_made(self, asked: CallsMade) -> list[CallView]:
         """Return its own calls."""
-        found: list[CallView] = self._service.calls_made(self._own_did(caller))
+        found: list[CallView] = self._service.calls_made(replace(asked, caller=self._own_did(asked.caller)))
         return found
 
     def call_show(self, call: str, caller: str = "") -> CallView:

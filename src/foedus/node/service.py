@@ -19,7 +19,9 @@ from foedus.node import room_roles
 from foedus.node.access_operations import AccessOperations
 from foedus.node.agreement_operations import AgreementOperations
 from foedus.node.audit_operations import AuditOperations
+from foedus.node.call_making import CallMaker
 from foedus.node.call_operations import CallOperations
+from foedus.node.call_views import CallViews
 from foedus.node.codec import draft_of
 from foedus.node.composition import Node
 from foedus.node.consent_operations import ConsentOperations
@@ -53,6 +55,7 @@ from foedus.node.values import (
 from foedus.node.verifier import Verifier
 from foedus.node.verify import verify_log
 from foedus.node.views import Views
+from foedus.node.work_operations import WorkOperations
 
 _FOLLOW_PAGE = 256
 _OWN_ACTS = frozenset({"device.enrol", "device.revoke", "document.session", "grant.create", "grant.revoke"})
@@ -72,6 +75,7 @@ class Service(
     KnowledgeOperations,
     QueryOperations,
     CallOperations,
+    WorkOperations,
 ):
     """Answers the surfaces. One per running node."""
 
@@ -81,6 +85,8 @@ class Service(
         super().__init__(node, views, self._rooms)
         self.credentials = Credentials(node)
         self.verifier = Verifier(node, self.credentials.kept, self.credentials.principals)
+        self._call_views = CallViews(node.store, views)
+        self._call_maker = CallMaker(node)
         self._erasing = EraseOperations(node, views)
         self.agreements = AgreementOperations(node, self._peer_id, views.node_name)
         self._token = node.home.ensure_token()

@@ -77,7 +77,8 @@ class FakeCalls:
         yield CallProgressView(call=CALL.call, number=1, data={"done": 1})
         yield CALL
 
-    def calls_made(self, _caller=""):
+    def calls_made(self, asked):
+        self._note("calls_made", asked)
         return [CALL]
 
     def call_show(self, call, caller=""):

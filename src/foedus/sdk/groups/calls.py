@@ -65,9 +65,9 @@ class Calls(Group[M]):
         return Sent(body=dict(calling), timeout_s=timeout_s)
 
     @operation("GET", "/calls")
-    def all(self) -> Sent[list[CallView]]:
-        """Return the calls made here, the newest first."""
-        return Sent()
+    def all(self, *, before: str = "", limit: int = 50) -> Sent[list[CallView]]:
+        """Return calls made here, the newest first; ``before``: a call, those older than it."""
+        return Sent(query={"before": before, "limit": limit})
 
     @operation("GET", "/calls/{call}")
     def show(self, call: str) -> Sent[CallView]:
