@@ -8,12 +8,15 @@ import pytest
 from foedus.base.base64url import from_base64url
 from foedus.base.errors import UsageError
 from foedus.crypto import ed25519
+from foedus.node.call_life import Ending
 from foedus.node.call_values import CallProgressView, CallsMade, CapabilityForm, WorkResult
+from foedus.node.call_views import UNREADABLE
 from foedus.node.query_values import Asked
 from foedus.query.call import call_id, parse_receipt, receipt_bytes
+from foedus.query.limits import PROGRESS_MAX
 from foedus.query.schemas import SchemaMismatch
 from foedus.surfaces.cli.delegating import Scope
-from foedus.sync.frames import Call, CallEnded
+from foedus.sync.frames import Call, CallEnded, CallProgress
 from foedus.trust.border import CALL
 from foedus.trust.standing import Standing
 from tests.node.callees import answer, calling, form, offer, take
@@ -78,6 +81,53 @@ async def test_progress_comes_before_the_result(two):
     await b.service.call_finish(callee, work.call, WorkResult(code="no_paper", message="it is out"))
     end = await anext(coming)
     assert (end.outcome, end.code, end.output) == ("error", "no_paper", {"code": "no_paper", "message": "it is out"})
+
+
+async def test_nothing_of_the_progress_is_lost_on_who_begins_to_read_when_it_is_over(two):
+    _, a, b, *_, callee = two
+    coming = await a.service.call_follow(form(await offer(b, callee)))
+    work = await take(b, callee)
+    for number in range(3):
+        await b.service.call_progress(callee, work.call, number)
+    await b.service.call_finish(callee, work.call, WorkResult(output={"said": "done"}))
+    await until(lambda: a.service.call_show(work.call).state == "ended", "it is over")
+    *words, end = [one async for one in coming]
+    assert [(one.number, one.data) for one in words] == [(1, 0), (2, 1), (3, 2)]
+    assert end.output == {"said": "done"}
+
+
+async def test_a_peer_that_storms_with_progress_is_not_listened_to_beyond_its_number(two):
+    _, a, b, *_, callee = two
+    coming = await a.service.call_follow(form(await offer(b, callee)))
+    work = await take(b, callee)
+    call = bytes.fromhex(work.call)
+    for number in (5, 5, 4, PROGRESS_MAX + 1, *range(6, 200)):
+        b.node.calls._tell_caller(bytes.fromhex(a.id), CallProgress(call, number, b"[" * 2_000))
+    await b.service.call_finish(callee, work.call, WorkResult(output={"said": "done"}))
+    *words, end = [one async for one in coming]
+    assert [one.number for one in words][:3] == [5, 6, 7]
+    assert len(words) <= PROGRESS_MAX
+    assert {one.data for one in words} == {None}
+    assert end.outcome == "result"
+
+
+async def test_an_output_that_is_no_json_is_said_and_not_shown(two):
+    _, a, b, *_, callee = two
+    made = calling(a, await offer(b, callee))
+    work = await take(b, callee)
+    await b.node.calls.life.end(bytes.fromhex(work.call), Ending("result", output=b"[" * 40_000))
+    assert ((view := await made).outcome, view.code, view.output) == ("result", UNREADABLE, None)
+
+
+async def test_a_result_over_the_bound_is_refused_and_the_call_goes_on(two):
+    _, a, b, *_, callee = two
+    made = calling(a, await offer(b, callee))
+    work = await take(b, callee)
+    with pytest.raises(UsageError) as error:
+        await b.service.call_finish(callee, work.call, WorkResult(output={"said": "x" * 70_000}))
+    assert error.value.code == "too_large"
+    await b.service.call_finish(callee, work.call, WorkResult(output={"said": "shorter"}))
+    assert (await made).output == {"said": "shorter"}
 
 
 async def test_external_peers_may_call_and_paused_ones_may_not(tmp_path):

@@ -13,6 +13,8 @@ from foedus.node.call_values import (
     CallView,
     CapabilityForm,
     CapabilityView,
+    WebhookForm,
+    WebhookView,
     WorkResult,
     WorkView,
 )
@@ -63,4 +65,16 @@ class CallService(Protocol):
 
     async def call_finish(self, agent: str, call: str, result: WorkResult) -> None:
         """End a call by its output or an error; durable when it returns."""
+        ...
+
+    def webhooks(self, agent: str = "") -> list[WebhookView]:
+        """Return where calls are sent; ``agent``: of this one alone."""
+        ...
+
+    async def webhook_register(self, form: WebhookForm) -> WebhookView:
+        """Bring an agent's calls to a URL; durable when it returns."""
+        ...
+
+    async def webhook_remove(self, agent: str) -> None:
+        """Let an agent ask for its work again."""
         ...

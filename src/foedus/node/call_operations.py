@@ -10,6 +10,7 @@ from foedus.base.errors import NotFound, UsageError
 from foedus.base.ids import parse_id
 from foedus.log.participants import Participant
 from foedus.node.call_making import CallMaker
+from foedus.node.call_progress import Progress
 from foedus.node.call_records import CallRecord
 from foedus.node.call_values import (
     CallForm,
@@ -20,7 +21,7 @@ from foedus.node.call_values import (
     CapabilityForm,
     CapabilityView,
 )
-from foedus.node.call_views import CallViews, progress_view
+from foedus.node.call_views import progress_view
 from foedus.query.call import call_id
 from foedus.query.limits import SCHEMA_BYTES_MAX
 from foedus.query.offer import Offer
@@ -34,14 +35,13 @@ class CallOperations:
     """Operations on capabilities and calls, for ``Service``."""
 
     _node: Node
-    _call_views: CallViews
     _call_maker: CallMaker
 
     # --- capabilities -------------------------------------------------------------------------
 
     def capabilities(self) -> list[CapabilityView]:
         """Return what agents of this node offer, by name."""
-        return [self._call_views.capability(held) for held in self._node.calls.book.all()]
+        return [self._node.calls.views.capability(held) for held in self._node.calls.book.all()]
 
     async def capability_register(self, form: CapabilityForm) -> CapabilityView:
         """Offer a capability, or change it; durable when it returns."""
@@ -58,7 +58,7 @@ class CallOperations:
             price=form.price,
             standing=form.standing,
         )
-        return self._call_views.capability(await self._node.calls.book.register(offer))
+        return self._node.calls.views.capability(await self._node.calls.book.register(offer))
 
     async def capability_withdraw(self, name: str, agent: str = "") -> None:
         """Offer a capability no more; calls under way go on. ``agent``: whose it must be, '' anyone's."""
@@ -80,7 +80,7 @@ class CallOperations:
         self._node.rates.take("queries_per_participant", f"{made.record.request.node.hex()}:{who.did if who else ''}")
         self._call_maker.check_consent(made)
         await self._node.calls.make(call, made.record)
-        return self._follow_call(call, who)
+        return self._follow_call(call, who, self._node.calls.follow(call))
 
     def calls_made(self, asked: CallsMade) -> list[CallView]:
         """Return calls made here, the newest first."""
@@ -89,30 +89,32 @@ class CallOperations:
             before = parse_id(asked.before)
             made = iter([*dropwhile(lambda one: one[0] != before, made)][1:])
         mine = (one for one in made if asked.caller in {"", one[1].request.caller})
-        return [self._call_views.call(call, record) for call, record in islice(mine, asked.limit)]
+        return [self._node.calls.views.call(call, record) for call, record in islice(mine, asked.limit)]
 
     def call_show(self, call: str, caller: str = "") -> CallView:
         """Return one call; raise NotFound."""
         identity, record = self._made_here(call, caller)
-        return self._call_views.call(identity, record)
+        return self._node.calls.views.call(identity, record)
 
     def call_cancel(self, call: str, caller: str = "") -> CallView:
         """Ask for a call to end; how it did, its receipt says."""
         identity, record = self._made_here(call, caller)
         self._node.calls.cancel(identity)
-        return self._call_views.call(identity, record)
+        return self._node.calls.views.call(identity, record)
 
     # --- inside -------------------------------------------------------------------------------
 
-    async def _follow_call(self, call: bytes, who: Participant | None) -> AsyncIterator[CallProgressView | CallView]:
-        async for one in self._node.calls.follow(call):
+    async def _follow_call(
+        self, call: bytes, who: Participant | None, coming: AsyncIterator[Progress]
+    ) -> AsyncIterator[CallProgressView | CallView]:
+        async for one in coming:
             await self._note_output(call, who)
             yield progress_view(call, one)
         record = self._node.calls.record(call)
         if record is not None:
             if record.output is not None:
                 await self._note_output(call, who)
-            yield self._call_views.call(call, record)
+            yield self._node.calls.views.call(call, record)
 
     async def _note_output(self, call: bytes, who: Participant | None) -> None:
         """Remember, before it is shown, that an agent reads what another node wrote."""

@@ -134,3 +134,26 @@ class WorkResult(Struct, frozen=True, kw_only=True):
     output: Any | UnsetType = UNSET
     code: str = ""
     message: str = ""
+
+
+class WebhookForm(Struct, frozen=True, kw_only=True):
+    """Where an agent's calls are to be sent."""
+
+    agent: str
+    url: str
+    by_operator: bool = True
+
+
+class WebhookView(Struct, frozen=True, kw_only=True):
+    """Where an agent's calls are sent. ``by_operator``: who registered it, the operator or the agent by its token.
+
+    ``last``: how the last delivery went, at ``last_at`` (µs): a status, or a code such as ``webhook_unreachable``.
+    """
+
+    agent: str
+    agent_name: str
+    url: str
+    by_operator: bool
+    since: int
+    last_at: int
+    last: str

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from foedus.base.base64url import to_base64url
 from foedus.node.call_desk import Work
+from foedus.node.call_progress import Progress
 from foedus.node.call_records import CallRecord
 from foedus.node.call_values import CallProgressView, CallView, CapabilityView, WorkView
-from foedus.node.calls import Progress
 from foedus.node.capability_book import Offered
 from foedus.query.call import FORGOTTEN
 from foedus.query.schemas import BadJson, read_json
 
 if TYPE_CHECKING:
     from foedus.node.store import Store
-    from foedus.node.views import Views
 
 UNREADABLE = "unreadable_output"
 """The code of a result that is no JSON within the bounds: what its node signed cannot be shown."""
 
 
 class CallViews:
-    """Makes views. ``views`` knows how nodes are called."""
+    """Makes views. ``node_name`` knows how nodes are called."""
 
-    def __init__(self, store: Store, views: Views) -> None:
+    def __init__(self, store: Store, node_name: Callable[[bytes], str]) -> None:
         self._store = store
-        self._views = views
+        self._node_name = node_name
 
     def capability(self, held: Offered) -> CapabilityView:
         """Return what is offered here."""
@@ -34,10 +34,10 @@ class CallViews:
         return CapabilityView(
             name=offer.name,
             node=node.hex(),
-            node_name=self._views.node_name(node),
+            node_name=self._node_name(node),
             offer=held.id.hex(),
             agent=offer.agent,
-            agent_name=self._participant_name(node, offer.agent),
+            agent_name=self.participant_name(node, offer.agent),
             about=offer.about,
             takes=_json(offer.takes or None),
             returns=_json(offer.returns or None),
@@ -47,7 +47,8 @@ class CallViews:
             standing=offer.standing,
         )
 
-    def _participant_name(self, node: bytes, did: str) -> str:
+    def participant_name(self, node: bytes, did: str) -> str:
+        """Return how a participant is called, '' where that is not known here."""
         who = self._store.admission.authority.participants.get((node, did))
         return who.name if who is not None else ""
 
@@ -63,7 +64,7 @@ class CallViews:
         return CallView(
             call=call.hex(),
             node=request.host.hex(),
-            node_name=self._views.node_name(request.host),
+            node_name=self._node_name(request.host),
             name=request.name,
             offer=request.offer.hex(),
             caller=request.did or request.node.hex(),
@@ -90,9 +91,9 @@ class CallViews:
             name=call.name,
             offer=call.offer.hex(),
             caller=call.did or call.node.hex(),
-            caller_name=self._participant_name(call.node, call.did),
+            caller_name=self.participant_name(call.node, call.did),
             node=call.node.hex(),
-            node_name=self._views.node_name(call.node),
+            node_name=self._node_name(call.node),
             input=_json(call.input),
             deadline=work.deadline,
         )

@@ -6,15 +6,14 @@ outcome is not known: the other end runs it at most once and answers with what i
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from foedus.base.errors import FoedusError, UsageError
-from foedus.base.ids import sha256
+from foedus.base.ids import sha256, short
 from foedus.base.limits import SECOND
 from foedus.crypto import ed25519
 from foedus.node.background import Background
@@ -22,10 +21,13 @@ from foedus.node.call_desk import CallDesk
 from foedus.node.call_hosting import CallHost
 from foedus.node.call_judging import CallJudge
 from foedus.node.call_life import CallLife
+from foedus.node.call_progress import Followed, Progress
 from foedus.node.call_records import CallRecord, CallRecords
+from foedus.node.call_views import CallViews
 from foedus.node.capability_book import CapabilityBook
+from foedus.node.webhooks import Webhooks
 from foedus.query.call import FORGOTTEN, LateCall, parse_receipt, receipt_bytes
-from foedus.query.limits import CALLS_KEPT, CALLS_UNDER_WAY_MAX, PROGRESS_MAX
+from foedus.query.limits import CALLS_KEPT, CALLS_UNDER_WAY_MAX
 from foedus.sync.frames import (
     Call,
     CallCancel,
@@ -45,21 +47,12 @@ log = logging.getLogger("foedus.calls")
 SPACE = "calls_made"
 AFTER_DEADLINE_S = 2.0
 """How long a caller waits beyond its deadline: the receipt that says so is on its way."""
-_UNREAD_MAX = 64
-"""Words of progress that a slow reader has not read: what is newer is dropped."""
-
-
-class Progress(NamedTuple):
-    """How far the work is."""
-
-    number: int
-    data: bytes
 
 
 class Calls:
     """One per node: the calls that it made, and those of its own capabilities.
 
-    The latter live in ``life``; ``host`` takes what callers say, ``desk`` what agents do.
+    The latter live in ``life``; ``host`` takes what callers say, ``desk`` what agents do, ``webhooks`` brings them.
     """
 
     def __init__(self, node: Node) -> None:
@@ -68,15 +61,15 @@ class Calls:
         self.life = CallLife(node.store)
         self.host = CallHost(node, self.life, self.book, self.judge, self._tell_caller)
         self.desk = CallDesk(self.life, self.book, self._tell_caller)
+        self.views = CallViews(node.store, self._node_name)
+        self.webhooks = Webhooks(node, self.life, self.desk, self.views)
         self.outcomes: Counter[str] = Counter()
         """Calls made here that are over since the node started, by outcome, ``refused`` being one."""
         self._node = node
         self._made = CallRecords(node.store, SPACE)
-        self._followers: dict[bytes, set[asyncio.Queue[Progress | None]]] = {}
+        self._followed = Followed()
         self._open = {call for call, record in self._made if not record.is_over}
         self._ending: set[bytes] = set()
-        self._told: dict[bytes, int] = {}
-        """Call → the number of its last word of progress."""
         self._background = Background(log)
 
     async def start(self) -> None:
@@ -85,8 +78,13 @@ class Calls:
 
     async def close(self) -> None:
         """Stop; calls under way are asked for again when this node runs."""
+        await self.webhooks.close()
         await self.life.close()
         await self._background.close()
+
+    def _node_name(self, node: bytes) -> str:
+        store = self._node.store
+        return store.name if node == store.node else self._node.peers.book.peer(node).name or short(node)
 
     def record(self, call: bytes) -> CallRecord | None:
         """Return what is kept of a call made here."""
@@ -110,6 +108,7 @@ class Calls:
             raise UsageError("too many calls are under way here", code="busy", http_status=503, remedy="call later")
         await self._made.put(call, record)
         self._open.add(call)
+        self._followed.begin(call)
         self._send(record)
 
     @property
@@ -119,6 +118,11 @@ class Calls:
         held = {call: self._made.get(call) for call in self._open}
         self._open = {call for call, record in held.items() if record is not None and not record.is_over}
         return sum(record.deadline > now for call, record in held.items() if record is not None and call in self._open)
+
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes of what is kept of calls, made here and worked on here."""
+        return self._made.size + self.life.kept_bytes
 
     def _check_reachable(self, host: bytes) -> None:
         if host == self._node.store.node:
@@ -150,25 +154,11 @@ class Calls:
         else:
             self._transmit(record.request.host, CallCancel(call))
 
-    async def follow(self, call: bytes) -> AsyncIterator[Progress]:
-        """Yield progress as it comes, until the call is over here or its deadline has passed."""
-        queue: asyncio.Queue[Progress | None] = asyncio.Queue(_UNREAD_MAX)
-        self._followers.setdefault(call, set()).add(queue)
-        try:
-            record = self._made.get(call)
-            if record is None or record.is_over:
-                return
-            left_s = (record.deadline - self._node.store.now()) / SECOND + AFTER_DEADLINE_S
-            async with asyncio.timeout(max(0.0, left_s)):
-                while (one := await queue.get()) is not None:
-                    yield one
-        except TimeoutError:
-            return
-        finally:
-            self._followers[call].discard(queue)
-            if not self._followers[call]:
-                del self._followers[call]
-                self._told.pop(call, None)
+    def follow(self, call: bytes) -> AsyncIterator[Progress]:
+        """Return progress as it comes, from the call's beginning until it is over here or its deadline has passed."""
+        record = self._made.get(call)
+        left = 0 if record is None else record.deadline - self._node.store.now()
+        return self._followed.read(call, left / SECOND + AFTER_DEADLINE_S)
 
     def linked(self, link: Link) -> None:
         """Ask a peer again for what it has not answered: a link to it opened."""
@@ -191,17 +181,11 @@ class Calls:
                 self.host.cancelled(peer, call)
             case CallSigned(call=call, sig=sig):
                 self.host.signed(peer, call, sig)
-            case CallProgress():
-                self._progressed(peer, frame)
+            case CallProgress(call=call, number=number, data=data):
+                if self._is_of(call, peer):
+                    self._followed.say(call, Progress(number, data))
             case CallEnded() | CallRefused():
                 self._background.spawn(self._over(peer, frame))
-
-    def _progressed(self, peer: bytes, frame: CallProgress) -> None:
-        """Tell who waits; what a peer says beyond its number of words, or again, is dropped."""
-        is_next = self._told.get(frame.call, 0) < frame.number <= PROGRESS_MAX
-        if is_next and frame.call in self._followers and self._is_of(frame.call, peer):
-            self._told[frame.call] = frame.number
-            self._publish(frame.call, Progress(frame.number, frame.data))
 
     def _tell_caller(self, caller: bytes, frame: Frame) -> None:
         if caller == self._node.store.node:
@@ -264,9 +248,8 @@ class Calls:
 
     def _told_over(self, call: bytes, outcome: str) -> None:
         self._open.discard(call)
-        self._told.pop(call, None)
+        self._followed.end(call)
         self.outcomes[outcome] += 1
-        self._publish(call, None)
 
     def _countersigned(self, peer: bytes, call: bytes, sig: bytes) -> None:
         if peer == self._node.store.node:
@@ -285,13 +268,6 @@ class Calls:
         if view is None or view.node != peer or not is_meant:
             return False
         return ed25519.verify(view.ed25519, receipt_bytes(frame.receipt), frame.sig)
-
-    def _publish(self, call: bytes, one: Progress | None) -> None:
-        for queue in self._followers.get(call, ()):
-            if one is None and queue.full():
-                queue.get_nowait()
-            if not queue.full():
-                queue.put_nowait(one)
 
 
 _SEE = "see docs/capabilities.md, who may call"

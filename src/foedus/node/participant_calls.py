@@ -16,6 +16,8 @@ from foedus.node.call_values import (
     CallView,
     CapabilityForm,
     CapabilityView,
+    WebhookForm,
+    WebhookView,
     WorkResult,
     WorkView,
 )
@@ -81,6 +83,21 @@ class ParticipantCalls:
     async def call_finish(self, agent: str, call: str, result: WorkResult) -> None:
         """End a call that it was handed."""
         await self._service.call_finish(self._own_did(agent), call, result)
+
+    def webhooks(self, agent: str = "") -> list[WebhookView]:
+        """Return its own webhook."""
+        found: list[WebhookView] = self._service.webhooks(self._own_did(agent))
+        return found
+
+    async def webhook_register(self, form: WebhookForm) -> WebhookView:
+        """Have its calls brought to it, where the policy lets it."""
+        own = replace(form, agent=self._own_did(form.agent), by_operator=False)
+        placed: WebhookView = await self._service.webhook_register(own)
+        return placed
+
+    async def webhook_remove(self, agent: str) -> None:
+        """Ask for its work again."""
+        await self._service.webhook_remove(self._own_did(agent))
 
     def _own_did(self, name: str) -> str:
         if name not in {"", self._holder.did}:

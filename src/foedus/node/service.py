@@ -21,7 +21,6 @@ from foedus.node.agreement_operations import AgreementOperations
 from foedus.node.audit_operations import AuditOperations
 from foedus.node.call_making import CallMaker
 from foedus.node.call_operations import CallOperations
-from foedus.node.call_views import CallViews
 from foedus.node.codec import draft_of
 from foedus.node.composition import Node
 from foedus.node.consent_operations import ConsentOperations
@@ -55,6 +54,7 @@ from foedus.node.values import (
 from foedus.node.verifier import Verifier
 from foedus.node.verify import verify_log
 from foedus.node.views import Views
+from foedus.node.webhook_operations import WebhookOperations
 from foedus.node.work_operations import WorkOperations
 
 _FOLLOW_PAGE = 256
@@ -76,6 +76,7 @@ class Service(
     QueryOperations,
     CallOperations,
     WorkOperations,
+    WebhookOperations,
 ):
     """Answers the surfaces. One per running node."""
 
@@ -85,7 +86,6 @@ class Service(
         super().__init__(node, views, self._rooms)
         self.credentials = Credentials(node)
         self.verifier = Verifier(node, self.credentials.kept, self.credentials.principals)
-        self._call_views = CallViews(node.store, views)
         self._call_maker = CallMaker(node)
         self._erasing = EraseOperations(node, views)
         self.agreements = AgreementOperations(node, self._peer_id, views.node_name)

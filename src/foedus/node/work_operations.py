@@ -10,7 +10,6 @@ from foedus.base.errors import UsageError
 from foedus.base.ids import parse_id
 from foedus.node.call_life import Ending, failed
 from foedus.node.call_values import WorkResult, WorkView
-from foedus.node.call_views import CallViews
 from foedus.query.schemas import write_json
 from foedus.sync.frames import CALL_PROGRESS_MAX
 
@@ -22,7 +21,6 @@ class WorkOperations:
     """Operations of those who do the work, for ``Service``."""
 
     _node: Node
-    _call_views: CallViews
 
     async def call_work(self, agent: str, wait_ms: int) -> WorkView | None:
         """Hand an agent its next call, once; None where none comes in time."""
@@ -30,7 +28,7 @@ class WorkOperations:
         work = await self._node.calls.desk.work(who.did, wait_ms / 1_000)
         if work is not None and work.call.node != self._node.store.node and who.kind == "agent":
             await self._node.consent.note_read(who.did)
-        return None if work is None else self._call_views.work(work)
+        return None if work is None else self._node.calls.views.work(work)
 
     async def call_progress(self, agent: str, call: str, data: Any) -> None:
         """Tell the caller how far the work is."""
