@@ -136,9 +136,12 @@ class CallLife:
             record = self._records.get(call)
             if record is None or record.state != "open":
                 return None
-            handed = await self._records.change(call, state="handed", began=self._store.now())
-        self._open_no_more(call, handed)
-        return handed
+            self._open_no_more(call, record)  # while it is written, others look for other work
+            try:
+                return await self._records.change(call, state="handed", began=self._store.now())
+            except BaseException:
+                self._open.setdefault(record.agent, {})[call] = None
+                raise
 
     async def end(self, call: bytes, ending: Ending) -> None:
         """Write how a call ended, once, and only then say so."""
