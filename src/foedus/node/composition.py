@@ -361,7 +361,7 @@ class Node:
             self._finish_leaving()
             await self.consent.resume()
             self.agreements.settle_all()
-            await self.calls.host.start()
+            await self.calls.start()
         self._spawn(self.eraser.run())
         self._spawn(self.wanted_bodies.run())
         self._spawn(self.audit.run())
