@@ -11,10 +11,12 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from foedus.base.errors import FoedusError
+from foedus.base.errors import FoedusError, Unavailable, UsageError
 from foedus.base.limits import BACKOFF_FIRST, BACKOFF_MAX, SECOND
+from foedus.base.vectors import dimension_of
 from foedus.log.port import Row
 from foedus.node.store import Store
+from foedus.query.port import Meaning
 from foedus.state.knowledge.embedding import (
     EMBEDDED_CHARACTERS,
     BadEmbedding,
@@ -38,6 +40,21 @@ REFUSED_MAX = 4_096
 """Packets that got no usable vector and are remembered, so that they are not asked for at once again."""
 REFUSED_AGAIN_S = BACKOFF_MAX / SECOND
 _PERCENT = 10_000
+
+
+class NoEmbedder(UsageError):
+    """No vectors are made here."""
+
+    code = "no_embedder"
+    http_status = 409
+    remedy = "name an embedder under [knowledge] in foedus.toml, send the vector with the question, or ask by words"
+
+
+class NoVector(Unavailable):
+    """The embedder gives no vector now."""
+
+    code = "no_vector"
+    remedy = "see `foedus status`; ask by words meanwhile"
 
 
 class KnowledgeEmbedding:
@@ -70,6 +87,11 @@ class KnowledgeEmbedding:
         self._wake = asyncio.Event()
 
     @property
+    def model(self) -> str:
+        """The model in use, '' where there is none."""
+        return self._embedder.model if self._embedder is not None else ""
+
+    @property
     def refused(self) -> int:
         """How many packets got no usable vector."""
         return len(self._refused)
@@ -92,12 +114,36 @@ class KnowledgeEmbedding:
         try:
             vector = await self._question(self._embedder, text)
         except (FoedusError, TimeoutError) as error:
-            self.failures[error.code if isinstance(error, FoedusError) else "timeout"] += 1
+            self.failures[_code(error)] += 1
             return []
         finally:
             self._asking -= 1
+        return await self.near(vector, domain)
+
+    async def near(self, vector: bytes, domain: str) -> list[Hit]:
+        """Return the packets nearest to a vector of the model in use."""
         hits = await asyncio.to_thread(self._vectors.nearest, vector, domain, NEAREST_MAX)
         return [hit for hit in hits if hit.score >= self._least]
+
+    def knows(self, meaning: Meaning) -> bool:
+        """Whether a vector can be compared with those held here: one model made them."""
+        held = self._vectors.dimension
+        return self.model == meaning.model and (not held or held == dimension_of(meaning.vector))
+
+    async def meaning_of(self, text: str) -> Meaning:
+        """Return a text as a vector to ask others by; raise NoEmbedder or NoVector."""
+        if self._embedder is None:
+            raise NoEmbedder("this node has no embedder") if self.trouble is None else _no_vector(self.trouble)
+        if self._asking >= QUESTIONS_MAX:
+            raise NoVector("too many texts wait for a vector already", code="busy", http_status=429)
+        self._asking += 1
+        try:
+            return Meaning(self._embedder.model, await self._question(self._embedder, text))
+        except (FoedusError, TimeoutError) as error:
+            self.failures[_code(error)] += 1
+            raise _no_vector(error) from None
+        finally:
+            self._asking -= 1
 
     async def _question(self, embedder: Embedder, text: str) -> bytes:
         async with asyncio.timeout(QUESTION_WAIT_S):
@@ -197,3 +243,11 @@ class KnowledgeEmbedding:
         """Release the embedder."""
         if self._embedder is not None:
             await self._embedder.close()
+
+
+def _code(error: Exception) -> str:
+    return error.code if isinstance(error, FoedusError) else "timeout"
+
+
+def _no_vector(error: Exception) -> NoVector:
+    return NoVector(f"the embedder gives no vector now: {_code(error)}: {error}")

@@ -45,7 +45,7 @@ Document: TypeAlias = Annotated[bytes, Meta(max_length=BODY_MAX)]
 PlainRecord: TypeAlias = Annotated[list[Any], Meta(min_length=2, max_length=2)]
 """What ``SignedRecord.plain`` gives and ``parse_signed_record`` takes."""
 Endpoint: TypeAlias = Annotated[str, Meta(max_length=ENDPOINT_MAX)]
-QUERY_BYTES_MAX = 20_480
+QUERY_BYTES_MAX = 24_576
 """Bytes of a question (docs/query.md); a result has fewer."""
 EVIDENCE_MAX = 16
 """Events that go with a question: an enrolment, and a chain of grants with those of its issuers."""
