@@ -89,29 +89,30 @@ POISONED = {
 }
 
 
-@pytest.mark.parametrize("poison", POISONED)
-async def test_a_poisoned_vector_is_refused_where_it_comes_in(tmp_path, poison):
-    vector = POISONED[poison]
+async def test_a_poisoned_vector_is_refused_where_it_comes_in(tmp_path):
     async with street(tmp_path) as it:
         a, b = await it.add("a"), await it.add("b")
         await connect(a, b)
-        with pytest.raises(FoedusError) as refused:
-            await ask(a, vector=vector, model="small")
-        assert (refused.value.code, refused.value.http_status) == ("malformed_vector", 400)
-        about = {"text": "", "model": "small", "dimension": max(1, min(len(vector) // 4, 4_096)), "vector": vector}
-        assert await send_raw(a, b, raw(a, kind="semantic", about=about)) == ("refused", "malformed_vector")
-        assert b.node.queries.refused["malformed_vector"] == 1
+        for count, (poison, vector) in enumerate(POISONED.items(), 1):
+            with pytest.raises(FoedusError) as refused:
+                await ask(a, vector=vector, model="small")
+            assert (refused.value.code, refused.value.http_status) == ("malformed_vector", 400), poison
+            dimension = max(1, min(len(vector) // 4, 4_096))
+            about = {"text": "", "model": "small", "dimension": dimension, "vector": vector}
+            assert await send_raw(a, b, raw(a, kind="semantic", about=about)) == ("refused", "malformed_vector")
+            assert b.node.queries.refused["malformed_vector"] == count
 
 
-@pytest.mark.parametrize("answers", sorted(BAD))
-async def test_an_embedder_that_answers_nonsense_makes_no_question(tmp_path, answers):
-    async with asker_and_answerer(tmp_path) as (_, a, _b, source):
+async def test_an_embedder_that_answers_nonsense_makes_no_question(tmp_path):
+    async with endpoint() as source, street(tmp_path) as it:
+        a = await add(it, "a", source)
         await publish(a, "Bees", "honey")
-        await until(lambda: a.node.embedding.held().vectors == 1, "a knows the dimension")
-        source.answers = answers
-        with pytest.raises(FoedusError) as refused:
-            await ask(a, text="pollinators")
-        assert (refused.value.code, refused.value.http_status) == ("no_vector", 503)
+        await until(lambda: a.node.embedding.held().vectors == 1, "it knows the dimension")
+        for answers in sorted(BAD):
+            source.answers = answers
+            with pytest.raises(FoedusError) as refused:
+                await ask(a, text="pollinators", scope="local")
+            assert (refused.value.code, refused.value.http_status) == ("no_vector", 503), answers
 
 
 async def test_an_agent_asks_by_meaning_and_a_device_gets_the_vector_to_sign(tmp_path):

@@ -75,6 +75,8 @@ class KnowledgeEmbedding:
         """Why packets get no vectors now."""
         self.failures: Counter[str] = Counter()
         """Answers that were none, by code."""
+        self.on_made: Callable[[], None] = lambda: None
+        """Every packet that could get a vector has one; or there is no embedder."""
         self.first_pause_s = BACKOFF_FIRST / SECOND
         self._store = store
         self._vectors = vectors
@@ -95,6 +97,15 @@ class KnowledgeEmbedding:
     def refused(self) -> int:
         """How many packets got no usable vector."""
         return len(self._refused)
+
+    @property
+    def dimension(self) -> int:
+        """Of the vectors that are held, 0 where none is."""
+        return self._vectors.dimension
+
+    def vectors_of(self, packets: Sequence[bytes]) -> list[bytes]:
+        """Return the vectors of packets, as far as they have one. Blocks."""
+        return self._vectors.of(packets)
 
     def held(self) -> Held:
         """Count vectors, and packets that wait for one."""
@@ -160,8 +171,10 @@ class KnowledgeEmbedding:
                 if self._embedder is None:
                     self._embedder = await self._opened()
                 if self._embedder is None:
+                    self.on_made()
                     return
                 await self._follow(self._embedder)
+                self.on_made()
                 self.trouble, pause_s = None, self.first_pause_s
             except FoedusError as error:
                 if self.trouble is None:

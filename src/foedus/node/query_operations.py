@@ -19,7 +19,7 @@ from foedus.log.grants import Grant
 from foedus.log.participants import Participant
 from foedus.node import query_evidence
 from foedus.node.author import Draft
-from foedus.node.queries import Signed, reports_of
+from foedus.node.queries import ROUTED, Signed, reports_of
 from foedus.node.query_asking import Asking
 from foedus.node.query_judging import crossing_of
 from foedus.node.query_values import AnswersView, Asked, AskedSigned, FoundView, MergedView, NodeReport, VectorView
@@ -56,8 +56,10 @@ class QueryOperations:
         else:
             question, signed, who = self._made(await self._with_vector(asked))
         self._node.rates.take("queries_per_participant", f"{question.node.hex()}:{who.did if who else ''}")
-        peers, reports = self._peers(question, signed)
-        asking = self._node.queries.ask(question, signed, peers, reports)
+        peers, passed_over = self._peers(question, signed)
+        chosen = await self._node.queries.routing.choose(question, peers, ())
+        reports = reports_of(passed_over | {peer: ROUTED for peer in peers if peer not in chosen})
+        asking = self._node.queries.ask(question, signed, chosen, reports)
         return self._follow(asking, who)
 
     async def answers(self, asked: Asked | AskedSigned) -> AnswersView:
@@ -159,13 +161,13 @@ class QueryOperations:
 
     # --- whom to ask -------------------------------------------------------------------------
 
-    def _peers(self, question: Question, signed: Signed) -> tuple[list[bytes], list[Report]]:
+    def _peers(self, question: Question, signed: Signed) -> tuple[list[bytes], dict[bytes, str]]:
         """Return the peers to ask and why others are not; raise where the asker may ask none of them."""
         if question.scope == "local":
-            return [], []
+            return [], {}
         peers, passed_over = self._node.queries.judge.targets(())
         if question.device is None:
-            return peers, reports_of(passed_over)
+            return peers, passed_over
         cited = self._cited(question)
         asked: list[bytes] = []
         for peer in peers:
@@ -183,7 +185,7 @@ class QueryOperations:
                 http_status=403,
                 remedy="a person allows it: `foedus grant create AGENT --command query/ask --as NAME`",
             )
-        return asked, reports_of(passed_over)
+        return asked, passed_over
 
     def _cited(self, question: Question) -> list[Grant]:
         authority = self._node.store.admission.authority

@@ -13,8 +13,9 @@ from foedus.base.ids import ID_BYTES, sha256
 from foedus.base.limits import AUTH_MAX, NONCE_BYTES
 from foedus.crypto.labels import signed_bytes
 from foedus.log.bodies import Did
+from foedus.log.sketches import MODEL_MAX
 from foedus.query.limits import ABOUT_BYTES_MAX, HOPS_MAX, LASTS_MAX, QUERY_BYTES_MAX, RESULTS_MAX, SKEW_MAX, TEXT_MAX
-from foedus.query.routing.limits import DIMENSION_MAX, MODEL_MAX
+from foedus.query.routing.limits import DIMENSION_MAX
 from foedus.query.routing.vectors import BadVector, parse_unit
 
 Id: TypeAlias = Annotated[bytes, Meta(min_length=ID_BYTES, max_length=ID_BYTES)]

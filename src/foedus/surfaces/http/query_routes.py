@@ -10,10 +10,11 @@ from msgspec import UNSET, Meta, UnsetType, field
 
 from foedus.base.base64url import from_base64url
 from foedus.base.limits import SECOND
+from foedus.log.sketches import MODEL_MAX
 from foedus.node.query_values import AnswersView, Asked, AskedSigned, FoundView, VectorView
 from foedus.query.limits import HOPS_MAX, LASTS_MAX, QUERY_BYTES_MAX, RESULTS_MAX, TEXT_MAX
 from foedus.query.question import Scope
-from foedus.query.routing.limits import DIMENSION_MAX, FLOAT_BYTES, MODEL_MAX
+from foedus.query.routing.limits import DIMENSION_MAX, FLOAT_BYTES
 from foedus.surfaces.http import sse
 from foedus.surfaces.http.bodies import Input, SmallBytes
 from foedus.surfaces.http.callers import Rule
