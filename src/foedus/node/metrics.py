@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from foedus.node.composition import Node
@@ -44,6 +45,10 @@ def _families(node: Node) -> Iterator[list[str]]:
         *(f'foedus_queries_refused_total{{reason="{code}"}} {count}' for code, count in refused),
     ]
     yield from _calls(node)
+    routing = node.queries.routing
+    yield _gauge("foedus_sketches_known", "Nodes of which sketches are held.", len(routing.known))
+    yield _by("foedus_sketches_refused_total", "Sketches of others that were not taken.", "reason", routing.refused)
+    yield _by("foedus_questions_routed_total", "Questions by meaning that went on, and why so.", "why", routing.chosen)
     held = node.embedding.held()
     yield _gauge("foedus_knowledge_vectors", "Packets that are found by what they mean.", held.vectors)
     yield _gauge("foedus_knowledge_awaiting", "Packets that no embedder made a vector of.", held.awaiting)
@@ -90,6 +95,12 @@ def _by(name: str, text: str, label: str, counts: Mapping[str, int]) -> list[str
 def _per_peer(name: str, text: str, values: dict[bytes, int]) -> list[str]:
     rows = (f'{name}{{peer="{node.hex()}"}} {value}' for node, value in values.items())
     return [*_head(name, text, "gauge"), *rows]
+
+
+def _by(name: str, about: str, label: str, counts: Counter[str]) -> list[str]:
+    """Return a counter by one label."""
+    lines = (f'{name}{{{label}="{value}"}} {count}' for value, count in sorted(counts.items()))
+    return [*_head(name, about, "counter"), *lines]
 
 
 def _head(name: str, text: str, kind: str) -> list[str]:

@@ -12,10 +12,10 @@ SKEW_MAX = MINUTE
 """What the clocks of two nodes may differ by, as for events (CLOCK_AHEAD_MAX)."""
 RESULTS_MAX = 200
 """Results of one node: more than a person or a model reads."""
-ABOUT_BYTES_MAX = 16_384
-"""What a question is about: a text, an id, later a vector of 4,000 numbers."""
-QUERY_BYTES_MAX = 20_480
-"""A question: what it is about, and 1 KB for the rest."""
+ABOUT_BYTES_MAX = 21_504
+"""What a question is about: a text, an id, or a text and a vector of 4,096 numbers."""
+QUERY_BYTES_MAX = 24_576
+"""A question: what it is about, and 3 KB for the rest."""
 TEXT_MAX = 1_024
 """Characters of a text that is looked for."""
 BODY_BYTES_MAX = 16_384
