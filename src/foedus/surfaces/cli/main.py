@@ -26,6 +26,7 @@ from foedus.surfaces.cli import (
     keys,
     knowledge,
     logs,
+    mcp,
     names,
     nodes,
     pairing,
@@ -75,6 +76,7 @@ app.command(credentials.vouch)
 app.command(speaking.say, usage=speaking.USAGE)
 app.command(capabilities.app)
 app.command(capabilities.call)
+app.command(mcp.app)
 app.command(asking.ask)
 app.command(asking.trace)
 app.command(asking.topology)
