@@ -158,7 +158,7 @@ async def test_a_full_disk_refuses_a_client(tmp_path, monkeypatch):
         monkeypatch.setattr(ash.node.consent, "note_read", full)
         async with editing(ash, ash.agent) as it:
             await until(lambda: it.socket.closed, "it is refused")
-            assert it.socket.close_code == 4403
+            assert it.socket.close_code == 1011
 
 
 # --- who may -----------------------------------------------------------------------------------

@@ -15,7 +15,8 @@ from foedus.log.documents import DocumentUpdate
 from foedus.log.event import parse_event
 from foedus.log.port import Verdict
 from foedus.state.documents import messages
-from foedus.state.documents.fold import UPDATE, merged
+from foedus.state.documents.fold import UPDATE
+from foedus.state.documents.replica import merged
 from foedus.state.documents.update import clocks
 from tests.node.document_client import enrol_session
 from tests.simulation.checks import rooms_of

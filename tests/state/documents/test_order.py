@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycrdt import Doc, Text
 
-from foedus.state.documents.fold import Document, merged
+from foedus.state.documents.fold import Document
+from foedus.state.documents.replica import merged
 from foedus.state.documents.update import clocks, reach
 
 _FIRST = 0x4E00

@@ -6,15 +6,14 @@ them do.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any, NamedTuple
-
-from pycrdt import Doc, merge_updates
+from typing import NamedTuple
 
 from foedus.log.documents import PART_BYTES
 from foedus.state.documents.errors import BadUpdate
 from foedus.state.documents.limits import DOCUMENT_BYTES_MAX
+from foedus.state.documents.replica import Replica, Yjs
 from foedus.state.documents.update import EMPTY, Reach, clocks, reach
 
 UPDATE = "document.update"
@@ -38,8 +37,8 @@ class Document:
     An update that stands on what is not held waits here until that comes: yrs would keep it, too, and lose some.
     """
 
-    def __init__(self) -> None:
-        self._doc: Doc[Any] = Doc()
+    def __init__(self, replica: Replica | None = None) -> None:
+        self._replica: Replica = Yjs() if replica is None else replica
         self._held: dict[int, int] = {}
         """Of each Yjs client: up to which clock something is held. What ``state_vector`` says."""
         self._waiting: dict[int, list[tuple[bytes, Reach]]] = {}
@@ -50,15 +49,15 @@ class Document:
 
     def state_vector(self) -> bytes:
         """Return what it has, as Yjs says it."""
-        return self._doc.get_state()
+        return self._replica.state_vector()
 
     def beyond(self, state_vector: bytes) -> bytes:
         """Return as an update what it has beyond a state vector that was checked."""
-        return self._doc.get_update(state_vector)
+        return self._replica.beyond(state_vector)
 
     def whole(self) -> bytes:
         """Return all of it as one update."""
-        return self._doc.get_update()
+        return self._replica.whole()
 
     def is_full(self) -> bool:
         """Whether its state takes more than DOCUMENT_BYTES_MAX."""
@@ -95,7 +94,7 @@ class Document:
     def _applied(self, update: bytes, found: Reach) -> set[int]:
         """Take in an update that needs nothing more; return the clients of which more is held now."""
         try:
-            _apply(self._doc, update)
+            self._replica.apply(update)
         except BadUpdate:
             self._held = clocks(self.state_vector())  # some of it may be in
             raise
@@ -118,46 +117,35 @@ class Document:
 
         ``ends``: what ``update.check`` returned of it.
         """
-        held = clocks(self.state_vector())
-        if update == EMPTY or any(clock > held.get(client, 0) for client, clock in ends.items()):
+        if update == EMPTY or any(clock > self._held.get(client, 0) for client, clock in ends.items()):
             return update == EMPTY
-        copy: Doc[Any] = Doc()
-        copy.apply_update(self.whole())
-        before = copy.get_update()
-        _apply(copy, update)
-        return copy.get_update() == before
-
-
-def _apply(doc: Doc[Any], update: bytes) -> None:
-    try:
-        doc.apply_update(update)
-    except (RuntimeError, ValueError) as error:
-        raise BadUpdate(str(error)[:200]) from None
+        return not self._replica.is_changed_by(update)
 
 
 class RoomDocuments:
     """The documents of one room by name."""
 
-    def __init__(self) -> None:
+    def __init__(self, make: Callable[[], Replica] = Yjs) -> None:
         self.documents: dict[str, Document] = {}
+        self._make = make
         self._waiting: dict[bytes, list[Part]] = {}
         """By epoch, the parts of an update that is not whole yet: one for each chain, since nothing stands between."""
 
-    def take(self, part: Part) -> tuple[str, bytes] | None:
-        """Take in a part; return the name and what counts with it as one update, None where nothing does.
+    def take(self, part: Part) -> list[tuple[str, bytes]]:
+        """Take in a part; return the document's name with each update that counts with it.
 
-        Nothing counts while an update is not whole, or stands on another one that is not here.
+        None does while an update is not whole, or stands on another one that is not here.
         """
         update = self._whole(part)
         if update is None:
-            return None
+            return []
         try:
-            document = self.documents.get(part.name) or Document()
+            document = self.documents.get(part.name) or Document(self._make())
             counted = document.take(update)
         except BadUpdate:
-            return None  # a hostile node's: it is no update anywhere
+            return []  # a hostile node's: it is no update anywhere
         self.documents[part.name] = document
-        return (part.name, merged(counted)) if counted else None
+        return [(part.name, each) for each in counted]
 
     def _whole(self, part: Part) -> bytes | None:
         if part.number >= part.parts:
@@ -187,8 +175,3 @@ def parts_of(update: bytes) -> Iterator[tuple[int, int, bytes]]:
     parts = max(1, -(-len(update) // PART_BYTES))
     for part in range(parts):
         yield part, parts, update[part * PART_BYTES : (part + 1) * PART_BYTES]
-
-
-def merged(updates: list[bytes]) -> bytes:
-    """Return checked updates as one."""
-    return updates[0] if len(updates) == 1 else merge_updates(*updates)

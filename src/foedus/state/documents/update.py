@@ -2,12 +2,13 @@
 
 yrs, which pycrdt wraps, trusts what it reads: a few random bytes keep it counting for hours. Other clients throw at
 JSON that is none. So each update is walked through here first, as ``readUpdate`` of yjs 13.6 does
-(src/utils/encoding.js, src/structs/Content*.js), and nothing is built from it.
+(src/utils/encoding.js, src/structs/Content*.js), and nothing is built from it. What an item says of others is not
+looked at: that may still be the end of who holds the document (``replica``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -47,25 +48,33 @@ def reach(update: bytes) -> Reach:
     if len(update) > UPDATE_BYTES_MAX:
         raise BadUpdate(f"an update has at most {UPDATE_BYTES_MAX} bytes, not {len(update)}", code="too_large")
     reader = Reader(update, BadUpdate)
-    ends: dict[int, int] = {}
-    needs: dict[int, int] = {}
+    found = Reach({}, {})
     named: dict[int, int] = {}
     for _ in range(reader.count()):
-        _structs(reader, ends, needs, named)
+        _structs(reader, found, named)
     for client, clock in named.items():
-        if clock > ends.get(client, 0):
-            _raise(needs, client, clock)
+        if clock > found.ends.get(client, 0):
+            _raise(found.needs, client, clock)
     _deletions(reader)
-    return Reach(ends, needs)
+    return found
 
 
 def _deletions(reader: Reader) -> None:
     """Read what is deleted. It need not be held: what comes later comes deleted."""
+    deleted: set[int] = set()
     for _ in range(reader.count()):
-        reader.number()
+        deleted.add(_other(reader, deleted))
         for _ in range(reader.count()):
             _range(reader, reader.number(CLOCK_MAX))
     reader.end()
+
+
+def _other(reader: Reader, known: Collection[int]) -> int:
+    """Return the next client, which is none of those."""
+    client = reader.number()
+    if client in known:
+        raise reader.fail("a client stands twice")
+    return client
 
 
 def clocks(state_vector: bytes) -> dict[int, int]:
@@ -76,20 +85,20 @@ def clocks(state_vector: bytes) -> dict[int, int]:
     return held
 
 
-def _structs(reader: Reader, ends: dict[int, int], needs: dict[int, int], named: dict[int, int]) -> None:
+def _structs(reader: Reader, found: Reach, named: dict[int, int]) -> None:
     """Read the structs of one client. ``named``: up to which clock they name what stands beside or around them."""
     count = reader.count()
-    client = reader.number()
+    client = _other(reader, found.ends)
     clock = reader.number(CLOCK_MAX)
-    _raise(needs, client, clock)
+    _raise(found.needs, client, clock)
     for _ in range(count):
         info = reader.byte()
         clock += _struct(reader, info, clock, named)
         if clock > CLOCK_MAX:
             raise reader.fail("a clock is too great")
         if info & _KIND == _SKIP:
-            _raise(needs, client, clock)
-    _raise(ends, client, clock)
+            _raise(found.needs, client, clock)
+    found.ends[client] = clock
 
 
 def _raise(clocks: dict[int, int], client: int, clock: int) -> None:
