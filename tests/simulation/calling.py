@@ -4,7 +4,7 @@ import asyncio
 
 from foedus.crypto import ed25519
 from foedus.node.call_records import CallRecords
-from foedus.node.call_values import CallForm, CapabilityForm, WorkResult
+from foedus.node.call_values import CallForm, CallsMade, CapabilityForm, WorkResult
 from foedus.node.calls import AFTER_DEADLINE_S
 from foedus.query.call import parse_receipt, receipt_bytes
 from tests.simulation.terms import is_connected
@@ -87,7 +87,7 @@ class Calling:
         await asyncio.sleep(self.draw.random())
 
         async def cancel(service):
-            under_way = [it for it in service.calls_made() if it.state == "open"]
+            under_way = [it for it in service.calls_made(CallsMade()) if it.state == "open"]
             if under_way:
                 service.call_cancel(under_way[0].call)
 
