@@ -174,9 +174,12 @@ class CallLife:
             hear(call, record)
 
     async def countersign(self, call: bytes, sig: bytes) -> None:
-        """Keep the calling node's signature of the receipt, which holds."""
-        if self._records.get(call) is not None:
-            await self._records.change(call, countersig=sig)
+        """Keep the calling node's signature of the receipt, which holds: again while it cannot be written."""
+        while (record := self._records.get(call)) is not None and record.countersig is None:
+            try:
+                await self._records.change(call, countersig=sig)
+            except Unavailable:
+                await asyncio.sleep(AGAIN_S)
 
     # --- inside -------------------------------------------------------------------------------
 
