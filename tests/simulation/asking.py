@@ -76,12 +76,15 @@ class Asking:
         one, other = bytes.fromhex(found.content), bytes.fromhex(found.body["of"])
         cites, cited = (other, one) if found.body["direction"] == "before" else (one, other)
         event = self._event(cites)
-        ids = {"refs": event.act.refs, "auth": event.act.auth, "prev": (event.prev,)} if event is not None else {}
+        if event is None:  # a backup may have been brought back since
+            return any(place.is_doubtful for place in self.world.places)
+        ids = {"refs": event.act.refs, "auth": event.act.auth, "prev": (event.prev,)}
         return cited in ids.get(found.body["relation"], ())
 
     def _event(self, event):
-        for place in self.world.places:
-            row = place.life.disk.log.by_ids([event]).get(event)
+        for place in self.world.places + self.world.twins:
+            disk = place.life.disk if place.up else place.disk
+            row = disk.log.by_ids([event]).get(event)
             if row is not None:
                 return parse_event(row.envelope).event
         return None
