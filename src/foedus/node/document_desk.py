@@ -64,7 +64,7 @@ class DocumentDesk:
         if len(mine) >= SESSIONS_EACH_MAX or len(self._keys) >= SESSIONS_MAX:
             del self._keys[(mine or list(self._keys))[0]]
         held = self._keys.get((who.did, room, name))
-        if held is None or held[0].public in who.sessions:
+        if held is None or who.has_session(held[0].public):
             held = (Ed25519Key(secrets.token_bytes(32)), now + SESSION_US - _AHEAD_US // 60)
             self._keys[who.did, room, name] = held
         key, until = held

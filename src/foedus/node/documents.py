@@ -124,7 +124,7 @@ class Documents:
     def _is_of_session(self, event: Event, node: bytes, name: str) -> bool:
         """Whether a session key that signed an update was enrolled for this document; devices sign any."""
         who = self._store.admission.authority.participants.get((node, event.act.author))
-        session = who.sessions.get(event.act.device or b"") if who is not None else None
+        session = who.session(event.act.device or b"") if who is not None else None
         return session is None or session.document == scope(streams.room_of(event.stream) or b"", name)
 
     def _make_room(self) -> None:
