@@ -62,7 +62,7 @@ class CallMaker:
             at=now,
             deadline=now + form.wait_ms * 1_000,
             auth=auth,
-            nonce=secrets.token_bytes(NONCE_BYTES),
+            nonce=form.nonce or secrets.token_bytes(NONCE_BYTES),
         )
         if who is not None and who.kind == "agent" and call.host != store.node:
             grants = self._node.consent.carrying(self._as_draft(call), call_crossing(call, bytes(32)))

@@ -41,6 +41,7 @@ from foedus.node.documents import Documents
 from foedus.node.embedders import open_embedder
 from foedus.node.epochs import Epochs
 from foedus.node.erasing import Eraser
+from foedus.node.errands import Errands
 from foedus.node.fallback import Fallback
 from foedus.node.home import SETTINGS, Home, check_name
 from foedus.node.ingest import Ingest
@@ -154,6 +155,7 @@ class Node:
         self.queries = Queries(self)
         self.sketching = Sketching(self)
         self.calls = Calls(self)
+        self.errands = Errands(self)
         self.reputations = Reputations(self.store, self.audit, self.peers, self._spawn)
         self._make_knowledge()
         self.started_at = self.store.now()
@@ -374,6 +376,7 @@ class Node:
             await self.consent.resume()
             self.agreements.settle_all()
             await self.calls.start()
+            self.errands.start()
         self._spawn(self.eraser.run())
         self._spawn(self.wanted_bodies.run())
         self._spawn(self.audit.run())
@@ -457,6 +460,7 @@ class Node:
 
     async def close(self) -> None:
         """End links, write what is queued, and release the home folder."""
+        await self.errands.close()
         await self.calls.close()
         await self.queries.close()
         await self.fallback.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from foedus.node.composition import Node
@@ -88,6 +87,7 @@ def _calls(node: Node) -> Iterator[list[str]]:
 
 
 def _by(name: str, text: str, label: str, counts: Mapping[str, int]) -> list[str]:
+    """Return a counter by one label."""
     rows = (f'{name}{{{label}="{code}"}} {count}' for code, count in sorted(counts.items()))
     return [*_head(name, text, "counter"), *rows]
 
@@ -95,12 +95,6 @@ def _by(name: str, text: str, label: str, counts: Mapping[str, int]) -> list[str
 def _per_peer(name: str, text: str, values: dict[bytes, int]) -> list[str]:
     rows = (f'{name}{{peer="{node.hex()}"}} {value}' for node, value in values.items())
     return [*_head(name, text, "gauge"), *rows]
-
-
-def _by(name: str, about: str, label: str, counts: Counter[str]) -> list[str]:
-    """Return a counter by one label."""
-    lines = (f'{name}{{{label}="{value}"}} {count}' for value, count in sorted(counts.items()))
-    return [*_head(name, about, "counter"), *lines]
 
 
 def _head(name: str, text: str, kind: str) -> list[str]:

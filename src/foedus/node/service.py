@@ -29,6 +29,7 @@ from foedus.node.credential_operations import CredentialOperations
 from foedus.node.credentials import Credentials
 from foedus.node.document_operations import DocumentOperations
 from foedus.node.erase_operations import EraseOperations, Reason
+from foedus.node.errand_operations import ErrandOperations
 from foedus.node.home import identity_view
 from foedus.node.knowledge_operations import KnowledgeOperations
 from foedus.node.metrics import render
@@ -77,6 +78,7 @@ class Service(
     CallOperations,
     WorkOperations,
     WebhookOperations,
+    ErrandOperations,
 ):
     """Answers the surfaces. One per running node."""
 
@@ -90,6 +92,7 @@ class Service(
         self._erasing = EraseOperations(node, views)
         self.agreements = AgreementOperations(node, self._peer_id, views.node_name)
         self._token = node.home.ensure_token()
+        node.errands.call = self.call_follow
 
     @property
     def token(self) -> str:
