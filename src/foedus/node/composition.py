@@ -15,6 +15,7 @@ from foedus.adapters.log_errors import DamagedDatabase
 from foedus.adapters.sqlite_knowledge import SqliteKnowledge
 from foedus.base.clock import Instant
 from foedus.base.errors import FoedusError, PeerViolation
+from foedus.base.limits import DAY
 from foedus.log import streams
 from foedus.log.chains import ChainKey, Position
 from foedus.log.event import Event
@@ -75,6 +76,7 @@ from foedus.node.witnessing import Witnesses
 from foedus.sync.http_signature import KeyOf, Signer
 from foedus.trust.door import Arrival, Withhold, decide, refused
 from foedus.trust.policy import Assurance, Policy
+from foedus.trust.standing import Rule
 
 log = logging.getLogger("foedus.node")
 
@@ -248,6 +250,7 @@ class Node:
         """Judge by what the policy says now."""
         self.agreements.forget_terms()
         self.crossings.is_assured = self.policy.counts(Assurance.DEVICE_BOUND)
+        self.standings.rule = Rule(policy.policy.rise_days * DAY, policy.policy.rise_acts)
         self._doors_changed()
         self.retention.days = {"room": policy.retention.room} if policy.retention.room else {}
 
