@@ -168,7 +168,7 @@ class Node:
     def _make_knowledge(self) -> None:
         self.index = self._parts.knowledge(self.home.knowledge) if self._parts.knowledge else SqliteKnowledge(None)
         indexer = KnowledgeIndexer(self.store, self.publisher, self.index, self._ask)
-        found_by = self.policy.current.knowledge
+        found_by = self._found_by = self.policy.current.knowledge
         self.embedding = KnowledgeEmbedding(
             self.store,
             self.index.vectors,
@@ -219,7 +219,7 @@ class Node:
         self.embedding.on_made = self.sketching.wake
         self.publisher.bookkeepers += [self.sketching.published, self.queries.routing.published]
         self.eraser.on_erased.append(self.sketching.erased)
-        self.policy.on_changed.append(lambda _: self.queries.routing.changed())
+        self.policy.on_changed.append(self._follow_knowledge_policy)
 
     def _join_snapshots(self) -> None:
         """Keep what old deltas say where they are dropped."""
@@ -253,6 +253,13 @@ class Node:
         self.standings.rule = Rule(policy.policy.rise_days * DAY, policy.policy.rise_acts)
         self._doors_changed()
         self.retention.days = {"room": policy.retention.room} if policy.retention.room else {}
+
+    def _follow_knowledge_policy(self, policy: Policy) -> None:
+        """Let another embedder find packets, where another is named; who is told of our peers may have changed, too."""
+        self.queries.routing.changed()
+        if policy.knowledge != self._found_by:
+            found_by = self._found_by = policy.knowledge
+            self.embedding.change(partial(open_embedder, self.home, found_by), found_by.least_similarity)
 
     def _agreed_days(self, node: bytes) -> int | None:
         """Return for how many days this node may keep what another wrote."""
