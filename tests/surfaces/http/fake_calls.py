@@ -55,6 +55,9 @@ WORK = WorkView(
 class FakeCalls:
     """Offers an echo, and calls it."""
 
+    def errands(self, _did):
+        return []
+
     def capabilities(self):
         return [CAPABILITY]
 
