@@ -65,6 +65,14 @@ class CallSignedForm(Struct, frozen=True, kw_only=True):
     asig: str
 
 
+class CallsMade(Struct, frozen=True, kw_only=True):
+    """Which calls made here are shown. ``caller``: a participant's alone; ``before``: a call, those older than it."""
+
+    caller: str = ""
+    before: str = ""
+    limit: int = 50
+
+
 class CallView(Struct, frozen=True, kw_only=True):
     """A call made here. ``state``: ``open``, ``ended`` or ``refused``.
 
@@ -128,3 +136,26 @@ class WorkResult(Struct, frozen=True, kw_only=True):
     output: Any | UnsetType = UNSET
     code: str = ""
     message: str = ""
+
+
+class WebhookForm(Struct, frozen=True, kw_only=True):
+    """Where an agent's calls are to be sent."""
+
+    agent: str
+    url: str
+    by_operator: bool = True
+
+
+class WebhookView(Struct, frozen=True, kw_only=True):
+    """Where an agent's calls are sent. ``by_operator``: who registered it, the operator or the agent by its token.
+
+    ``last``: how the last delivery went, at ``last_at`` (µs): a status, or a code such as ``webhook_unreachable``.
+    """
+
+    agent: str
+    agent_name: str
+    url: str
+    by_operator: bool
+    since: int
+    last_at: int
+    last: str

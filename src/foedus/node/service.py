@@ -19,6 +19,7 @@ from foedus.node import room_roles
 from foedus.node.access_operations import AccessOperations
 from foedus.node.agreement_operations import AgreementOperations
 from foedus.node.audit_operations import AuditOperations
+from foedus.node.call_making import CallMaker
 from foedus.node.call_operations import CallOperations
 from foedus.node.codec import draft_of
 from foedus.node.composition import Node
@@ -54,6 +55,8 @@ from foedus.node.values import (
 from foedus.node.verifier import Verifier
 from foedus.node.verify import verify_log
 from foedus.node.views import Views
+from foedus.node.webhook_operations import WebhookOperations
+from foedus.node.work_operations import WorkOperations
 
 _FOLLOW_PAGE = 256
 _OWN_ACTS = frozenset({"device.enrol", "device.revoke", "document.session", "grant.create", "grant.revoke"})
@@ -73,6 +76,8 @@ class Service(
     KnowledgeOperations,
     QueryOperations,
     CallOperations,
+    WorkOperations,
+    WebhookOperations,
     ErrandOperations,
 ):
     """Answers the surfaces. One per running node."""
@@ -83,6 +88,7 @@ class Service(
         super().__init__(node, views, self._rooms)
         self.credentials = Credentials(node)
         self.verifier = Verifier(node, self.credentials.kept, self.credentials.principals)
+        self._call_maker = CallMaker(node)
         self._erasing = EraseOperations(node, views)
         self.agreements = AgreementOperations(node, self._peer_id, views.node_name)
         self._token = node.home.ensure_token()

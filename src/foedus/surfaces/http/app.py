@@ -42,6 +42,7 @@ from foedus.surfaces.http.room_routes import MESSAGES, PARTICIPANTS, ROOMS
 from foedus.surfaces.http.router import Router
 from foedus.surfaces.http.standing_routes import STANDING
 from foedus.surfaces.http.streams import Streams
+from foedus.surfaces.http.webhook_routes import WEBHOOKS
 from foedus.surfaces.http.wire import JSON, Receive, Scope, Send, header, send_error, send_whole
 from foedus.surfaces.mcp.door import PATH as MCP_PATH
 from foedus.surfaces.mcp.door import McpDoor
@@ -71,6 +72,7 @@ OPERATIONS: list[Operation] = [
     *KNOWLEDGE,
     *QUERIES,
     *CALLS,
+    *WEBHOOKS,
 ]
 FEDERATION = "/api/federation"
 SCHEMA = "/schema"
