@@ -55,6 +55,7 @@ from foedus.node.links import Links
 from foedus.node.manifests import ManifestReader
 from foedus.node.outbox import Outbox
 from foedus.node.parts import ClosingWriter, Parts, open_parts
+from foedus.node.peer_offers import PeerOffers
 from foedus.node.peers import Peers
 from foedus.node.petnames import Petnames
 from foedus.node.policy import PolicyBook
@@ -158,6 +159,7 @@ class Node:
         self.sketching = Sketching(self)
         self.calls = Calls(self)
         self.errands = Errands(self)
+        self.peer_offers = PeerOffers(self)
         self.reputations = Reputations(self.store, self.audit, self.peers, self._spawn)
         self._make_knowledge()
         self.started_at = self.store.now()
