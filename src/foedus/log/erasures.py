@@ -29,7 +29,9 @@ from foedus.log.spans import Recheck
 ERASE = "event.erase"
 NOT_ERASABLE = frozenset({"epoch.open", "checkpoint", "room.leave", ERASE})
 """Kinds in a room that others stand on. All that stands in other streams (identity, membership, grants, agreements)
-cannot be erased either: an erase speaks of its own stream only, and stands in rooms and in knowledge only."""
+cannot be erased either: an erase speaks of its own stream only, and stands in rooms, knowledge and sketches only."""
+_OWN = frozenset({"knowledge", "sketch"})
+"""Kinds of streams in which each node is host of its own part."""
 TARGETS_PER_NODE_MAX = 65_536
 """Ids that the erasures of one node name which do not rest: some 220 bytes of memory each, 14 MB at most. Beyond, its
 next erase waits, as a control event does whose node is over its quota."""
@@ -145,7 +147,7 @@ class Erasures:
 
     def _is_host(self, act: Act, chain: Chain) -> bool:
         """Whether a node itself acts where it is host: in its room, and in its own part of a domain of knowledge."""
-        is_host = chain.kind == "knowledge" or chain.node == self._authority.host_of(chain.stream)
+        is_host = chain.kind in _OWN or chain.node == self._authority.host_of(chain.stream)
         return act.device is None and is_host
 
     def _moderates(self, act: Act, place: tuple[Chain, int]) -> bool:
@@ -158,7 +160,7 @@ class Erasures:
         if target.stream != chain.stream or target.act.kind in NOT_ERASABLE:
             return "not_erasable"
         is_own = self._node_of(target.epoch) == chain.node
-        if chain.kind == "knowledge" and not is_own:
+        if chain.kind in _OWN and not is_own:
             return "not_permitted"
         is_author = target.act.author == act.author and is_own
         return "" if is_author or body.reason != "author" else "not_permitted"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -13,20 +13,22 @@ from foedus.base.cbor import decode
 from foedus.base.errors import FoedusError, UsageError
 from foedus.base.ids import parse_id
 from foedus.base.limits import AUTH_MAX, NONCE_BYTES
+from foedus.base.vectors import dimension_of
 from foedus.crypto import ed25519
 from foedus.log.grants import Grant
 from foedus.log.participants import Participant
 from foedus.node import query_evidence
 from foedus.node.author import Draft
-from foedus.node.queries import Signed, reports_of
+from foedus.node.queries import ROUTED, Signed, reports_of
 from foedus.node.query_asking import Asking
 from foedus.node.query_judging import crossing_of
-from foedus.node.query_values import AnswersView, Asked, AskedSigned, FoundView, MergedView, NodeReport
+from foedus.node.query_values import AnswersView, Asked, AskedSigned, FoundView, MergedView, NodeReport, VectorView
 from foedus.query.inquiry import Entry, Report
 from foedus.query.limits import HOPS_MAX, LASTS_MAX, RESULTS_MAX, TEXT_MAX
 from foedus.query.merge import Merged
 from foedus.query.question import HOPS, Question, check_time, encode_question, id_of, parse_question, signing_bytes
 from foedus.query.result import Result
+from foedus.query.routing.vectors import BadVector, parse_vector, unit, vector_bytes
 from foedus.trust.evaluator import Withhold
 
 if TYPE_CHECKING:
@@ -36,6 +38,27 @@ if TYPE_CHECKING:
 _STREAM = "participant:"
 _GRANTS_MAX = AUTH_MAX - 1
 """Grants that a question cites beside the enrolment."""
+
+
+class Coming:
+    """What comes for one question. ``aclose`` gives it up, also where nobody began to read."""
+
+    def __init__(self, coming: AsyncGenerator[FoundView | AnswersView, None], give_up: Callable[[], None]) -> None:
+        self._coming = coming
+        self._give_up = give_up
+
+    def __aiter__(self) -> Coming:
+        """Return this: it is read once."""
+        return self
+
+    async def __anext__(self) -> FoundView | AnswersView:
+        """Return what comes next."""
+        return await anext(self._coming)
+
+    async def aclose(self) -> None:
+        """Ask nobody any longer."""
+        await self._coming.aclose()
+        self._give_up()
 
 
 class QueryOperations:
@@ -49,11 +72,16 @@ class QueryOperations:
 
         Raises before anything is asked where nobody may be.
         """
-        question, signed, who = self._signed(asked) if isinstance(asked, AskedSigned) else self._made(asked)
+        if isinstance(asked, AskedSigned):
+            question, signed, who = self._signed(asked)
+        else:
+            question, signed, who = self._made(await self._with_vector(asked))
         self._node.rates.take("queries_per_participant", f"{question.node.hex()}:{who.did if who else ''}")
-        peers, reports = self._peers(question, signed)
-        asking = self._node.queries.ask(question, signed, peers, reports)
-        return self._follow(asking, who)
+        peers, passed_over = self._peers(question, signed)
+        chosen = await self._node.queries.routing.choose(question, peers, ())
+        reports = reports_of(passed_over | {peer: ROUTED for peer in peers if peer not in chosen})
+        asking = self._node.queries.ask(question, signed, chosen, reports)
+        return Coming(self._follow(asking, who), lambda: self._node.queries.give_up(asking.query))
 
     async def answers(self, asked: Asked | AskedSigned) -> AnswersView:
         """Ask, and return everything at the end."""
@@ -62,7 +90,23 @@ class QueryOperations:
                 return found
         raise UsageError("the node stops", code="stopping", http_status=503, remedy="ask again when it runs")
 
-    async def _follow(self, asking: Asking, who: Participant | None) -> AsyncIterator[FoundView | AnswersView]:
+    async def vector(self, text: str) -> VectorView:
+        """Return a text as the node's embedder has it; raise NoEmbedder or NoVector."""
+        meaning = await self._node.embedding.meaning_of(text)
+        vector = meaning.vector
+        return VectorView(model=meaning.model, dimension=dimension_of(vector), vector=to_base64url(vector))
+
+    async def _with_vector(self, asked: Asked) -> Asked:
+        """Return a question by meaning with its vector: of length 1, or made here of its text."""
+        if asked.kind != "semantic":
+            return asked
+        if asked.vector:
+            return replace(asked, vector=_unit_of(asked.vector))
+        check_text(asked.text)
+        meaning = await self._node.embedding.meaning_of(asked.text)
+        return replace(asked, vector=meaning.vector, model=meaning.model)
+
+    async def _follow(self, asking: Asking, who: Participant | None) -> AsyncGenerator[FoundView | AnswersView, None]:
         try:
             async for found in asking.results():
                 await self._note_read(who, found.result)
@@ -138,13 +182,13 @@ class QueryOperations:
 
     # --- whom to ask -------------------------------------------------------------------------
 
-    def _peers(self, question: Question, signed: Signed) -> tuple[list[bytes], list[Report]]:
+    def _peers(self, question: Question, signed: Signed) -> tuple[list[bytes], dict[bytes, str]]:
         """Return the peers to ask and why others are not; raise where the asker may ask none of them."""
         if question.scope == "local":
-            return [], []
+            return [], {}
         peers, passed_over = self._node.queries.judge.targets(())
         if question.device is None:
-            return peers, reports_of(passed_over)
+            return peers, passed_over
         cited = self._cited(question)
         asked: list[bytes] = []
         for peer in peers:
@@ -162,7 +206,7 @@ class QueryOperations:
                 http_status=403,
                 remedy="a person allows it: `foedus grant create AGENT --command query/ask --as NAME`",
             )
-        return asked, reports_of(passed_over)
+        return asked, passed_over
 
     def _cited(self, question: Question) -> list[Grant]:
         authority = self._node.store.admission.authority
@@ -253,15 +297,35 @@ def about_of(asked: Asked) -> dict[str, Any]:
     """Return what a question is about, as its kind has it; raise UsageError."""
     match asked.kind:
         case "text":
-            if not 1 <= len(asked.text.strip()) <= TEXT_MAX:
-                raise UsageError(f"a text to look for has 1 to {TEXT_MAX} characters", code="bad_text")
+            check_text(asked.text)
             return {"text": asked.text}
+        case "semantic":
+            return semantic_about(asked.text, asked.model, asked.vector)
         case "causal":
             return {"event": parse_id(asked.event)}
         case "capability":
             return {"text": asked.text}
         case "topology":
             return {}
+
+
+def _unit_of(vector: bytes) -> bytes:
+    """Return a vector with length 1; raise UsageError for one that is poisoned."""
+    try:
+        return vector_bytes(unit(parse_vector(vector, dimension_of(vector))))
+    except BadVector as error:
+        raise UsageError(f"the vector: {error}", code=error.code, remedy=error.remedy) from None
+
+
+def semantic_about(text: str, model: str, vector: bytes) -> dict[str, Any]:
+    """Return what a question by meaning is about."""
+    return {"text": text, "model": model, "dimension": dimension_of(vector), "vector": vector}
+
+
+def check_text(text: str) -> None:
+    """Raise UsageError for a text that cannot be looked for."""
+    if not 1 <= len(text.strip()) <= TEXT_MAX:
+        raise UsageError(f"a text to look for has 1 to {TEXT_MAX} characters", code="bad_text")
 
 
 def check_asked(question: Question) -> None:
