@@ -41,6 +41,7 @@ from foedus.surfaces.http.router import Router
 from foedus.surfaces.http.standing_routes import STANDING
 from foedus.surfaces.http.streams import Streams
 from foedus.surfaces.http.wire import JSON, Receive, Scope, Send, header, send_error, send_whole
+from foedus.surfaces.web.page import Page
 
 if TYPE_CHECKING:
     from foedus.node.api import NodeService
@@ -94,7 +95,7 @@ def create_app(service: NodeService, federation: FederationDoors, links: LinkDoo
     )
     sockets: Router[DocumentDoor] = Router()
     sockets.add(SOCKET, DocumentDoor(service, streams))
-    dispatch = Dispatch(_local_doors(service, streams), sockets, others)
+    dispatch = Dispatch(_local_doors(service, streams), sockets, Page(), others)
     return Application(Gate(dispatch, exposure), streams, links.has_room)
 
 
@@ -115,11 +116,12 @@ class Application:
 
 
 class Dispatch:
-    """Brings a request to the door of its path, and to Litestar where no operation has that path."""
+    """Brings a request to the door of its path, to a file of the page, and else to Litestar."""
 
-    def __init__(self, doors: Router[Door], sockets: Router[DocumentDoor], others: Any) -> None:
+    def __init__(self, doors: Router[Door], sockets: Router[DocumentDoor], page: Page, others: Any) -> None:
         self._doors = doors
         self._sockets = sockets
+        self._page = page
         self._others = others
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
@@ -129,7 +131,8 @@ class Dispatch:
             return socket.target(scope, receive, send)
         found = self._doors.find(scope["path"]) if scope["type"] == "http" else None
         if found is None:
-            answer: Awaitable[None] = self._others(scope, receive, send)
+            target = self._page.find(scope["path"]) if scope["type"] == "http" else None
+            answer: Awaitable[None] = (target or self._others)(scope, receive, send)
             return answer
         if scope["method"] not in _METHODS:
             return send_error(
