@@ -22,6 +22,7 @@ LABELS = frozenset(
         "result",
         "call",
         "call-receipt",
+        "webhook",
     }
 )
 """Every label of version 1; docs/protocol.md says what each covers."""

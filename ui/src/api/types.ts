@@ -172,7 +172,7 @@ export type PruningView = { chains: number; events: number; };
 
 export type PublishForm = { kind: "knowledge.publish"; domain: string; title: string; type?: string; content?: string; data?: DataForm | null; confidence?: number; tags?: Array<string>; dependencies?: Array<string>; as?: string; };
 
-export type QuestionInput = { kind?: "capability" | "causal" | "text" | "topology"; text?: string; event?: string; scope?: "direct" | "global" | "local"; hops?: number | null; results?: number; wait_ms?: number; as?: string; question?: string; asig?: string; };
+export type QuestionInput = { kind?: "capability" | "causal" | "semantic" | "text" | "topology"; text?: string; vector?: string; model?: string; event?: string; scope?: "direct" | "global" | "local"; hops?: number | null; results?: number; wait_ms?: number; as?: string; question?: string; asig?: string; };
 
 export type ReasonInput = { reason?: string; };
 
@@ -228,6 +228,8 @@ export type TasksPage = { tasks: Array<TaskView>; cursor: string; };
 
 export type Terms = { rooms?: "shared" | Array<string>; ours?: SideTerms; theirs?: SideTerms; retention_days?: number; expires?: number; humans?: "enrolled" | "named"; approvals?: Record<string, number>; };
 
+export type TextInput = { text: string; };
+
 export type TicketView = { ticket: string; expires: number; session: SessionAsk | null; };
 
 export type TierInput = { tier: "CORE" | "EXTERNAL" | "SANDBOX" | "UNKNOWN"; };
@@ -244,6 +246,8 @@ export type Trouble = { code: string; message: string; remedy: string; };
 
 export type TrustInput = { key: string; tier: "CORE" | "EXTERNAL" | "SANDBOX" | "UNKNOWN"; };
 
+export type VectorView = { model: string; dimension: number; vector: string; };
+
 export type VerifiedView = { holder: string; holder_known_as: string; credentials: Array<ProvenView>; };
 
 export type VerifyInput = { document: string; challenge?: string; domain?: string; status_lists?: Array<string>; };
@@ -251,6 +255,10 @@ export type VerifyInput = { document: string; challenge?: string; domain?: strin
 export type VerifyReport = { ok: boolean; events: number; signatures: number; bodies: number; chains: number; checkpoints: number; records: number; problems: Array<string>; seconds: number; };
 
 export type VersionView = { id: string; version: number; base: string | null; state: string; by: string; by_us: boolean; at: number | null; human: string; answers: string | null; expires: number | null; changes: Array<ChangeView>; document: string; };
+
+export type WebhookInput = { url: string; agent?: string; };
+
+export type WebhookView = { agent: string; agent_name: string; url: string; by_operator: boolean; since: number; last_at: number; last: string; };
 
 export type WhoView = { author: string; author_name: string; author_known_as: string; author_kind: "agent" | "human" | "node" | "unknown"; node: string; node_name: string; node_known_as: string; };
 
@@ -375,14 +383,18 @@ export interface Operations {
   "GET /api/v1/tasks": { path: {  }; query: { domain?: string; state?: string; after?: string; limit?: number; }; body: undefined; answer: TasksPage };
   "GET /api/v1/tasks/{task}": { path: { task: string; }; query: {  }; body: undefined; answer: TaskView };
   "POST /api/v1/queries": { path: {  }; query: {  }; body: QuestionInput; answer: AnswersView };
+  "POST /api/v1/queries/vector": { path: {  }; query: {  }; body: TextInput; answer: VectorView };
   "GET /api/v1/capabilities": { path: {  }; query: {  }; body: undefined; answer: Array<CapabilityView> };
   "POST /api/v1/capabilities": { path: {  }; query: {  }; body: CapabilityInput; answer: CapabilityView };
   "DELETE /api/v1/capabilities/{name}": { path: { name: string; }; query: {  }; body: undefined; answer: undefined };
   "POST /api/v1/calls": { path: {  }; query: {  }; body: CallInput; answer: CallView };
-  "GET /api/v1/calls": { path: {  }; query: {  }; body: undefined; answer: Array<CallView> };
+  "GET /api/v1/calls": { path: {  }; query: { before?: string; limit?: number; }; body: undefined; answer: Array<CallView> };
   "GET /api/v1/calls/work": { path: {  }; query: { agent?: string; wait_ms?: number; }; body: undefined; answer: WorkPage };
   "GET /api/v1/calls/{call}": { path: { call: string; }; query: {  }; body: undefined; answer: CallView };
   "POST /api/v1/calls/{call}/cancel": { path: { call: string; }; query: {  }; body: undefined; answer: CallView };
   "POST /api/v1/calls/{call}/progress": { path: { call: string; }; query: {  }; body: ProgressInput; answer: undefined };
   "POST /api/v1/calls/{call}/result": { path: { call: string; }; query: {  }; body: WorkResultInput; answer: undefined };
+  "GET /api/v1/webhooks": { path: {  }; query: {  }; body: undefined; answer: Array<WebhookView> };
+  "POST /api/v1/webhooks": { path: {  }; query: {  }; body: WebhookInput; answer: WebhookView };
+  "DELETE /api/v1/webhooks/{did}": { path: { did: string; }; query: {  }; body: undefined; answer: undefined };
 }

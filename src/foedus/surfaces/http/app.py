@@ -40,7 +40,10 @@ from foedus.surfaces.http.room_routes import MESSAGES, PARTICIPANTS, ROOMS
 from foedus.surfaces.http.router import Router
 from foedus.surfaces.http.standing_routes import STANDING
 from foedus.surfaces.http.streams import Streams
+from foedus.surfaces.http.webhook_routes import WEBHOOKS
 from foedus.surfaces.http.wire import JSON, Receive, Scope, Send, header, send_error, send_whole
+from foedus.surfaces.mcp.door import PATH as MCP_PATH
+from foedus.surfaces.mcp.door import McpDoor
 from foedus.surfaces.web.page import Page
 
 if TYPE_CHECKING:
@@ -68,6 +71,7 @@ OPERATIONS: list[Operation] = [
     *KNOWLEDGE,
     *QUERIES,
     *CALLS,
+    *WEBHOOKS,
 ]
 FEDERATION = "/api/federation"
 SCHEMA = "/schema"
@@ -76,6 +80,7 @@ OTHER_ROUTES = {
     MANIFEST_PATH: Rule.ANYONE,
     STATUS_PATH: Rule.ANYONE,
     SCHEMA: Rule.ANYONE,
+    MCP_PATH: Rule.SELF,
 }
 """Who may call the routes that are no operations."""
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
@@ -96,6 +101,7 @@ def create_app(service: NodeService, federation: FederationDoors, links: LinkDoo
     sockets: Router[DocumentDoor] = Router()
     sockets.add(SOCKET, DocumentDoor(service, streams))
     dispatch = Dispatch(_local_doors(service, streams), sockets, Page(), others)
+    dispatch.add(MCP_PATH, McpDoor(service, dispatch, streams))
     return Application(Gate(dispatch, exposure), streams, links.has_room)
 
 
@@ -123,12 +129,19 @@ class Dispatch:
         self._sockets = sockets
         self._page = page
         self._others = others
+        self._protocols: dict[str, Callable[[Scope, Receive, Send], Awaitable[None]]] = {}
+
+    def add(self, path: str, door: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
+        """Let a door of another protocol answer a path, whatever the method."""
+        self._protocols[path] = door
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Answer a request or carry a socket."""
         if scope["type"] == "websocket" and (socket := self._sockets.find(scope["path"])) is not None:
             scope["path_params"] = socket.parameters
             return socket.target(scope, receive, send)
+        if scope["type"] == "http" and (protocol := self._protocols.get(scope["path"])) is not None:
+            return protocol(scope, receive, send)
         found = self._doors.find(scope["path"]) if scope["type"] == "http" else None
         if found is None:
             target = self._page.find(scope["path"]) if scope["type"] == "http" else None

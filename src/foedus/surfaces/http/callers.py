@@ -123,15 +123,11 @@ def check_rule(caller: Caller | None, rule: Rule, scope: Scope, node: NodeServic
         raise NotYourself("this token is another participant's")
 
 
-async def view_for(caller: ParticipantCaller, rule: Rule, node: NodeService, request: tuple[Scope, bytes]) -> Any:
-    """Return the node as a participant may use it; raise where a device's token came without that device's proof.
-
-    ``request``: scope and body. Where ``check_rule`` let an architect call what is the operator's, that is the node.
-    """
-    scope, body = request
+async def view_for(caller: ParticipantCaller, node: NodeService, scope: Scope, body: bytes) -> Any:
+    """Return the node as a participant may use it; raise where a device's token came without that device's proof."""
     proof = (header(scope, PROOF_HEADER.encode()) or b"").decode("latin-1")
     await node.prove_request(caller.holder, (scope["method"], _target(scope), body, caller.token), proof)
-    return node if rule is Rule.OPERATOR else node.as_participant(caller.holder)
+    return node.as_participant(caller.holder)
 
 
 def _target(scope: Scope) -> str:

@@ -154,7 +154,8 @@ class Door:
         call = Call(scope=scope, path=scope["path_params"], query=query, body=body)
         node = self._node
         if isinstance(caller, ParticipantCaller):
-            node = await view_for(caller, wanted.rule, node, (scope, data))
+            view = await view_for(caller, node, scope, data)
+            node = node if wanted.rule is Rule.OPERATOR else view  # an architect's: check_rule let nobody else pass
         result = wanted.run(node, call)
         if isawaitable(result):
             result = await result
