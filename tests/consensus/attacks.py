@@ -143,7 +143,7 @@ def votes_of_another_place(**made_of):
     stage.tell((1, 2, 3), stage.vote("commit", 0, 1, batch.digest))
     stage.go_on(50)
     assert stage.hosts[3].replica.ledger.sequence == 1
-    stage.only(lambda sender, to, _message: False)
+    stage.only(lambda *_: False)
     for vote in stage.heard:
         if vote.phase == "commit":
             stage.tell((3,), Vote("commit", 0, 2, vote.digest, vote.member, vote.signature))

@@ -1,4 +1,4 @@
-"""A council on a virtual clock: members that crash and lie, disks that lose what was not synced, a network that does both.
+"""A council on a virtual clock: members that crash and lie, disks that lose what was not synced, a bad network.
 
 The members are the real cores. Signatures are hashes with a secret of their key: nobody here forges one either.
 """
@@ -10,15 +10,15 @@ from itertools import count
 from random import Random
 
 from foedus.base.ids import sha256
-from foedus.consensus.certificates import BadVote, checks
+from foedus.consensus.certificates import BadVote, Check, checks
 from foedus.consensus.effects import Diverged, Executed, Exposed, Keep, Send
-from foedus.consensus.ledger import LATE, REPEATED, Ledger
-from foedus.consensus.machine import KeyValue, Put
+from foedus.consensus.ledger import Ledger
+from foedus.consensus.machine import KeyValue
 from foedus.consensus.membership import INTERVAL, Member, Membership
 from foedus.consensus.ordering import Settings
 from foedus.consensus.replica import Replica
 from foedus.consensus.updates import Update
-from foedus.base.cbor import encode, to_plain
+from foedus.base.cbor import encode
 
 MS = 1_000
 SECOND = 1_000_000
@@ -112,7 +112,7 @@ class Host:
     def start(self):
         world = self.world
         key = next(s for p, s in world.keys.secrets.items() if p == world.membership.members[self.index].ed25519)
-        self.replica = world.replica_class(
+        self.replica = Replica(
             world.membership,
             self.index,
             lambda data: fake_sign(key, data),
@@ -225,8 +225,8 @@ class World:
         seed,
         size=4,
         faults=None,
+        *,
         settings=None,
-        replica_class=Replica,
         machine=KeyValue,
         interval=INTERVAL,
         unsynced=False,
@@ -239,7 +239,7 @@ class World:
         self.unsynced = unsynced
         """A planted mistake: what is sent does not wait for the disk."""
         self.settings = settings or Settings()
-        self.replica_class, self.machine = replica_class, machine
+        self.machine = machine
         self.now = 0
         self.queue, self.order = [], count()
         self.cut = {}
@@ -362,6 +362,4 @@ class World:
 
 
 def _check(update):
-    from foedus.consensus.certificates import Check
-
     return Check(update.device, update.signed(), update.signature)
