@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from random import Random
 
+from foedus.base.cbor import encode
 from foedus.base.ids import sha256
 from foedus.consensus.certificates import BadVote, Check, checks
 from foedus.consensus.effects import Diverged, Executed, Exposed, Keep, Send
@@ -18,7 +19,6 @@ from foedus.consensus.membership import INTERVAL, Member, Membership
 from foedus.consensus.ordering import Settings
 from foedus.consensus.replica import Replica
 from foedus.consensus.updates import Update
-from foedus.base.cbor import encode
 
 MS = 1_000
 SECOND = 1_000_000

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeAlias, TypeVar
 
-from foedus.base.cbor import convert, decode, encode
+from foedus.base.cbor import convert, decode, encode, to_plain
 from foedus.base.ids import sha256
 from foedus.consensus.machine import StateMachine
-from foedus.consensus.membership import INTERVAL, WINDOW
+from foedus.consensus.membership import INTERVAL, WINDOW, Member
 from foedus.consensus.updates import LIFE
 from foedus.log.event import Id
 
@@ -21,6 +21,25 @@ REPEATED = encode(["repeated", None])
 LATE = encode(["late", None])
 EARLY = encode(["early", None])
 """Results of updates that are not made: it was made before; its time is over; it claims more time than it may have."""
+
+
+class Parts(NamedTuple):
+    """What a state's root is the hash of: with it, a checkpoint proves who the next members are."""
+
+    sequence: int
+    machine: Id
+    border: int | None
+    members: Id | None
+    made: Id
+
+    def root(self) -> bytes:
+        """Return the root."""
+        return sha256(encode(list(self)))
+
+
+def members_id(members: tuple[Member, ...]) -> bytes:
+    """Return the hash by which a state names the members of the next epoch."""
+    return sha256(encode([to_plain(member) for member in members]))
 
 
 class Ledger(Generic[M]):
@@ -61,9 +80,15 @@ class Ledger(Generic[M]):
         """Whether an update was made, or can never be."""
         return update.until <= self.sequence or update.id in self._made.get(update.until, ())
 
+    def parts(self) -> Parts:
+        """Return what the root is the hash of."""
+        renewal = self.machine.renewal
+        members = None if renewal is None else members_id(renewal)
+        return Parts(self.sequence, self.machine.root(), self.border, members, sha256(encode(self._plain())))
+
     def root(self) -> bytes:
         """Return a hash of all that the next batch's results depend on."""
-        return sha256(encode([self.sequence, self.machine.root(), self.border, sha256(encode(self._plain()))]))
+        return self.parts().root()
 
     def snapshot(self) -> bytes:
         """Return the whole of it; ``restored`` gives it back."""

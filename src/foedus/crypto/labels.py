@@ -22,6 +22,7 @@ LABELS = frozenset(
         "result",
         "call",
         "call-receipt",
+        "council",
         "update",
         "vote",
         "view-change",
