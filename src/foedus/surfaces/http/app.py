@@ -46,6 +46,7 @@ from foedus.surfaces.http.webhook_routes import WEBHOOKS
 from foedus.surfaces.http.wire import JSON, Receive, Scope, Send, header, send_error, send_whole
 from foedus.surfaces.mcp.door import PATH as MCP_PATH
 from foedus.surfaces.mcp.door import McpDoor
+from foedus.surfaces.web.page import Page
 
 if TYPE_CHECKING:
     from foedus.node.api import NodeService
@@ -106,7 +107,7 @@ def create_app(service: NodeService, federation: FederationDoors, links: LinkDoo
     )
     sockets: Router[DocumentDoor] = Router()
     sockets.add(SOCKET, DocumentDoor(service, streams))
-    dispatch = Dispatch(_local_doors(service, streams), sockets, others)
+    dispatch = Dispatch(_local_doors(service, streams), sockets, Page(), others)
     dispatch.add(MCP_PATH, McpDoor(service, dispatch, streams))
     agents = A2aDoor(service, streams)
     for path, door in A2A.items():
@@ -134,11 +135,12 @@ class Application:
 
 
 class Dispatch:
-    """Brings a request to the door of its path, and to Litestar where no operation has that path."""
+    """Brings a request to the door of its path, to a file of the page, and else to Litestar."""
 
-    def __init__(self, doors: Router[Door], sockets: Router[DocumentDoor], others: Any) -> None:
+    def __init__(self, doors: Router[Door], sockets: Router[DocumentDoor], page: Page, others: Any) -> None:
         self._doors = doors
         self._sockets = sockets
+        self._page = page
         self._others = others
         self._protocols: Router[ProtocolDoor] = Router()
 
@@ -156,7 +158,8 @@ class Dispatch:
             scope["path_params"] = protocol.parameters
             return protocol.target(scope, receive, send)
         if found is None:
-            answer: Awaitable[None] = self._others(scope, receive, send)
+            target = self._page.find(scope["path"]) if scope["type"] == "http" else None
+            answer: Awaitable[None] = (target or self._others)(scope, receive, send)
             return answer
         if scope["method"] not in _METHODS:
             return send_error(
