@@ -39,6 +39,8 @@ from foedus.trust.tiers import Tier, may_query, passes_on
 if TYPE_CHECKING:
     from foedus.node.composition import Node
 
+NO_LINK = "no_link"
+"""Why a peer is not asked with which events are exchanged by HTTP alone: questions travel on links."""
 EVIDENCE_WAIT = 2 * SECOND
 """How long a question waits for events and records that travel beside it."""
 
@@ -168,7 +170,7 @@ class Judge:
             return clause
         link = self._node.links.get(peer)
         if link is None or not link.session.is_open:
-            return "unreachable"
+            return NO_LINK if self._node.fallback_kind(peer) != "none" else "unreachable"
         return "" if "queries" in link.peer.capabilities else "no_capability"
 
     def tells_peers(self, tier: str) -> bool:
@@ -269,10 +271,13 @@ class Judge:
     async def _spend(self, question: Question, grants: Sequence[Grant]) -> None:
         """Count a question against its grants, and let it serve once here, durably."""
         limited = [grant for grant in grants if uses_per_hour(grant)]
-        if not self._node.crossings.count(limited, self._node.store.now()):
+        now = self._node.store.now()
+        if not self._node.crossings.count(limited, now):
             raise NotAnswered("its grants allow no more questions this hour", code="grant.uses")
         expires = (question.deadline + SKEW_MAX) // SECOND + 1
-        await self.nonces.spend(Spent(did_of(question.device or b""), question.nonce, expires))
+        await self.nonces.spend(
+            Spent(did_of(question.device or b""), question.nonce, expires), self._node.crossings.kept(limited, now)
+        )
 
     def reader(self, question: Question, carrier: bytes | None) -> Reader:
         """Return for whom a question is answered: ``carrier`` None where somebody asks here."""
