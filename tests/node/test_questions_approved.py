@@ -31,7 +31,7 @@ def propose(running, text, who):
 
 
 async def test_what_a_human_allowed_is_asked_and_nothing_else(border):
-    it, a, ada, scout = border
+    _it, a, ada, scout = border
     assert await refused(a, "lamp", scout) == ("grant.human_required", 403)
     waiting = await propose(a, "lamp", scout)
     assert (waiting.state, waiting.kind, waiting.text, waiting.room) == ("waiting", "query.text", "lamp", "")
@@ -57,7 +57,7 @@ async def test_a_question_that_waits_is_there_after_a_restart_and_may_be_denied(
 
 
 async def test_where_a_grant_carries_it_nobody_is_asked(border):
-    it, a, ada, scout = border
+    _it, a, ada, scout = border
     waiting = await propose(a, "lamp", scout)
     await ada.allow(waiting.id)
     with pytest.raises(FoedusError) as error:

@@ -64,6 +64,16 @@ async def test_who_keeps_to_the_terms_rises_once_a_human_says_so(border):
     assert nothing.value.code == "nothing_proposed"
 
 
+async def test_the_operator_says_what_earns_a_step(border):
+    _, a, _, ada, _ = border
+    a.node.home.policy_path.write_text("[federation.policy]\nrise_days = 0\nrise_acts = 2\n")
+    assert a.node.policy.reload()
+    assert a.service.standing("ada").missing == ["acts"]
+    await talk(a, ada, 2)
+    await a.service.standing_propose("ada")
+    assert (await a.service.standing_confirm("ada")).standing == 3
+
+
 async def test_evidence_lets_everyone_of_a_node_fall_at_once_and_for_good(border):
     it, a, b, ada, _ = border
     await talk(a, ada, 5)

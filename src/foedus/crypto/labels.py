@@ -22,6 +22,12 @@ LABELS = frozenset(
         "result",
         "call",
         "call-receipt",
+        "webhook",
+        "council",
+        "update",
+        "vote",
+        "view-change",
+        "new-view",
     }
 )
 """Every label of version 1; docs/protocol.md says what each covers."""

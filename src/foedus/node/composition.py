@@ -15,6 +15,7 @@ from foedus.adapters.log_errors import DamagedDatabase
 from foedus.adapters.sqlite_knowledge import SqliteKnowledge
 from foedus.base.clock import Instant
 from foedus.base.errors import FoedusError, PeerViolation
+from foedus.base.limits import DAY
 from foedus.log import streams
 from foedus.log.chains import ChainKey, Position
 from foedus.log.event import Event
@@ -41,6 +42,7 @@ from foedus.node.documents import Documents
 from foedus.node.embedders import open_embedder
 from foedus.node.epochs import Epochs
 from foedus.node.erasing import Eraser
+from foedus.node.errands import Errands
 from foedus.node.fallback import Fallback
 from foedus.node.home import SETTINGS, Home, check_name
 from foedus.node.ingest import Ingest
@@ -53,6 +55,7 @@ from foedus.node.links import Links
 from foedus.node.manifests import ManifestReader
 from foedus.node.outbox import Outbox
 from foedus.node.parts import ClosingWriter, Parts, open_parts
+from foedus.node.peer_offers import PeerOffers
 from foedus.node.peers import Peers
 from foedus.node.petnames import Petnames
 from foedus.node.policy import PolicyBook
@@ -74,6 +77,7 @@ from foedus.node.witnessing import Witnesses
 from foedus.sync.http_signature import KeyOf, Signer
 from foedus.trust.door import Arrival, Withhold, decide, refused
 from foedus.trust.policy import Assurance, Policy
+from foedus.trust.standing import Rule
 
 log = logging.getLogger("foedus.node")
 
@@ -130,7 +134,7 @@ class Node:
         self.access = Access(self.store, self.agents)
         self.crossings = Crossings(self.store, self.agreements.border_terms)
         self.crdts = Crdts(self.store, self.publisher, self._withheld)
-        self.documents = Documents(self.store, self.publisher, self._withheld)
+        self.documents = Documents(self.store, self.publisher, self._withheld, self._parts.replicas)
         self.snapshots = Snapshots(self.store, self.author, self.crdts)
         self.petnames = Petnames(self.store)
         approvals = Approvals(self.store)
@@ -154,6 +158,8 @@ class Node:
         self.queries = Queries(self)
         self.sketching = Sketching(self)
         self.calls = Calls(self)
+        self.errands = Errands(self)
+        self.peer_offers = PeerOffers(self)
         self.reputations = Reputations(self.store, self.audit, self.peers, self._spawn)
         self._make_knowledge()
         self.started_at = self.store.now()
@@ -246,6 +252,7 @@ class Node:
         """Judge by what the policy says now."""
         self.agreements.forget_terms()
         self.crossings.is_assured = self.policy.counts(Assurance.DEVICE_BOUND)
+        self.standings.rule = Rule(policy.policy.rise_days * DAY, policy.policy.rise_acts)
         self._doors_changed()
         self.retention.days = {"room": policy.retention.room} if policy.retention.room else {}
 
@@ -380,7 +387,8 @@ class Node:
             self._finish_leaving()
             await self.consent.resume()
             self.agreements.settle_all()
-            await self.calls.host.start()
+            await self.calls.start()
+            self.errands.start()
         self._spawn(self.eraser.run())
         self._spawn(self.wanted_bodies.run())
         self._spawn(self.audit.run())
@@ -464,6 +472,7 @@ class Node:
 
     async def close(self) -> None:
         """End links, write what is queued, and release the home folder."""
+        await self.errands.close()
         await self.calls.close()
         await self.queries.close()
         await self.fallback.close()
@@ -476,6 +485,7 @@ class Node:
         await self._parts.dialler.close()
         await self.client.close()
         await self.embedding.close()
+        self.documents.replicas.close()
         if self._writer is not None:
             await self._writer.close()
         await self.audit.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -43,6 +43,27 @@ _GRANTS_MAX = AUTH_MAX - 1
 """Grants that a question cites beside the enrolment."""
 
 
+class Coming:
+    """What comes for one question. ``aclose`` gives it up, also where nobody began to read."""
+
+    def __init__(self, coming: AsyncGenerator[FoundView | AnswersView, None], give_up: Callable[[], None]) -> None:
+        self._coming = coming
+        self._give_up = give_up
+
+    def __aiter__(self) -> Coming:
+        """Return this: it is read once."""
+        return self
+
+    async def __anext__(self) -> FoundView | AnswersView:
+        """Return what comes next."""
+        return await anext(self._coming)
+
+    async def aclose(self) -> None:
+        """Ask nobody any longer."""
+        await self._coming.aclose()
+        self._give_up()
+
+
 class QueryOperations:
     """Operations on questions, for ``Service``."""
 
@@ -69,7 +90,7 @@ class QueryOperations:
         chosen = await self._node.queries.routing.choose(question, peers, ())
         reports = reports_of(passed_over | {peer: ROUTED for peer in peers if peer not in chosen})
         asking = self._node.queries.ask(question, signed, chosen, reports)
-        return self._follow(asking, who)
+        return Coming(self._follow(asking, who), lambda: self._node.queries.give_up(asking.query))
 
     async def answers(self, asked: Asked | AskedSigned) -> AnswersView:
         """Ask, and return everything at the end."""
@@ -117,7 +138,7 @@ class QueryOperations:
         meaning = await self._node.embedding.meaning_of(asked.text)
         return replace(asked, vector=meaning.vector, model=meaning.model)
 
-    async def _follow(self, asking: Asking, who: Participant | None) -> AsyncIterator[FoundView | AnswersView]:
+    async def _follow(self, asking: Asking, who: Participant | None) -> AsyncGenerator[FoundView | AnswersView, None]:
         try:
             async for found in asking.results():
                 await self._note_read(who, found.result)
@@ -227,7 +248,7 @@ class QueryOperations:
 
     def _cited(self, question: Question) -> list[Grant]:
         authority = self._node.store.admission.authority
-        held = [event for event in map(authority.controls.get, question.auth) if event is not None]
+        held = [event for event in map(authority.control, question.auth) if event is not None]
         grants = [grant for grant in map(authority.grant, held) if grant is not None]
         return [grant for grant in grants if grant.device.cuts is None and not authority.is_taken_back(grant)]
 

@@ -44,6 +44,8 @@ RELAYED_BYTES_MIN = 65_536
 """What each of them may bring at least."""
 REPORTS_MAX = 1_000
 """Nodes that are named in the report of one question; the rest are counted."""
+UNNAMED_MAX = 1 << 32
+"""Nodes that are counted and not named: peers say how many there are behind them, and a frame carries the sum."""
 
 WAY_BACK_SHARE = 8
 WAY_BACK_MIN = SECOND // 100
@@ -64,10 +66,20 @@ CALL_LASTS_MAX = 60 * MINUTE
 """A call may work longer than a question; nobody waits for an agent over lunch."""
 CALL_BYTES_MAX = JSON_BYTES_MAX + 4 * 1024
 """A call: its input, its ids and the events it stands on."""
+PROGRESS_MAX = 1_000
+"""Words of progress of one call: a person sees no more, and a link carries other things, too."""
 CALLS_UNDER_WAY_MAX = 1_024
 CALLS_PER_PEER_MAX = 64
 """Calls under way at one node, and of one peer, as for questions."""
 CALLS_KEPT = 24 * 60 * MINUTE
 """How long an outcome is kept after the deadline: a peer that was down for the night asks again and gets it."""
 CALLS_KEPT_MAX = 4_096
-"""Calls that are remembered, at either end; where all of them are in their time, new ones are refused."""
+"""Calls that are kept, at either end; beyond, the oldest that are over are forgotten before their time."""
+CALL_RECORD_REST = 1_024
+"""What is kept of a call beside what it brings and returns: signatures, states, and the memory of all that."""
+CALLS_BYTES_PER_PARTICIPANT = 16 * 1_048_576
+"""Of them, of one participant at each end: 120 of the largest, or 248 small ones that are under way."""
+CALLS_BYTES_MAX = 128 * 1_048_576
+"""Of them, of all at each end: what is under way (CALLS_UNDER_WAY_MAX) fits unless all are of the largest."""
+CALLS_FORGOTTEN_MAX = 65_536
+"""Ids of calls that were forgotten and could come again, 16 MB: 700 calls a second, each with half a minute to live."""

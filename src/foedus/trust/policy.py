@@ -17,6 +17,8 @@ from foedus.base.vectors import DIMENSION_MAX
 
 RETENTION_DAYS_MAX = 36_500
 """A hundred years: more is a mistyped number, and nothing is kept for ever by accident of arithmetic."""
+RISE_ACTS_MAX = 20_000
+"""As many as are looked at: more would be a step that nobody can ever earn."""
 URL_MAX = 2_048
 """Characters of an address or a path: more is a mistake."""
 RATE_PATTERN = r"^[1-9][0-9]{0,8}/(second|minute|hour|day)$"
@@ -83,6 +85,12 @@ class PeeringPolicy(Struct, frozen=True, kw_only=True):
     default_tier: Annotated[
         GivenTier, Meta(description="What a peer is given where the person who accepts names no tier.")
     ] = "CORE"
+    rise_days: Annotated[
+        Days, Meta(description="Days since the last step, or breach, before a participant can rise a step in standing.")
+    ] = 30
+    rise_acts: Annotated[
+        int, Meta(ge=0, le=RISE_ACTS_MAX, description="Accepted acts in rooms in that time, before it can.")
+    ] = 100
     tells_peers: Annotated[
         TellsPeers,
         Meta(description="Who is told with whom this node is connected, and asks: `nobody`, `core` or `connected`."),
@@ -158,6 +166,28 @@ class KnowledgePolicy(Struct, frozen=True, kw_only=True):
     ] = 25
 
 
+class WebhookReach(StrEnum):
+    """How far a webhook may send that an agent registered by its own token."""
+
+    NOWHERE = "nowhere"
+    LOOPBACK = "loopback"
+    PRIVATE = "private"
+    """Private networks, too."""
+    ANYWHERE = "anywhere"
+
+
+class WebhookPolicy(Struct, frozen=True, kw_only=True):
+    """``[webhooks]``: where calls are sent."""
+
+    agents: Annotated[
+        WebhookReach,
+        Meta(
+            description="Where an agent's own token may send its calls: `nowhere`, `loopback`, `private` (networks) or "
+            "`anywhere`. The operator may register any address."
+        ),
+    ] = WebhookReach.LOOPBACK
+
+
 class Policy(Struct, frozen=True, kw_only=True):
     """The whole file. What it does not say is the default."""
 
@@ -165,10 +195,11 @@ class Policy(Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     retention: Retention = Retention()
     knowledge: KnowledgePolicy = KnowledgePolicy()
+    webhooks: WebhookPolicy = WebhookPolicy()
 
 
 DEFAULT = Policy()
-TOP_SECTIONS = frozenset({"knowledge"})
+TOP_SECTIONS = frozenset({"knowledge", "webhooks"})
 """Sections that are not about the federation, and do not stand below it."""
 ALIASES: Mapping[str, str] = {"min_auth_tier": "min_assurance"}
 """Other names of options in ``[federation.policy]``."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -13,6 +13,7 @@ from foedus.node.call_values import (
     CallForm,
     CallProgressView,
     CallSignedForm,
+    CallsMade,
     CallView,
     CapabilityForm,
     CapabilityView,
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 _WAIT_MS_MAX = CALL_LASTS_MAX // (SECOND // 1_000)
 _WORK_WAIT_MS_MAX = 60_000
 """Of one long poll, which proxies bear."""
+_CALLS_MAX = 500
+"""In one answer: 32 MiB, where all of them returned as much as a call can."""
 _CALL_CHARACTERS = -(-CALL_BYTES_MAX * 4 // 3)
 _encode = msgspec.json.Encoder().encode
 Words = Annotated[str, Meta(max_length=1_024)]
@@ -126,10 +129,11 @@ async def _call(node: NodeService, call: Call) -> CallView | Streaming:
     form = call.body.value()
     if sse.MEDIA_TYPE not in (header(call.scope, b"accept") or b""):
         return await node.call(form)
-    return Streaming(chunks=_chunks(await node.call_follow(form)), media_type=sse.MEDIA_TYPE)
+    coming = await node.call_follow(form)
+    return Streaming(chunks=sse.Closing(_chunks(coming), coming), media_type=sse.MEDIA_TYPE)
 
 
-async def _chunks(coming: AsyncIterator[CallProgressView | CallView]) -> AsyncIterator[bytes]:
+async def _chunks(coming: AsyncIterator[CallProgressView | CallView]) -> AsyncGenerator[bytes, None]:
     """Yield each word of progress, then ``event: call`` with the call as it is at the end."""
     try:
         yield sse.OPENING
@@ -138,9 +142,6 @@ async def _chunks(coming: AsyncIterator[CallProgressView | CallView]) -> AsyncIt
             yield b"event: %b\ndata: %b\n\n" % (name, _encode(one))
     except Exception as error:  # noqa: BLE001  # the head is sent: the stream itself says what went wrong
         yield b"event: problem\ndata: %b\n\n" % problem_bytes(error_of(error))
-    finally:
-        if close := getattr(coming, "aclose", None):
-            await close()
 
 
 async def _work(node: NodeService, call: Call) -> WorkPage:
@@ -199,10 +200,16 @@ CALLS = [
     Operation(
         method="GET",
         path="/calls",
-        about="The calls made here, the newest first",
+        about="Calls made here, the newest first",
         answer=list[CallView],
+        query=(
+            Text(name="before", about="a call: those older than it", max_length=TARGET_MAX),
+            Number(name="limit", about="how many", default=50, minimum=1, maximum=_CALLS_MAX),
+        ),
         rule=Rule.SELF,
-        run=lambda node, _call: node.calls_made(),
+        run=lambda node, call: node.calls_made(
+            CallsMade(before=call.query.get("before", ""), limit=call.query["limit"])
+        ),
     ),
     Operation(
         method="GET",

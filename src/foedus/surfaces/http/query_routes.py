@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
@@ -94,7 +94,8 @@ async def _ask(node: NodeService, call: Call) -> AnswersView | Streaming:
     asked = call.body.value()
     if sse.MEDIA_TYPE not in (header(call.scope, b"accept") or b""):
         return await node.answers(asked)
-    return Streaming(chunks=_chunks(await node.ask(asked)), media_type=sse.MEDIA_TYPE)
+    coming = await node.ask(asked)
+    return Streaming(chunks=sse.Closing(_chunks(coming), coming), media_type=sse.MEDIA_TYPE)
 
 
 async def _propose(node: NodeService, call: Call) -> ApprovalView:
@@ -104,7 +105,7 @@ async def _propose(node: NodeService, call: Call) -> ApprovalView:
     return await node.query_propose(asked)
 
 
-async def _chunks(coming: AsyncIterator[FoundView | AnswersView]) -> AsyncIterator[bytes]:
+async def _chunks(coming: AsyncIterator[FoundView | AnswersView]) -> AsyncGenerator[bytes, None]:
     """Yield each result as it comes, then ``event: answers`` with all of them merged."""
     try:
         yield sse.OPENING
@@ -113,9 +114,6 @@ async def _chunks(coming: AsyncIterator[FoundView | AnswersView]) -> AsyncIterat
             yield b"event: %b\ndata: %b\n\n" % (name, _encode(one))
     except Exception as error:  # noqa: BLE001  # the head is sent: the stream itself says what went wrong
         yield b"event: problem\ndata: %b\n\n" % problem_bytes(error_of(error))
-    finally:
-        if close := getattr(coming, "aclose", None):
-            await close()
 
 
 QUERIES = [
