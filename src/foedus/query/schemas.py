@@ -6,12 +6,13 @@ import json
 from collections.abc import Iterator
 from itertools import islice
 from math import isfinite
-from typing import Any
-
-import jsonschema_rs
+from typing import TYPE_CHECKING, Any
 
 from foedus.base.errors import UsageError
 from foedus.query.limits import JSON_BYTES_MAX, JSON_DEPTH_MAX, SCHEMA_BYTES_MAX, SCHEMA_PARTS_MAX
+
+if TYPE_CHECKING:
+    import jsonschema_rs
 
 _REGEX_BYTES = 64 * 1024
 """What one compiled pattern may take; the engine runs in time linear to the text."""
@@ -129,6 +130,8 @@ class Shape:
 
 
 def _compile(data: bytes) -> jsonschema_rs.Validator:
+    import jsonschema_rs  # noqa: PLC0415  # 3 MB that a node without capabilities does without
+
     try:
         schema = read_json(data, SCHEMA_BYTES_MAX)
     except BadJson as error:
