@@ -6,6 +6,7 @@ import pytest
 
 from foedus.base.limits import DAY
 from foedus.log import streams
+from foedus.node.home import Home
 from foedus.node.room_values import Said
 from foedus.node.store import wall_clock
 from foedus.sync.frames import Pruned
@@ -77,6 +78,21 @@ async def test_old_events_go_and_the_chain_holds(pair):
     await until(lambda: pair.running["anna"].is_linked(pair.running["bert"]), "linked again")
     await pair.running["anna"].say("and newer")
     await until(lambda: "and newer" in pair.running["bert"].texts(), "talk goes on")
+
+
+async def test_the_days_of_the_policy_are_kept_by_the_hour_and_audited(pair):
+    anna = pair.anna
+    await grow(pair, anna, "old")
+    pair.clock.ahead = 10 * DAY
+    await anna.say("new")
+    for days, left in ((30, 22), (5, 2)):
+        Home(anna.path).policy_path.write_text(f"[federation.retention]\nroom = {days}\n", encoding="utf-8")
+        assert anna.node.policy.reload()
+        await anna.node.retention.prune(anna.node.retention.days)
+        assert len(anna.texts()) == left
+    await anna.node.audit.flush()
+    (row,) = [row for row in (await anna.service.audit_rows(limit=1000)).rows if row.act == "erase"]
+    assert (row.rule, row.outcome, row.times, row.subject) == ("retention", "pruned", 20, f"room:{pair.room}")
 
 
 async def test_days_that_were_agreed_bound_how_long_the_other_side_keeps_what_one_wrote(pair):

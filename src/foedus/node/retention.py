@@ -51,6 +51,8 @@ class Retention:
         self.agreed: Callable[[bytes], int | None] = lambda _node: None
         self.prepare: Callable[[], Awaitable[object]] = _nothing
         """Keeps what follows from that which is about to go."""
+        self.on_pruned: Callable[[Gap, int], None] = lambda _gap, _dropped: None
+        """Told of each chain of which events went, and of how many."""
         self._store = store
         self._publisher = publisher
         self._turn = asyncio.Lock()
@@ -92,9 +94,10 @@ class Retention:
                 continue
             if not chains:
                 await self._prepare()
-            events += gap.seq - max([gap.after, *(one.seq for one in self._store.admission.gaps.of(chain.key))])
-            chains += 1
+            dropped = gap.seq - max([gap.after, *(one.seq for one in self._store.admission.gaps.of(chain.key))])
+            events, chains = events + dropped, chains + 1
             await self._store.commit(self._store.admission.leave_gap(gap))
+            self.on_pruned(gap, dropped)
             self._publisher.recent.forget(chain.key)
         if chains:
             await asyncio.to_thread(self._store.log.scrub)
