@@ -137,6 +137,11 @@ class Audited:
         ids = (gap.id,)
         self._note(Decision(OWN, "erase", gap.stream, "retention", "pruned", ids, gap.after + 1, gap.seq, dropped))
 
+    def dropped(self, rows: Sequence[Row]) -> None:
+        """Note that retention let what was said go, of events of one chain that stay."""
+        ids, span = tuple(row.id for row in rows), (rows[0].seq, rows[-1].seq, len(rows))
+        self._note(Decision(OWN, "erase", rows[0].stream, "retention", "erased", ids, *span))
+
     def reported(self, carrier: bytes | None, report: Report) -> None:
         """Note what was refused from a carrier, and what there was no room for."""
         for rejection in report.refused:
