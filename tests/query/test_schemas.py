@@ -87,6 +87,14 @@ def test_references_that_double_at_each_step_are_refused():
         Shape(json.dumps({"$defs": parts, "$ref": "#/$defs/a0"}).encode())
 
 
+def test_references_that_the_library_reads_in_another_way_are_refused():
+    """Counted here as the harmless ``%24defs``, followed there to ``$defs``, where each doubles the work of the next."""
+    doubling = {f"a{n}": {"allOf": [{"$ref": f"#/%24defs/a{n + 1}"}] * 2} for n in range(40)} | {"a40": {}}
+    schema = {"$ref": "#/%24defs/a0", "%24defs": dict.fromkeys(doubling, True), "$defs": doubling}
+    with pytest.raises(BadSchema, match="without %"):
+        Shape(json.dumps(schema).encode())
+
+
 def test_a_reference_into_the_schema_itself_holds():
     it = Shape(b'{"$defs": {"a": {"type": "string"}}, "items": {"$ref": "#/$defs/a"}}')
     assert it.check(b'["x"]') == ["x"]
