@@ -88,7 +88,7 @@ def test_references_that_double_at_each_step_are_refused():
 
 
 def test_references_that_the_library_reads_in_another_way_are_refused():
-    """Counted here as the harmless ``%24defs``, followed there to ``$defs``, where each doubles the work of the next."""
+    """Counted here as the harmless ``%24defs``, followed there to ``$defs``, where each doubles the next one's work."""
     doubling = {f"a{n}": {"allOf": [{"$ref": f"#/%24defs/a{n + 1}"}] * 2} for n in range(40)} | {"a40": {}}
     schema = {"$ref": "#/%24defs/a0", "%24defs": dict.fromkeys(doubling, True), "$defs": doubling}
     with pytest.raises(BadSchema, match="without %"):
