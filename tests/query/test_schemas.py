@@ -115,6 +115,16 @@ def test_a_refusal_names_few_faults_and_not_the_whole_input():
     assert len(str(error.value)) < 1_200
 
 
+def test_of_a_large_value_no_more_than_the_first_fault_is_looked_for():
+    allowed = shape(items={"enum": list(range(2, 800))})
+    with pytest.raises(SchemaMismatch) as few:
+        allowed.check(b"[" + b",".join([b"1"] * 5) + b"]")
+    assert str(few.value).count("at /") == 3
+    with pytest.raises(SchemaMismatch) as one:
+        allowed.check(b"[" + b",".join([b"1"] * 32_000) + b"]")
+    assert str(one.value).count("at /") == 1
+
+
 def test_no_schema_takes_everything_that_is_json():
     assert Shape(b"").check(b"[1]") == [1]
     with pytest.raises(BadJson):

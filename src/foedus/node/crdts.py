@@ -51,7 +51,7 @@ class Crdts:
         self._read: dict[str, int] = {}
         """Up to which local number a room is folded."""
         self._refused: dict[str, str] = {}
-        """Rooms that are too large, and by how much, until something of them goes: nobody has all of one read for each question."""
+        """Rooms that are too large, and by how much, until something of them goes: no question has all read again."""
         self._folding = asyncio.Lock()
         self._folded = ""
         """The stream that is being folded."""
