@@ -87,6 +87,14 @@ def test_references_that_double_at_each_step_are_refused():
         Shape(json.dumps({"$defs": parts, "$ref": "#/$defs/a0"}).encode())
 
 
+def test_references_that_the_library_reads_in_another_way_are_refused():
+    """Counted here as the harmless ``%24defs``, followed there to ``$defs``, where each doubles the next one's work."""
+    doubling = {f"a{n}": {"allOf": [{"$ref": f"#/%24defs/a{n + 1}"}] * 2} for n in range(40)} | {"a40": {}}
+    schema = {"$ref": "#/%24defs/a0", "%24defs": dict.fromkeys(doubling, True), "$defs": doubling}
+    with pytest.raises(BadSchema, match="without %"):
+        Shape(json.dumps(schema).encode())
+
+
 def test_a_reference_into_the_schema_itself_holds():
     it = Shape(b'{"$defs": {"a": {"type": "string"}}, "items": {"$ref": "#/$defs/a"}}')
     assert it.check(b'["x"]') == ["x"]
@@ -105,6 +113,16 @@ def test_a_refusal_names_few_faults_and_not_the_whole_input():
     with pytest.raises(SchemaMismatch) as error:
         shape(items={"type": "string"}).check(json.dumps([{"x": "y" * 900}] * 50).encode())
     assert len(str(error.value)) < 1_200
+
+
+def test_of_a_large_value_no_more_than_the_first_fault_is_looked_for():
+    allowed = shape(items={"enum": list(range(2, 800))})
+    with pytest.raises(SchemaMismatch) as few:
+        allowed.check(b"[" + b",".join([b"1"] * 5) + b"]")
+    assert str(few.value).count("at /") == 3
+    with pytest.raises(SchemaMismatch) as one:
+        allowed.check(b"[" + b",".join([b"1"] * 32_000) + b"]")
+    assert str(one.value).count("at /") == 1
 
 
 def test_no_schema_takes_everything_that_is_json():
