@@ -9,10 +9,10 @@ from foedus.base.errors import UsageError
 from foedus.base.limits import BACKOFF_MAX, SECOND
 from foedus.base.vectors import dimension_of
 from foedus.node import knowledge_embedding
-from foedus.node.home import Home, create_home
+from foedus.node.home import Home
 from foedus.node.metrics import render
 from foedus.state.knowledge.embedding import BadEmbedding
-from tests.node.embedding_endpoint import BAD, DIMENSION, POISON, endpoint
+from tests.node.embedding_endpoint import BAD, DIMENSION, POISON, add, endpoint
 from tests.node.knowing import RetractForm, ReviseForm, finds, publish, tell, titles
 from tests.node.nodes import connect, street, until
 
@@ -22,16 +22,6 @@ def _soon(monkeypatch):
     monkeypatch.setattr(knowledge_embedding, "BACKOFF_FIRST", SECOND // 100)
     monkeypatch.setattr(knowledge_embedding, "BACKOFF_MAX", SECOND // 20)
     monkeypatch.setattr(knowledge_embedding, "REFUSED_AGAIN_S", 0.05)
-
-
-async def add(it, name, source, **more):
-    """Make a node whose policy names an endpoint."""
-    home = Home(it.folder / name)
-    _, it.words[name] = create_home(home, name)
-    options = {"embedder": "http", "url": source.url, "model": "small"} | more
-    lines = [f"{option} = {value!r}".replace("'", '"') for option, value in options.items()]
-    home.policy_path.write_text("[knowledge]\n" + "\n".join(lines) + "\n")
-    return await it.start(name)
 
 
 def held(it):
@@ -211,3 +201,38 @@ async def test_what_an_endpoint_gives_is_a_vector_for_each_text_or_nothing():
 
 def test_the_longest_wait_is_bounded():
     assert BACKOFF_MAX / SECOND == 300
+
+
+def rewrite(it, text):
+    it.path.joinpath("foedus.toml").write_text(text)
+    assert it.node.policy.reload()
+
+
+async def test_another_embedder_is_taken_up_while_the_node_runs(tmp_path):
+    async with node_and_endpoint(tmp_path) as (_, alice, source):
+        await publish(alice, "Nectar", "honey")
+        await has(alice, 1)
+        before = alice.path.joinpath("foedus.toml").read_text()
+        rewrite(alice, "")
+        await until(lambda: not alice.node.embedding.model, "no vectors are made any more")
+        assert await titles(alice, "pollinators") == []
+        assert await titles(alice, "honey") == ["Nectar"]
+        asked = len(source.asked)
+        rewrite(alice, before.replace("small", "other"))
+        await finds(alice, "pollinators", ["Nectar"])
+        assert any("Nectar" in texts[0] for texts in source.asked[asked:]), "it was embedded anew"
+        rewrite(alice, before.replace("small", "other") + "least_similarity = 100\n")
+        await until(lambda: alice.node.embedding.model == "other", "it is open again")
+        assert await titles(alice, "pollinators rain") == [], "nothing is so similar"
+
+
+async def test_a_wrong_embedder_is_named_and_mended_without_a_restart(tmp_path):
+    async with node_and_endpoint(tmp_path) as (_, alice, _source):
+        good = alice.path.joinpath("foedus.toml").read_text()
+        await until(lambda: alice.node.embedding.model, "it is open")
+        rewrite(alice, '[knowledge]\nembedder = "http"\nmodel = "small"\n')
+        await until(lambda: _codes(alice) == ["embedder"], "status says so")
+        rewrite(alice, good)
+        await publish(alice, "Nectar", "honey")
+        await finds(alice, "pollinators", ["Nectar"])
+        assert _codes(alice) == []

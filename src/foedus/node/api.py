@@ -23,6 +23,7 @@ from foedus.node.credential_values import (
     VerifyRequest,
 )
 from foedus.node.document_values import DocumentService
+from foedus.node.errand_api import ErrandService
 from foedus.node.knowledge_values import KnowledgeService
 from foedus.node.query_api import QueryService
 from foedus.node.room_values import EventsPage, EventView, MessagesPage, RoomView, Said
@@ -33,6 +34,7 @@ from foedus.node.values import (
     ParticipantView,
     PeerView,
     Placed,
+    PolicyOptionView,
     ProbeView,
     PruningView,
     RotationView,
@@ -45,7 +47,15 @@ from foedus.node.values import (
 
 
 class NodeService(
-    AccessService, StandingService, CrdtService, DocumentService, KnowledgeService, QueryService, CallService, Protocol
+    AccessService,
+    StandingService,
+    CrdtService,
+    DocumentService,
+    KnowledgeService,
+    QueryService,
+    CallService,
+    ErrandService,
+    Protocol,
 ):
     """A running node. ``peer`` and ``room`` arguments take a whole id, or an unambiguous name or id prefix ≥ 8."""
 
@@ -69,6 +79,10 @@ class NodeService(
 
     def status(self) -> StatusView:
         """Return how the node does: what is wrong first."""
+        ...
+
+    def policy(self) -> list[PolicyOptionView]:
+        """Return every option of the policy in force, and where its value comes from."""
         ...
 
     def signing_context(self) -> SigningContext:
@@ -361,7 +375,7 @@ class NodeService(
         """Note in the audit log what was asked of the API, and by which code it was refused ('': it was done)."""
         ...
 
-    async def audit_rows(self, *, after: str = "", limit: int = 100) -> AuditPage:
+    async def audit_rows(self, *, after: str = "", limit: int = 100, newest: bool = False) -> AuditPage:
         """Return a page of the audit log; ``after``: the number of a row, '' for the first."""
         ...
 

@@ -62,7 +62,7 @@ class CallMaker:
             at=now,
             deadline=now + form.wait_ms * 1_000,
             auth=auth,
-            nonce=secrets.token_bytes(NONCE_BYTES),
+            nonce=form.nonce or secrets.token_bytes(NONCE_BYTES),
         )
         if who is not None and who.kind == "agent" and call.host != store.node:
             grants = self._node.consent.carrying(self._as_draft(call), call_crossing(call, bytes(32)))
@@ -109,7 +109,7 @@ class CallMaker:
         if made.who is None or call.host == store.node:
             return
         authority = store.admission.authority
-        held = [event for event in map(authority.controls.get, call.auth) if event is not None]
+        held = [event for event in map(authority.control, call.auth) if event is not None]
         grants = [grant for grant in map(authority.grant, held) if grant is not None]
         cited = [grant for grant in grants if grant.device.cuts is None and not authority.is_taken_back(grant)]
         crossing = call_crossing(call, call_id(made.record.call))

@@ -45,7 +45,8 @@ class CapabilityView(Struct, frozen=True, kw_only=True):
 class CallForm(Struct, frozen=True, kw_only=True):
     """What is called. ``node``: a peer or this node ('' too); ``offer``: its id, as the capability was found.
 
-    ``as_``: a custodial agent, '' the node itself. ``wait_ms``: until the deadline.
+    ``as_``: a custodial agent, '' the node itself. ``wait_ms``: until the deadline. ``nonce``: of the call, 16 bytes by
+    which it is found again; b'' for one at random.
     """
 
     node: str
@@ -54,6 +55,7 @@ class CallForm(Struct, frozen=True, kw_only=True):
     input: Any
     wait_ms: int = 30_000
     as_: str = ""
+    nonce: bytes = b""
 
 
 class CallSignedForm(Struct, frozen=True, kw_only=True):

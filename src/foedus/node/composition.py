@@ -42,6 +42,7 @@ from foedus.node.documents import Documents
 from foedus.node.embedders import open_embedder
 from foedus.node.epochs import Epochs
 from foedus.node.erasing import Eraser
+from foedus.node.errands import Errands
 from foedus.node.fallback import Fallback
 from foedus.node.home import SETTINGS, Home, check_name
 from foedus.node.ingest import Ingest
@@ -54,6 +55,7 @@ from foedus.node.links import Links
 from foedus.node.manifests import ManifestReader
 from foedus.node.outbox import Outbox
 from foedus.node.parts import ClosingWriter, Parts, open_parts
+from foedus.node.peer_offers import PeerOffers
 from foedus.node.peers import Peers
 from foedus.node.petnames import Petnames
 from foedus.node.policy import PolicyBook
@@ -66,6 +68,7 @@ from foedus.node.records import RecordBook
 from foedus.node.reports import Report
 from foedus.node.reputations import Reputations
 from foedus.node.retention import Retention
+from foedus.node.sketching import Sketching
 from foedus.node.standings import Standings
 from foedus.node.store import Store, wall_clock
 from foedus.node.visible import VisibleLog
@@ -131,7 +134,7 @@ class Node:
         self.access = Access(self.store, self.agents)
         self.crossings = Crossings(self.store, self.agreements.border_terms)
         self.crdts = Crdts(self.store, self.publisher, self._withheld)
-        self.documents = Documents(self.store, self.publisher, self._withheld)
+        self.documents = Documents(self.store, self.publisher, self._withheld, self._parts.replicas)
         self.snapshots = Snapshots(self.store, self.author, self.crdts)
         self.petnames = Petnames(self.store)
         approvals = Approvals(self.store)
@@ -153,7 +156,10 @@ class Node:
         self.witnesses = Witnesses(self.store, self.author, self.audit, self._reachable)
         self.receipts = Receipts(self.store, self.author, self.audit, self._agreement_with)
         self.queries = Queries(self)
+        self.sketching = Sketching(self)
         self.calls = Calls(self)
+        self.errands = Errands(self)
+        self.peer_offers = PeerOffers(self)
         self.reputations = Reputations(self.store, self.audit, self.peers, self._spawn)
         self._make_knowledge()
         self.started_at = self.store.now()
@@ -164,7 +170,7 @@ class Node:
     def _make_knowledge(self) -> None:
         self.index = self._parts.knowledge(self.home.knowledge) if self._parts.knowledge else SqliteKnowledge(None)
         indexer = KnowledgeIndexer(self.store, self.publisher, self.index, self._ask)
-        found_by = self.policy.current.knowledge
+        found_by = self._found_by = self.policy.current.knowledge
         self.embedding = KnowledgeEmbedding(
             self.store,
             self.index.vectors,
@@ -184,7 +190,8 @@ class Node:
         self.links.on_pruned = self.pruned.take
         self.links.on_query = self.queries.frame
         self.links.on_call = self.calls.frame
-        self.links.on_opened = self.calls.linked
+        self.links.on_opened = self._linked
+        self.links.on_reach = self.queries.routing.frame
         self.queries.answerer.offers = self.calls.book.search
         self.links.on_ended = self.queries.ended
         self.publisher.bookkeepers.append(lambda _: self.queries.judge.changed())
@@ -211,6 +218,10 @@ class Node:
         self.standings.on_changed = self._doors_changed
         self.knowledge.door = self.door
         self.knowledge.indexer.on_read = self.embedding.wake
+        self.embedding.on_made = self.sketching.wake
+        self.publisher.bookkeepers += [self.sketching.published, self.queries.routing.published]
+        self.eraser.on_erased.append(self.sketching.erased)
+        self.policy.on_changed.append(self._follow_knowledge_policy)
 
     def _join_snapshots(self) -> None:
         """Keep what old deltas say where they are dropped."""
@@ -244,6 +255,13 @@ class Node:
         self.standings.rule = Rule(policy.policy.rise_days * DAY, policy.policy.rise_acts)
         self._doors_changed()
         self.retention.days = {"room": policy.retention.room} if policy.retention.room else {}
+
+    def _follow_knowledge_policy(self, policy: Policy) -> None:
+        """Let another embedder find packets, where another is named; who is told of our peers may have changed, too."""
+        self.queries.routing.changed()
+        if policy.knowledge != self._found_by:
+            found_by = self._found_by = policy.knowledge
+            self.embedding.change(partial(open_embedder, self.home, found_by), found_by.least_similarity)
 
     def _agreed_days(self, node: bytes) -> int | None:
         """Return for how many days this node may keep what another wrote."""
@@ -312,9 +330,14 @@ class Node:
     def _peer_changed(self, node: bytes) -> None:
         self._folds_changed()
         self.witnesses.changed()
+        self.queries.routing.changed()
         link = self.links.get(node)
         if link is not None and link.session.is_open:
             self.outbox.terms_changed(link)
+
+    def _linked(self, link: Link) -> None:
+        self.calls.linked(link)
+        self.queries.routing.changed()
 
     def _learned(self, node: bytes) -> None:
         self.audited.learned(node)
@@ -365,11 +388,14 @@ class Node:
             await self.consent.resume()
             self.agreements.settle_all()
             await self.calls.start()
+            self.errands.start()
         self._spawn(self.eraser.run())
         self._spawn(self.wanted_bodies.run())
         self._spawn(self.audit.run())
         self._spawn(self.knowledge.indexer.run())
         self._spawn(self.embedding.run())
+        self._spawn(self.sketching.run())
+        self._spawn(self.queries.routing.run())
         if network:
             self._spawn(self.retention.run())
             self._spawn(self.snapshots.run())
@@ -446,6 +472,7 @@ class Node:
 
     async def close(self) -> None:
         """End links, write what is queued, and release the home folder."""
+        await self.errands.close()
         await self.calls.close()
         await self.queries.close()
         await self.fallback.close()
@@ -458,6 +485,7 @@ class Node:
         await self._parts.dialler.close()
         await self.client.close()
         await self.embedding.close()
+        self.documents.replicas.close()
         if self._writer is not None:
             await self._writer.close()
         await self.audit.close()

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Any
 
 from foedus.base.base64url import from_base64url, to_base64url
-from foedus.base.cbor import Malformed, NotCanonical, decode_as
+from foedus.base.cbor import Malformed, NotCanonical, decode, decode_as
 from foedus.base.errors import UsageError
 from foedus.base.ids import parse_id
 from foedus.base.limits import APPROVAL_WAIT_MAX_S
@@ -51,10 +51,20 @@ class ConsentOperations(PeerOperations):
     def _grant(self, wanted: str) -> Grant:
         held = {grant.id: grant for grant in self._grants()}
         by_cid = [grant for grant in held.values() if cid_text(grant.delegation.cid) == wanted]
+        ended = None if by_cid else self._ended(wanted)
+        if ended is not None:
+            return ended
         return by_cid[0] if by_cid else held[find(wanted, ((key, "") for key in held), "grant", _REMEDY)]
 
+    def _ended(self, wanted: str) -> Grant | None:
+        """Return a grant by its whole id that ended so long ago that the list leaves it out."""
+        authority, event_id = self._node.store.admission.authority, _id(wanted)
+        event = authority.control(event_id) if event_id and authority.controls.get(event_id) is None else None
+        is_ours = event is not None and event.node == self._node.store.node and event.act.kind == "grant.create"
+        return authority.grant(event) if event is not None and is_ours else None
+
     def grants(self) -> list[GrantView]:
-        """Return the grants of this node's participants, newest first."""
+        """Return the grants of this node's participants that did not end more than a while ago, newest first."""
         return [self._grant_view(grant) for grant in reversed(self._grants())]
 
     def grant(self, grant: str) -> GrantView:
@@ -179,8 +189,8 @@ class ConsentOperations(PeerOperations):
             command=approval.command,
             what=COMMANDS.get(approval.command, approval.command),
             arguments=approval.arguments,
-            room=approval.arguments["room"],
-            room_name=self._room_name(approval.arguments["room"]),
+            room=approval.arguments.get("room", ""),
+            room_name=self._room_name(approval.arguments.get("room", "")),
             host_name=self._views.node_name(host),
             kind=approval.kind,
             text=_text(approval),
@@ -198,6 +208,12 @@ class ConsentOperations(PeerOperations):
             host_known_as=self._views.node_known_as(host),
             host_looks_like=self._views.node_looks_like(host),
         )
+
+
+def _asked(about: dict[str, Any]) -> str:
+    """Return in words what a question is about: its text, or the id of an event."""
+    event = about.get("event")
+    return event.hex() if isinstance(event, bytes) else str(about.get("text", ""))
 
 
 def _named(policy: list[Any], selector: str) -> list[str]:
@@ -219,6 +235,8 @@ def _id(text: str) -> bytes:
 
 
 def _text(approval: Approval) -> str | None:
+    if approval.kind.startswith("query."):
+        return _asked(decode(approval.body)["about"])
     if approval.kind == DELTA:
         return described(approval.body)
     if approval.kind != "message.text":

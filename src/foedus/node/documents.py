@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import partial
 
 from foedus.base.cbor import Malformed, NotCanonical, decode_as
 from foedus.log import streams
@@ -19,6 +21,7 @@ from foedus.log.port import Commit, Row, Verdict
 from foedus.node.publisher import Published, Publisher
 from foedus.node.store import Store
 from foedus.state.documents.fold import UPDATE, Part, RoomDocuments
+from foedus.state.documents.replica import Here, Replicas, ReplicasLost
 
 ROOMS_MAX = 64
 """Rooms whose documents are kept while nobody has one open; of the others the log is read again."""
@@ -33,7 +36,9 @@ Clause = Callable[[Row, Event, bytes], str]
 class Documents:
     """The folds of rooms, by the name of their stream. On the event loop's thread."""
 
-    def __init__(self, store: Store, publisher: Publisher, clause: Clause) -> None:
+    def __init__(self, store: Store, publisher: Publisher, clause: Clause, replicas: Replicas | None = None) -> None:
+        self.replicas = Here() if replicas is None else replicas
+        self.replicas.on_lost = self._lost
         self._store = store
         self._clause = clause
         self._rooms: OrderedDict[str, RoomDocuments] = OrderedDict()
@@ -52,21 +57,32 @@ class Documents:
         store.on_reload.append(self.forget)
 
     async def room(self, stream: str) -> RoomDocuments:
-        """Return the fold of a room; read it before anything else is awaited, and change nothing."""
+        """Return the fold of a room; read it before anything else is awaited, and change nothing.
+
+        Raises ReplicasLost, and BadUpdate where too many updates of the room are such as no replica bears.
+        """
         async with self._folding:
             while stream not in self._rooms:
                 self._folded, self._is_stale = stream, False
-                fold, local = RoomDocuments(), 0
-                while not self._is_stale and (rows := self._store.log.since(local, _PAGE, stream)):
-                    for _ in self._taken(fold, rows):
-                        pass
-                    local = rows[-1].local
-                    await asyncio.sleep(0)
-                if not self._is_stale:
-                    self._rooms[stream], self._read[stream] = fold, local
+                await asyncio.to_thread(self.replicas.start, stream)
+                with suppress(ReplicasLost):  # again, until it holds or the room is closed
+                    await self._fold(stream)
             self._rooms.move_to_end(stream)
             self._make_room()
             return self._rooms[stream]
+
+    async def _fold(self, stream: str) -> None:
+        fold, local = RoomDocuments(partial(self.replicas.make, stream)), 0
+        while not self._is_stale and (rows := self._store.log.since(local, _PAGE, stream)):
+            for _ in self._taken(fold, rows):
+                pass
+            local = rows[-1].local
+            await asyncio.sleep(0)
+        if not self._is_stale:
+            self._rooms[stream], self._read[stream] = fold, local
+
+    def _lost(self) -> None:
+        asyncio.get_running_loop().call_soon(self.forget)
 
     def held(self, stream: str) -> RoomDocuments | None:
         """Return the fold of a room while it is kept."""
@@ -81,9 +97,8 @@ class Documents:
     def _taken(self, fold: RoomDocuments, rows: Iterable[Row]) -> Iterable[tuple[str, bytes]]:
         for row in rows:
             part = self._part(row) if row.kind == UPDATE else None
-            found = fold.take(part) if part is not None else None
-            if found is not None:
-                yield found
+            if part is not None:
+                yield from fold.take(part)
 
     def _part(self, row: Row) -> Part | None:
         """Return what a row brings, None where it does not count here."""
@@ -108,7 +123,7 @@ class Documents:
     def _is_of_session(self, event: Event, node: bytes, name: str) -> bool:
         """Whether a session key that signed an update was enrolled for this document; devices sign any."""
         who = self._store.admission.authority.participants.get((node, event.act.author))
-        session = who.sessions.get(event.act.device or b"") if who is not None else None
+        session = who.session(event.act.device or b"") if who is not None else None
         return session is None or session.document == scope(streams.room_of(event.stream) or b"", name)
 
     def _make_room(self) -> None:
@@ -129,8 +144,9 @@ class Documents:
         for (_, stream), rows in published.chains.items():
             fold = self._rooms.get(stream)
             if fold is not None:
-                for name, update in self._taken(fold, [row for row in rows if row.local > self._read[stream]]):
-                    self.on_update(stream, name, update)
+                with suppress(ReplicasLost):  # all rooms are about to be dropped
+                    for name, update in self._taken(fold, [row for row in rows if row.local > self._read[stream]]):
+                        self.on_update(stream, name, update)
 
     def _drop_changed(self, commit: Commit) -> None:
         """Drop the rooms in which something old is no longer as it was."""

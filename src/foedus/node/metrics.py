@@ -44,6 +44,10 @@ def _families(node: Node) -> Iterator[list[str]]:
         *(f'foedus_queries_refused_total{{reason="{code}"}} {count}' for code, count in refused),
     ]
     yield from _calls(node)
+    routing = node.queries.routing
+    yield _gauge("foedus_sketches_known", "Nodes of which sketches are held.", len(routing.known))
+    yield _by("foedus_sketches_refused_total", "Sketches of others that were not taken.", "reason", routing.refused)
+    yield _by("foedus_questions_routed_total", "Questions by meaning that went on, and why so.", "why", routing.chosen)
     held = node.embedding.held()
     yield _gauge("foedus_knowledge_vectors", "Packets that are found by what they mean.", held.vectors)
     yield _gauge("foedus_knowledge_awaiting", "Packets that no embedder made a vector of.", held.awaiting)
@@ -83,6 +87,7 @@ def _calls(node: Node) -> Iterator[list[str]]:
 
 
 def _by(name: str, text: str, label: str, counts: Mapping[str, int]) -> list[str]:
+    """Return a counter by one label."""
     rows = (f'{name}{{{label}="{code}"}} {count}' for code, count in sorted(counts.items()))
     return [*_head(name, text, "counter"), *rows]
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from foedus.adapters.document_keeper import DocumentKeeper
 from foedus.adapters.home_lock import HomeLock
 from foedus.adapters.sqlite_audit import SqliteAudit
 from foedus.adapters.sqlite_knowledge import SqliteKnowledge
@@ -19,6 +20,7 @@ from foedus.node.checking import Verifiers
 from foedus.node.home import Home
 from foedus.node.ports import ByteStream
 from foedus.node.store import Writer
+from foedus.state.documents.replica import Replicas
 from foedus.state.knowledge.port import KnowledgeIndex
 from foedus.trust.audit.port import AuditStore
 
@@ -64,6 +66,8 @@ class Parts(NamedTuple):
     """Opens the audit log; None: nothing is audited."""
     knowledge: Callable[[Path], KnowledgeIndex] | None = None
     """Opens the index of knowledge; None: it is kept in memory."""
+    replicas: Replicas | None = None
+    """Holds Yjs documents; None: this process does, which hostile updates can end."""
 
 
 def open_parts(home: Home) -> Parts:
@@ -72,7 +76,16 @@ def open_parts(home: Home) -> Parts:
     lock = HomeLock(home.path)
     try:
         log = SqliteLog(home.database)
-        return Parts(lock, log, WebSocketDialler(), GroupWriter, VerifierProcesses(), SqliteAudit, SqliteKnowledge)
+        return Parts(
+            lock,
+            log,
+            WebSocketDialler(),
+            GroupWriter,
+            VerifierProcesses(),
+            SqliteAudit,
+            SqliteKnowledge,
+            DocumentKeeper(),
+        )
     except BaseException:
         lock.release()
         raise

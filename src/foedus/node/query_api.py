@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Protocol
 
-from foedus.node.query_values import AnswersView, Asked, AskedSigned, FoundView
+from foedus.node.consent_values import ApprovalView
+from foedus.node.query_values import AnswersView, Asked, AskedSigned, FoundView, VectorView
 
 
 class QueryService(Protocol):
@@ -17,4 +18,12 @@ class QueryService(Protocol):
 
     async def answers(self, asked: Asked | AskedSigned) -> AnswersView:
         """Ask, and return everything at the end."""
+        ...
+
+    async def vector(self, text: str) -> VectorView:
+        """Return a text as the vector of a question by meaning, for a device to sign."""
+        ...
+
+    async def query_propose(self, asked: Asked) -> ApprovalView:
+        """Ask a human to let an agent ask other nodes exactly this."""
         ...

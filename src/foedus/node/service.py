@@ -29,6 +29,7 @@ from foedus.node.credential_operations import CredentialOperations
 from foedus.node.credentials import Credentials
 from foedus.node.document_operations import DocumentOperations
 from foedus.node.erase_operations import EraseOperations, Reason
+from foedus.node.errand_operations import ErrandOperations
 from foedus.node.home import identity_view
 from foedus.node.knowledge_operations import KnowledgeOperations
 from foedus.node.metrics import render
@@ -43,6 +44,7 @@ from foedus.node.values import (
     ParticipantView,
     PeerView,
     Placed,
+    PolicyOptionView,
     PruningView,
     RotationView,
     SignedAct,
@@ -77,6 +79,7 @@ class Service(
     CallOperations,
     WorkOperations,
     WebhookOperations,
+    ErrandOperations,
 ):
     """Answers the surfaces. One per running node."""
 
@@ -90,6 +93,7 @@ class Service(
         self._erasing = EraseOperations(node, views)
         self.agreements = AgreementOperations(node, self._peer_id, views.node_name)
         self._token = node.home.ensure_token()
+        node.errands.call = self.call_follow
 
     @property
     def token(self) -> str:
@@ -109,6 +113,10 @@ class Service(
         """Return what may be told to anyone."""
         store = self._node.store
         return identity_view(store.record, store.name, list(self._node.peers.advertised))
+
+    def policy(self) -> list[PolicyOptionView]:
+        """Return the options of the policy in force."""
+        return self._node.policy.options()
 
     def signing_context(self) -> SigningContext:
         """Return what a device binds its acts to."""
@@ -194,7 +202,7 @@ class Service(
 
     async def room_share(self, room: str, peer: str, role: int | None = None) -> RoomView:
         """Let a peer in."""
-        return self._views.room(await self._rooms.share(room, self._peer_id(peer), role))
+        return self._views.room(await self._rooms.share(room, self._given_id(peer), role))
 
     async def room_role(self, room: str, who: str, role: int, title: str = "") -> RoomView:
         """Give a member another role."""

@@ -20,6 +20,7 @@ from foedus.query.limits import (
     RELAYED_BYTES_MIN,
     RELAYED_MAX,
     REPORTS_MAX,
+    UNNAMED_MAX,
     WAY_BACK_MAX,
     WAY_BACK_MIN,
     WAY_BACK_SHARE,
@@ -35,7 +36,8 @@ class Report(NamedTuple):
     """How one node did, and how many results it sent. ``node`` None: so many nodes that are not named.
 
     ``partial``: it looked at only a part of what it holds, or what it sent was cut. ``not_asked``: there were too many
-    peers. ``seen``: the question had come another way. ``code``: why it ``refused``.
+    peers. ``seen``: the question had come another way. ``code``: why it ``refused``, or ``by_words`` where the vector
+    of a question could not be compared.
     """
 
     node: bytes | None
@@ -222,7 +224,7 @@ class Inquiry:
 
     def _note(self, report: Report) -> None:
         if report.node is None:
-            self._unnamed += report.results
+            self._unnamed = min(self._unnamed + report.results, UNNAMED_MAX)
         elif len(self._reports) < REPORTS_MAX:
             self._reports.append(report)
         else:

@@ -12,10 +12,10 @@ SKEW_MAX = MINUTE
 """What the clocks of two nodes may differ by, as for events (CLOCK_AHEAD_MAX)."""
 RESULTS_MAX = 200
 """Results of one node: more than a person or a model reads."""
-ABOUT_BYTES_MAX = 16_384
-"""What a question is about: a text, an id, later a vector of 4,000 numbers."""
-QUERY_BYTES_MAX = 20_480
-"""A question: what it is about, and 1 KB for the rest."""
+ABOUT_BYTES_MAX = 21_504
+"""What a question is about: a text, an id, or a text and a vector of 4,096 numbers."""
+QUERY_BYTES_MAX = 24_576
+"""A question: what it is about, and 3 KB for the rest."""
 TEXT_MAX = 1_024
 """Characters of a text that is looked for."""
 BODY_BYTES_MAX = 16_384
@@ -44,6 +44,8 @@ RELAYED_BYTES_MIN = 65_536
 """What each of them may bring at least."""
 REPORTS_MAX = 1_000
 """Nodes that are named in the report of one question; the rest are counted."""
+UNNAMED_MAX = 1 << 32
+"""Nodes that are counted and not named: peers say how many there are behind them, and a frame carries the sum."""
 
 WAY_BACK_SHARE = 8
 WAY_BACK_MIN = SECOND // 100

@@ -146,7 +146,7 @@ class EmbedderKind(StrEnum):
 
 
 class KnowledgePolicy(Struct, frozen=True, kw_only=True):
-    """``[knowledge]``: how packets are found, beside their words. Read when the node starts."""
+    """``[knowledge]``: how packets are found, beside their words."""
 
     embedder: Annotated[
         EmbedderKind, Meta(description="What finds packets by meaning, beside their words: `none`, `http` or `local`.")

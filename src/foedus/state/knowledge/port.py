@@ -109,6 +109,10 @@ class KnowledgeVectors(Protocol):
         """Store vectors, of those packets that still stand by the same words."""
         ...
 
+    def of(self, subjects: Sequence[bytes]) -> list[bytes]:
+        """Return the vectors of these packets, as far as they stand and have one."""
+        ...
+
     def nearest(self, vector: bytes, domain: str, limit: int) -> list[Hit]:
         """Return the nearest packets; of the best ``limit`` those of a domain. ``score``: the cosine in millionths."""
         ...
@@ -156,7 +160,7 @@ class KnowledgeIndex(Protocol):
         ...
 
     def search(self, terms: Sequence[str], domain: str, limit: int) -> list[Hit]:
-        """Return packets that hold any of the words, the best first (BM25); of the best ``limit`` those of a domain."""
+        """Return the best ``limit`` packets (of a domain) that hold any of the words, the best first (BM25)."""
         ...
 
     def clear(self) -> None:

@@ -27,6 +27,7 @@ from foedus.surfaces.cli import (
     keys,
     knowledge,
     logs,
+    mcp,
     names,
     nodes,
     pairing,
@@ -78,6 +79,7 @@ app.command(speaking.say, usage=speaking.USAGE)
 app.command(capabilities.app)
 app.command(calls.app)
 app.command(webhooks.app)
+app.command(mcp.app)
 app.command(asking.ask)
 app.command(asking.trace)
 app.command(asking.topology)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType, field
 
+from foedus.base.base64url import from_base64url
 from foedus.base.limits import SECOND
-from foedus.node.query_values import AnswersView, Asked, AskedSigned, FoundView
+from foedus.log.sketches import MODEL_MAX
+from foedus.node.consent_values import ApprovalView
+from foedus.node.query_values import AnswersView, Asked, AskedSigned, FoundView, VectorView
 from foedus.query.limits import HOPS_MAX, LASTS_MAX, QUERY_BYTES_MAX, RESULTS_MAX, TEXT_MAX
 from foedus.query.question import Scope
+from foedus.query.routing.limits import DIMENSION_MAX, FLOAT_BYTES
 from foedus.surfaces.http import sse
 from foedus.surfaces.http.bodies import Input, SmallBytes
 from foedus.surfaces.http.callers import Rule
@@ -25,18 +29,23 @@ if TYPE_CHECKING:
 
 _WAIT_MS_MAX = LASTS_MAX // (SECOND // 1_000)
 _QUESTION_CHARACTERS = -(-QUERY_BYTES_MAX * 4 // 3)
+_VECTOR_CHARACTERS = -(-DIMENSION_MAX * FLOAT_BYTES * 4 // 3)
 _encode = msgspec.json.Encoder().encode
 
 
 class QuestionInput(Input, frozen=True):
     """Either ``kind`` and what it asks, or ``question`` and ``asig``: a question that a device signed.
 
-    ``text`` goes with the kinds ``text`` and ``capability``, ``event`` (an id) with ``causal``. ``wait_ms``: until the
-    deadline. ``as``: a custodial agent; without it the node asks, or the participant whose token it is.
+    ``text`` goes with the kinds ``text``, ``semantic`` and ``capability``, ``event`` (an id) with ``causal``.
+    ``vector``, with ``semantic``: base64url of little-endian float32 numbers made by ``model``; without it the node's
+    embedder makes it of the text. ``wait_ms``: until the deadline. ``as``: a custodial agent; without it the node asks,
+    or the participant whose token it is.
     """
 
-    kind: Literal["text", "causal", "topology", "capability"] | UnsetType = UNSET
+    kind: Literal["text", "semantic", "causal", "topology", "capability"] | UnsetType = UNSET
     text: Annotated[str, Meta(max_length=TEXT_MAX)] = ""
+    vector: Annotated[str, Meta(max_length=_VECTOR_CHARACTERS)] = ""
+    model: Annotated[str, Meta(max_length=MODEL_MAX)] = ""
     event: Annotated[str, Meta(max_length=TARGET_MAX)] = ""
     scope: Scope = "direct"
     hops: Annotated[int, Meta(ge=0, le=HOPS_MAX)] | None = None
@@ -52,6 +61,8 @@ class QuestionInput(Input, frozen=True):
             return Asked(
                 kind=self.kind,
                 text=self.text,
+                vector=from_base64url(self.vector, "vector"),
+                model=self.model,
                 event=self.event,
                 scope=self.scope,
                 hops=self.hops,
@@ -62,6 +73,12 @@ class QuestionInput(Input, frozen=True):
         if self.kind is UNSET and self.question is not UNSET and self.asig is not UNSET:
             return AskedSigned(question=self.question, asig=self.asig)
         raise MalformedRequest("a question is either kind and what it asks, or question and asig")
+
+
+class TextInput(Input, frozen=True):
+    """A text to be made a vector."""
+
+    text: Annotated[str, Meta(min_length=1, max_length=TEXT_MAX)]
 
 
 _EITHER: dict[str, Any] = {
@@ -77,10 +94,18 @@ async def _ask(node: NodeService, call: Call) -> AnswersView | Streaming:
     asked = call.body.value()
     if sse.MEDIA_TYPE not in (header(call.scope, b"accept") or b""):
         return await node.answers(asked)
-    return Streaming(chunks=_chunks(await node.ask(asked)), media_type=sse.MEDIA_TYPE)
+    coming = await node.ask(asked)
+    return Streaming(chunks=sse.Closing(_chunks(coming), coming), media_type=sse.MEDIA_TYPE)
 
 
-async def _chunks(coming: AsyncIterator[FoundView | AnswersView]) -> AsyncIterator[bytes]:
+async def _propose(node: NodeService, call: Call) -> ApprovalView:
+    asked = call.body.value()
+    if not isinstance(asked, Asked):
+        raise MalformedRequest("a question that is signed already is asked, not proposed: give kind and what it asks")
+    return await node.query_propose(asked)
+
+
+async def _chunks(coming: AsyncIterator[FoundView | AnswersView]) -> AsyncGenerator[bytes, None]:
     """Yield each result as it comes, then ``event: answers`` with all of them merged."""
     try:
         yield sse.OPENING
@@ -89,9 +114,6 @@ async def _chunks(coming: AsyncIterator[FoundView | AnswersView]) -> AsyncIterat
             yield b"event: %b\ndata: %b\n\n" % (name, _encode(one))
     except Exception as error:  # noqa: BLE001  # the head is sent: the stream itself says what went wrong
         yield b"event: problem\ndata: %b\n\n" % problem_bytes(error_of(error))
-    finally:
-        if close := getattr(coming, "aclose", None):
-            await close()
 
 
 QUERIES = [
@@ -105,5 +127,24 @@ QUERIES = [
         media_types=("application/json", "text/event-stream"),
         rule=Rule.SELF,
         run=_ask,
+    ),
+    Operation(
+        method="POST",
+        path="/queries/approvals",
+        about="Ask a human to let an agent ask other nodes exactly this: `kind` and what it asks, and `as`",
+        answer=ApprovalView,
+        status=201,
+        body=QuestionBody,
+        rule=Rule.SELF,
+        run=_propose,
+    ),
+    Operation(
+        method="POST",
+        path="/queries/vector",
+        about="A text as the node's embedder has it: what a device puts into a question of the kind semantic",
+        answer=VectorView,
+        body=TextInput,
+        rule=Rule.PARTICIPANT,
+        run=lambda node, call: node.vector(call.body.text),
     ),
 ]
