@@ -87,7 +87,7 @@ class CallLife:
             await self.end(call, ending)
         except Unavailable as error:
             log.warning("how a call ended is written later: %s", error)
-            self._set_timer(call, _AGAIN_S)
+            self._set_timer(call, AGAIN_S)
 
     async def close(self) -> None:
         """Stop; what is under way is taken up by ``start``."""
