@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from foedus.base.errors import NotFound, UsageError
@@ -11,6 +11,7 @@ from foedus.base.ids import parse_id
 from foedus.node.call_values import CapabilityView
 from foedus.node.errand_records import NOTE_BYTES_MAX, Errand
 from foedus.node.errand_values import ErrandForm, ErrandNews, ErrandView
+from foedus.node.notice_sending import check_notice, send_notice
 from foedus.query.schemas import write_json
 
 if TYPE_CHECKING:
@@ -83,6 +84,14 @@ class ErrandOperations:
                 yield ErrandNews(errand=view)
             else:
                 yield ErrandNews(errand=view, number=one.number, data=one.data)
+
+    def notice_check(self, url: str) -> None:
+        """Raise UsageError where an agent may not have anything sent to a URL."""
+        check_notice(self._node, url)
+
+    async def notice_send(self, url: str, headers: Mapping[str, str], body: bytes) -> int:
+        """Send a notice for an agent; return the HTTP status, 0 where there was no answer."""
+        return await send_notice(self._node, url, headers, body)
 
     def sign_card(self, data: bytes) -> bytes:
         """Sign what says which agents are reached here: the signing input of a JWS, by the node's Ed25519 key."""
