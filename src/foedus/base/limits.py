@@ -46,6 +46,18 @@ ERASE_TARGETS_MAX = 64
 NONCE_BYTES = 16
 SALT_BYTES = 32
 
+# --- blobs --------------------------------------------------------------------------------------
+CHUNK_BYTES = 65_536
+"""Bytes of a chunk: as much as a body, so a chunk holds up a link no longer than an event does."""
+BLOB_CHUNKS_MAX = 512
+"""Chunks of a blob: their hashes take 17 KB of the body that names them."""
+BLOB_BYTES_MAX = BLOB_CHUNKS_MAX * CHUNK_BYTES
+"""Bytes of a blob, 32 MiB: it is put together in memory before it is read."""
+CHUNKS_PER_FRAME = 16
+"""Chunks that one frame asks for: 1 MiB."""
+CHUNKS_IN_FLIGHT = 16
+"""Chunks that are asked for on one link and have not come: half the credit of events."""
+
 # --- clocks -------------------------------------------------------------------------------------
 CLOCK_MERGE_MAX = 5 * SECOND
 """Foreign time is merged up to wall + this: a peer with a wrong clock cannot drag ours further."""
