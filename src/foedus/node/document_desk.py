@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from foedus.base.cbor import encode, to_plain
 from foedus.base.clock import Instant
 from foedus.base.errors import UsageError
 from foedus.crypto.ed25519 import Ed25519Key
 from foedus.log import streams
-from foedus.log.documents import SESSION_US, DocumentUpdate, scope
+from foedus.log.documents import SESSION_US, DocumentUpdate, DocumentUpload, scope
 from foedus.log.memberships import Room
 from foedus.log.participants import Participant, Session
+from foedus.log.port import Row
+from foedus.node.author import Draft
 from foedus.node.composition import Node
 from foedus.node.document_tickets import Seat, Tickets
 from foedus.node.document_values import SessionAsk
 from foedus.node.document_visit import DocumentVisit
 from foedus.node.publisher import Published
-from foedus.state.documents.fold import UPDATE, parts_of
+from foedus.state.documents.fold import UPDATE, UPLOAD, parts_of
+from foedus.state.documents.limits import IN_ACTS_MAX
 from foedus.state.documents.messages import brings
 from foedus.state.documents.presences import Presences
 
@@ -87,11 +90,23 @@ class DocumentDesk:
         membership = self._membership(room, seat.did, UPDATE)
         key, enrolment = self._signer(who, seat)
         stream = streams.room(seat.room)
-        drafts = [
-            self.node.author.custodial_act(stream, UPDATE, body, (enrolment, membership), seat.did, key)
-            for body in _bodies(seat.name, update)
-        ]
-        await self.node.author.order(self.node.consent.cite(drafts))
+
+        def drafts(kind: str, bodies: Sequence[bytes]) -> list[Draft]:
+            auth = (enrolment, membership)
+            made = [self.node.author.custodial_act(stream, kind, body, auth, seat.did, key) for body in bodies]
+            return self.node.consent.cite(made)
+
+        if len(update) <= IN_ACTS_MAX:
+            await self.node.author.order(drafts(UPDATE, _bodies(seat.name, update)))
+            return
+        token, blob = await self.node.blobs.keep(stream, update)
+        self.node.documents.note_checked(blob)
+        rows: list[Row] = []
+        try:
+            body = encode(to_plain(DocumentUpload(document=seat.name, blob=blob)))
+            rows = await self.node.author.order(drafts(UPLOAD, [body]))
+        finally:
+            await self.node.blobs.settle(token, [row.id for row in rows])
 
     def _signer(self, who: Participant, seat: Seat) -> tuple[Ed25519Key, bytes]:
         if who.custody == "node":

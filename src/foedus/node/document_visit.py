@@ -14,15 +14,17 @@ from foedus.node.ports import ByteStream
 from foedus.state.documents import messages
 from foedus.state.documents.errors import BadUpdate
 from foedus.state.documents.fold import Document, merged
-from foedus.state.documents.limits import DOCUMENT_BYTES_MAX, UPDATE_BYTES_MAX
+from foedus.state.documents.limits import DOCUMENT_BYTES_MAX
 from foedus.state.documents.presences import Presences
 from foedus.state.documents.update import check
 
 if TYPE_CHECKING:
     from foedus.node.document_desk import DocumentDesk
 
-IN_BYTES_MAX = 2 * UPDATE_BYTES_MAX
+IN_BYTES_MAX = 1_048_576
 """Bytes of updates that wait to become durable; beyond it the client is not read."""
+CHECKED_HERE_MAX = 65_536
+"""Bytes of an update that are checked at once: 20 ms at most. A larger one is checked in a thread."""
 BATCH_BYTES_MAX = 32_768
 """Bytes of updates that are joined to one act. While one act is being written the next ones gather."""
 OUT_BYTES_MAX = 2 * DOCUMENT_BYTES_MAX
@@ -146,13 +148,14 @@ class DocumentVisit:
 
     async def _take(self, update: bytes, *, is_answer: bool) -> None:
         """Let an update wait to be ordered; who brings too much at a time waits, too."""
-        ends = check(update)
+        is_small = len(update) <= CHECKED_HERE_MAX
+        ends = check(update) if is_small else await asyncio.to_thread(check, update)
         if is_answer:
             await self._below(1)  # an answer repeats what the client has just sent
         held = await self._document() or Document()
         if is_answer and held.has(update, ends):
             return
-        if held.is_full():
+        if held.is_full(self._in_bytes + len(update)):
             raise BadUpdate("the document is as large as this node takes", code="too_large")
         self._in.append(update)
         self._in_bytes += len(update)

@@ -1,12 +1,16 @@
 """The documents of a room, folded from the updates in its chains, in whatever order those come.
 
-An update of many bytes stands in several acts, one after the other in one chain (``parts_of``). It counts when all of
-them do.
+An update of many bytes stands in several acts, one after the other in one chain (``parts_of``), and counts when all of
+them do; one of more bytes is a blob, and counts when that is here.
+
+A snapshot brings again what updates brought that are not held any more. It speaks for its node's own chains, and is
+looked at only where a gap has taken events from them (ADR 21).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from pycrdt import Doc, merge_updates
@@ -16,11 +20,11 @@ from foedus.state.documents.errors import BadUpdate
 from foedus.state.documents.limits import DOCUMENT_BYTES_MAX
 from foedus.state.documents.update import EMPTY, check, clocks
 
-UPDATE = "document.update"
+UPDATE, UPLOAD, SNAPSHOT = "document.update", "document.upload", "document.snapshot"
 
 
 class Part(NamedTuple):
-    """One ``document.update`` as it stands in the log. ``number`` from 0, of ``parts``."""
+    """One ``document.update`` as it stands in the log. ``number`` from 0, of ``parts``. An upload is one of one."""
 
     name: str
     epoch: bytes
@@ -28,6 +32,17 @@ class Part(NamedTuple):
     author: str
     number: int
     parts: int
+    data: bytes
+
+
+class Snapshot(NamedTuple):
+    """One ``document.snapshot``: the node that wrote it, where, and the ``chains`` (epoch → seq) it speaks of."""
+
+    name: str
+    node: bytes
+    epoch: bytes
+    seq: int
+    chains: Mapping[bytes, int]
     data: bytes
 
 
@@ -51,11 +66,11 @@ class Document:
         """Return all of it as one update."""
         return self._doc.get_update()
 
-    def is_full(self) -> bool:
-        """Whether its state takes more than DOCUMENT_BYTES_MAX."""
-        if self.bytes_taken > DOCUMENT_BYTES_MAX:
+    def is_full(self, more: int = 0) -> bool:
+        """Whether its state would take more than DOCUMENT_BYTES_MAX with so many bytes more."""
+        if self.bytes_taken + more > DOCUMENT_BYTES_MAX:
             self.bytes_taken = len(self.whole())
-        return self.bytes_taken > DOCUMENT_BYTES_MAX
+        return self.bytes_taken + more > DOCUMENT_BYTES_MAX
 
     def take(self, update: bytes) -> None:
         """Take in an update that was checked; raise BadUpdate where it does not fit what is held."""
@@ -85,26 +100,49 @@ def _apply(doc: Doc[Any], update: bytes) -> None:
 
 
 class RoomDocuments:
-    """The documents of one room by name."""
+    """The documents of one room by name.
 
-    def __init__(self) -> None:
+    ``gaps``: epoch → the last seq that is no longer held of its chain; ``node_of``: epoch → its node.
+    """
+
+    def __init__(
+        self,
+        gaps: Mapping[bytes, int] = MappingProxyType({}),
+        node_of: Callable[[bytes], bytes | None] = lambda _epoch: None,
+    ) -> None:
+        self._gaps = gaps
+        self._node_of = node_of
         self.documents: dict[str, Document] = {}
         self._waiting: dict[bytes, list[Part]] = {}
         """By epoch, the parts of an update that is not whole yet: one for each chain, since nothing stands between."""
 
-    def take(self, part: Part) -> tuple[str, bytes] | None:
-        """Take in a part; return the name and the update that is whole with it, None while it is not, or never will."""
+    def take(self, part: Part, *, is_checked: bool = False) -> tuple[str, bytes] | None:
+        """Take in a part; return the name and the update that is whole with it, None while it is not, or never will.
+
+        ``is_checked``: ``update.check`` was called for it.
+        """
         update = self._whole(part)
-        if update is None:
+        return None if update is None else self._take(part.name, update, is_checked=is_checked)
+
+    def take_snapshot(self, snapshot: Snapshot, *, is_checked: bool = False) -> tuple[str, bytes] | None:
+        """Take in a snapshot where it stands for what is gone; return as ``take`` does."""
+        chains = snapshot.chains
+        is_own = all(self._node_of(epoch) == snapshot.node for epoch in chains)
+        is_needed = not self._gaps.keys().isdisjoint(chains)
+        if not (is_own and is_needed) or chains.get(snapshot.epoch, 0) >= snapshot.seq:
             return None
+        return self._take(snapshot.name, snapshot.data, is_checked=is_checked)
+
+    def _take(self, name: str, update: bytes, *, is_checked: bool) -> tuple[str, bytes] | None:
         try:
-            check(update)
-            document = self.documents.get(part.name) or Document()
+            if not is_checked:
+                check(update)
+            document = self.documents.get(name) or Document()
             document.take(update)
         except BadUpdate:
             return None  # a hostile node's: it is no update anywhere
-        self.documents[part.name] = document
-        return part.name, update
+        self.documents[name] = document
+        return name, update
 
     def _whole(self, part: Part) -> bytes | None:
         if part.number >= part.parts:

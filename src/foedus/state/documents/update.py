@@ -13,7 +13,7 @@ from types import MappingProxyType
 import msgspec
 
 from foedus.state.documents.errors import BadUpdate
-from foedus.state.documents.limits import CLOCK_MAX, NESTING_MAX, UPDATE_BYTES_MAX
+from foedus.state.documents.limits import CLOCK_MAX, NESTING_MAX, STRUCTS_MAX, UPDATE_BYTES_MAX
 from foedus.state.documents.reading import Reader
 
 EMPTY = b"\x00\x00"
@@ -31,10 +31,11 @@ def check(update: bytes) -> dict[int, int]:
     if len(update) > UPDATE_BYTES_MAX:
         raise BadUpdate(f"an update has at most {UPDATE_BYTES_MAX} bytes, not {len(update)}", code="too_large")
     reader = Reader(update, BadUpdate)
-    ends = dict(_structs(reader) for _ in range(reader.count()))
+    counted = _Count()
+    ends = dict(_structs(reader, counted) for _ in range(reader.count()))
     for _ in range(reader.count()):
         reader.number()
-        for _ in range(reader.count()):
+        for _ in range(counted.more(reader.count())):
             _range(reader, reader.number(CLOCK_MAX))
     reader.end()
     return ends
@@ -48,8 +49,22 @@ def clocks(state_vector: bytes) -> dict[int, int]:
     return held
 
 
-def _structs(reader: Reader) -> tuple[int, int]:
-    count = reader.count()
+class _Count:
+    """How many structs, and ranges of what was deleted, an update has."""
+
+    def __init__(self) -> None:
+        self._left = STRUCTS_MAX
+
+    def more(self, count: int) -> int:
+        """Return a count that comes next; raise BadUpdate where with it there are too many."""
+        self._left -= count
+        if self._left < 0:
+            raise BadUpdate(f"an update has at most {STRUCTS_MAX} structs", code="too_large")
+        return count
+
+
+def _structs(reader: Reader, counted: _Count) -> tuple[int, int]:
+    count = counted.more(reader.count())
     client = reader.number()
     clock = reader.number(CLOCK_MAX)
     for _ in range(count):
