@@ -118,6 +118,9 @@ FRAMES_PER_KEY_MAX = 1 << 32
 BACKOFF_FIRST = SECOND // 2
 BACKOFF_MAX = 300 * SECOND
 
+PRESENCE_STATEMENT_MAX = 65_536
+"""Bytes of what a node tells at one time of those who are in a document: a hundred cursors, or four of the largest."""
+
 # --- peering ------------------------------------------------------------------------------------
 PENDING_REQUESTS_MAX = 256
 """Connection requests that wait for a human: beyond, new strangers are refused."""

@@ -22,6 +22,7 @@ LABELS = frozenset(
         "result",
         "call",
         "call-receipt",
+        "presence",
     }
 )
 """Every label of version 1; docs/protocol.md says what each covers."""

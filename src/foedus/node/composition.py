@@ -60,6 +60,8 @@ from foedus.node.parts import ClosingWriter, Parts, open_parts
 from foedus.node.peers import Peers
 from foedus.node.petnames import Petnames
 from foedus.node.policy import PolicyBook
+from foedus.node.presence_rights import PresenceRights
+from foedus.node.presences import PresenceBook
 from foedus.node.pruned import PrunedChains
 from foedus.node.publisher import Published, Publisher
 from foedus.node.queries import Queries
@@ -133,13 +135,8 @@ class Node:
         self.access = Access(self.store, self.agents)
         self.crossings = Crossings(self.store, self.agreements.border_terms)
         self.crdts = Crdts(self.store, self.publisher, self._withheld)
-        self.blobs = Blobs(
-            self.store, self.publisher, self._parts.blobs(self.home.blobs) if self._parts.blobs else MemoryBlobs()
-        )
-        self.blob_carrying = BlobCarrying(self.store, self.blobs, self.links, self.audience)
-        self.documents = Documents(self.store, self.publisher, self._withheld, self.blobs.read)
+        self._make_documents()
         self.snapshots = Snapshots(self.store, self.author, self.crdts)
-        self.document_snapshots = DocumentSnapshots(self.store, self.author, self.blobs, self.documents)
         self.petnames = Petnames(self.store)
         approvals = Approvals(self.store)
         self.consent = Consent(self.store, self.author, self.agents, self.crossings, approvals)
@@ -168,6 +165,16 @@ class Node:
         self._leaving: set[tuple[str, bytes]] = set()
         self._writer: ClosingWriter | None = None
 
+    def _make_documents(self) -> None:
+        self.blobs = Blobs(
+            self.store, self.publisher, self._parts.blobs(self.home.blobs) if self._parts.blobs else MemoryBlobs()
+        )
+        self.blob_carrying = BlobCarrying(self.store, self.blobs, self.links, self.audience)
+        self.documents = Documents(self.store, self.publisher, self._withheld, self.blobs.read)
+        self.document_snapshots = DocumentSnapshots(self.store, self.author, self.blobs, self.documents)
+        rights = PresenceRights(self.store, self.crossings, self._withheld)
+        self.presences = PresenceBook(self.store, self.links, self.audience, rights)
+
     def _make_knowledge(self) -> None:
         self.index = self._parts.knowledge(self.home.knowledge) if self._parts.knowledge else SqliteKnowledge(None)
         indexer = KnowledgeIndexer(self.store, self.publisher, self.index, self._ask)
@@ -192,6 +199,8 @@ class Node:
         self.links.on_query = self.queries.frame
         self.links.on_call = self.calls.frame
         self.links.on_blob = self.blob_carrying.frame
+        self.links.on_presences = self.presences.frame
+        self.presences.door = self.door
         self.links.on_opened = self._link_opened
         self.queries.answerer.offers = self.calls.book.search
         self.links.on_ended = self._link_ended
@@ -321,10 +330,12 @@ class Node:
     def _link_opened(self, link: Link) -> None:
         self.calls.linked(link)
         self.blob_carrying.opened(link)
+        self.presences.opened(link)
 
     def _link_ended(self, link: Link) -> None:
         self.queries.ended(link)
         self.blob_carrying.ended(link)
+        self.presences.ended(link)
 
     def _link_lost(self, link: Link) -> None:
         self.audited.link_ended(link.node, link.closing)
@@ -470,6 +481,7 @@ class Node:
 
     async def close(self) -> None:
         """End links, write what is queued, and release the home folder."""
+        self.presences.close()
         await self.calls.close()
         await self.queries.close()
         await self.fallback.close()

@@ -23,7 +23,7 @@ from foedus.node.document_visit import DocumentVisit
 from foedus.node.publisher import Published
 from foedus.state.documents.fold import UPDATE, UPLOAD, parts_of
 from foedus.state.documents.limits import IN_ACTS_MAX
-from foedus.state.documents.messages import brings
+from foedus.state.documents.messages import Presence, brings, shows
 from foedus.state.documents.presences import Presences
 
 SESSIONS_MAX = 4_096
@@ -46,8 +46,9 @@ class DocumentDesk:
         self._keys: dict[tuple[str, bytes, str], tuple[Ed25519Key, Instant]] = {}
         """Session keys and until when they may be enrolled to sign. A restart forgets them: new ones are enrolled."""
         self._visits: dict[Open, set[DocumentVisit]] = {}
-        self._presences: dict[Open, Presences] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        node.presences.is_open = lambda place: place in self._visits
+        node.presences.on_news = lambda place, news: self.tell(place, shows(news))
         node.documents.is_open = lambda stream: any(at[0] == stream for at in self._visits)
         node.documents.on_update = self._updated
         node.documents.on_dropped = self._dropped
@@ -96,12 +97,14 @@ class DocumentDesk:
             made = [self.node.author.custodial_act(stream, kind, body, auth, seat.did, key) for body in bodies]
             return self.node.consent.cite(made)
 
+        rows: list[Row]
         if len(update) <= IN_ACTS_MAX:
-            await self.node.author.order(drafts(UPDATE, _bodies(seat.name, update)))
+            rows = await self.node.author.order(drafts(UPDATE, _bodies(seat.name, update)))
+            self.node.presences.spoke(stream, seat.did, rows[-1].id)
             return
         token, blob = await self.node.blobs.keep(stream, update)
         self.node.documents.note_checked(blob)
-        rows: list[Row] = []
+        rows = []
         try:
             body = encode(to_plain(DocumentUpload(document=seat.name, blob=blob)))
             rows = await self.node.author.order(drafts(UPLOAD, [body]))
@@ -126,7 +129,7 @@ class DocumentDesk:
     def enter(self, visit: DocumentVisit) -> Presences:
         """Let a client hear what comes to its document."""
         self._visits.setdefault(visit.place, set()).add(visit)
-        return self._presences.setdefault(visit.place, Presences())
+        return self.node.presences.at(visit.place)
 
     def leave(self, visit: DocumentVisit) -> None:
         """Forget a client."""
@@ -134,7 +137,12 @@ class DocumentDesk:
         there.discard(visit)
         if not there:
             self._visits.pop(visit.place, None)
-            self._presences.pop(visit.place, None)
+            self.node.presences.left(visit.place)
+
+    def show(self, visit: DocumentVisit, news: tuple[Presence, ...]) -> None:
+        """Tell the other clients of a document, here and at other nodes, what one shows."""
+        self.tell(visit.place, shows(news), but=visit)
+        self.node.presences.tell(visit.place, visit.did, news)
 
     def tell(self, place: Open, message: bytes, but: DocumentVisit | None = None) -> None:
         """Send a message to all clients of a document, or all but one."""

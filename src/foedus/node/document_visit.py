@@ -68,9 +68,9 @@ class DocumentVisit:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            self._desk.leave(self)
             if gone := presences.leave(self):
-                self._desk.tell(self.place, messages.shows(gone))
+                self._desk.show(self, gone)
+            self._desk.leave(self)
             if holder is not None:
                 node.access.tokens.unwatch(holder, dead)
 
@@ -142,7 +142,7 @@ class DocumentVisit:
                 await self._take(update, is_answer=is_answer)
             case messages.Shows(told):
                 if news := presences.take(self, told):
-                    self._desk.tell(self.place, messages.shows(news), but=self)
+                    self._desk.show(self, news)
             case messages.AsksWhoIsThere():
                 self.send(messages.shows(presences.all()))
 

@@ -25,6 +25,7 @@ from foedus.base.limits import (
     FRAME_MAX,
     NAME_MAX,
     NOTE_MAX,
+    PRESENCE_STATEMENT_MAX,
     RECORDS_MAX,
     STREAM_NAME_MAX,
     WANTS_PER_FRAME,
@@ -70,9 +71,6 @@ CALL_LASTS_MAX = 3_600_000_000
 CALL_PROGRESS_MAX = 4_096
 """Bytes of one word of progress: it says how far the work is, and brings nothing."""
 RECEIPT_BYTES_MAX = 1_024
-
-PRESENCE_BYTES_MAX = 65_536
-"""Bytes of what a node tells of those who are in a document: some hundred cursors, or four of the largest."""
 
 ChunkNumbers: TypeAlias = Annotated[
     tuple[Annotated[int, Meta(ge=0, lt=BLOB_CHUNKS_MAX)], ...], Meta(min_length=1, max_length=CHUNKS_PER_FRAME)
@@ -383,7 +381,7 @@ BlobFrame: TypeAlias = WantChunks | Chunk | NoChunks | HaveBlob
 class Presences(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="presences"):
     """Who is in a document at a node, as that node signed it; members pass it on as the room's host does."""
 
-    statement: Annotated[bytes, Meta(min_length=1, max_length=PRESENCE_BYTES_MAX)]
+    statement: Annotated[bytes, Meta(min_length=1, max_length=PRESENCE_STATEMENT_MAX)]
     sig: Signature
 
 

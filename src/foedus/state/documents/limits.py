@@ -22,5 +22,7 @@ PRESENCES_MAX = 1_024
 """Presences shown in one document."""
 PRESENCES_EACH_MAX = 16
 """Presences that one connection brings: its own, and those of a program that connects for several people."""
+PRESENCE_CROSSING_MAX = 4_096
+"""Characters of one that is told to other nodes: they keep it for people whom they do not know."""
 PRESENCE_BYTES_MAX = 16_384
 """Bytes of one presence: a name, a colour and a selection take some 300."""

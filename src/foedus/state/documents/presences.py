@@ -22,6 +22,9 @@ class Presences:
         """Return those who are there."""
         return tuple(held for held, _ in self._held.values() if held.state != GONE)
 
+    def __len__(self) -> int:
+        return len(self._held)
+
     def take(self, owner: Hashable, told: Sequence[Presence]) -> tuple[Presence, ...]:
         """Take in what a connection shows; return what is new in it."""
         return tuple(presence for presence in told if self._is_taken(owner, presence))
