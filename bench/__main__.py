@@ -31,6 +31,7 @@ NAMES = (
     "documents",
     "search",
     "query",
+    "calls",
     "routing",
 )
 

@@ -21,12 +21,14 @@ from foedus.surfaces.cli.client import API, path_of
 from foedus.surfaces.demo.processes import NodeProcess, eventually
 
 _LINE_MAX = 4 * 1_048_576
-_CREATED = b"201"
+_GOOD = frozenset({b"200", b"201", b"204"})
 _POLICY = """[federation.limits]
 api_per_token = "1000000/second"
 speech_per_participant = "1000000/second"
+queries_per_peer = "1000000/second"
+queries_per_participant = "1000000/second"
 """
-"""One caller and one agent stand for all that a node may have; what peers may is as always."""
+"""One caller and one agent stand for all that a node may have, and one peer for many."""
 
 
 class BenchNode(NodeProcess):
@@ -141,9 +143,14 @@ class Connection:
         finally:
             writer.close()
 
-    def _request(self, path: str, body: bytes) -> bytes:
-        head = f"POST {API}{path} HTTP/1.1\r\n{self._head}Content-Type: application/json\r\n"
+    def _request(self, path: str, body: bytes, method: str = "POST") -> bytes:
+        head = f"{method} {API}{path} HTTP/1.1\r\n{self._head}Content-Type: application/json\r\n"
         return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+    async def ask(self, method: str, path: str, body: Any = None) -> bytes:
+        """Ask for something; return the answer's body, empty where it has none."""
+        self._writer.write(self._request(path, b"" if body is None else msgspec.json.encode(body), method))
+        return await self._answer()
 
     async def post(self, path: str, body: Any) -> bytes:
         """Create something; return the answer's body."""
@@ -156,9 +163,9 @@ class Connection:
 
     async def _answer(self) -> bytes:
         head = await self._reader.readuntil(b"\r\n\r\n")
-        length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n", 1)[0])
+        length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n", 1)[0] or 0)
         body = await self._reader.readexactly(length)
-        assert head.split(b" ", 2)[1] == _CREATED, body
+        assert head.split(b" ", 2)[1] in _GOOD, body
         return body
 
     async def events(self, room: str) -> AsyncIterator[bytes]:

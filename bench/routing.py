@@ -9,8 +9,9 @@ from statistics import median
 from bench.options import Figures, Options
 from bench.routing_model import Federation, total
 from foedus.base.ids import sha256
+from foedus.log.sketches import CENTROIDS_MAX
 from foedus.query.routing.known import Known
-from foedus.query.routing.limits import CENTROIDS_MAX, NODES_MAX
+from foedus.query.routing.limits import NODES_MAX
 from foedus.query.routing.sketch import Sketch
 from foedus.query.routing.vectors import Vector, unit, vector_bytes
 
@@ -29,7 +30,7 @@ def _rank_ms(nodes: int) -> float:
     known = Known()
     for number in range(nodes):
         centroids = tuple(sorted(vector_bytes(vector()) for _ in range(CENTROIDS_MAX)))
-        assert known.learn(sha256(number.to_bytes(4)), Sketch(1, "notes", "m", _DIMENSION, centroids))
+        assert known.learn(sha256(number.to_bytes(4)), Sketch("notes", "m", _DIMENSION, centroids))
     times = []
     for _ in range(5):
         about = vector()

@@ -232,6 +232,15 @@ class EventLogContract:
             log.commit(commit._replace(entries=[entry(1)]))
         assert log.since(0, 10) == []
 
+    def test_where_a_nonce_stands_is_found(self, log: EventLog) -> None:
+        nonce = b"n" * 16
+        log.commit(Commit(entries=[entry(1), entry(2, nonce=nonce), entry(3, nonce=nonce)]))
+        assert log.nonce_seq(EPOCH, ROOM, DEVICE, nonce) == 2
+        assert log.nonce_seq(EPOCH, ROOM, b"\x0e" * 32, nonce) == 0
+        assert log.nonce_seq(EPOCH, OTHER_ROOM, DEVICE, nonce) == 0
+        log.commit(Commit(truncations=[Truncate(EPOCH, ROOM, 2)]))
+        assert log.nonce_seq(EPOCH, ROOM, DEVICE, nonce) == 0
+
     def test_a_nonce_is_used_once_by_a_device_in_a_chain(self, log: EventLog) -> None:
         nonce = b"n" * 16
         log.commit(Commit(entries=[entry(1, nonce=nonce)]))

@@ -26,6 +26,7 @@ FIGURES = {
     "documents": {"document_p50_ms", "document_p95_ms", "document_updates_per_s"},
     "search": {"index_per_s", "search_p50_ms", "search_p95_ms"},
     "query": {"query5_p50_ms", "query5_p95_ms"},
+    "calls": {"call_p50_ms", "call_p95_ms", "calls_per_s", "call_fsync_ms"},
     "routing": {"routing_recall_ratio", "routing_messages_ratio", "routing_rank_ms"},
 }
 

@@ -25,6 +25,7 @@ def test_the_labels_are_those_of_version_1():
         "query",
         "receipt",
         "result",
+        "webhook",
     ]
 
 

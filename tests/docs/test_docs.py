@@ -108,7 +108,7 @@ def test_the_kinds_are_those_of_the_code():
     assert cells == list(SHAPES)
 
 
-ANY = "node, participant, members, room, pair, knowledge"
+ANY = "node, participant, members, room, pair, knowledge, sketch"
 
 
 def test_each_kind_has_the_body_the_stream_and_the_writer_of_the_code():

@@ -28,6 +28,8 @@ EXPECTED = [
     r"tides low water at seven told by scout revision 1\ndone seven",
     r"7 \['rope'\]",
     r"told by \('[0-9a-f]{64}'",
+    r"it has read \{'read': 5\}\nit says \{'text': 'salve'\}",
+    r"result vale, ada",
     r"elm version 1\n  .+",
     r"unknown_room: .+\nno_answer: ",
 ]

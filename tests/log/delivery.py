@@ -58,6 +58,16 @@ class Receiver:
                 rows = self.log.by_ids(erase.targets).values()
                 taken = [row for row in rows if erasures.erased_by(row.id, parse_event(row.envelope).event)]
                 self.log.commit(Commit(drops=[row.id for row in taken]))
+                self.let_rest(erase)
+
+    def let_rest(self, erase):
+        """Let an erase rest whose events are all held, without their bodies, as the node does."""
+        erasures = self.admission.erasures
+        rows = self.log.by_ids(erase.targets).values()
+        bare = {row.id for row in rows if row.local and row.envelope.body is None}
+        if bare.issuperset(erase.targets) and erasures.may_rest(erase):
+            self.log.commit(Commit(values=erasures.remembered(erase)))
+            erasures.rest(erase)
 
     def learn(self, record) -> bool:
         found = self.identities.add(record)

@@ -220,12 +220,15 @@ class Oracle:
 
     # rule 9
 
-    def by_grants(self, parsed, chain):  # noqa: PLR0911  # the rule, clause by clause
+    def by_grants(self, parsed, chain):  # noqa: C901, PLR0911  # the rule, clause by clause
         links = []
         for cited in parsed.event.act.auth:
             held = self.by_id.get(cited)
             if held is None and cited not in self.known:
                 return ("pending", "auth")
+            aside = [one for one in self.aside if held is None and one.id == cited and self.is_of_participant(one)]
+            if any(one.event.act.kind == "grant.create" and self.node(one) != self.node(parsed) for one in aside):
+                return ("rejected", "invalid_grant")
             if held is None or held.event.act.kind != "grant.create" or not self.is_of_participant(held):
                 continue
             if self.node(held) != self.node(parsed):

@@ -44,8 +44,17 @@ class Counting(Erasures):
         return super().objection(*args)
 
 
+class Nothing:
+    """A log of which nothing rests."""
+
+    def in_place(self, event_id):
+        raise NotImplementedError
+
+    eraser = in_place
+
+
 def erasures(kind=Erasures):
-    return kind(None, lambda _epoch: NODE)
+    return kind(None, lambda _epoch: NODE, Nothing())
 
 
 def test_many_erasures_of_one_event_are_looked_at_once_each():

@@ -5,6 +5,8 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
+from foedus.node.home import Home, create_home
+
 ABOUT = {
     "bees": 0, "bee": 0, "pollinators": 0, "honey": 0, "hive": 0,
     "rain": 1, "weather": 1, "storm": 1, "clouds": 1,
@@ -80,3 +82,13 @@ async def endpoint():
         yield it
     finally:
         await runner.cleanup()
+
+
+async def add(it, name, source, **more):
+    """Make a node whose policy names an endpoint."""
+    home = Home(it.folder / name)
+    _, it.words[name] = create_home(home, name)
+    options = {"embedder": "http", "url": source.url, "model": "small"} | more
+    lines = [f"{option} = {value!r}".replace("'", '"') for option, value in options.items()]
+    home.policy_path.write_text("[knowledge]\n" + "\n".join(lines) + "\n")
+    return await it.start(name)

@@ -8,12 +8,15 @@ import pytest
 from foedus.base.base64url import from_base64url
 from foedus.base.errors import UsageError
 from foedus.crypto import ed25519
-from foedus.node.call_values import CallProgressView, CapabilityForm, WorkResult
+from foedus.node.call_life import Ending
+from foedus.node.call_values import CallProgressView, CallsMade, CapabilityForm, WorkResult
+from foedus.node.call_views import UNREADABLE
 from foedus.node.query_values import Asked
 from foedus.query.call import call_id, parse_receipt, receipt_bytes
+from foedus.query.limits import PROGRESS_MAX
 from foedus.query.schemas import SchemaMismatch
 from foedus.surfaces.cli.delegating import Scope
-from foedus.sync.frames import Call, CallEnded
+from foedus.sync.frames import Call, CallEnded, CallProgress
 from foedus.trust.border import CALL
 from foedus.trust.standing import Standing
 from tests.node.callees import answer, calling, form, offer, take
@@ -33,7 +36,7 @@ async def two(tmp_path):
 
 
 def hosted(running, call):
-    return running.node.calls.host.record(bytes.fromhex(call))
+    return running.node.calls.life.record(bytes.fromhex(call))
 
 
 async def test_an_agent_calls_one_of_another_node_and_both_sides_sign_the_receipt(two):
@@ -80,6 +83,53 @@ async def test_progress_comes_before_the_result(two):
     assert (end.outcome, end.code, end.output) == ("error", "no_paper", {"code": "no_paper", "message": "it is out"})
 
 
+async def test_nothing_of_the_progress_is_lost_on_who_begins_to_read_when_it_is_over(two):
+    _, a, b, *_, callee = two
+    coming = await a.service.call_follow(form(await offer(b, callee)))
+    work = await take(b, callee)
+    for number in range(3):
+        await b.service.call_progress(callee, work.call, number)
+    await b.service.call_finish(callee, work.call, WorkResult(output={"said": "done"}))
+    await until(lambda: a.service.call_show(work.call).state == "ended", "it is over")
+    *words, end = [one async for one in coming]
+    assert [(one.number, one.data) for one in words] == [(1, 0), (2, 1), (3, 2)]
+    assert end.output == {"said": "done"}
+
+
+async def test_a_peer_that_storms_with_progress_is_not_listened_to_beyond_its_number(two):
+    _, a, b, *_, callee = two
+    coming = await a.service.call_follow(form(await offer(b, callee)))
+    work = await take(b, callee)
+    call = bytes.fromhex(work.call)
+    for number in (5, 5, 4, PROGRESS_MAX + 1, *range(6, 200)):
+        b.node.calls._tell_caller(bytes.fromhex(a.id), CallProgress(call, number, b"[" * 2_000))
+    await b.service.call_finish(callee, work.call, WorkResult(output={"said": "done"}))
+    *words, end = [one async for one in coming]
+    assert [one.number for one in words][:3] == [5, 6, 7]
+    assert len(words) <= PROGRESS_MAX
+    assert {one.data for one in words} == {None}
+    assert end.outcome == "result"
+
+
+async def test_an_output_that_is_no_json_is_said_and_not_shown(two):
+    _, a, b, *_, callee = two
+    made = calling(a, await offer(b, callee))
+    work = await take(b, callee)
+    await b.node.calls.life.end(bytes.fromhex(work.call), Ending("result", output=b"[" * 40_000))
+    assert ((view := await made).outcome, view.code, view.output) == ("result", UNREADABLE, None)
+
+
+async def test_a_result_over_the_bound_is_refused_and_the_call_goes_on(two):
+    _, a, b, *_, callee = two
+    made = calling(a, await offer(b, callee))
+    work = await take(b, callee)
+    with pytest.raises(UsageError) as error:
+        await b.service.call_finish(callee, work.call, WorkResult(output={"said": "x" * 70_000}))
+    assert error.value.code == "too_large"
+    await b.service.call_finish(callee, work.call, WorkResult(output={"said": "shorter"}))
+    assert (await made).output == {"said": "shorter"}
+
+
 async def test_external_peers_may_call_and_paused_ones_may_not(tmp_path):
     async with street(tmp_path) as it:
         a, b = await it.add("a"), await it.add("b")
@@ -95,7 +145,7 @@ async def test_external_peers_may_call_and_paused_ones_may_not(tmp_path):
 
 async def test_progress_of_one_call_is_bounded(two, monkeypatch):
     _, a, b, *_, callee = two
-    monkeypatch.setattr("foedus.node.call_hosting.PROGRESS_MAX", 3)
+    monkeypatch.setattr("foedus.node.call_desk.PROGRESS_MAX", 3)
     made = calling(a, await offer(b, callee))
     work = await take(b, callee)
     for _ in range(3):
@@ -113,17 +163,17 @@ async def test_an_agent_without_a_chain_does_not_call(two):
     with pytest.raises(UsageError) as error:
         await a.service.call(form(capability, as_=caller))
     assert error.value.http_status == 403
-    assert b.node.calls.host.under_way == 0
+    assert b.node.calls.life.under_way == 0
 
 
 async def test_a_node_that_lets_its_agent_call_without_a_chain_is_refused(two, monkeypatch):
     _, a, b, _, caller, callee = two
     capability = await offer(b, callee)
     monkeypatch.setattr(a.service._node.consent, "carrying", lambda *_: [])
-    monkeypatch.setattr(a.service, "_check_consent", lambda *_: None)
+    monkeypatch.setattr(a.service._call_maker, "check_consent", lambda *_: None)
     view = await a.service.call(form(capability, as_=caller))
     assert (view.state, view.code.split(".")[0]) == ("refused", "grant")
-    assert b.node.calls.host.under_way == 0
+    assert b.node.calls.life.under_way == 0
 
 
 async def test_a_foreign_agent_needs_the_standing_that_calls_and_the_capability_ask(two):
@@ -142,9 +192,9 @@ async def test_a_grant_that_was_taken_back_carries_no_call(two, monkeypatch):
     made = calling(a, capability, as_=caller)
     await answer(b, callee)
     assert (await made).outcome == "result"
-    record, who = a.service._made_call(form(capability, as_=caller))
+    record, who = a.service._call_maker.make(form(capability, as_=caller))
     await human.take_back(grant)
-    monkeypatch.setattr(a.service, "_check_consent", lambda *_: None)
+    monkeypatch.setattr(a.service._call_maker, "check_consent", lambda *_: None)
     authority = b.node.store.admission.authority
     held = authority.grant(authority.controls.get(bytes.fromhex(grant)))
     await until(lambda: authority.is_taken_back(held), "b holds the withdrawal")
@@ -199,10 +249,10 @@ async def test_a_cancelled_call_says_whether_it_had_begun(two):
     capability = await offer(b, callee)
     for begin in (False, True):
         made = calling(a, capability)
-        await until(lambda: b.node.calls.host.under_way == 1, "it is there")
+        await until(lambda: b.node.calls.life.under_way == 1, "it is there")
         if begin:
             await take(b, callee)
-        a.service.call_cancel(a.service.calls_made()[0].call)
+        a.service.call_cancel(a.service.calls_made(CallsMade())[0].call)
         view = await made
         assert (view.outcome, view.began > 0) == ("cancelled", begin)
     assert await take(b, callee, wait_ms=0) is None
@@ -236,7 +286,7 @@ async def test_a_callee_that_was_killed_leaves_an_unknown_outcome_and_runs_nothi
 async def test_a_call_that_was_not_handed_over_survives_a_restart(two):
     it, a, b, *_, callee = two
     made = calling(a, await offer(b, callee))
-    await until(lambda: b.node.calls.host.under_way == 1, "it is there")
+    await until(lambda: b.node.calls.life.under_way == 1, "it is there")
     b = await it.restart("b")
     await answer(b, callee)
     assert (await made).outcome == "result"
@@ -245,7 +295,7 @@ async def test_a_call_that_was_not_handed_over_survives_a_restart(two):
 async def test_the_same_call_sent_twice_runs_once(two):
     _, a, b, *_, callee = two
     capability = await offer(b, callee)
-    record, _ = a.service._made_call(form(capability))
+    record, _ = a.service._call_maker.make(form(capability))
     call = call_id(record.call)
     await a.node.calls.make(call, record)
     link = a.node.links.get(bytes.fromhex(b.id))
@@ -264,7 +314,7 @@ async def test_a_storm_of_calls_is_bounded_and_each_is_told(two):
     codes = [view.code for view in views]
     assert codes.count("busy") >= 26
     assert {view.outcome for view in views} == {"", "not_run"}
-    assert b.node.calls.host.under_way == 0
+    assert b.node.calls.life.under_way == 0
 
 
 async def test_a_call_at_home_needs_no_chain(two):
@@ -279,7 +329,7 @@ async def test_another_agent_takes_neither_the_name_nor_the_work(two):
     _, a, b, *_, callee = two
     other = await agent(b, "other")
     made = calling(a, await offer(b, callee), wait_ms=500)
-    await until(lambda: b.node.calls.host.under_way == 1, "it is there")
+    await until(lambda: b.node.calls.life.under_way == 1, "it is there")
     assert await take(b, other, wait_ms=0) is None
     with pytest.raises(UsageError) as error:
         await b.service.capability_register(CapabilityForm(name="echo", agent=other))

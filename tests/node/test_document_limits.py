@@ -117,6 +117,7 @@ async def test_a_client_that_does_not_read_is_let_go(tmp_path, monkeypatch):
         async with editing(ash, who) as good, editing(ash, who) as deaf:
             deaf.reading.cancel()
             deaf.socket._response.connection.transport.pause_reading()
+            await until(lambda: good.seen, "it is asked what it has before that is too much to say at once")
             for _ in range(40):
                 await good.edit(0, "x" * 250_000)
             await until(lambda: _visitors(ash) == 1, "it is let go")
@@ -135,6 +136,7 @@ async def test_a_document_has_an_end(tmp_path, monkeypatch):
         await share(ash)
         who = await agent(ash, "one")
         async with editing(ash, who) as big:
+            await until(lambda: big.seen, "it is asked what it has before that is too much to say at once")
             edits = 0
             while not big.socket.closed:
                 before, edits = taken(ash), edits + 1

@@ -181,6 +181,23 @@ async def test_a_crash_between_the_erase_and_the_drop_is_made_good(pair, monkeyp
     assert_gone(anna)
 
 
+async def test_an_erasure_that_is_done_counts_no_more_and_is_shown_after_a_restart(pair):
+    """Peers held all that a node had ever erased, 65,536 ids, and then took nothing more of its rooms."""
+    anna, bert = pair.anna, pair.bert
+    event = await say_everywhere(anna, "said before", bert)
+    placed = await anna.service.erase(event, "author")
+    await erased_at(anna, bert, event=event)
+
+    def is_done_at(it):
+        erasures = it.node.store.admission.erasures
+        assert (erasures.all(), erasures.named_by(bytes.fromhex(anna.id))) == ([], 0)
+        assert it.service.event(event).erased.event == placed.id
+
+    is_done_at(anna)
+    is_done_at(bert)
+    is_done_at(await pair.restart("anna"))
+
+
 async def test_an_erase_that_loses_its_verdict_lets_the_body_come_again(pair):
     anna, bert = pair.anna, pair.bert
     event = await say_everywhere(bert, "said before", anna)

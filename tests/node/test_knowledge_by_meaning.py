@@ -9,10 +9,10 @@ from foedus.base.errors import UsageError
 from foedus.base.limits import BACKOFF_MAX, SECOND
 from foedus.base.vectors import dimension_of
 from foedus.node import knowledge_embedding
-from foedus.node.home import Home, create_home
+from foedus.node.home import Home
 from foedus.node.metrics import render
 from foedus.state.knowledge.embedding import BadEmbedding
-from tests.node.embedding_endpoint import BAD, DIMENSION, POISON, endpoint
+from tests.node.embedding_endpoint import BAD, DIMENSION, POISON, add, endpoint
 from tests.node.knowing import RetractForm, ReviseForm, finds, publish, tell, titles
 from tests.node.nodes import connect, street, until
 
@@ -22,16 +22,6 @@ def _soon(monkeypatch):
     monkeypatch.setattr(knowledge_embedding, "BACKOFF_FIRST", SECOND // 100)
     monkeypatch.setattr(knowledge_embedding, "BACKOFF_MAX", SECOND // 20)
     monkeypatch.setattr(knowledge_embedding, "REFUSED_AGAIN_S", 0.05)
-
-
-async def add(it, name, source, **more):
-    """Make a node whose policy names an endpoint."""
-    home = Home(it.folder / name)
-    _, it.words[name] = create_home(home, name)
-    options = {"embedder": "http", "url": source.url, "model": "small"} | more
-    lines = [f"{option} = {value!r}".replace("'", '"') for option, value in options.items()]
-    home.policy_path.write_text("[knowledge]\n" + "\n".join(lines) + "\n")
-    return await it.start(name)
 
 
 def held(it):

@@ -1,22 +1,29 @@
 """The form of a question: what is refused, and that its bytes are one."""
 
+import math
+import struct
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from foedus.base.cbor import NotCanonical, encode, to_plain
+from foedus.base.vectors import unit
 from foedus.query import limits
 from foedus.query.question import (
     BadQuestion,
     Question,
+    SemanticAbout,
     Stale,
+    about,
     check_time,
     encode_question,
     id_of,
     parse_question,
     signing_bytes,
 )
+from foedus.query.routing.vectors import BadVector
 
 NODE = b"n" * 32
 DID = "did:key:z6Mkon3Necd6NkkyfoGoHxid2znGc59LU3K7mubaRcFbLfLX"
@@ -93,3 +100,49 @@ def test_its_time_is_checked_with_what_clocks_may_differ():
         check_time(BY_NODE, 2_000_001 + limits.SKEW_MAX)
     with pytest.raises(Stale):
         check_time(replace(BY_NODE, at=limits.SKEW_MAX + 1, deadline=limits.SKEW_MAX + 2), 0)
+
+
+# --- by meaning ----------------------------------------------------------------------------------
+
+
+def by_meaning(vector, dimension=4, **changes):
+    asked = {"text": "lamp", "model": "small", "dimension": dimension, "vector": vector} | changes
+    return replace(BY_NODE, kind="semantic", about=asked)
+
+
+def test_a_question_by_meaning_carries_its_vector():
+    vector = unit([1.0, 2.0, 3.0, -4.0])
+    question = parse_question(encode_question(by_meaning(vector)))
+    assert about(question) == SemanticAbout("lamp", "small", 4, vector)
+    largest = by_meaning(unit([1.0] * 4_096), 4_096, text="\N{OLD ITALIC LETTER A}" * 1_024, model="m" * 128)
+    assert parse_question(encode_question(largest)) == largest
+
+
+NAN, INFINITE, ZERO, LONG = struct.pack("<4f", 1, math.nan, 0, 0), struct.pack("<4f", math.inf, 0, 0, 0), bytes(16), 2.0
+
+
+@pytest.mark.parametrize(
+    ("vector", "dimension"),
+    [
+        (NAN, 4),
+        (INFINITE, 4),
+        (ZERO, 4),
+        (struct.pack("<4f", LONG, 0, 0, 0), 4),
+        (unit([1.0, 0, 0, 0]), 5),
+        (unit([1.0, 0, 0, 0])[:-1], 4),
+        (b"", 1),
+    ],
+)
+def test_a_poisoned_vector_is_refused_by_its_own_code(vector, dimension):
+    data = encode(to_plain(by_meaning(vector, dimension)))
+    with pytest.raises(BadVector) as refused:
+        parse_question(data)
+    assert refused.value.code == "malformed_vector"
+
+
+@pytest.mark.parametrize(
+    "changes", [{"model": ""}, {"dimension": 4_097}, {"dimension": 0}, {"text": "x" * 1_025}, {"x": 1}]
+)
+def test_a_question_by_meaning_has_its_form(changes):
+    with pytest.raises(BadQuestion):
+        parse_question(encode(to_plain(by_meaning(unit([1.0, 0, 0, 0]), **changes))))

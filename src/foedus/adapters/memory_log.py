@@ -140,6 +140,10 @@ class MemoryLog:
         held = state.aside | state.rows
         return {id_: held[id_] for id_ in ids if id_ in held}
 
+    def nonce_seq(self, epoch: bytes, stream: str, device: bytes, nonce: bytes) -> int:
+        """Return the lowest seq of a chain at which a (device, nonce) stands, 0 where none has it."""
+        return self._open().nonces.get((epoch, stream, device, nonce), 0)
+
     def since(self, local: int, limit: int, stream: str = "") -> list[Row]:
         """Rows with a local number > ``local`` in that order, of one stream where it is named."""
         return [row for row in self._by_local() if row.local > local and stream in {"", row.stream}][:limit]

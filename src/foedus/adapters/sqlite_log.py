@@ -124,6 +124,10 @@ class SqliteLog:
         """Rows by id, also of events that left their chain (their local number is 0)."""
         return self._reader.by_ids(ids)
 
+    def nonce_seq(self, epoch: bytes, stream: str, device: bytes, nonce: bytes) -> int:
+        """Return the lowest seq of a chain at which a (device, nonce) stands, 0 where none has it."""
+        return self._reader.nonce_seq(epoch, stream, device, nonce)
+
     def since(self, local: int, limit: int, stream: str = "") -> list[Row]:
         """Rows with a local number > ``local`` in that order, of one stream where it is named."""
         return self._reader.since(local, limit, stream)

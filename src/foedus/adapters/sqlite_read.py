@@ -133,6 +133,17 @@ class LogReader:
                 rows |= {row.id: row for row in aside}
         return rows
 
+    def nonce_seq(self, epoch: bytes, stream: str, device: bytes, nonce: bytes) -> int:
+        """Return where in a chain a (device, nonce) stands, 0 where none has it."""
+        with self._pool.connection() as connection:
+            raws = fetch(
+                connection,
+                "SELECT seq FROM nonces JOIN devices ON devices.number = device"
+                " WHERE chain = ? AND nonce = ? AND key = ?",
+                (self._number(connection, epoch, stream), nonce, device),
+            )
+        return int(raws[0][0]) if raws else 0
+
     def control_rows(self) -> Iterator[Row]:
         """Return the events of control streams, by local number."""
         with self._pool.connection() as connection:

@@ -32,6 +32,8 @@ SELECT number, subject, event FROM subjects JOIN vectors USING (number)
 WHERE event IS NOT NULL AND (? = '' OR domain = ?) AND number IN
 """
 
+_OF = "SELECT vector FROM subjects JOIN vectors USING (number) WHERE event IS NOT NULL AND subject IN"
+
 
 class SqliteVectors:
     """``KnowledgeVectors``. ``using`` lends the connection to one thread at a time."""
@@ -98,6 +100,15 @@ class SqliteVectors:
                     connection.execute("DELETE FROM awaiting WHERE number = ?", (packet.number,))
                     stored[packet.number] = vector
         self._memory.put(stored)  # a graph may be built now, for seconds: nobody waits for the connection meanwhile
+
+    def of(self, subjects: Sequence[bytes]) -> list[bytes]:
+        """Return the vectors of these packets."""
+        found: list[bytes] = []
+        for page in key_pages(list(subjects)):
+            with self._using() as connection:
+                rows = fetch(connection, f"{_OF} ({','.join('?' * len(page))})", tuple(page))
+            found += [vector for (vector,) in rows]
+        return found
 
     def nearest(self, vector: bytes, domain: str, limit: int) -> list[Hit]:
         """Return the nearest packets."""

@@ -23,6 +23,7 @@ LABELS = frozenset(
         "call",
         "call-receipt",
         "presence",
+        "webhook",
     }
 )
 """Every label of version 1; docs/protocol.md says what each covers."""

@@ -83,8 +83,8 @@ class Admission:
         self.identities = identities
         self.chains = Chains()
         self._staged = Staged(log)
-        self.authority = Authority(identities, self.chains, self._staged.unheld)
-        self.erasures = Erasures(self.authority, identities.node_of)
+        self.authority = Authority(identities, self.chains, self._staged)
+        self.erasures = Erasures(self.authority, identities.node_of, self._staged)
         self.withhold: Withhold = lambda _parsed, _node, _accepted: ""
         self.allow: Allowed = lambda _parsed, _node: ""
         """The same for what was pending and is accepted now."""
@@ -194,7 +194,7 @@ class Admission:
     def _admit_bounded(self, parsed: Parsed, chain: Chain, cut: bytes | None = None) -> Admitted | Deferred:
         """Append, after taking up the branch that ends with ``cut``, unless we hold too much of that node already."""
         if chain.is_folded:
-            is_full = not self.authority.controls.has_room_for(parsed, chain.node)
+            is_full = not self.authority.has_room_for(parsed, chain.node)
         else:
             is_full = self.authority.waiting.is_full(chain.epoch) and self.judge_own(parsed, chain).reason == "auth"
             is_full |= parsed.event.act.kind == ERASE and self.erasures.is_full(chain.node)
@@ -246,8 +246,8 @@ class Admission:
     def append(self, parsed: Parsed, chain: Chain) -> Admitted:
         """Make a checked event the head of its chain, and judge it. Own events come here directly."""
         event = parsed.event
-        if self.erasures.names(parsed.id) and self.erasures.erased_by(parsed.id, event) is not None:
-            parsed = parsed._replace(envelope=parsed.envelope.without_body())
+        if self.erasures.names(parsed.id):
+            parsed = self._without_erased(parsed)
         chain.advance(event.seq, parsed.id, parsed.hlc)
         self._branches.drop(chain.node, parsed.id)
         verdicts = self._open(parsed, chain) if event.seq == 1 else []
@@ -283,6 +283,11 @@ class Admission:
             self.authority.cuts.place(parsed.id, (event.epoch, event.seq))
             verdicts += self._refresh(chain)
         return Admitted(entry, Commit((entry,), verdicts=verdicts) if verdicts else Commit((entry,)))
+
+    def _without_erased(self, parsed: Parsed) -> Parsed:
+        """Return an event, without the body that an erase takes."""
+        is_erased = self.erasures.erased_by(parsed.id, parsed.event) is not None
+        return parsed._replace(envelope=parsed.envelope.without_body()) if is_erased else parsed
 
     def _open(self, parsed: Parsed, chain: Chain) -> list[VerdictChange]:
         """Hold a new chain, and let its first event cut what came before."""
@@ -321,8 +326,8 @@ class Admission:
         if chain.seq < gap.seq:
             chain.advance(gap.seq, gap.id, gap.hlc)
         self.gaps.add(gap)
-        self.erasures.prune(chain.key, gap.after, gap.seq)
-        return Commit(gaps=[gap])
+        dropped = self._staged.span(chain.key, gap.after + 1, gap.seq)
+        return Commit(gaps=[gap], values=self.erasures.prune(chain.key, gap.after, gap.seq, dropped))
 
     # --- what new facts change ---------------------------------------------------------------
 
@@ -409,13 +414,20 @@ class Admission:
             return Deferred("missing_prev")
         truncations = [Truncate(*chain.key, first.seq)] if chain.seq >= first.seq else []
         verdicts = self._rewind(chain, base, first.seq)
-        parts = [self.append(parsed, chain).commit for parsed in path]
+        parts = [self.append(self._without_erased(parsed), chain).commit for parsed in path]
         for key in self.authority.cuts.openings_of(chain.node, chain.stream):
             self.authority.cuts.note(key, self._opening(self.authority.cuts.openings[key].prev))
         taken = join((Commit(truncations=truncations, verdicts=verdicts), *parts))
-        return taken._replace(verdicts=[*taken.verdicts, *self._refresh(chain)])
+        again = self._rechecks.run([], self.authority.taken_up(parsed.id for parsed in path))
+        return taken._replace(verdicts=[*taken.verdicts, *again, *self._refresh(chain)])
 
     def _rewind(self, chain: Chain, base: Entry | Row | None, from_seq: int) -> list[VerdictChange]:
+        if chain.is_folded:
+            self.authority.rests.wake(chain.stream, chain.node)
+        else:
+            for held in self._staged.span(chain.key, from_seq, chain.seq):
+                if held.kind == ERASE:
+                    self.erasures.wake(held)
         if chain.seq >= from_seq:
             self._staged.cut(chain.key, from_seq)
         if base is None:

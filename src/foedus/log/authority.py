@@ -16,8 +16,7 @@ The rules stand there in section 4. Where its words leave room, this is what hol
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import TypeAlias
+from collections.abc import Iterable, Iterator
 
 from foedus.base.limits import ACT_DRIFT_MAX
 from foedus.identity.directory import IdentityDirectory
@@ -35,12 +34,14 @@ from foedus.log.chains import Chain, Chains, Limit
 from foedus.log.control import NEW, ControlEvent, ControlEvents
 from foedus.log.cuts import Cuts, Moved
 from foedus.log.documents import DocumentSession
-from foedus.log.event import Act, Event
+from foedus.log.event import Act, Event, Parsed
 from foedus.log.grants import Grant, is_untouched, window
 from foedus.log.memberships import Membership, Room, creates, outside
 from foedus.log.participants import ACCEPTED, Device, Judgement, Participant, Session, pending, rejected
 from foedus.log.permits import Permit, Permits, Span, carried
 from foedus.log.port import Verdict, VerdictChange
+from foedus.log.resting import Resting
+from foedus.log.rests import Held, Rests
 from foedus.log.roles import may, right_for
 from foedus.log.spans import Recheck, Spans, between
 from foedus.log.waiting import Place, Waiting
@@ -55,15 +56,13 @@ _ONE_BY_ONE = frozenset({NEW, _BODY})
 _CITABLE = frozenset({"member.add", "device.enrol", "document.session", "grant.create"})
 _SPEAK = frozenset({"device.enrol", "document.session"})
 """Kinds that let a key speak for a participant."""
-Unheld: TypeAlias = Callable[[list[bytes]], list[bytes]]
-"""Which of these ids are of no event that is held, be it aside."""
 
 
 class Authority:
     """Who may do what, from all held control events. Mutated only by admission, in its order."""
 
-    def __init__(self, identities: IdentityDirectory, chains: Chains, unheld: Unheld) -> None:
-        self._unheld = unheld
+    def __init__(self, identities: IdentityDirectory, chains: Chains, held: Held) -> None:
+        self._held = held
         self.identities = identities
         self.chains = chains
         self.controls = ControlEvents()
@@ -71,6 +70,7 @@ class Authority:
         self.waiting = Waiting()
         self.rooms: dict[bytes, Room] = {}
         self.participants: dict[tuple[bytes, str], Participant] = {}
+        self.rests = Rests(self.controls, self.participants, held, identities.node_of)
         self._hosts: dict[str, bytes] = {}
         self._permits = Permits()
 
@@ -150,10 +150,11 @@ class Authority:
         """Return the grants that an act cites, or the verdict where one of them is missing or is none."""
         links: list[Grant] = []
         for cited in act.auth:
-            held = self.controls.get(cited)
+            held = self.control(cited)
             if held is None:
-                if self._unheld([cited]):
-                    return pending("auth")
+                objection = self._objection(cited, chain.node)
+                if objection is not None:
+                    return objection
             elif held.act.kind == "grant.create":
                 if held.node != chain.node:
                     return rejected("invalid_grant")
@@ -165,18 +166,30 @@ class Authority:
                 links.append(grant)
         return links
 
+    def _objection(self, cited: bytes, node: bytes) -> Judgement | None:
+        """Return what speaks against an act that cites what is at hand as no control event; set aside it is none."""
+        held = self._held.get(cited)
+        if held is None:
+            return pending("auth")
+        is_grant = held.kind == "grant.create" and held.stream.startswith("participant:")
+        return rejected("invalid_grant") if is_grant and self.identities.node_of(held.epoch) != node else None
+
+    def control(self, event_id: bytes) -> ControlEvent | None:
+        """Return a held control event by its id, also one that rests."""
+        return self.controls.get(event_id) or self.rests.get(event_id)
+
     def grant(self, event: ControlEvent) -> Grant | None:
         """Return what a held ``grant.create`` gave, None where it is not honoured."""
         issuer = self.participants.get((event.node, event.stream.removeprefix("participant:")))
-        return issuer.grants.get(event.id) if issuer is not None and event.verdict is Verdict.ACCEPTED else None
+        return issuer.granted(event) if issuer is not None and event.verdict is Verdict.ACCEPTED else None
 
     def is_taken_back(self, grant: Grant) -> bool:
         """Whether the issuer withdrew a grant."""
-        return grant.delegation.cid in grant.issuer.withdrawals
+        return grant.issuer.has_withdrawn(grant.delegation.cid)
 
     def grants_of(self, act: Act) -> list[Grant]:
         """Return the honoured grants that an act cites, in its order: what the door judges it by."""
-        held = [self.controls.get(cited) for cited in act.auth]
+        held = [self.control(cited) for cited in act.auth]
         found = [self.grant(event) for event in held if event is not None and event.act.kind == "grant.create"]
         return [grant for grant in found if grant is not None]
 
@@ -185,13 +198,13 @@ class Authority:
         participant = self.participants.get((node, act.author))
         if participant is None or act.device is None:
             return None
-        device = participant.devices.get(act.device) or participant.sessions.get(act.device)
+        device = participant.devices.get(act.device) or participant.session(act.device)
         return device if device is not None and device.enrolment in act.auth else None
 
     def signer(self, act: Act, node: bytes) -> bytes | None:
         """Return the device that stands behind an act: for one of a session, the one that opened it."""
         participant = self.participants.get((node, act.author))
-        session = participant.sessions.get(act.device) if participant is not None and act.device else None
+        session = participant.session(act.device) if participant is not None and act.device else None
         return act.device if session is None else session.issuer.key
 
     def _membership(self, act: Act, chain: Chain, chain_id: bytes, seq: int) -> Membership | None:
@@ -220,7 +233,7 @@ class Authority:
 
     def _missing(self, act: Act) -> list[bytes]:
         unknown = [cited for cited in act.auth if self.controls.get(cited) is None]
-        return self._unheld(unknown) if unknown else []
+        return self._held.unheld(unknown) if unknown else []
 
     def missing_for(self, event: Event) -> list[bytes]:
         """Return the cited ids that are not held: what to ask for."""
@@ -246,10 +259,17 @@ class Authority:
 
         Returns the changed verdicts of others, and what to judge anew.
         """
-        self.controls.add(event)
+        self.rests.learned(event)
+        self.controls.add(event, is_marked=self.rests.marks(event))
         if event.created_room and self._hosts.get(event.stream) is None and self._note_host(event):
             return self.relearn(event.stream)
         return self._consequences([(event, self._next(event))], newest=event)
+
+    def has_room_for(self, parsed: Parsed, node: bytes) -> bool:
+        """Whether one more control event of a node stays within its bounds, once what may rest does."""
+        if not self.controls.has_room_for(parsed, node):
+            self.rests.rest(node, parsed.event.hlc[0])
+        return self.controls.has_room_for(parsed, node)
 
     def relearn(self, stream: str, node: bytes | None = None) -> tuple[list[VerdictChange], list[Recheck]]:
         """Fold a control stream (of one node, or of all) again: a body came, a limit moved, a branch was chosen."""
@@ -271,6 +291,14 @@ class Authority:
         for event in gone:
             spans.add_places(self.waiting.release(event.id))
             spans.add_chains(self._affected(event), {})
+        return spans.rechecks()
+
+    def taken_up(self, ids: Iterable[bytes]) -> list[Recheck]:
+        """Return what events touch that were set aside, and stand in their chain again: nobody waited for them."""
+        spans = Spans()
+        for event in (event for event_id in ids if (event := self.controls.get(event_id)) is not None):
+            if event.act.kind in _CITABLE:
+                spans.add_chains(self._affected(event), {})
         return spans.rechecks()
 
     def host_of(self, room: str) -> bytes | None:
@@ -308,13 +336,36 @@ class Authority:
         fold: Participant | Room | None = None
         host = self._hosts.get(stream)
         if kind == "participant":
-            fold = self.participants[node, subject] = Participant(subject, node)
+            if not self._rest_stands(stream, node):
+                self.rests.wake(stream, node)
+            fold = self.participants[node, subject] = Participant(subject, node, self.rests.of(stream, node))
         elif host == node:
             room_id = bytes.fromhex(subject)
             fold = self.rooms[room_id] = Room(room_id)
         epochs = [record.id for record in self.identities.history(node)]
         for event in self.controls.in_order(stream, node, epochs):
             yield event, self._judge_control(fold, event, host)
+
+    def _rest_stands(self, stream: str, node: bytes) -> bool:
+        """Whether all that rests of a node in a stream is accepted still, as what is at hand says.
+
+        An event at rest is carried by the device that signed it alone, from its enrolment until its revocation, and
+        by how far its chain is honoured. A session or a revocation could also be forestalled by one before it.
+        """
+        resting = self.rests.of(stream, node)
+        if resting is None:
+            return True
+        order = {record.id: number for number, record in enumerate(self.identities.history(node))}
+        fold, spoke = Participant(stream.removeprefix("participant:"), node), _Spoke(order)
+        for event in self.controls.in_order(stream, node, order):
+            if self._judge_control(fold, event) is ACCEPTED and not spoke.take(event, resting):
+                return False
+        return all(
+            (chain := self.chains.get((epoch, stream))) is not None
+            and chain.limit.covers(last)
+            and spoke.covers(device, epoch, first, last)
+            for (epoch, device), (first, last) in resting.extents.items()
+        )
 
     def _judge_control(
         self, fold: Participant | Room | None, event: ControlEvent, host: bytes | None = None
@@ -343,6 +394,8 @@ class Authority:
         for event, judged in changed:
             former = Judgement(event.verdict, event.reason)
             event.verdict, event.reason = judged
+            if event.verdict is Verdict.ACCEPTED:
+                self.rests.note(event)
             if event is not newest and former.reason != NEW:
                 changes.append(VerdictChange(event.id, *judged))
             spans.add_places(self.waiting.release(event.id))
@@ -369,7 +422,7 @@ class Authority:
     def _spread_role(self, event: ControlEvent, body: MemberAdd, spans: Spans) -> None:
         """Name what a further membership of a node touches: it may give a role other than the one before."""
         room = self.rooms[bytes.fromhex(event.stream.removeprefix("members:"))]
-        if room.had_before(event.id):
+        if room.is_one_of_several(event.id):
             chains = self.chains.of_stream("room:" + event.stream.removeprefix("members:"))
             heads = {cut.chain: cut.seq for cut in body.heads}
             spans.add_chains([chain for chain in chains if chain.node == body.node], heads)
@@ -398,6 +451,34 @@ class Authority:
             changes += more
             rechecks += spread
         return changes, rechecks
+
+
+class _Spoke:
+    """From where to where in a participant's stream each of its devices spoke, as its events are folded in order."""
+
+    def __init__(self, order: dict[bytes, int]) -> None:
+        self._order = order
+        self._from: dict[bytes, tuple[int, int]] = {}
+        self._until: dict[bytes, tuple[int, int]] = {}
+
+    def take(self, event: ControlEvent, resting: Resting) -> bool:
+        """Note an accepted event; False where it forestalls one that rests."""
+        body, place = event.body, self._place(event.epoch, event.seq)
+        if isinstance(body, DeviceEnrol):
+            self._from[body.device] = place
+        elif isinstance(body, DeviceRevoke):
+            self._until[body.device] = place
+        twin = resting.twin(event)
+        return twin is None or self._place(twin.epoch, twin.seq) < place
+
+    def _place(self, epoch: bytes, seq: int) -> tuple[int, int]:
+        return (self._order.get(epoch, len(self._order)), seq)
+
+    def covers(self, device: bytes, epoch: bytes, first: int, last: int) -> bool:
+        """Whether a device spoke from one place of an epoch to another."""
+        start, end = self._from.get(device), self._until.get(device)
+        is_started = start is not None and epoch in self._order and start < self._place(epoch, first)
+        return is_started and (end is None or self._place(epoch, last) < end)
 
 
 def _may_carry(held: ControlEvent, act: Act, chain: Chain) -> bool:

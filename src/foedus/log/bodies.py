@@ -12,6 +12,7 @@ from foedus.log.documents import DOCUMENT_SHAPES, DocumentBody
 from foedus.log.event import Id, Signature
 from foedus.log.knowledge import KNOWLEDGE_SHAPES, KnowledgeBody
 from foedus.log.roles import GIVEN_MAX
+from foedus.log.sketches import SKETCH, KnowledgeSketch
 
 Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=NAME_MAX)]
 Role: TypeAlias = Annotated[int, Meta(ge=1, le=GIVEN_MAX)]
@@ -272,6 +273,7 @@ Body: TypeAlias = (
     | CrdtSnapshot
     | DocumentBody
     | KnowledgeBody
+    | KnowledgeSketch
 )
 
 SHAPES: dict[str, type[Body]] = {
@@ -301,6 +303,7 @@ SHAPES: dict[str, type[Body]] = {
     "crdt.snapshot": CrdtSnapshot,
     **DOCUMENT_SHAPES,
     **KNOWLEDGE_SHAPES,
+    SKETCH: KnowledgeSketch,
 }
 
 
@@ -316,7 +319,7 @@ def _place(*streams: str, by_node: bool = True, by_device: bool = False) -> Plac
     return Place(frozenset(streams), by_node, by_device)
 
 
-_ANY_STREAM = ("node", "participant", "members", "room", "pair", "knowledge")
+_ANY_STREAM = ("node", "participant", "members", "room", "pair", "knowledge", "sketch")
 
 PLACES: dict[str, Place] = {
     "epoch.open": _place(*_ANY_STREAM),
@@ -331,7 +334,7 @@ PLACES: dict[str, Place] = {
     "member.remove": _place("members"),
     "message.text": _place("room", by_device=True),
     "room.leave": _place("room"),
-    "event.erase": _place("room", "knowledge", by_device=True),
+    "event.erase": _place("room", "knowledge", "sketch", by_device=True),
     "agreement.propose": _place("pair"),
     "agreement.counter": _place("pair"),
     "agreement.sign": _place("pair"),
@@ -348,6 +351,7 @@ PLACES: dict[str, Place] = {
     "document.snapshot": _place("room"),
     "document.session": _place("participant", by_node=False, by_device=True),
     **{kind: _place("knowledge", by_device=True) for kind in KNOWLEDGE_SHAPES},
+    SKETCH: _place("sketch"),
 }
 """The table of kinds of docs/protocol.md, section 3."""
 
@@ -358,6 +362,7 @@ _OTHER_KINDS = {
     "participant": _place("participant", by_node=False, by_device=True),
     "room": _place("room", by_device=True),
     "knowledge": _place("knowledge", by_device=True),
+    "sketch": _place("sketch"),
 }
 """Who may write kinds that are not in the table, by kind of stream."""
 

@@ -31,6 +31,8 @@ WITHDRAWALS_BYTES = 1_048_576
 """Further bytes for a participant's withdrawals alone: a device that was stolen filled the rest first."""
 _OVERHEAD_BYTES = 1_000
 """What an event costs in memory beside its bytes."""
+RESTING_BYTES = 400
+"""What a session or a revocation that rests (``log.resting``) still costs; a grant that rests costs nothing."""
 _BODILESS = frozenset({"checkpoint"})
 """Kinds of which the fold needs no body, and bodies are large."""
 
@@ -103,24 +105,39 @@ def size_of(parsed: Parsed) -> int:
     return _OVERHEAD_BYTES + len(parsed.envelope.event) + (_OVERHEAD_BYTES if body is None else len(body))
 
 
+def _resting_bytes(event: ControlEvent) -> int:
+    return 0 if event.act.kind == "grant.create" else RESTING_BYTES
+
+
 class _Chain:
     """The held control events of one chain, in order, with the (device, nonce) that they used."""
 
     def __init__(self) -> None:
-        self.events: list[ControlEvent] = []
+        self.events: dict[int, ControlEvent] = {}
+        """By seq, in that order."""
         self.marks: set[tuple[bytes, bytes]] = set()
 
-    def add(self, event: ControlEvent) -> None:
+    def add(self, event: ControlEvent, *, is_marked: bool = False) -> None:
         if event.act.device is not None:
             mark = (event.act.device, event.act.nonce)
-            event.is_replay = mark in self.marks
+            event.is_replay = is_marked or mark in self.marks
             self.marks.add(mark)
-        self.events.append(event)
+        self.events[event.seq] = event
+
+    def lay(self, event: ControlEvent) -> None:
+        del self.events[event.seq]
+        self.marks.discard((event.act.device or b"", event.act.nonce))
+
+    def restore(self, event: ControlEvent) -> None:
+        """Take back an event that rested; it is no replay, being accepted."""
+        self.marks.add((event.act.device or b"", event.act.nonce))
+        self.events[event.seq] = event
+        self.events = dict(sorted(self.events.items()))
 
     def truncate(self, from_seq: int) -> list[ControlEvent]:
-        kept = [event for event in self.events if event.seq < from_seq]
-        gone = self.events[len(kept) :]
-        self.events, self.marks = [], set()
+        gone = [event for event in self.events.values() if event.seq >= from_seq]
+        kept = [event for event in self.events.values() if event.seq < from_seq]
+        self.events, self.marks = {}, set()
         for event in kept:
             self.add(event)
         return gone
@@ -155,14 +172,39 @@ class ControlEvents:
         """Return what all control events of a node count against the bounds."""
         return self._bytes[node]
 
-    def add(self, event: ControlEvent) -> None:
-        """Hold an event at the end of its chain."""
+    def add(self, event: ControlEvent, *, is_marked: bool = False) -> None:
+        """Hold an event at the end of its chain. ``is_marked``: one at rest has its (device, nonce)."""
         self._by_id[event.id] = event
         chains = self._streams.setdefault(event.stream, {}).setdefault(event.node, {})
-        chains.setdefault(event.epoch, _Chain()).add(event)
-        self._bytes[event.node] += event.size
-        self._counts[event.stream, event.node] += 1
-        self._stream_bytes[event.stream, event.node] += event.size
+        chains.setdefault(event.epoch, _Chain()).add(event, is_marked=is_marked)
+        self._count(event, 1, event.size)
+
+    def lay(self, event: ControlEvent) -> None:
+        """Let go of an event that rests: of its node's bound it takes no more than what stays in memory."""
+        del self._by_id[event.id]
+        self._streams[event.stream][event.node][event.epoch].lay(event)
+        self._count(event, -1, _resting_bytes(event) - event.size)
+
+    def count_resting(self, event: ControlEvent) -> None:
+        """Count an event that was read as one that rests."""
+        self._count(event, 0, _resting_bytes(event))
+
+    def restore(self, event: ControlEvent) -> None:
+        """Hold an event again that rested."""
+        self._by_id[event.id] = event
+        chains = self._streams.setdefault(event.stream, {}).setdefault(event.node, {})
+        chains.setdefault(event.epoch, _Chain()).restore(event)
+        self._count(event, 1, event.size - _resting_bytes(event))
+
+    def _count(self, event: ControlEvent, events: int, size: int) -> None:
+        self._bytes[event.node] += size
+        self._counts[event.stream, event.node] += events
+        self._stream_bytes[event.stream, event.node] += size
+
+    def is_waiting(self, stream: str, node: bytes) -> bool:
+        """Whether an event of a node in a stream is pending."""
+        chains = self._streams.get(stream, {}).get(node, {})
+        return any(event.verdict is Verdict.PENDING for chain in chains.values() for event in chain.events.values())
 
     def truncate(self, epoch: bytes, stream: str, node: bytes, from_seq: int) -> list[ControlEvent]:
         """Let go of a chain's events from ``from_seq`` on; return them."""
@@ -170,9 +212,7 @@ class ControlEvents:
         gone = chain.truncate(from_seq) if chain else []
         for event in gone:
             del self._by_id[event.id]
-            self._bytes[node] -= event.size
-            self._counts[stream, node] -= 1
-            self._stream_bytes[stream, node] -= event.size
+            self._count(event, -1, -event.size)
         return gone
 
     def in_order(self, stream: str, node: bytes, epochs: Iterable[bytes]) -> list[ControlEvent]:
@@ -180,13 +220,13 @@ class ControlEvents:
         chains = self._streams.get(stream, {}).get(node, {})
         named = dict.fromkeys(epoch for epoch in epochs if epoch in chains)
         rest = [epoch for epoch in chains if epoch not in named]
-        return [event for epoch in (*named, *rest) for event in chains[epoch].events]
+        return [event for epoch in (*named, *rest) for event in chains[epoch].events.values()]
 
     def of_stream(self, stream: str) -> Iterator[ControlEvent]:
         """Yield all events of a stream, chain by chain."""
         for chains in self._streams.get(stream, {}).values():
             for chain in chains.values():
-                yield from chain.events
+                yield from chain.events.values()
 
     def nodes_in(self, stream: str) -> list[bytes]:
         """Return the nodes that wrote in a stream."""

@@ -58,6 +58,10 @@ class EraseNames:
                 held = several
             _put(held, erase)
 
+    def is_alone(self, target: bytes) -> bool:
+        """Whether just one erase names an event."""
+        return not isinstance(self._of.get(target), _Several | None)
+
     def remove(self, erase: Erase) -> None:
         """Let go of what an erase names."""
         for target in erase.targets:

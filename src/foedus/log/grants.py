@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from foedus.base.cbor import Malformed, NotCanonical, decode
 from foedus.base.clock import Instant
 from foedus.base.errors import FoedusError
 from foedus.base.limits import SECOND
@@ -42,9 +43,10 @@ class Grant(NamedTuple):
 
 
 class Withdrawal(NamedTuple):
-    """An honoured ``grant.revoke``: chain id → last seq at which what it names still carries."""
+    """An honoured ``grant.revoke``: chain id → last seq at which what it names still carries; ``event``: its id."""
 
     cuts: dict[bytes, int]
+    event: bytes
 
     def leaves(self, chain_id: bytes, seq: int) -> bool:
         """Whether a place lies before the cut; a chain that is not named is cut at its start."""
@@ -67,6 +69,20 @@ def _delegation(event: ControlEvent) -> Delegation | str:
     except FoedusError as error:
         return "invalid_signature" if isinstance(error, InvalidSignature) else "malformed_event"
     return found if found.issuer == did_of(event.act.device) else "not_permitted"
+
+
+def expiry_of(body: GrantCreate) -> int | None:
+    """Return when the delegation of an accepted event expires, in seconds since 1970 UTC; None: never.
+
+    As a node starts it asks this of every grant there ever was, so it does not parse what it can pass over.
+    """
+    try:
+        _, signed = decode(body.ucan)
+    except (NotCanonical, Malformed):  # what only UCAN allows: links, floats
+        return parse_delegation(body.ucan, verify=False).expires
+    (payload,) = (value for key, value in signed.items() if key != "h")
+    found: int | None = payload["exp"]
+    return found
 
 
 def revoked_by(event: ControlEvent) -> bytes | str:
@@ -103,7 +119,7 @@ def is_withdrawn(links: Sequence[Grant], position: int, chain_id: bytes, seq: in
     if not link.device.speaks_at(chain_id, seq):
         return True
     for other in links:
-        withdrawal = other.issuer.withdrawals.get(link.delegation.cid)
+        withdrawal = other.issuer.withdrawal(link.delegation.cid)
         if withdrawal is not None and not withdrawal.leaves(chain_id, seq):
             return True
     return False
@@ -112,6 +128,6 @@ def is_withdrawn(links: Sequence[Grant], position: int, chain_id: bytes, seq: in
 def is_untouched(links: Sequence[Grant]) -> bool:
     """Whether no withdrawal and no revocation of a device bounds any of these grants."""
     return all(
-        link.device.cuts is None and not any(link.delegation.cid in other.issuer.withdrawals for other in links)
+        link.device.cuts is None and not any(other.issuer.has_withdrawn(link.delegation.cid) for other in links)
         for link in links
     )

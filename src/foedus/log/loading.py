@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from foedus.base.clock import Instant
 from foedus.log.authority import Authority
 from foedus.log.chains import Chain
 from foedus.log.control import ControlEvent
-from foedus.log.erasures import Erasures
+from foedus.log.erasures import AT_REST, Erasures
 from foedus.log.event import parse_event, read_event
 from foedus.log.port import EventLog, Verdict
 
@@ -20,12 +21,22 @@ def read_chains(log: EventLog, authority: Authority) -> None:
         chain = _chain(authority, proof.epoch, proof.stream)
         if chain is not None:
             chain.contested = proof.seq
+    newest = _newest(authority)
     for row in log.control_rows():
         chain = authority.chains.get((row.epoch, row.stream))
         if chain is not None and chain.is_folded:
             control = ControlEvent(parse_event(row.envelope), chain.node)
             control.verdict, control.reason = row.verdict, row.reason
-            authority.controls.add(control)
+            if not authority.rests.take_read(control, newest[chain.node]):
+                authority.controls.add(control)
+
+
+def _newest(authority: Authority) -> dict[bytes, Instant]:
+    """Return the newest clock that is held of each node."""
+    newest: dict[bytes, Instant] = {}
+    for chain in authority.chains:
+        newest[chain.node] = max(newest.get(chain.node, 0), chain.hlc.us)
+    return newest
 
 
 def judge_controls(authority: Authority) -> None:
@@ -34,6 +45,7 @@ def judge_controls(authority: Authority) -> None:
         authority.cuts.refresh_node(node)
     for stream in authority.controls.streams():
         authority.relearn(stream)
+    authority.rests.rest_all(_newest(authority))
 
 
 def index_waiting(log: EventLog, authority: Authority) -> None:
@@ -45,10 +57,12 @@ def index_waiting(log: EventLog, authority: Authority) -> None:
 
 
 def read_erasures(log: EventLog, authority: Authority, erasures: Erasures) -> None:
-    """Take in all erasures with their verdicts as stored."""
+    """Take in the erasures that do not rest, with their verdicts as stored."""
+    resting = log.values(AT_REST)
+    erasures.any_rest = bool(resting)
     for row in log.erase_rows():
         chain = authority.chains.get((row.epoch, row.stream))
-        if chain is not None:
+        if chain is not None and (row.id not in resting or row.verdict is not Verdict.ACCEPTED):
             erasures.note(parse_event(row.envelope), chain, counts=row.verdict is Verdict.ACCEPTED)
 
 

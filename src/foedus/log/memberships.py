@@ -114,10 +114,9 @@ class Room:
         """Whether every membership of a node begins at this place of a chain, or before it: no later role follows."""
         return all(entry.heads.get(chain_id, 0) < seq for entry in self._of_node.get(node, ()))
 
-    def had_before(self, membership_id: bytes) -> bool:
-        """Whether the node of a membership had another one when it was added."""
-        membership = self.memberships[membership_id]
-        return self._of_node[membership.node][0] is not membership
+    def is_one_of_several(self, membership_id: bytes) -> bool:
+        """Whether the node of a membership has another one, before it or (its body came late) after it."""
+        return len(self._of_node[self.memberships[membership_id].node]) > 1
 
     def role_of(self, membership: Membership, author: str | None, kind: str | None) -> int:
         """Return the role of an author (None: the node itself) that a membership covers; ``kind``: what it is."""

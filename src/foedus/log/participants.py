@@ -15,6 +15,7 @@ from foedus.log.documents import EDITS, SESSION_US, DocumentSession, scope
 from foedus.log.event import Event
 from foedus.log.grants import Grant, Withdrawal, delegation_of, revoked_by
 from foedus.log.port import Verdict
+from foedus.log.resting import Resting, withdrawal_of
 
 
 class Judgement(NamedTuple):
@@ -77,10 +78,11 @@ class Session(Device):
 class Participant:
     """A participant at a node, as the held events of its stream say. Fold with ``apply``, in order.
 
-    ``grants``: what its devices delegated, by event id; ``withdrawals``: what it took back, by CID.
+    ``grants``: what its devices delegated, by event id; ``withdrawals``: what it took back, by CID. What of them and of
+    the sessions ended some time ago is in ``resting`` instead.
     """
 
-    def __init__(self, did: str, node: bytes) -> None:
+    def __init__(self, did: str, node: bytes, resting: Resting | None = None) -> None:
         self.did = did
         self.node = node
         self.kind: Literal["human", "agent"] = "agent"
@@ -92,6 +94,38 @@ class Participant:
         self.sessions: dict[bytes, Session] = {}
         self.grants: dict[bytes, Grant] = {}
         self.withdrawals: dict[bytes, Withdrawal] = {}
+        self.resting = resting
+
+    def withdrawal(self, cid: bytes) -> Withdrawal | None:
+        """Return how it took a delegation back, None where it did not."""
+        held = self.withdrawals.get(cid)
+        return held if held is not None or self.resting is None else self.resting.withdrawal(cid)
+
+    def has_withdrawn(self, cid: bytes) -> bool:
+        """Whether it took a delegation back."""
+        return cid in self.withdrawals or (self.resting is not None and cid in self.resting.withdrawals)
+
+    def session(self, key: bytes) -> Session | None:
+        """Return what a session key may sign, also where its time is over."""
+        held = self.sessions.get(key)
+        event = self.resting.session(key) if held is None and self.resting is not None else None
+        if event is None or not isinstance(event.body, DocumentSession):
+            return held
+        return Session(event.body, event.id, self.devices[event.act.device or b""])
+
+    def has_session(self, key: bytes) -> bool:
+        """Whether a session key was opened."""
+        return key in self.sessions or (self.resting is not None and key in self.resting.sessions)
+
+    def granted(self, event: ControlEvent) -> Grant | None:
+        """Return what an accepted ``grant.create`` of its stream gave, also where that rests."""
+        held = self.grants.get(event.id)
+        if held is not None or self.resting is None:
+            return held
+        delegation, device = delegation_of(event), self.devices.get(event.act.device or b"")
+        if isinstance(delegation, str) or device is None:
+            return None
+        return Grant(event.id, delegation, self, device)
 
     @property
     def is_enrolled(self) -> bool:
@@ -172,7 +206,7 @@ class Participant:
 
     def _open(self, event: ControlEvent, body: DocumentSession, signer: Device) -> Judgement:
         """Let a key sign for a document. Naming a key of another's gives nothing: acts name their author."""
-        if body.key in self.devices or body.key in self.sessions or body.until - event.hlc_us > SESSION_US:
+        if body.key in self.devices or self.has_session(body.key) or body.until - event.hlc_us > SESSION_US:
             return rejected("not_permitted")
         self.sessions[body.key] = Session(body, event.id, signer)
         return ACCEPTED
@@ -182,7 +216,8 @@ class Participant:
         revoked = revoked_by(event)
         if isinstance(revoked, str):
             return rejected(revoked)
-        self.withdrawals.setdefault(revoked, Withdrawal({cut.chain: cut.seq for cut in body.cuts}))
+        if not self.has_withdrawn(revoked):
+            self.withdrawals[revoked] = withdrawal_of(event.id, body)
         return ACCEPTED
 
     def _is_ours(self, body: DeviceEnrol) -> bool:

@@ -232,6 +232,10 @@ class EventLog(Protocol):
         """Rows by id, also of events that left their chain (their local number is 0)."""
         ...
 
+    def nonce_seq(self, epoch: bytes, stream: str, device: bytes, nonce: bytes) -> int:
+        """Return the lowest seq of a chain at which a (device, nonce) stands, 0 where none has it."""
+        ...
+
     def since(self, local: int, limit: int, stream: str = "") -> list[Row]:
         """Rows with a local number > ``local`` in that order, of one stream where it is named."""
         ...

@@ -51,7 +51,7 @@ class Rechecks:
         if judged.reason == "auth":
             self._authority.await_cited(event, chain, held.seq)
         if event.act.kind == ERASE:
-            judged = self._erasures.judge(held.id, judged)
+            judged = self._erasures.judge_again(held, judged)
         if judged == (held.verdict, held.reason):
             return None
         is_new = held.verdict is Verdict.PENDING and judged.verdict is Verdict.ACCEPTED and not held.withheld

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from foedus.log.chains import ChainKey
+from foedus.log.erasures import ERASERS
 from foedus.log.event import Envelope
 from foedus.log.port import Entry, EventLog, Row, VerdictChange
 
@@ -88,6 +89,19 @@ class Staged:
         unstaged = [event_id for event_id in ids if event_id not in self._entries]
         durable = self._log.by_ids(unstaged) if unstaged else {}
         return [event_id for event_id in unstaged if event_id not in durable]
+
+    def is_staged(self, event_id: bytes) -> bool:
+        """Whether an event is admitted and not durable yet."""
+        return event_id in self._entries
+
+    def uses(self, key: ChainKey, device: bytes, nonce: bytes) -> bool:
+        """Whether a durable event of a chain has this (device, nonce)."""
+        return 0 < self._log.nonce_seq(*key, device, nonce) < self._cut.get(key, _NO_CUT)
+
+    def eraser(self, event_id: bytes) -> bytes | None:
+        """Return which erase at rest took an event's body."""
+        found = self._log.values_between(ERASERS, event_id, event_id + b"\x00")
+        return next(iter(found.values()), None)
 
     def _current(self, row: Row) -> Row:
         judged = self._judged.get(row.id)

@@ -10,7 +10,7 @@ from foedus.base.cbor import Malformed
 from foedus.base.ids import sha256
 from foedus.base.limits import STREAM_NAME_MAX
 
-StreamKind: TypeAlias = Literal["node", "participant", "members", "room", "pair", "knowledge"]
+StreamKind: TypeAlias = Literal["node", "participant", "members", "room", "pair", "knowledge", "sketch"]
 
 NODE = "node"
 
@@ -20,7 +20,8 @@ _FORMS = re.compile(
     r"|members:(?P<members>[0-9a-f]{64})"
     r"|room:(?P<room>[0-9a-f]{64})"
     r"|pair:(?P<pair>[0-9a-f]{64}:[0-9a-f]{64})"
-    r"|knowledge:(?P<knowledge>(?=.{1,64}\Z)[a-z0-9]+(?:[.-][a-z0-9]+)*)",
+    r"|knowledge:(?P<knowledge>(?=.{1,64}\Z)[a-z0-9]+(?:[.-][a-z0-9]+)*)"
+    r"|sketch:(?P<sketch>(?=.{1,64}\Z)[a-z0-9]+(?:[.-][a-z0-9]+)*)",
 )
 
 
@@ -33,7 +34,7 @@ class Stream(NamedTuple):
     @property
     def is_control(self) -> bool:
         """All streams but rooms and knowledge: few events, that a store can read apart from the many."""
-        return self.kind not in {"room", "knowledge"}
+        return self.kind not in {"room", "knowledge", "sketch"}
 
     @property
     def is_folded(self) -> bool:
@@ -91,6 +92,13 @@ def pair(one: bytes, other: bytes) -> str:
 def knowledge(domain: str) -> str:
     """Return the name of a domain's stream; raise Malformed where that is no name of a domain."""
     name = f"knowledge:{domain}"
+    parse(name)
+    return name
+
+
+def sketch(domain: str) -> str:
+    """Return the name of the stream of a domain's sketches; raise Malformed where that is no name of a domain."""
+    name = f"sketch:{domain}"
     parse(name)
     return name
 

@@ -15,8 +15,17 @@ from foedus.node.log_substrate import LogSubstrate
 from foedus.node.query_judging import Judge
 from foedus.query.inquiry import Entry, Outcome, Report
 from foedus.query.limits import BODY_BYTES_MAX
-from foedus.query.port import Finding, Findings, Reader, Substrate, Wanted
-from foedus.query.question import ABOUT, CapabilityAbout, CausalAbout, Question, TextAbout, TopologyAbout, about
+from foedus.query.port import Finding, Findings, Meaning, Reader, Substrate, Wanted
+from foedus.query.question import (
+    ABOUT,
+    CapabilityAbout,
+    CausalAbout,
+    Question,
+    SemanticAbout,
+    TextAbout,
+    TopologyAbout,
+    about,
+)
 from foedus.query.result import SCORE_MAX, Result, encode_result, signing_bytes
 
 if TYPE_CHECKING:
@@ -26,6 +35,8 @@ log = logging.getLogger("foedus.queries")
 
 AT_ONCE_MAX = 8
 """Searches at one time: more only make each other late."""
+BY_WORDS = "by_words"
+"""Said of an answer to a question by meaning whose vector could not be compared: its text was looked for."""
 
 
 class Answerer:
@@ -49,7 +60,7 @@ class Answerer:
         try:
             async with asyncio.timeout(max(0.0, left_s)), self._places:
                 found = await self._ask(question, Wanted(reader, question.results, deadline))
-            entries = [self._signed(query, rank, item) for rank, item in enumerate(found.items[: question.results])]
+            return self._told(query, question, found)
         except TimeoutError:
             return [], Report(own, "late")
         except FoedusError as error:
@@ -57,13 +68,22 @@ class Answerer:
         except Exception:
             log.exception("the substrate failed")  # it may be anybody's program
             return [], Report(own, "failed", "internal")
+
+    def _told(self, query: bytes, question: Question, found: Findings) -> tuple[list[Entry], Report]:
+        own = self._node.store.node
+        entries = [self._signed(query, rank, item) for rank, item in enumerate(found.items[: question.results])]
+        is_by_words = question.kind == "semantic" and not found.by_meaning
+        if is_by_words and not question.about["text"]:
+            return [], Report(own, "refused", "other_model")
         outcome: Outcome = "partial" if found.partial else "answered"
-        return entries, Report(own, outcome, "", len(entries))
+        return entries, Report(own, outcome, BY_WORDS if is_by_words else "", len(entries))
 
     async def _ask(self, question: Question, wanted: Wanted) -> Findings:
         match about(question):
             case TextAbout(text=text):
                 return await self.substrate.search(text, wanted)
+            case SemanticAbout(text=text, model=model, vector=vector):
+                return await self.substrate.search(text, wanted._replace(meaning=Meaning(model, vector)))
             case CausalAbout(event=event):
                 return await self.substrate.causal(event, wanted)
             case CapabilityAbout(text=text):

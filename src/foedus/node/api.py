@@ -23,6 +23,7 @@ from foedus.node.credential_values import (
     VerifyRequest,
 )
 from foedus.node.document_values import DocumentService
+from foedus.node.errand_api import ErrandService
 from foedus.node.knowledge_values import KnowledgeService
 from foedus.node.query_api import QueryService
 from foedus.node.room_values import EventsPage, EventView, MessagesPage, RoomView, Said
@@ -45,7 +46,15 @@ from foedus.node.values import (
 
 
 class NodeService(
-    AccessService, StandingService, CrdtService, DocumentService, KnowledgeService, QueryService, CallService, Protocol
+    AccessService,
+    StandingService,
+    CrdtService,
+    DocumentService,
+    KnowledgeService,
+    QueryService,
+    CallService,
+    ErrandService,
+    Protocol,
 ):
     """A running node. ``peer`` and ``room`` arguments take a whole id, or an unambiguous name or id prefix ≥ 8."""
 

@@ -45,9 +45,9 @@ class Bounds:
 
     def _check_cited(self, event: Event) -> None:
         """Let an act stand on what all members of its room hold: its membership, and what its node's people wrote."""
-        controls, members = self._admission.authority.controls, event.stream.replace("room:", "members:", 1)
+        authority, members = self._admission.authority, event.stream.replace("room:", "members:", 1)
         for cited in event.act.auth:
-            held = controls.get(cited)
+            held = authority.control(cited)
             is_ours = held is not None and held.node == self._node and held.stream.startswith("participant:")
             if not is_ours and (held is None or held.stream != members):
                 raise Refusal(
@@ -73,6 +73,7 @@ class Bounds:
         """Keep a quarter of the room for withdrawals and memberships, whoever wants rooms, grants and enrolments."""
         authority, stream = self._admission.authority, parsed.event.stream
         self._bytes[stream] += size_of(parsed)
+        authority.rests.rest(self._node, parsed.event.hlc[0])
         who = authority.participants.get((self._node, str(parsed.event.act.author)))
         is_withdrawal = parsed.event.act.kind in _WITHDRAWALS
         most = HUMAN_BYTES_MAX if who is not None and who.kind == "human" else AGENT_BYTES_MAX

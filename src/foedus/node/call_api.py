@@ -9,9 +9,12 @@ from foedus.node.call_values import (
     CallForm,
     CallProgressView,
     CallSignedForm,
+    CallsMade,
     CallView,
     CapabilityForm,
     CapabilityView,
+    WebhookForm,
+    WebhookView,
     WorkResult,
     WorkView,
 )
@@ -40,8 +43,8 @@ class CallService(Protocol):
         """Call, and return its progress, and the call as it is at the end."""
         ...
 
-    def calls_made(self, caller: str = "") -> list[CallView]:
-        """Return the calls made here, the newest first; ``caller``: a participant's alone."""
+    def calls_made(self, asked: CallsMade) -> list[CallView]:
+        """Return calls made here, the newest first."""
         ...
 
     def call_show(self, call: str, caller: str = "") -> CallView:
@@ -62,4 +65,16 @@ class CallService(Protocol):
 
     async def call_finish(self, agent: str, call: str, result: WorkResult) -> None:
         """End a call by its output or an error; durable when it returns."""
+        ...
+
+    def webhooks(self, agent: str = "") -> list[WebhookView]:
+        """Return where calls are sent; ``agent``: of this one alone."""
+        ...
+
+    async def webhook_register(self, form: WebhookForm) -> WebhookView:
+        """Bring an agent's calls to a URL; durable when it returns."""
+        ...
+
+    async def webhook_remove(self, agent: str) -> None:
+        """Let an agent ask for its work again."""
         ...

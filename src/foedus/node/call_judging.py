@@ -109,8 +109,8 @@ class CallJudge:
 
     async def _people(self, call: Call, soon: Instant) -> tuple[Participant, list[Grant]]:
         authority = self._node.store.admission.authority
-        await self._judge.until(lambda: all(authority.controls.get(cited) for cited in call.auth), soon)
-        held = [event for event in map(authority.controls.get, call.auth) if event is not None]
+        await self._judge.until(lambda: all(authority.control(cited) for cited in call.auth), soon)
+        held = [event for event in map(authority.control, call.auth) if event is not None]
         who = authority.participants.get((call.node, call.did))
         if who is None:
             raise NotTakenUp("the caller is not known here", code="unknown_participant")

@@ -1,4 +1,7 @@
-"""What is kept of a call, at either end, until it can be forgotten."""
+"""What is kept of calls, at either end, until it is forgotten; and that it was, for as long as a call could come again.
+
+A call that is forgotten leaves its id and deadline: who brings it again is told so, and it is never run a second time.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,24 @@ from foedus.base.cbor import decode_as, encode, learn, to_plain
 from foedus.base.clock import Instant
 from foedus.base.errors import UsageError
 from foedus.log.port import Value
+from foedus.node.call_forgotten import Forgotten
+from foedus.node.call_shelf import Bounds, Item, Shelf
 from foedus.node.store import Store
 from foedus.query.call import Call, Receipt, parse_call, parse_receipt
-from foedus.query.limits import CALLS_KEPT, CALLS_KEPT_MAX
+from foedus.query.limits import (
+    CALL_RECORD_REST,
+    CALLS_BYTES_MAX,
+    CALLS_BYTES_PER_PARTICIPANT,
+    CALLS_FORGOTTEN_MAX,
+    CALLS_KEPT,
+    CALLS_KEPT_MAX,
+    JSON_BYTES_MAX,
+    SKEW_MAX,
+)
 
 State: TypeAlias = Literal["open", "handed", "ended", "refused"]
-_FORGOTTEN_AT_ONCE = 64
+BOUNDS = Bounds(CALLS_BYTES_PER_PARTICIPANT, CALLS_BYTES_MAX, CALLS_KEPT_MAX)
+_AT_ONCE = 64
 
 
 class CallRecord(Struct, frozen=True, forbid_unknown_fields=True):
@@ -58,42 +73,82 @@ class CallRecord(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CallRecords:
-    """A space of the store. ``put`` is durable when it returns, and only then seen."""
+    """A space of the store. ``put`` and ``change`` are durable when they return, and only then seen."""
 
     def __init__(self, store: Store, space: str) -> None:
         self._store = store
         self._space = space
-        self._records = {key: decode_as(data, CallRecord) for key, data in store.log.values(space).items()}
+        held = ((key, decode_as(data, CallRecord)) for key, data in store.log.values(space).items())
+        self._records = dict(sorted(held, key=lambda pair: pair[1].deadline))
+        self._shelf = Shelf(BOUNDS)
+        for key, record in self._records.items():
+            self._shelf.put(key, _item(record))
+        self._forgotten = Forgotten(store, f"{space}_forgotten")
 
     def __iter__(self) -> Iterator[tuple[bytes, CallRecord]]:
         """Return all, the oldest first."""
         return iter(list(self._records.items()))
 
+    @property
+    def size(self) -> int:
+        """Bytes of what is kept, with what may still come."""
+        return self._shelf.total
+
     def get(self, call: bytes) -> CallRecord | None:
         """Return what is kept of a call."""
         return self._records.get(call)
 
-    async def put(self, call: bytes, record: CallRecord) -> CallRecord:
-        """Keep a record, after those that had their time are forgotten; raise UsageError where there is no room."""
-        is_new = call not in self._records
-        old = self._forgettable() if is_new else []
-        if is_new and len(self._records) - len(old) >= CALLS_KEPT_MAX:
+    def is_forgotten(self, call: bytes) -> bool:
+        """Tell whether a call was here, and what came of it is not known any more."""
+        return call in self._forgotten
+
+    async def put(self, call: bytes, record: CallRecord) -> None:
+        """Keep a new call; the oldest that are over are forgotten for it. Raises UsageError where there is no room."""
+        now, item = self._store.now(), _item(record)
+        victims = self._shelf.room_for(item, now)
+        if victims is None or len(self._forgotten) + len(victims) > CALLS_FORGOTTEN_MAX:
             raise UsageError("too many calls are remembered here", code="busy", http_status=503, remedy="call later")
-        values = [Value(self._space, key, None) for key in old]
-        await self._store.put(*values, Value(self._space, call, encode(to_plain(record))))
-        for key in old:
-            self._records.pop(key, None)
+        old = self._shelf.old(now - CALLS_KEPT, _AT_ONCE)
+        values = self._forget(dict.fromkeys([*victims, *old]), now)
+        self._shelf.put(call, item)
+        try:
+            await self._store.put(*values, self._value(call, record))
+        except BaseException:
+            self._shelf.drop(call)
+            raise
         self._records[call] = record
-        return record
 
     async def change(self, call: bytes, **fields: object) -> CallRecord:
-        """Change what is kept of a call."""
-        return await self.put(call, replace(self._records[call], **fields))
+        """Change what is kept of a call; raise KeyError where it is forgotten."""
+        record = replace(self._records[call], **fields)
+        await self._store.put(self._value(call, record))
+        if call in self._records:  # it was not forgotten meanwhile
+            self._records[call] = record
+            self._shelf.put(call, _item(record))
+        return record
 
-    def _forgettable(self) -> list[bytes]:
-        before: Instant = self._store.now() - CALLS_KEPT
-        old = (key for key, record in self._records.items() if record.deadline < before)
-        return [key for key, _ in zip(old, range(_FORGOTTEN_AT_ONCE), strict=False)]
+    def _value(self, call: bytes, record: CallRecord) -> Value:
+        return Value(self._space, call, encode(to_plain(record)))
+
+    def _forget(self, calls: dict[bytes, None], now: Instant) -> list[Value]:
+        """Forget calls; return what writes it."""
+        values = self._forgotten.past(now, _AT_ONCE)
+        for call in calls:
+            record = self._records.pop(call)
+            self._shelf.drop(call)
+            values.append(Value(self._space, call, None))
+            until = record.request.deadline + SKEW_MAX  # later its node refuses it as too late
+            if until >= now:
+                values.append(self._forgotten.add(call, until))
+        return values
+
+
+def _item(record: CallRecord) -> Item:
+    """Return what a record takes: it all, and the largest that may still come."""
+    request = record.request
+    held = (record.call, record.output or b"", record.receipt or b"", record.message)
+    size = CALL_RECORD_REST + sum(map(len, held)) + (0 if record.is_over else JSON_BYTES_MAX)
+    return Item((request.node, request.did), size, record.deadline, record.is_over)
 
 
 learn(CallRecord)

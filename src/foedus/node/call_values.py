@@ -45,7 +45,8 @@ class CapabilityView(Struct, frozen=True, kw_only=True):
 class CallForm(Struct, frozen=True, kw_only=True):
     """What is called. ``node``: a peer or this node ('' too); ``offer``: its id, as the capability was found.
 
-    ``as_``: a custodial agent, '' the node itself. ``wait_ms``: until the deadline.
+    ``as_``: a custodial agent, '' the node itself. ``wait_ms``: until the deadline. ``nonce``: of the call, 16 bytes by
+    which it is found again; b'' for one at random.
     """
 
     node: str
@@ -54,6 +55,7 @@ class CallForm(Struct, frozen=True, kw_only=True):
     input: Any
     wait_ms: int = 30_000
     as_: str = ""
+    nonce: bytes = b""
 
 
 class CallSignedForm(Struct, frozen=True, kw_only=True):
@@ -61,6 +63,14 @@ class CallSignedForm(Struct, frozen=True, kw_only=True):
 
     call: str
     asig: str
+
+
+class CallsMade(Struct, frozen=True, kw_only=True):
+    """Which calls made here are shown. ``caller``: a participant's alone; ``before``: a call, those older than it."""
+
+    caller: str = ""
+    before: str = ""
+    limit: int = 50
 
 
 class CallView(Struct, frozen=True, kw_only=True):
@@ -126,3 +136,26 @@ class WorkResult(Struct, frozen=True, kw_only=True):
     output: Any | UnsetType = UNSET
     code: str = ""
     message: str = ""
+
+
+class WebhookForm(Struct, frozen=True, kw_only=True):
+    """Where an agent's calls are to be sent."""
+
+    agent: str
+    url: str
+    by_operator: bool = True
+
+
+class WebhookView(Struct, frozen=True, kw_only=True):
+    """Where an agent's calls are sent. ``by_operator``: who registered it, the operator or the agent by its token.
+
+    ``last``: how the last delivery went, at ``last_at`` (µs): a status, or a code such as ``webhook_unreachable``.
+    """
+
+    agent: str
+    agent_name: str
+    url: str
+    by_operator: bool
+    since: int
+    last_at: int
+    last: str

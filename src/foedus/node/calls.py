@@ -6,21 +6,27 @@ outcome is not known: the other end runs it at most once and answers with what i
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import AsyncIterator, Coroutine
+from collections import Counter
+from collections.abc import AsyncIterator
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from foedus.base.errors import FoedusError, UsageError
-from foedus.base.ids import sha256
+from foedus.base.ids import sha256, short
 from foedus.base.limits import SECOND
 from foedus.crypto import ed25519
+from foedus.node.background import Background
+from foedus.node.call_desk import CallDesk
 from foedus.node.call_hosting import CallHost
 from foedus.node.call_judging import CallJudge
+from foedus.node.call_life import CallLife
+from foedus.node.call_progress import Followed, Progress
 from foedus.node.call_records import CallRecord, CallRecords
+from foedus.node.call_views import CallViews
 from foedus.node.capability_book import CapabilityBook
-from foedus.query.call import parse_receipt, receipt_bytes
+from foedus.node.webhooks import Webhooks
+from foedus.query.call import FORGOTTEN, LateCall, parse_receipt, receipt_bytes
 from foedus.query.limits import CALLS_KEPT, CALLS_UNDER_WAY_MAX
 from foedus.sync.frames import (
     Call,
@@ -41,39 +47,52 @@ log = logging.getLogger("foedus.calls")
 SPACE = "calls_made"
 AFTER_DEADLINE_S = 2.0
 """How long a caller waits beyond its deadline: the receipt that says so is on its way."""
-_UNREAD_MAX = 64
-"""Words of progress that a slow reader has not read: what is newer is dropped."""
-
-
-class Progress(NamedTuple):
-    """How far the work is."""
-
-    number: int
-    data: bytes
 
 
 class Calls:
-    """One per node: ``host`` for calls of this node's capabilities, and the calls that it made."""
+    """One per node: the calls that it made, and those of its own capabilities.
+
+    The latter live in ``life``; ``host`` takes what callers say, ``desk`` what agents do, ``webhooks`` brings them.
+    """
 
     def __init__(self, node: Node) -> None:
         self.book = CapabilityBook(node.store)
         self.judge = CallJudge(node, node.queries.judge)
-        self.host = CallHost(node, self.book, self.judge, self._tell_caller)
+        self.life = CallLife(node.store)
+        self.host = CallHost(node, self.life, self.book, self.judge, self._tell_caller)
+        self.desk = CallDesk(self.life, self.book, self._tell_caller)
+        self.views = CallViews(node.store, self._node_name)
+        self.webhooks = Webhooks(node, self.life, self.desk, self.views)
+        self.outcomes: Counter[str] = Counter()
+        """Calls made here that are over since the node started, by outcome, ``refused`` being one."""
         self._node = node
         self._made = CallRecords(node.store, SPACE)
-        self._followers: dict[bytes, set[asyncio.Queue[Progress | None]]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._followed = Followed()
+        self._open = {call for call, record in self._made if not record.is_over}
+        self._ending: set[bytes] = set()
+        self._background = Background(log)
+
+    async def start(self) -> None:
+        """Take up what was under way when the node stopped."""
+        await self.life.start()
 
     async def close(self) -> None:
         """Stop; calls under way are asked for again when this node runs."""
-        await self.host.close()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.webhooks.close()
+        await self.life.close()
+        await self._background.close()
+
+    def _node_name(self, node: bytes) -> str:
+        store = self._node.store
+        return store.name if node == store.node else self._node.peers.book.peer(node).name or short(node)
 
     def record(self, call: bytes) -> CallRecord | None:
         """Return what is kept of a call made here."""
         return self._made.get(call)
+
+    def is_known(self, call: bytes) -> bool:
+        """Tell whether a call was made here, also where it is forgotten."""
+        return self._made.get(call) is not None or self._made.is_forgotten(call)
 
     def made(self) -> list[tuple[bytes, CallRecord]]:
         """Return the calls made here, the oldest first."""
@@ -85,11 +104,25 @@ class Calls:
         """Write a call down, and send it; raise UsageError where its node cannot be called now."""
         host = record.request.host
         self._check_reachable(host)
-        now = self._node.store.now()
-        if sum(it.deadline > now and not it.is_over for _, it in self._made) >= CALLS_UNDER_WAY_MAX:
+        if self.under_way >= CALLS_UNDER_WAY_MAX:
             raise UsageError("too many calls are under way here", code="busy", http_status=503, remedy="call later")
         await self._made.put(call, record)
+        self._open.add(call)
+        self._followed.begin(call)
         self._send(record)
+
+    @property
+    def under_way(self) -> int:
+        """Calls made here that are not over, and whose deadline has not passed."""
+        now = self._node.store.now()
+        held = {call: self._made.get(call) for call in self._open}
+        self._open = {call for call, record in held.items() if record is not None and not record.is_over}
+        return sum(record.deadline > now for call, record in held.items() if record is not None and call in self._open)
+
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes of what is kept of calls, made here and worked on here."""
+        return self._made.size + self.life.kept_bytes
 
     def _check_reachable(self, host: bytes) -> None:
         if host == self._node.store.node:
@@ -121,29 +154,16 @@ class Calls:
         else:
             self._transmit(record.request.host, CallCancel(call))
 
-    async def follow(self, call: bytes) -> AsyncIterator[Progress]:
-        """Yield progress as it comes, until the call is over here or its deadline has passed."""
-        queue: asyncio.Queue[Progress | None] = asyncio.Queue(_UNREAD_MAX)
-        self._followers.setdefault(call, set()).add(queue)
-        try:
-            record = self._made.get(call)
-            if record is None or record.is_over:
-                return
-            left_s = (record.deadline - self._node.store.now()) / SECOND + AFTER_DEADLINE_S
-            async with asyncio.timeout(max(0.0, left_s)):
-                while (one := await queue.get()) is not None:
-                    yield one
-        except TimeoutError:
-            return
-        finally:
-            self._followers[call].discard(queue)
-            if not self._followers[call]:
-                del self._followers[call]
+    def follow(self, call: bytes) -> AsyncIterator[Progress]:
+        """Return progress as it comes, from the call's beginning until it is over here or its deadline has passed."""
+        record = self._made.get(call)
+        left = 0 if record is None else record.deadline - self._node.store.now()
+        return self._followed.read(call, left / SECOND + AFTER_DEADLINE_S)
 
     def linked(self, link: Link) -> None:
         """Ask a peer again for what it has not answered: a link to it opened."""
         since = self._node.store.now() - CALLS_KEPT // 2  # the other end forgets nothing so young
-        for _, record in self._made:
+        for record in filter(None, map(self._made.get, tuple(self._open))):
             if not record.is_over and record.deadline > since and record.request.host == link.node:
                 self._send(record)
 
@@ -163,11 +183,9 @@ class Calls:
                 self.host.signed(peer, call, sig)
             case CallProgress(call=call, number=number, data=data):
                 if self._is_of(call, peer):
-                    self._publish(call, Progress(number, data))
-            case CallEnded():
-                self._spawn(self._ended(peer, frame))
-            case CallRefused():
-                self._spawn(self._refused(peer, frame))
+                    self._followed.say(call, Progress(number, data))
+            case CallEnded() | CallRefused():
+                self._background.spawn(self._over(peer, frame))
 
     def _tell_caller(self, caller: bytes, frame: Frame) -> None:
         if caller == self._node.store.node:
@@ -186,16 +204,31 @@ class Calls:
         record = self._made.get(call)
         return record is not None and not record.is_over and record.request.host == peer
 
+    async def _over(self, peer: bytes, frame: CallEnded | CallRefused) -> None:
+        """Take how a call ended, the first time that it is said and holds."""
+        call = frame.call
+        record = self._made.get(call)
+        if (
+            isinstance(frame, CallEnded)
+            and record is not None
+            and record.countersig
+            and record.receipt == frame.receipt
+        ):
+            self._countersigned(peer, call, record.countersig)  # the other end did not get it
+        if not self._is_of(call, peer) or call in self._ending:
+            return
+        self._ending.add(call)
+        try:
+            await (self._ended(peer, frame) if isinstance(frame, CallEnded) else self._refused(frame))
+        finally:
+            self._ending.discard(call)
+
     async def _ended(self, peer: bytes, frame: CallEnded) -> None:
         """Check and keep a receipt, sign it too, and tell who waits; what does not hold is dropped."""
-        record = self._made.get(frame.call)
-        if record is not None and record.countersig is not None and record.receipt == frame.receipt:
-            self._countersigned(peer, frame.call, record.countersig)  # the other end did not get it
-            return
-        if not self._is_of(frame.call, peer) or not self._holds(peer, frame):
+        if not self._holds(peer, frame):
             return
         sig = self._node.store.keys.ed25519.sign(receipt_bytes(frame.receipt))
-        await self._made.change(
+        record = await self._made.change(
             frame.call,
             state="ended",
             receipt=frame.receipt,
@@ -204,7 +237,19 @@ class Calls:
             output=frame.output,
         )
         self._countersigned(peer, frame.call, sig)
-        self._publish(frame.call, None)
+        self._told_over(frame.call, record.outcome.outcome if record.outcome else "")
+
+    async def _refused(self, frame: CallRefused) -> None:
+        record = self._made.get(frame.call)
+        is_past = record is not None and record.deadline < self._node.store.now()
+        code = FORGOTTEN if frame.code == LateCall.code and is_past else frame.code  # it was sent before
+        await self._made.change(frame.call, state="refused", code=code, message=frame.message)
+        self._told_over(frame.call, "refused")
+
+    def _told_over(self, call: bytes, outcome: str) -> None:
+        self._open.discard(call)
+        self._followed.end(call)
+        self.outcomes[outcome] += 1
 
     def _countersigned(self, peer: bytes, call: bytes, sig: bytes) -> None:
         if peer == self._node.store.node:
@@ -223,28 +268,6 @@ class Calls:
         if view is None or view.node != peer or not is_meant:
             return False
         return ed25519.verify(view.ed25519, receipt_bytes(frame.receipt), frame.sig)
-
-    async def _refused(self, peer: bytes, frame: CallRefused) -> None:
-        if self._is_of(frame.call, peer):
-            await self._made.change(frame.call, state="refused", code=frame.code, message=frame.message)
-            self._publish(frame.call, None)
-
-    def _publish(self, call: bytes, one: Progress | None) -> None:
-        for queue in self._followers.get(call, ()):
-            if one is None and queue.full():
-                queue.get_nowait()
-            if not queue.full():
-                queue.put_nowait(one)
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("a call failed", exc_info=error)
 
 
 _SEE = "see docs/capabilities.md, who may call"

@@ -45,6 +45,7 @@ from foedus.node.documents import Documents
 from foedus.node.embedders import open_embedder
 from foedus.node.epochs import Epochs
 from foedus.node.erasing import Eraser
+from foedus.node.errands import Errands
 from foedus.node.fallback import Fallback
 from foedus.node.home import SETTINGS, Home, check_name
 from foedus.node.ingest import Ingest
@@ -71,6 +72,7 @@ from foedus.node.records import RecordBook
 from foedus.node.reports import Report
 from foedus.node.reputations import Reputations
 from foedus.node.retention import Retention
+from foedus.node.sketching import Sketching
 from foedus.node.standings import Standings
 from foedus.node.store import Store, wall_clock
 from foedus.node.visible import VisibleLog
@@ -157,7 +159,9 @@ class Node:
         self.witnesses = Witnesses(self.store, self.author, self.audit, self._reachable)
         self.receipts = Receipts(self.store, self.author, self.audit, self._agreement_with)
         self.queries = Queries(self)
+        self.sketching = Sketching(self)
         self.calls = Calls(self)
+        self.errands = Errands(self)
         self.reputations = Reputations(self.store, self.audit, self.peers, self._spawn)
         self._make_knowledge()
         self.started_at = self.store.now()
@@ -170,7 +174,7 @@ class Node:
             self.store, self.publisher, self._parts.blobs(self.home.blobs) if self._parts.blobs else MemoryBlobs()
         )
         self.blob_carrying = BlobCarrying(self.store, self.blobs, self.links, self.audience)
-        self.documents = Documents(self.store, self.publisher, self._withheld, self.blobs.read)
+        self.documents = Documents(self.store, self.publisher, self._withheld, self.blobs.read, self._parts.replicas)
         self.document_snapshots = DocumentSnapshots(self.store, self.author, self.blobs, self.documents)
         rights = PresenceRights(self.store, self.crossings, self._withheld)
         self.presences = PresenceBook(self.store, self.links, self.audience, rights)
@@ -201,7 +205,8 @@ class Node:
         self.links.on_blob = self.blob_carrying.frame
         self.links.on_presences = self.presences.frame
         self.presences.door = self.door
-        self.links.on_opened = self._link_opened
+        self.links.on_opened = self._linked
+        self.links.on_reach = self.queries.routing.frame
         self.queries.answerer.offers = self.calls.book.search
         self.links.on_ended = self._link_ended
         self.blob_carrying.on_whole.append(self.documents.blob_came)
@@ -229,6 +234,10 @@ class Node:
         self.standings.on_changed = self._doors_changed
         self.knowledge.door = self.door
         self.knowledge.indexer.on_read = self.embedding.wake
+        self.embedding.on_made = self.sketching.wake
+        self.publisher.bookkeepers += [self.sketching.published, self.queries.routing.published]
+        self.eraser.on_erased.append(self.sketching.erased)
+        self.policy.on_changed.append(lambda _: self.queries.routing.changed())
 
     def _join_snapshots(self) -> None:
         """Keep what old deltas and updates say where they are dropped."""
@@ -327,11 +336,6 @@ class Node:
             self.epochs.saw_own()
         self.branches.collect()
 
-    def _link_opened(self, link: Link) -> None:
-        self.calls.linked(link)
-        self.blob_carrying.opened(link)
-        self.presences.opened(link)
-
     def _link_ended(self, link: Link) -> None:
         self.queries.ended(link)
         self.blob_carrying.ended(link)
@@ -344,9 +348,16 @@ class Node:
     def _peer_changed(self, node: bytes) -> None:
         self._folds_changed()
         self.witnesses.changed()
+        self.queries.routing.changed()
         link = self.links.get(node)
         if link is not None and link.session.is_open:
             self.outbox.terms_changed(link)
+
+    def _linked(self, link: Link) -> None:
+        self.calls.linked(link)
+        self.queries.routing.changed()
+        self.blob_carrying.opened(link)
+        self.presences.opened(link)
 
     def _learned(self, node: bytes) -> None:
         self.audited.learned(node)
@@ -396,7 +407,8 @@ class Node:
             self._finish_leaving()
             await self.consent.resume()
             self.agreements.settle_all()
-            await self.calls.host.start()
+            await self.calls.start()
+            self.errands.start()
         self._spawn(self.eraser.run())
         self._spawn(self.wanted_bodies.run())
         self._spawn(self.audit.run())
@@ -404,6 +416,8 @@ class Node:
         self._spawn(self.embedding.run())
         self._spawn(self.blobs.run())
         self._spawn(self.blob_carrying.run())
+        self._spawn(self.sketching.run())
+        self._spawn(self.queries.routing.run())
         if network:
             self._spawn(self.retention.run())
             self._spawn(self.snapshots.run())
@@ -482,6 +496,7 @@ class Node:
     async def close(self) -> None:
         """End links, write what is queued, and release the home folder."""
         self.presences.close()
+        await self.errands.close()
         await self.calls.close()
         await self.queries.close()
         await self.fallback.close()
@@ -494,6 +509,7 @@ class Node:
         await self._parts.dialler.close()
         await self.client.close()
         await self.embedding.close()
+        self.documents.replicas.close()
         if self._writer is not None:
             await self._writer.close()
         await self.audit.close()

@@ -51,10 +51,20 @@ class ConsentOperations(PeerOperations):
     def _grant(self, wanted: str) -> Grant:
         held = {grant.id: grant for grant in self._grants()}
         by_cid = [grant for grant in held.values() if cid_text(grant.delegation.cid) == wanted]
+        ended = None if by_cid else self._ended(wanted)
+        if ended is not None:
+            return ended
         return by_cid[0] if by_cid else held[find(wanted, ((key, "") for key in held), "grant", _REMEDY)]
 
+    def _ended(self, wanted: str) -> Grant | None:
+        """Return a grant by its whole id that ended so long ago that the list leaves it out."""
+        authority, event_id = self._node.store.admission.authority, _id(wanted)
+        event = authority.control(event_id) if event_id and authority.controls.get(event_id) is None else None
+        is_ours = event is not None and event.node == self._node.store.node and event.act.kind == "grant.create"
+        return authority.grant(event) if event is not None and is_ours else None
+
     def grants(self) -> list[GrantView]:
-        """Return the grants of this node's participants, newest first."""
+        """Return the grants of this node's participants that did not end more than a while ago, newest first."""
         return [self._grant_view(grant) for grant in reversed(self._grants())]
 
     def grant(self, grant: str) -> GrantView:

@@ -42,6 +42,13 @@ class CrdtOperations:
         """Return the CRDTs of a room, by name, without their values."""
         found = self._rooms.find(room)
         fold = await self._fold(found)
+        if len(fold.states) > SHOWN_MAX:
+            raise UsageError(
+                f"the room has {len(fold.states)} CRDTs, more than one answer shows",
+                code="too_large",
+                http_status=413,
+                remedy="ask for one by its name",
+            )
         return [_view(found, fold, key) for key in sorted(fold.states)]
 
     async def crdt(

@@ -102,12 +102,16 @@ class Crdts:
             raise TooLarge(f"the CRDTs of this room have over {ENTRIES_MAX} entries")
 
     def _standing(self, row: Row, event: Event, node: bytes) -> Standing:
-        erasures = self._store.admission.erasures
-        if row.verdict is Verdict.REJECTED or (erasures.names(row.id) and erasures.erased_by(row.id, event)):
+        if row.verdict is Verdict.REJECTED or self._is_erased(row, event):
             return Standing.GONE
         if row.verdict is Verdict.PENDING or row.envelope.body is None or self._clause(row, event, node):
             return Standing.HOLE
         return Standing.COUNTS
+
+    def _is_erased(self, row: Row, event: Event) -> bool:
+        erasures = self._store.admission.erasures
+        may_be = row.envelope.body is None or erasures.names(row.id)
+        return may_be and erasures.erased_by(row.id, event) is not None
 
     def _make_room(self) -> None:
         """Let go of rooms that nobody asked for lately; never of the last one."""

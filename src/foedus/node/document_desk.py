@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from foedus.base.cbor import encode, to_plain
 from foedus.base.clock import Instant
-from foedus.base.errors import UsageError
+from foedus.base.errors import FoedusError, UsageError
 from foedus.crypto.ed25519 import Ed25519Key
 from foedus.log import streams
 from foedus.log.documents import SESSION_US, DocumentUpdate, DocumentUpload, scope
@@ -28,6 +29,8 @@ from foedus.state.documents.presences import Presences
 
 SESSIONS_MAX = 4_096
 """Session keys that are kept: participants who edit within a day."""
+SESSIONS_EACH_MAX = 256
+"""Of one participant: who opens more documents in a day signs anew for the first of them, and for nobody else's."""
 _AHEAD_US = 3_600_000_000
 """A session that ends within an hour is replaced when a ticket is asked for."""
 _WATCHED = frozenset({"member.add", "member.remove", "device.revoke"})
@@ -62,10 +65,11 @@ class DocumentDesk:
             return None
         now = self.node.store.now()
         self._keys = {place: held for place, held in self._keys.items() if held[1] > now}
-        if len(self._keys) >= SESSIONS_MAX:
-            self._keys.pop(next(iter(self._keys)))
+        mine = [place for place in self._keys if place[0] == who.did]
+        if len(mine) >= SESSIONS_EACH_MAX or len(self._keys) >= SESSIONS_MAX:
+            del self._keys[(mine or list(self._keys))[0]]
         held = self._keys.get((who.did, room, name))
-        if held is None or held[0].public in who.sessions:
+        if held is None or who.has_session(held[0].public):
             held = (Ed25519Key(secrets.token_bytes(32)), now + SESSION_US - _AHEAD_US // 60)
             self._keys[who.did, room, name] = held
         key, until = held
@@ -97,19 +101,25 @@ class DocumentDesk:
             made = [self.node.author.custodial_act(stream, kind, body, auth, seat.did, key) for body in bodies]
             return self.node.consent.cite(made)
 
-        rows: list[Row]
         if len(update) <= IN_ACTS_MAX:
             rows = await self.node.author.order(drafts(UPDATE, _bodies(seat.name, update)))
-            self.node.presences.spoke(stream, seat.did, rows[-1].id)
-            return
+        else:
+            rows = await self._upload(stream, seat.name, update, partial(drafts, UPLOAD))
+        self.node.presences.spoke(stream, seat.did, rows[-1].id)
+
+    async def _upload(
+        self, stream: str, name: str, update: bytes, drafts: Callable[[Sequence[bytes]], list[Draft]]
+    ) -> list[Row]:
+        """Keep an update as a blob, then order the act that names it. Who is cancelled leaves it to the next start."""
         token, blob = await self.node.blobs.keep(stream, update)
         self.node.documents.note_checked(blob)
-        rows = []
         try:
-            body = encode(to_plain(DocumentUpload(document=seat.name, blob=blob)))
-            rows = await self.node.author.order(drafts(UPLOAD, [body]))
-        finally:
-            await self.node.blobs.settle(token, [row.id for row in rows])
+            rows = await self.node.author.order(drafts([encode(to_plain(DocumentUpload(document=name, blob=blob)))]))
+        except FoedusError:
+            await self.node.blobs.settle(token, [])
+            raise
+        await self.node.blobs.settle(token, [row.id for row in rows])
+        return rows
 
     def _signer(self, who: Participant, seat: Seat) -> tuple[Ed25519Key, bytes]:
         if who.custody == "node":
@@ -173,11 +183,14 @@ class DocumentDesk:
 
     async def _resync(self, stream: str) -> None:
         """Fold a room anew; send its documents to their clients, and ask for what they have beyond it."""
-        room = await self.node.documents.room(stream)
-        for place, visits in list(self._visits.items()):
-            if place[0] == stream:
-                for visit in tuple(visits):
-                    visit.begin(room.documents.get(place[1]))
+        there = [(place, visit) for place, visits in self._visits.items() if place[0] == stream for visit in visits]
+        try:
+            room = await self.node.documents.room(stream)
+            for place, visit in there:
+                visit.begin(room.documents.get(place[1]))
+        except FoedusError as error:
+            for _, visit in there:
+                visit.fail(error)
 
     def _published(self, published: Published) -> None:
         if self._visits and (published.kinds & _WATCHED or published.commit.verdicts):

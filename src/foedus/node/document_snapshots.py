@@ -2,7 +2,7 @@
 
 Each is a blob, and replaces the one before it, which is erased; so an erased update is in no snapshot that stays.
 They are written where something is dropped: before this node drops it, each half day where a peer does so by what was
-agreed, and a day after an edit, since a peer may drop by a policy of its own (ADR 21).
+agreed, and a day after an edit, since a peer may drop by a policy of its own (ADR 23).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from foedus.node.documents import Documents
 from foedus.node.erasing import Erased
 from foedus.node.publisher import Published
 from foedus.node.store import Store
-from foedus.state.documents.fold import SNAPSHOT, merged
+from foedus.state.documents.fold import SNAPSHOT
 
 log = logging.getLogger("foedus.documents")
 
@@ -56,19 +56,10 @@ class _Said(NamedTuple):
     is_whole: bool
     """Nothing of these chains was dropped here."""
 
-    def joined(self, name: str, upto: Sequence[CoveredChain]) -> bytes:
-        """Return the updates of a document in chains, as one; b'' where there are none."""
-        ends = dict(upto)
-        found = [update.data for update in self.updates.get(name, ()) if update.seq <= ends.get(update.epoch, 0)]
-        return merged(found) if found else b""
-
-    def is_sound(self, name: str) -> bool:
-        """Whether the last snapshot says what its chains say now. Of what was dropped nobody can tell."""
-        snapshots = self.snapshots.get(name)
-        if not snapshots or not self.is_whole:
-            return True
-        data = self.joined(name, snapshots[-1][1].chains)
-        return bool(data) and cut(data)[0] == snapshots[-1][1].blob
+    def upto(self, name: str, chains: Sequence[CoveredChain]) -> list[bytes]:
+        """Return the updates of a document in chains."""
+        ends = dict(chains)
+        return [update.data for update in self.updates.get(name, ()) if update.seq <= ends.get(update.epoch, 0)]
 
 
 class DocumentSnapshots:
@@ -168,13 +159,25 @@ class DocumentSnapshots:
         membership = room.of(self._store.node, None) if room is not None else None
         if membership is None:
             return 0
+        await asyncio.to_thread(self._documents.replicas.start, stream)
         said = await self._read(stream)
         names = sorted(said.updates.keys() | said.snapshots.keys())
         if was_stale and not everything:
-            names = [name for name in names if not await asyncio.to_thread(said.is_sound, name)]
+            names = [name for name in names if not self._is_sound(said, name)]
         for name in names:
             await self._write(stream, name, said, [membership.id])
         return len(names)
+
+    def _joined(self, updates: list[bytes]) -> bytes:
+        return self._documents.replicas.merged(updates) if updates else b""
+
+    def _is_sound(self, said: _Said, name: str) -> bool:
+        """Whether the last snapshot says what its chains say now. Of what was dropped nobody can tell."""
+        snapshots = said.snapshots.get(name)
+        if not snapshots or not said.is_whole:
+            return True
+        data = self._joined(said.upto(name, snapshots[-1][1].chains))
+        return bool(data) and cut(data)[0] == snapshots[-1][1].blob
 
     async def _read(self, stream: str) -> _Said:
         """Read this node's own chains of a room, in the order of their epochs."""
@@ -200,18 +203,19 @@ class DocumentSnapshots:
 
     async def _write(self, stream: str, name: str, said: _Said, auth: Sequence[bytes]) -> None:
         """Order a snapshot, then the end of those before it. A crash in between leaves both."""
-        data = await asyncio.to_thread(said.joined, name, said.ends)
+        data = self._joined(said.upto(name, said.ends))
         if len(data) > BLOB_BYTES_MAX:
             log.warning("no snapshot of document %r: its updates have %d bytes", name, len(data))
         elif data:
             token, blob = await self._blobs.keep(stream, data)
             self._documents.note_checked(blob)
-            rows: list[Row] = []
+            body = DocumentSnapshot(document=name, chains=said.ends, blob=blob)
             try:
-                body = DocumentSnapshot(document=name, chains=said.ends, blob=blob)
                 rows = await self._author.order([self._author.node_act(stream, SNAPSHOT, to_plain(body), auth)])
-            finally:
-                await self._blobs.settle(token, [row.id for row in rows])
+            except FoedusError:
+                await self._blobs.settle(token, [])
+                raise
+            await self._blobs.settle(token, [row.id for row in rows])
         old = [event for event, _ in said.snapshots.get(name, ())]
         targets = [old[first : first + ERASE_TARGETS_MAX] for first in range(0, len(old), ERASE_TARGETS_MAX)]
         await self._author.order(

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from foedus.base.errors import FoedusError, UsageError
+from foedus.base.errors import FoedusError, Unavailable, UsageError
 from foedus.log import streams
 from foedus.node.document_tickets import Seat
 from foedus.node.ports import ByteStream
 from foedus.state.documents import messages
 from foedus.state.documents.errors import BadUpdate
-from foedus.state.documents.fold import Document, merged
+from foedus.state.documents.fold import Document
 from foedus.state.documents.limits import DOCUMENT_BYTES_MAX
 from foedus.state.documents.presences import Presences
-from foedus.state.documents.update import check
+from foedus.state.documents.update import EMPTY, check
 
 if TYPE_CHECKING:
     from foedus.node.document_desk import DocumentDesk
+
+log = logging.getLogger("foedus.documents")
 
 IN_BYTES_MAX = 1_048_576
 """Bytes of updates that wait to become durable; beyond it the client is not read."""
@@ -30,7 +33,9 @@ BATCH_BYTES_MAX = 32_768
 OUT_BYTES_MAX = 2 * DOCUMENT_BYTES_MAX
 """Bytes that wait for a client to read: the largest document, and what comes meanwhile. Beyond it the client goes."""
 _NORMAL, _REFUSED, _SLOW = 1000, 4403, 4408
-_BAD = 4400
+_BAD, _LOST = 4400, 1011
+_NOTHING = b"\x00"
+"""The state vector of a document in which nothing was written."""
 
 
 class DocumentVisit:
@@ -58,6 +63,9 @@ class DocumentVisit:
         holder = self._seat.holder
         dead = node.access.tokens.watch(holder) if holder is not None else asyncio.Event()
         presences = self._desk.enter(self)
+        self.check_seat()  # since the ticket was given
+        if dead.is_set():
+            self.end(_REFUSED, "unauthorized")
         tasks = [
             asyncio.ensure_future(work)
             for work in (self._read(stream, presences), self._write(stream), self._order(), self._until(dead))
@@ -78,6 +86,15 @@ class DocumentVisit:
         """End the connection."""
         if not self._ended.done():
             self._ended.set_result((code, reason))
+
+    def fail(self, error: Exception) -> None:
+        """End the connection for what went wrong."""
+        if isinstance(error, UsageError):
+            self.end(_BAD, error.code)
+            return
+        if not isinstance(error, FoedusError):
+            log.error("a client of a document failed", exc_info=error)
+        self.end(_LOST, error.code if isinstance(error, FoedusError) else "internal")
 
     def check_seat(self) -> None:
         """End it where its participant is no longer in the room."""
@@ -100,9 +117,8 @@ class DocumentVisit:
 
     def begin(self, document: Document | None) -> None:
         """Send what the document is and ask for what the client has beyond it."""
-        held = document or Document()
-        self.send(messages.brings(held.whole(), is_answer=True))
-        self.send(messages.asks(held.state_vector()))
+        self.send(messages.brings(document.whole() if document is not None else EMPTY, is_answer=True))
+        self.send(messages.asks(document.state_vector() if document is not None else _NOTHING))
 
     async def _write(self, stream: ByteStream) -> None:
         with suppress(ConnectionResetError):
@@ -120,14 +136,14 @@ class DocumentVisit:
     async def _read(self, stream: ByteStream, presences: Presences) -> None:
         try:
             held = await self._document()
-            self.send(messages.asks((held or Document()).state_vector()))
+            self.send(messages.asks(held.state_vector() if held is not None else _NOTHING))
             if there := presences.all():
                 self.send(messages.shows(there))
             while (data := await stream.receive()) is not None:
                 await self._handle(messages.read(data), presences)
             self.end(_NORMAL, "")
-        except UsageError as error:
-            self.end(_BAD, error.code)
+        except Exception as error:  # noqa: BLE001  # whatever it is, this client is told, and ends alone
+            self.fail(error)
 
     async def _document(self) -> Document | None:
         room = await self._desk.node.documents.room(self.place[0])
@@ -136,8 +152,9 @@ class DocumentVisit:
     async def _handle(self, message: messages.Message, presences: Presences) -> None:
         match message:
             case messages.Asks(state_vector):
-                held = await self._document() or Document()
-                self.send(messages.brings(held.beyond(state_vector), is_answer=True))
+                held = await self._document()
+                beyond = held.beyond(state_vector) if held is not None else EMPTY
+                self.send(messages.brings(beyond, is_answer=True))
             case messages.Brings(update, is_answer):
                 await self._take(update, is_answer=is_answer)
             case messages.Shows(told):
@@ -152,10 +169,10 @@ class DocumentVisit:
         ends = check(update) if is_small else await asyncio.to_thread(check, update)
         if is_answer:
             await self._below(1)  # an answer repeats what the client has just sent
-        held = await self._document() or Document()
-        if is_answer and held.has(update, ends):
+        held = await self._document()
+        if is_answer and (held.has(update, ends) if held is not None else update == EMPTY):
             return
-        if held.is_full(self._in_bytes + len(update)):
+        if held is not None and held.is_full(self._in_bytes + len(update)):
             raise BadUpdate("the document is as large as this node takes", code="too_large")
         self._in.append(update)
         self._in_bytes += len(update)
@@ -176,11 +193,13 @@ class DocumentVisit:
                 self._came.clear()
                 while self._in:
                     updates = self._batch()
-                    await self._desk.order(self._seat, merged(updates))
+                    await self._desk.order(self._seat, self._desk.node.documents.replicas.merged(updates))
                     self._in_bytes -= sum(map(len, updates))
                     self._wrote.set()
         except FoedusError as error:
-            self.end(_REFUSED, error.code)
+            self.end(_LOST if isinstance(error, Unavailable) else _REFUSED, error.code)
+        except Exception as error:  # noqa: BLE001  # as above
+            self.fail(error)
 
     def _batch(self) -> list[bytes]:
         updates = [self._in.popleft()]

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from functools import partial
 
 from foedus.base.blobs import Blob
 from foedus.base.cbor import Malformed, NotCanonical, decode_as
@@ -21,6 +23,7 @@ from foedus.node.publisher import Published, Publisher
 from foedus.node.store import Store
 from foedus.state.documents.errors import BadUpdate
 from foedus.state.documents.fold import UPDATE, Part, RoomDocuments, Snapshot
+from foedus.state.documents.replica import Here, Replicas, ReplicasLost, Unheld
 from foedus.state.documents.update import check
 
 ROOMS_MAX = 64
@@ -41,7 +44,11 @@ Read = Callable[[str, Blob], bytes | None]
 class Documents:
     """The folds of rooms, by the name of their stream. On the event loop's thread."""
 
-    def __init__(self, store: Store, publisher: Publisher, clause: Clause, blob: Read) -> None:
+    def __init__(
+        self, store: Store, publisher: Publisher, clause: Clause, blob: Read, replicas: Replicas | None = None
+    ) -> None:
+        self.replicas = Here() if replicas is None else replicas
+        self.replicas.on_lost = self._lost
         self._store = store
         self._clause = clause
         self._blob = blob
@@ -64,20 +71,32 @@ class Documents:
         store.on_reload.append(self.forget)
 
     async def room(self, stream: str) -> RoomDocuments:
-        """Return the fold of a room; read it before anything else is awaited, and change nothing."""
+        """Return the fold of a room; read it before anything else is awaited, and change nothing.
+
+        Raises ReplicasLost, and BadUpdate where too many updates of the room are such as no replica bears.
+        """
         async with self._folding:
             while stream not in self._rooms:
                 self._folded, self._is_stale = stream, False
-                fold, local = RoomDocuments(self._gaps(stream), self._store.identities.node_of), 0
-                while not self._is_stale and (rows := self._store.log.since(local, _PAGE, stream)):
-                    await self.read(fold, rows)
-                    local = rows[-1].local
-                    await asyncio.sleep(0)
-                if not self._is_stale:
-                    self._rooms[stream], self._read[stream] = fold, local
+                await asyncio.to_thread(self.replicas.start, stream)
+                with suppress(ReplicasLost):  # again, until it holds or the room is closed
+                    await self._fold(stream)
             self._rooms.move_to_end(stream)
             self._make_room()
             return self._rooms[stream]
+
+    async def _fold(self, stream: str) -> None:
+        make = partial(self.replicas.make, stream)
+        fold, local = RoomDocuments(make, self._gaps(stream), self._store.identities.node_of), 0
+        while not self._is_stale and (rows := self._store.log.since(local, _PAGE, stream)):
+            await self.read(fold, rows)
+            local = rows[-1].local
+            await asyncio.sleep(0)
+        if not self._is_stale:
+            self._rooms[stream], self._read[stream] = fold, local
+
+    def _lost(self) -> None:
+        asyncio.get_running_loop().call_soon(self.forget)
 
     def held(self, stream: str) -> RoomDocuments | None:
         """Return the fold of a room while it is kept."""
@@ -105,10 +124,10 @@ class Documents:
                 yield found
 
     def own(self, stream: str) -> RoomDocuments:
-        """Return the fold of this node's own chains of a room alone, empty: ``read`` their rows into it, in order."""
+        """Return what puts together the updates of this node's own chains of a room, and holds no document."""
         node_of, node = self._store.identities.node_of, self._store.node
         gaps = {epoch: seq for epoch, seq in self._gaps(stream).items() if node_of(epoch) == node}
-        return RoomDocuments(gaps, node_of)
+        return RoomDocuments(Unheld, gaps, node_of)
 
     async def read(self, fold: RoomDocuments, rows: Sequence[Row]) -> list[tuple[str, bytes]]:
         """Let a fold take rows in; return (name, update) of each update that is whole by them."""
@@ -186,13 +205,14 @@ class Documents:
         if fold is None:
             self._is_stale |= row.stream == self._folded
             return
-        for name, update in self._taken(fold, [row]):
-            self.on_update(row.stream, name, update)
+        with suppress(ReplicasLost):  # all rooms are about to be dropped
+            for name, update in self._taken(fold, [row]):
+                self.on_update(row.stream, name, update)
 
     def _is_of_session(self, event: Event, node: bytes, name: str) -> bool:
         """Whether a session key that signed an update was enrolled for this document; devices sign any."""
         who = self._store.admission.authority.participants.get((node, event.act.author))
-        session = who.sessions.get(event.act.device or b"") if who is not None else None
+        session = who.session(event.act.device or b"") if who is not None else None
         return session is None or session.document == scope(streams.room_of(event.stream) or b"", name)
 
     def _make_room(self) -> None:
@@ -216,8 +236,9 @@ class Documents:
                 if row.kind in NAMING and not self._is_checked(row):
                     self.blob_came(row)
             if fold is not None:
-                for name, update in self._taken(fold, [row for row in rows if row.local > self._read[stream]]):
-                    self.on_update(stream, name, update)
+                with suppress(ReplicasLost):  # all rooms are about to be dropped
+                    for name, update in self._taken(fold, [row for row in rows if row.local > self._read[stream]]):
+                        self.on_update(stream, name, update)
 
     def _is_checked(self, row: Row) -> bool:
         body = naming(row.kind, row.envelope.body)

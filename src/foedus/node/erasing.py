@@ -60,8 +60,7 @@ class Eraser:
         publisher.listeners.append(self._published)
 
     def _is_erased(self, event_id: bytes, event: Event) -> bool:
-        erasures = self._store.admission.erasures
-        return erasures.names(event_id) and erasures.erased_by(event_id, event) is not None
+        return self._store.admission.erasures.erased_by(event_id, event) is not None
 
     def _published(self, published: Published) -> None:
         erasures = self._store.admission.erasures
@@ -104,9 +103,9 @@ class Eraser:
 
     async def run(self) -> None:
         """Drop what is due until cancelled; what a crash cut short first."""
-        erasures = self._store.admission.erasures.all()
-        self._due |= {erase.id: None for erase in erasures if erase.counts}
-        self._unclean = bool(erasures)
+        erasures = self._store.admission.erasures
+        self._due |= {erase.id: None for erase in erasures.all() if erase.counts}
+        self._unclean = bool(erasures.all()) or erasures.any_rest
         wait_s = _RETRY_S
         while True:
             try:
@@ -133,8 +132,22 @@ class Eraser:
             await self._drop([target for erase in held for target in erase.targets])
             for event_id in batch:
                 self._due.pop(event_id, None)
+            await self._rest(held)
         if self._unclean:
             self._unclean = not await asyncio.to_thread(self._store.log.scrub)
+
+    async def _rest(self, done: Sequence[Erase]) -> None:
+        """Let those erasures rest whose events are all held, without their bodies."""
+        erasures = self._store.admission.erasures
+        held = self._store.log.by_ids(dict.fromkeys(target for erase in done for target in erase.targets))
+        bare = {row.id for row in held.values() if row.local and row.envelope.body is None}
+        over = [erase for erase in done if bare.issuperset(erase.targets) and erasures.may_rest(erase)]
+        if not over:
+            return
+        await self._store.commit(Commit(values=[value for erase in over for value in erasures.remembered(erase)]))
+        for erase in over:
+            if self._store.admission.erasures.may_rest(erase):
+                self._store.admission.erasures.rest(erase)
 
     async def _drop(self, targets: Sequence[bytes]) -> None:
         """Drop the bodies that are still there and that an erasure takes."""

@@ -23,6 +23,7 @@ from foedus.node.knowledge_indexing import KnowledgeIndexer
 from foedus.node.knowledge_values import SEARCH_MAX
 from foedus.node.lookup import PREFIX_MIN
 from foedus.node.store import Store
+from foedus.query.port import Meaning
 from foedus.state.knowledge.dependencies import Ground, walk
 from foedus.state.knowledge.fusion import fuse
 from foedus.state.knowledge.packets import Packet, content_of, fold_packet
@@ -71,7 +72,12 @@ class Knowledge:
     # --- search ------------------------------------------------------------------------------
 
     async def search(
-        self, text: str, limit: int = 20, visible_to: bytes | None = None, domain: str = ""
+        self,
+        text: str,
+        limit: int = 20,
+        visible_to: bytes | None = None,
+        domain: str = "",
+        meaning: Meaning | None = None,
     ) -> list[Ranked]:
         """Return the packets that hold words of ``text`` (BM25; title and tags weigh more), or mean what it means.
 
@@ -80,11 +86,12 @@ class Knowledge:
 
         ``visible_to``: the id of a connected peer that asks: it gets what our tier for it (CORE or EXTERNAL), our tier
         for each writer and the agreement in force let it hear, and nothing otherwise; None: this node itself. Of a
-        retracted or erased packet there is no find. ``limit`` is at most ``SEARCH_MAX``. Raises Unavailable.
+        retracted or erased packet there is no find. ``limit`` is at most ``SEARCH_MAX``. ``meaning``: a vector of the
+        model in use here (``embedding.knows``) in place of that of the text. Raises Unavailable.
         """
         await self.indexer.caught_up()
         limit = min(limit, SEARCH_MAX)
-        near_hits = await self.embedding.nearest(text, domain) if limit else []
+        near_hits = await self._nearest(text, domain, meaning) if limit else []
         depth = max(limit, FUSED_MIN) if near_hits else limit
         word_hits = await asyncio.to_thread(self._index.search, terms_of(text), domain, LOOKED_MAX)
         by_words = await self._shown(word_hits, visible_to, depth)
@@ -94,6 +101,11 @@ class Knowledge:
         found = {ranked.packet.id: ranked for ranked in (*by_words, *by_meaning)}
         fused = fuse([[ranked.packet.id for ranked in each] for each in (by_words, by_meaning)])
         return [found[packet]._replace(score=score) for packet, score in fused[:limit]]
+
+    async def _nearest(self, text: str, domain: str, meaning: Meaning | None) -> list[Hit]:
+        if meaning is not None:
+            return await self.embedding.near(meaning.vector, domain)
+        return await self.embedding.nearest(text, domain)
 
     async def _shown(self, hits: Sequence[Hit], visible_to: bytes | None, limit: int) -> list[Ranked]:
         """Return the first finds that the asker may hear of, the best first."""

@@ -24,8 +24,11 @@ class KnowledgeAnswers:
 
     async def search(self, text: str, wanted: Wanted) -> Findings:
         """Return packets that the reader may hear of, the best first."""
-        found = await self._node.knowledge.search(text, wanted.limit, self._viewer(wanted.reader))
-        return Findings([_finding(ranked) for ranked in found])
+        knowledge, viewer = self._node.knowledge, self._viewer(wanted.reader)
+        is_known = wanted.meaning is not None and knowledge.embedding.knows(wanted.meaning)
+        meaning = wanted.meaning if is_known else None
+        found = await knowledge.search(text, wanted.limit, viewer, meaning=meaning)
+        return Findings([_finding(ranked) for ranked in found], by_meaning=is_known)
 
     def _viewer(self, reader: Reader) -> bytes | None:
         """Return the peer that is told: the asking node or, where that is none, who brought its question."""

@@ -11,10 +11,12 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from foedus.base.errors import FoedusError
+from foedus.base.errors import FoedusError, Unavailable, UsageError
 from foedus.base.limits import BACKOFF_FIRST, BACKOFF_MAX, SECOND
+from foedus.base.vectors import dimension_of
 from foedus.log.port import Row
 from foedus.node.store import Store
+from foedus.query.port import Meaning
 from foedus.state.knowledge.embedding import (
     EMBEDDED_CHARACTERS,
     BadEmbedding,
@@ -40,6 +42,21 @@ REFUSED_AGAIN_S = BACKOFF_MAX / SECOND
 _PERCENT = 10_000
 
 
+class NoEmbedder(UsageError):
+    """No vectors are made here."""
+
+    code = "no_embedder"
+    http_status = 409
+    remedy = "name an embedder under [knowledge] in foedus.toml, send the vector with the question, or ask by words"
+
+
+class NoVector(Unavailable):
+    """The embedder gives no vector now."""
+
+    code = "no_vector"
+    remedy = "see `foedus status`; ask by words meanwhile"
+
+
 class KnowledgeEmbedding:
     """Vectors by one embedder, which ``open_embedder`` gives; with None there are none. ``run`` is its task.
 
@@ -58,6 +75,8 @@ class KnowledgeEmbedding:
         """Why packets get no vectors now."""
         self.failures: Counter[str] = Counter()
         """Answers that were none, by code."""
+        self.on_made: Callable[[], None] = lambda: None
+        """Every packet that could get a vector has one; or there is no embedder."""
         self.first_pause_s = BACKOFF_FIRST / SECOND
         self._store = store
         self._vectors = vectors
@@ -70,9 +89,23 @@ class KnowledgeEmbedding:
         self._wake = asyncio.Event()
 
     @property
+    def model(self) -> str:
+        """The model in use, '' where there is none."""
+        return self._embedder.model if self._embedder is not None else ""
+
+    @property
     def refused(self) -> int:
         """How many packets got no usable vector."""
         return len(self._refused)
+
+    @property
+    def dimension(self) -> int:
+        """Of the vectors that are held, 0 where none is."""
+        return self._vectors.dimension
+
+    def vectors_of(self, packets: Sequence[bytes]) -> list[bytes]:
+        """Return the vectors of packets, as far as they have one. Blocks."""
+        return self._vectors.of(packets)
 
     def held(self) -> Held:
         """Count vectors, and packets that wait for one."""
@@ -92,12 +125,36 @@ class KnowledgeEmbedding:
         try:
             vector = await self._question(self._embedder, text)
         except (FoedusError, TimeoutError) as error:
-            self.failures[error.code if isinstance(error, FoedusError) else "timeout"] += 1
+            self.failures[_code(error)] += 1
             return []
         finally:
             self._asking -= 1
+        return await self.near(vector, domain)
+
+    async def near(self, vector: bytes, domain: str) -> list[Hit]:
+        """Return the packets nearest to a vector of the model in use."""
         hits = await asyncio.to_thread(self._vectors.nearest, vector, domain, NEAREST_MAX)
         return [hit for hit in hits if hit.score >= self._least]
+
+    def knows(self, meaning: Meaning) -> bool:
+        """Whether a vector can be compared with those held here: one model made them."""
+        held = self._vectors.dimension
+        return self.model == meaning.model and (not held or held == dimension_of(meaning.vector))
+
+    async def meaning_of(self, text: str) -> Meaning:
+        """Return a text as a vector to ask others by; raise NoEmbedder or NoVector."""
+        if self._embedder is None:
+            raise NoEmbedder("this node has no embedder") if self.trouble is None else _no_vector(self.trouble)
+        if self._asking >= QUESTIONS_MAX:
+            raise NoVector("too many texts wait for a vector already", code="busy", http_status=429)
+        self._asking += 1
+        try:
+            return Meaning(self._embedder.model, await self._question(self._embedder, text))
+        except (FoedusError, TimeoutError) as error:
+            self.failures[_code(error)] += 1
+            raise _no_vector(error) from None
+        finally:
+            self._asking -= 1
 
     async def _question(self, embedder: Embedder, text: str) -> bytes:
         async with asyncio.timeout(QUESTION_WAIT_S):
@@ -114,8 +171,10 @@ class KnowledgeEmbedding:
                 if self._embedder is None:
                     self._embedder = await self._opened()
                 if self._embedder is None:
+                    self.on_made()
                     return
                 await self._follow(self._embedder)
+                self.on_made()
                 self.trouble, pause_s = None, self.first_pause_s
             except FoedusError as error:
                 if self.trouble is None:
@@ -197,3 +256,11 @@ class KnowledgeEmbedding:
         """Release the embedder."""
         if self._embedder is not None:
             await self._embedder.close()
+
+
+def _code(error: Exception) -> str:
+    return error.code if isinstance(error, FoedusError) else "timeout"
+
+
+def _no_vector(error: Exception) -> NoVector:
+    return NoVector(f"the embedder gives no vector now: {_code(error)}: {error}")

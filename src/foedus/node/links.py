@@ -48,6 +48,7 @@ from foedus.sync.frames import (
     Proof,
     Pruned,
     Query,
+    Reach,
     Ready,
     Records,
     Refused,
@@ -71,6 +72,7 @@ CAPABILITIES: Capabilities = {
     "participants": {"major": 1},
     "checkpoints": {"major": 1},
     "queries": {"major": 1},
+    "routing": {"major": 1},
     "calls": {"major": 1},
     "blobs": {"major": 1},
     "presences": {"major": 1},
@@ -126,6 +128,7 @@ class Links:
         self.standing: Standing
         self.on_pruned: Callable[[bytes, Pruned], Coroutine[Any, Any, None]]
         self.on_query: Callable[[Link, Query | Results | Answered | Cancel], None]
+        self.on_reach: Callable[[Link, Reach], None] = lambda _link, _frame: None
         self.on_call: Callable[[Link, CallFrame], None]
         self.on_blob: Callable[[Link, BlobFrame], None]
         self.on_presences: Callable[[Link, Presences], None]
@@ -344,6 +347,8 @@ class Links:
                 self._spawn(self._take_records(link, records), link)
             case Query() | Results() | Answered() | Cancel():
                 self.on_query(link, frame)
+            case Reach():
+                self.on_reach(link, frame)
             case Call() | CallProgress() | CallEnded() | CallRefused() | CallSigned() | CallCancel():
                 self.on_call(link, frame)
             case WantChunks() | Chunk() | NoChunks() | HaveBlob():

@@ -56,7 +56,8 @@ class LogSubstrate:
         found = [await search(text, wanted) for search in self.searches]
         ranked = ((rank, item) for each in found for rank, item in enumerate(each.items))
         items = [item for _, item in sorted(ranked, key=lambda it: (it[0], *_best_first(it[1])))]
-        return Findings(items[: wanted.limit], any(each.partial for each in found))
+        is_partial, by_meaning = any(each.partial for each in found), any(each.by_meaning for each in found)
+        return Findings(items[: wanted.limit], is_partial, by_meaning)
 
     async def apply(self, changes: Sequence[Change]) -> None:
         """Do nothing: this substrate reads the log itself."""
@@ -84,7 +85,8 @@ class LogSubstrate:
         if not reader.may_see(row.stream, origin) or self._node.door(origin, row.stream, row.hlc.us):
             return None
         event = read_event(row.envelope)
-        is_erased = self._node.store.admission.erasures.erased_by(row.id, event) is not None
+        erasures = self._node.store.admission.erasures
+        is_erased = erasures.names(row.id) and erasures.erased_by(row.id, event) is not None
         if is_erased or self._node.crossings.clause(event, origin):
             return None
         text = decode_as(row.envelope.body, MessageText).text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from foedus.node.composition import Node
 
@@ -43,6 +43,11 @@ def _families(node: Node) -> Iterator[list[str]]:
         *_head("foedus_queries_refused_total", "Questions of others that were not answered.", "counter"),
         *(f'foedus_queries_refused_total{{reason="{code}"}} {count}' for code, count in refused),
     ]
+    yield from _calls(node)
+    routing = node.queries.routing
+    yield _gauge("foedus_sketches_known", "Nodes of which sketches are held.", len(routing.known))
+    yield _by("foedus_sketches_refused_total", "Sketches of others that were not taken.", "reason", routing.refused)
+    yield _by("foedus_questions_routed_total", "Questions by meaning that went on, and why so.", "why", routing.chosen)
     held = node.embedding.held()
     yield _gauge("foedus_knowledge_vectors", "Packets that are found by what they mean.", held.vectors)
     yield _gauge("foedus_knowledge_awaiting", "Packets that no embedder made a vector of.", held.awaiting)
@@ -59,6 +64,32 @@ def _families(node: Node) -> Iterator[list[str]]:
     yield _per_peer(
         "foedus_link_received", "Events received on this link.", {link.node: link.received for link in links}
     )
+
+
+def _calls(node: Node) -> Iterator[list[str]]:
+    calls = node.calls
+    sides = {"made": (calls.under_way, calls.outcomes), "hosted": (calls.life.under_way, calls.life.outcomes)}
+    yield [
+        *_head("foedus_calls_under_way", "Calls that have not ended.", "gauge"),
+        *(f'foedus_calls_under_way{{side="{side}"}} {count}' for side, (count, _) in sides.items()),
+    ]
+    yield [
+        *_head("foedus_calls_ended_total", "Calls that ended.", "counter"),
+        *(
+            f'foedus_calls_ended_total{{side="{side}",outcome="{outcome}"}} {count}'
+            for side, (_, outcomes) in sides.items()
+            for outcome, count in sorted(outcomes.items())
+        ),
+    ]
+    yield _by("foedus_calls_refused_total", "Calls of others that were not taken up.", "reason", calls.host.refused)
+    yield _gauge("foedus_calls_kept_bytes", "Bytes of calls that are kept, at both ends.", calls.kept_bytes)
+    yield _by("foedus_webhook_deliveries_total", "Deliveries to webhooks.", "outcome", calls.webhooks.outcomes)
+
+
+def _by(name: str, text: str, label: str, counts: Mapping[str, int]) -> list[str]:
+    """Return a counter by one label."""
+    rows = (f'{name}{{{label}="{code}"}} {count}' for code, count in sorted(counts.items()))
+    return [*_head(name, text, "counter"), *rows]
 
 
 def _per_peer(name: str, text: str, values: dict[bytes, int]) -> list[str]:

@@ -12,9 +12,12 @@ from foedus.node.call_values import (
     CallForm,
     CallProgressView,
     CallSignedForm,
+    CallsMade,
     CallView,
     CapabilityForm,
     CapabilityView,
+    WebhookForm,
+    WebhookView,
     WorkResult,
     WorkView,
 )
@@ -53,9 +56,9 @@ class ParticipantCalls:
         coming: AsyncIterator[CallProgressView | CallView] = await self._service.call_follow(self._as_caller(form))
         return coming
 
-    def calls_made(self, caller: str = "") -> list[CallView]:
+    def calls_made(self, asked: CallsMade) -> list[CallView]:
         """Return its own calls."""
-        found: list[CallView] = self._service.calls_made(self._own_did(caller))
+        found: list[CallView] = self._service.calls_made(replace(asked, caller=self._own_did(asked.caller)))
         return found
 
     def call_show(self, call: str, caller: str = "") -> CallView:
@@ -80,6 +83,21 @@ class ParticipantCalls:
     async def call_finish(self, agent: str, call: str, result: WorkResult) -> None:
         """End a call that it was handed."""
         await self._service.call_finish(self._own_did(agent), call, result)
+
+    def webhooks(self, agent: str = "") -> list[WebhookView]:
+        """Return its own webhook."""
+        found: list[WebhookView] = self._service.webhooks(self._own_did(agent))
+        return found
+
+    async def webhook_register(self, form: WebhookForm) -> WebhookView:
+        """Have its calls brought to it, where the policy lets it."""
+        own = replace(form, agent=self._own_did(form.agent), by_operator=False)
+        placed: WebhookView = await self._service.webhook_register(own)
+        return placed
+
+    async def webhook_remove(self, agent: str) -> None:
+        """Ask for its work again."""
+        await self._service.webhook_remove(self._own_did(agent))
 
     def _own_did(self, name: str) -> str:
         if name not in {"", self._holder.did}:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from foedus.base.base64url import from_base64url
 from foedus.node.not_yourself import NotYourself
-from foedus.node.query_values import AnswersView, Asked, AskedSigned, FoundView
+from foedus.node.query_values import AnswersView, Asked, AskedSigned, FoundView, VectorView
 from foedus.node.tokens import Holder
 from foedus.query.question import parse_question
 
@@ -29,6 +29,11 @@ class ParticipantQueries:
         """Ask, as itself, and return everything at the end."""
         found: AnswersView = await self._service.answers(self._as_itself(asked))
         return found
+
+    async def vector(self, text: str) -> VectorView:
+        """Return a text as the node's embedder has it."""
+        made: VectorView = await self._service.vector(text)
+        return made
 
     def _as_itself(self, asked: Asked | AskedSigned) -> Asked | AskedSigned:
         if isinstance(asked, Asked):

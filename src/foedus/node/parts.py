@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from foedus.adapters.document_keeper import DocumentKeeper
 from foedus.adapters.home_lock import HomeLock
 from foedus.adapters.sqlite_audit import SqliteAudit
 from foedus.adapters.sqlite_blobs import SqliteBlobs
@@ -21,6 +22,7 @@ from foedus.node.checking import Verifiers
 from foedus.node.home import Home
 from foedus.node.ports import ByteStream
 from foedus.node.store import Writer
+from foedus.state.documents.replica import Replicas
 from foedus.state.knowledge.port import KnowledgeIndex
 from foedus.trust.audit.port import AuditStore
 
@@ -68,6 +70,8 @@ class Parts(NamedTuple):
     """Opens the index of knowledge; None: it is kept in memory."""
     blobs: Callable[[Path], BlobStore] | None = None
     """Opens the store of blobs; None: they are kept in memory."""
+    replicas: Replicas | None = None
+    """Holds Yjs documents; None: this process does, which hostile updates can end."""
 
 
 def open_parts(home: Home) -> Parts:
@@ -77,7 +81,15 @@ def open_parts(home: Home) -> Parts:
     try:
         log = SqliteLog(home.database)
         return Parts(
-            lock, log, WebSocketDialler(), GroupWriter, VerifierProcesses(), SqliteAudit, SqliteKnowledge, SqliteBlobs
+            lock,
+            log,
+            WebSocketDialler(),
+            GroupWriter,
+            VerifierProcesses(),
+            SqliteAudit,
+            SqliteKnowledge,
+            SqliteBlobs,
+            DocumentKeeper(),
         )
     except BaseException:
         lock.release()

@@ -15,9 +15,10 @@ from foedus.node.answering import Answerer
 from foedus.node.query_asking import Asking
 from foedus.node.query_carrying import QueryCarrier
 from foedus.node.query_judging import Judge
+from foedus.node.routing import Routing
 from foedus.node.substrate_feed import SubstrateFeed
 from foedus.query.desk import Desk, Opening
-from foedus.query.inquiry import OUTCOMES, Effect, Entry, Finish, Forget, Forward, Give, Look, Report, Stop
+from foedus.query.inquiry import OUTCOMES, Effect, Entry, Finish, Forget, Forward, Give, Look, Outcome, Report, Stop
 from foedus.query.limits import IN_FLIGHT_PER_PEER, SKEW_MAX
 from foedus.query.port import Reader, Substrate
 from foedus.query.question import Question, id_of
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from foedus.node.link import Link
 
 log = logging.getLogger("foedus.queries")
+
+ROUTED = "routed"
+"""Why a peer is not asked: others are more likely to know."""
 
 
 class Signed(NamedTuple):
@@ -55,6 +59,7 @@ class Queries:
     def __init__(self, node: Node) -> None:
         self.judge = Judge(node)
         self.answerer = Answerer(node, self.judge)
+        self.routing = Routing(node)
         self.refused: Counter[str] = Counter()
         """Questions of others that were not answered, by clause."""
         self.on_judged: Callable[[bytes, str, str], None] = lambda _carrier, _kind, _clause: None
@@ -93,6 +98,7 @@ class Queries:
         if self._timer is not None:
             self._timer.cancel()
         self._stop_feeding()
+        self.routing.close()
         for asking in self._asking.values():
             asking.end(())
         for task in list(self._tasks):
@@ -135,6 +141,7 @@ class Queries:
 
     def ended(self, link: Link) -> None:
         """Take note that a link ended."""
+        self.routing.ended(link)
         self._run(self._desk.lost(link.node))
 
     def _arrived(self, carrier: bytes, frame: Query) -> None:
@@ -166,21 +173,24 @@ class Queries:
             self._judging[carrier] -= 1
             if not self._judging[carrier]:
                 del self._judging[carrier]
+        peers, reports = await self._further(question, frame.path, reader)
         if query in self._desk.seen:  # it came another way while this one was judged
             self._refuse(query, carrier, "seen")
             return
-        peers, reports = self._further(question, frame.path, reader)
         signed = Signed(frame.question, frame.asig, frame.sig, frame.evidence)
         self._held[query] = _Held(question, signed, frame.path, reader, deadline)
         self.on_judged(carrier, question.kind, "")
         opening = Opening(query, question.node, carrier, deadline, question.deadline + SKEW_MAX, peers, reports)
         self._run(self._desk.open(opening, self._node.store.now()))
 
-    def _further(self, question: Question, path: Sequence[bytes], reader: Reader) -> tuple[list[bytes], list[Report]]:
+    async def _further(
+        self, question: Question, path: Sequence[bytes], reader: Reader
+    ) -> tuple[list[bytes], list[Report]]:
         """Return the peers that a question goes on to, and what is told of the others."""
         if question.scope != "global" or len(path) >= question.hops:
             return [], []
         peers, passed_over = self.judge.targets(path)
+        peers = await self.routing.choose(question, peers, path)
         named = self.judge.tells_peers(reader.tier)
         reports = reports_of(passed_over)
         return peers, [report for report in reports if report.outcome == "unreachable"] if named else []
@@ -294,10 +304,9 @@ class Queries:
 
 def reports_of(passed_over: dict[bytes, str]) -> list[Report]:
     """Return what is told to who asks of the peers that are not asked."""
-    return [
-        Report(peer, why) if why in {"unreachable", "not_asked"} else Report(peer, "refused", why)  # type: ignore[arg-type]
-        for peer, why in passed_over.items()
-    ]
+    outcomes: dict[str, Outcome] = {"unreachable": "unreachable", "not_asked": "not_asked", ROUTED: "not_asked"}
+    codes = {why: why if why == ROUTED else "" for why in outcomes}
+    return [Report(peer, outcomes.get(why, "refused"), codes.get(why, why)) for peer, why in passed_over.items()]
 
 
 def _report(report: QueryReport) -> Report:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Protocol
 
-from foedus.node.query_values import AnswersView, Asked, AskedSigned, FoundView
+from foedus.node.query_values import AnswersView, Asked, AskedSigned, FoundView, VectorView
 
 
 class QueryService(Protocol):
@@ -17,4 +17,8 @@ class QueryService(Protocol):
 
     async def answers(self, asked: Asked | AskedSigned) -> AnswersView:
         """Ask, and return everything at the end."""
+        ...
+
+    async def vector(self, text: str) -> VectorView:
+        """Return a text as the vector of a question by meaning, for a device to sign."""
         ...

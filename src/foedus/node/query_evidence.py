@@ -39,8 +39,8 @@ def gather(store: Store, cited: Sequence[bytes]) -> tuple[bytes, ...]:
 
     What is left makes a far node refuse: nobody is believed for want of room.
     """
-    controls = store.admission.authority.controls
-    events = [event for event in map(controls.get, cited) if event is not None]
+    authority, controls = store.admission.authority, store.admission.authority.controls
+    events = [event for event in map(authority.control, cited) if event is not None]
     wanted = {event.id for event in events if event.act.kind in _KINDS}
     for stream in {event.stream for event in events}:
         wanted |= {event.id for event in controls.of_stream(stream) if event.act.kind == "device.enrol"}

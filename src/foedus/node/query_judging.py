@@ -242,8 +242,8 @@ class Judge:
         authority = self._node.store.admission.authority
         known = self._node.peers.book.peers.get(question.node)
         if known is not None and known.state is State.CONNECTED:
-            await self.until(lambda: all(authority.controls.get(cited) for cited in question.auth), soon)
-            held = [event for event in map(authority.controls.get, question.auth) if event is not None]
+            await self.until(lambda: all(authority.control(cited) for cited in question.auth), soon)
+            held = [event for event in map(authority.control, question.auth) if event is not None]
             people, grants = authority.participants, [grant for grant in map(authority.grant, held) if grant]
             who = people.get((question.node, question.asker))
         else:
@@ -320,7 +320,7 @@ class Judge:
 def is_in_force(grants: Sequence[Grant], position: int) -> bool:
     """Whether a cited grant still carries: neither its device nor itself was withdrawn by one of the issuers cited."""
     link = grants[position]
-    return is_untouched([link]) and not any(link.delegation.cid in other.issuer.withdrawals for other in grants)
+    return is_untouched([link]) and not any(other.issuer.has_withdrawn(link.delegation.cid) for other in grants)
 
 
 def crossing_of(question: Question, query: bytes, host: bytes) -> Crossing:

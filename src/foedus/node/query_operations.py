@@ -13,20 +13,22 @@ from foedus.base.cbor import decode
 from foedus.base.errors import FoedusError, UsageError
 from foedus.base.ids import parse_id
 from foedus.base.limits import AUTH_MAX, NONCE_BYTES
+from foedus.base.vectors import dimension_of
 from foedus.crypto import ed25519
 from foedus.log.grants import Grant
 from foedus.log.participants import Participant
 from foedus.node import query_evidence
 from foedus.node.author import Draft
-from foedus.node.queries import Signed, reports_of
+from foedus.node.queries import ROUTED, Signed, reports_of
 from foedus.node.query_asking import Asking
 from foedus.node.query_judging import crossing_of
-from foedus.node.query_values import AnswersView, Asked, AskedSigned, FoundView, MergedView, NodeReport
+from foedus.node.query_values import AnswersView, Asked, AskedSigned, FoundView, MergedView, NodeReport, VectorView
 from foedus.query.inquiry import Entry, Report
 from foedus.query.limits import HOPS_MAX, LASTS_MAX, RESULTS_MAX, TEXT_MAX
 from foedus.query.merge import Merged
 from foedus.query.question import HOPS, Question, check_time, encode_question, id_of, parse_question, signing_bytes
 from foedus.query.result import Result
+from foedus.query.routing.vectors import BadVector, parse_vector, unit, vector_bytes
 from foedus.trust.evaluator import Withhold
 
 if TYPE_CHECKING:
@@ -49,10 +51,15 @@ class QueryOperations:
 
         Raises before anything is asked where nobody may be.
         """
-        question, signed, who = self._signed(asked) if isinstance(asked, AskedSigned) else self._made(asked)
+        if isinstance(asked, AskedSigned):
+            question, signed, who = self._signed(asked)
+        else:
+            question, signed, who = self._made(await self._with_vector(asked))
         self._node.rates.take("queries_per_participant", f"{question.node.hex()}:{who.did if who else ''}")
-        peers, reports = self._peers(question, signed)
-        asking = self._node.queries.ask(question, signed, peers, reports)
+        peers, passed_over = self._peers(question, signed)
+        chosen = await self._node.queries.routing.choose(question, peers, ())
+        reports = reports_of(passed_over | {peer: ROUTED for peer in peers if peer not in chosen})
+        asking = self._node.queries.ask(question, signed, chosen, reports)
         return self._follow(asking, who)
 
     async def answers(self, asked: Asked | AskedSigned) -> AnswersView:
@@ -61,6 +68,22 @@ class QueryOperations:
             if isinstance(found, AnswersView):
                 return found
         raise UsageError("the node stops", code="stopping", http_status=503, remedy="ask again when it runs")
+
+    async def vector(self, text: str) -> VectorView:
+        """Return a text as the node's embedder has it; raise NoEmbedder or NoVector."""
+        meaning = await self._node.embedding.meaning_of(text)
+        vector = meaning.vector
+        return VectorView(model=meaning.model, dimension=dimension_of(vector), vector=to_base64url(vector))
+
+    async def _with_vector(self, asked: Asked) -> Asked:
+        """Return a question by meaning with its vector: of length 1, or made here of its text."""
+        if asked.kind != "semantic":
+            return asked
+        if asked.vector:
+            return replace(asked, vector=_unit_of(asked.vector))
+        check_text(asked.text)
+        meaning = await self._node.embedding.meaning_of(asked.text)
+        return replace(asked, vector=meaning.vector, model=meaning.model)
 
     async def _follow(self, asking: Asking, who: Participant | None) -> AsyncIterator[FoundView | AnswersView]:
         try:
@@ -138,13 +161,13 @@ class QueryOperations:
 
     # --- whom to ask -------------------------------------------------------------------------
 
-    def _peers(self, question: Question, signed: Signed) -> tuple[list[bytes], list[Report]]:
+    def _peers(self, question: Question, signed: Signed) -> tuple[list[bytes], dict[bytes, str]]:
         """Return the peers to ask and why others are not; raise where the asker may ask none of them."""
         if question.scope == "local":
-            return [], []
+            return [], {}
         peers, passed_over = self._node.queries.judge.targets(())
         if question.device is None:
-            return peers, reports_of(passed_over)
+            return peers, passed_over
         cited = self._cited(question)
         asked: list[bytes] = []
         for peer in peers:
@@ -162,11 +185,11 @@ class QueryOperations:
                 http_status=403,
                 remedy="a person allows it: `foedus grant create AGENT --command query/ask --as NAME`",
             )
-        return asked, reports_of(passed_over)
+        return asked, passed_over
 
     def _cited(self, question: Question) -> list[Grant]:
         authority = self._node.store.admission.authority
-        held = [event for event in map(authority.controls.get, question.auth) if event is not None]
+        held = [event for event in map(authority.control, question.auth) if event is not None]
         grants = [grant for grant in map(authority.grant, held) if grant is not None]
         return [grant for grant in grants if grant.device.cuts is None and not authority.is_taken_back(grant)]
 
@@ -253,15 +276,35 @@ def about_of(asked: Asked) -> dict[str, Any]:
     """Return what a question is about, as its kind has it; raise UsageError."""
     match asked.kind:
         case "text":
-            if not 1 <= len(asked.text.strip()) <= TEXT_MAX:
-                raise UsageError(f"a text to look for has 1 to {TEXT_MAX} characters", code="bad_text")
+            check_text(asked.text)
             return {"text": asked.text}
+        case "semantic":
+            return semantic_about(asked.text, asked.model, asked.vector)
         case "causal":
             return {"event": parse_id(asked.event)}
         case "capability":
             return {"text": asked.text}
         case "topology":
             return {}
+
+
+def _unit_of(vector: bytes) -> bytes:
+    """Return a vector with length 1; raise UsageError for one that is poisoned."""
+    try:
+        return vector_bytes(unit(parse_vector(vector, dimension_of(vector))))
+    except BadVector as error:
+        raise UsageError(f"the vector: {error}", code=error.code, remedy=error.remedy) from None
+
+
+def semantic_about(text: str, model: str, vector: bytes) -> dict[str, Any]:
+    """Return what a question by meaning is about."""
+    return {"text": text, "model": model, "dimension": dimension_of(vector), "vector": vector}
+
+
+def check_text(text: str) -> None:
+    """Raise UsageError for a text that cannot be looked for."""
+    if not 1 <= len(text.strip()) <= TEXT_MAX:
+        raise UsageError(f"a text to look for has 1 to {TEXT_MAX} characters", code="bad_text")
 
 
 def check_asked(question: Question) -> None:

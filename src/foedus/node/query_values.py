@@ -12,12 +12,15 @@ from foedus.query.question import Scope
 class Asked(Struct, frozen=True, kw_only=True):
     """What is asked. ``as_``: a participant of this node, '' the node itself. ``wait_ms``: until the deadline.
 
-    ``kind``: ``text`` with ``text``, ``causal`` with ``event`` (an id in hex), ``topology``, or ``capability`` with
-    ``text`` ("" for all).
+    ``kind``: ``text`` with ``text``, ``semantic`` with ``text`` or a vector, ``causal`` with ``event`` (an id in hex),
+    ``topology``, or ``capability`` with ``text`` ("" for all). ``vector``: little-endian float32 numbers that ``model``
+    made; b"": the node's embedder makes it of the text.
     """
 
-    kind: Literal["text", "causal", "topology", "capability"]
+    kind: Literal["text", "semantic", "causal", "topology", "capability"]
     text: str = ""
+    vector: bytes = b""
+    model: str = ""
     event: str = ""
     scope: Scope = "direct"
     hops: int | None = None
@@ -31,6 +34,14 @@ class AskedSigned(Struct, frozen=True, kw_only=True):
 
     question: str
     asig: str
+
+
+class VectorView(Struct, frozen=True, kw_only=True):
+    """A text as the node's embedder has it. ``vector``: base64url of little-endian float32 numbers, of length 1."""
+
+    model: str
+    dimension: int
+    vector: str
 
 
 class FoundView(Struct, frozen=True, kw_only=True):
@@ -71,8 +82,9 @@ class NodeReport(Struct, frozen=True, kw_only=True):
     """How one node did with a question; ``node`` '': ``results`` nodes that were not named to us.
 
     ``outcome``: ``answered``, ``partial`` (not all that it holds was looked at, or sent), ``refused`` (``code`` says
-    why), ``failed``, ``late`` (it had begun), ``silent``, ``lost`` (its link ended), ``unreachable``, ``not_asked``
-    (there were too many), or ``seen`` (the question had come there another way).
+    why; of an answer ``by_words``: the question's vector could not be compared), ``failed``, ``late`` (it had begun),
+    ``silent``, ``lost`` (its link ended), ``unreachable``, ``not_asked`` (there were too many), or ``seen`` (the
+    question had come there another way).
     """
 
     node: str

@@ -18,6 +18,7 @@ from foedus.base.limits import DAY, HOUR, SECOND
 from foedus.log import streams
 from foedus.log.chains import Chain
 from foedus.log.checkpoints import Statement, read_checkpoint
+from foedus.log.erasures import ERASE
 from foedus.log.gaps import is_of, may_prune
 from foedus.log.port import Gap, Row
 from foedus.node.publisher import Publisher
@@ -139,7 +140,7 @@ class Retention:
         return Gap(*chain.key, after, statement.seq, statement.id, row.hlc, body)
 
     def _still_erases(self, row: Row) -> bool:
-        erase = self._store.admission.erasures.get(row.id)
+        erase = self._store.admission.erasures.find(row) if row.kind == ERASE else None
         if erase is None or not erase.counts:
             return False
         held = self._store.log.by_ids(erase.targets).values()

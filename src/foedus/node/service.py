@@ -19,6 +19,7 @@ from foedus.node import room_roles
 from foedus.node.access_operations import AccessOperations
 from foedus.node.agreement_operations import AgreementOperations
 from foedus.node.audit_operations import AuditOperations
+from foedus.node.call_making import CallMaker
 from foedus.node.call_operations import CallOperations
 from foedus.node.codec import draft_of
 from foedus.node.composition import Node
@@ -28,6 +29,7 @@ from foedus.node.credential_operations import CredentialOperations
 from foedus.node.credentials import Credentials
 from foedus.node.document_operations import DocumentOperations
 from foedus.node.erase_operations import EraseOperations, Reason
+from foedus.node.errand_operations import ErrandOperations
 from foedus.node.home import identity_view
 from foedus.node.knowledge_operations import KnowledgeOperations
 from foedus.node.metrics import render
@@ -53,6 +55,8 @@ from foedus.node.values import (
 from foedus.node.verifier import Verifier
 from foedus.node.verify import verify_log
 from foedus.node.views import Views
+from foedus.node.webhook_operations import WebhookOperations
+from foedus.node.work_operations import WorkOperations
 
 _FOLLOW_PAGE = 256
 _OWN_ACTS = frozenset({"device.enrol", "device.revoke", "document.session", "grant.create", "grant.revoke"})
@@ -72,6 +76,9 @@ class Service(
     KnowledgeOperations,
     QueryOperations,
     CallOperations,
+    WorkOperations,
+    WebhookOperations,
+    ErrandOperations,
 ):
     """Answers the surfaces. One per running node."""
 
@@ -81,9 +88,11 @@ class Service(
         super().__init__(node, views, self._rooms)
         self.credentials = Credentials(node)
         self.verifier = Verifier(node, self.credentials.kept, self.credentials.principals)
+        self._call_maker = CallMaker(node)
         self._erasing = EraseOperations(node, views)
         self.agreements = AgreementOperations(node, self._peer_id, views.node_name)
         self._token = node.home.ensure_token()
+        node.errands.call = self.call_follow
 
     @property
     def token(self) -> str:

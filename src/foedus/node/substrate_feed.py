@@ -88,4 +88,5 @@ class SubstrateFeed:
     def _counts(self, row: Row) -> bool:
         if row.verdict is not Verdict.ACCEPTED or row.withheld or row.envelope.body is None:
             return False
-        return self._node.store.admission.erasures.erased_by(row.id, read_event(row.envelope)) is None
+        erasures = self._node.store.admission.erasures
+        return not erasures.names(row.id) or erasures.erased_by(row.id, read_event(row.envelope)) is None

@@ -234,7 +234,9 @@ class Views:
 
     def erased(self, row: Row, event: Event) -> ErasedView | None:
         """Return who erased an event, where someone did."""
-        erase = self._node.store.admission.erasures.erased_by(row.id, event)
+        erasures = self._node.store.admission.erasures
+        may_be = row.envelope.body is None or erasures.names(row.id)
+        erase = erasures.erased_by(row.id, event) if may_be else None
         if erase is None or erase.body is None:
             return None
         author, node = erase.act.author, erase.chain.node

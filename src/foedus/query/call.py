@@ -18,6 +18,8 @@ from foedus.query.question import Id, Microseconds
 
 Outcome: TypeAlias = Literal["result", "error", "cancelled", "not_run", "outcome_unknown"]
 """``not_run``: the agent was never handed it. ``outcome_unknown``: it was, and nobody can say what came of it."""
+FORGOTTEN = "forgotten"
+"""Said of a call that was taken up, of which nothing more is kept: nobody can say what came of it."""
 
 
 class BadCall(Malformed):

@@ -35,7 +35,8 @@ class Report(NamedTuple):
     """How one node did, and how many results it sent. ``node`` None: so many nodes that are not named.
 
     ``partial``: it looked at only a part of what it holds, or what it sent was cut. ``not_asked``: there were too many
-    peers. ``seen``: the question had come another way. ``code``: why it ``refused``.
+    peers. ``seen``: the question had come another way. ``code``: why it ``refused``, or ``by_words`` where the vector
+    of a question could not be compared.
     """
 
     node: bytes | None

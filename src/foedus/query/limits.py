@@ -12,10 +12,10 @@ SKEW_MAX = MINUTE
 """What the clocks of two nodes may differ by, as for events (CLOCK_AHEAD_MAX)."""
 RESULTS_MAX = 200
 """Results of one node: more than a person or a model reads."""
-ABOUT_BYTES_MAX = 16_384
-"""What a question is about: a text, an id, later a vector of 4,000 numbers."""
-QUERY_BYTES_MAX = 20_480
-"""A question: what it is about, and 1 KB for the rest."""
+ABOUT_BYTES_MAX = 21_504
+"""What a question is about: a text, an id, or a text and a vector of 4,096 numbers."""
+QUERY_BYTES_MAX = 24_576
+"""A question: what it is about, and 3 KB for the rest."""
 TEXT_MAX = 1_024
 """Characters of a text that is looked for."""
 BODY_BYTES_MAX = 16_384
@@ -64,10 +64,20 @@ CALL_LASTS_MAX = 60 * MINUTE
 """A call may work longer than a question; nobody waits for an agent over lunch."""
 CALL_BYTES_MAX = JSON_BYTES_MAX + 4 * 1024
 """A call: its input, its ids and the events it stands on."""
+PROGRESS_MAX = 1_000
+"""Words of progress of one call: a person sees no more, and a link carries other things, too."""
 CALLS_UNDER_WAY_MAX = 1_024
 CALLS_PER_PEER_MAX = 64
 """Calls under way at one node, and of one peer, as for questions."""
 CALLS_KEPT = 24 * 60 * MINUTE
 """How long an outcome is kept after the deadline: a peer that was down for the night asks again and gets it."""
 CALLS_KEPT_MAX = 4_096
-"""Calls that are remembered, at either end; where all of them are in their time, new ones are refused."""
+"""Calls that are kept, at either end; beyond, the oldest that are over are forgotten before their time."""
+CALL_RECORD_REST = 1_024
+"""What is kept of a call beside what it brings and returns: signatures, states, and the memory of all that."""
+CALLS_BYTES_PER_PARTICIPANT = 16 * 1_048_576
+"""Of them, of one participant at each end: 120 of the largest, or 248 small ones that are under way."""
+CALLS_BYTES_MAX = 128 * 1_048_576
+"""Of them, of all at each end: what is under way (CALLS_UNDER_WAY_MAX) fits unless all are of the largest."""
+CALLS_FORGOTTEN_MAX = 65_536
+"""Ids of calls that were forgotten and could come again, 16 MB: 700 calls a second, each with half a minute to live."""

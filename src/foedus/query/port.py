@@ -34,12 +34,20 @@ class Reader(NamedTuple):
         return not self.tier
 
 
+class Meaning(NamedTuple):
+    """What is looked for, as a vector: little-endian float32 of length 1, made by the embedding ``model``."""
+
+    model: str
+    vector: bytes
+
+
 class Wanted(NamedTuple):
-    """Who reads, how many findings at most, and by when."""
+    """Who reads, how many findings at most, and by when. ``meaning``: None where only words are known."""
 
     reader: Reader
     limit: int
     deadline: Instant
+    meaning: Meaning | None = None
 
 
 class Finding(NamedTuple):
@@ -56,10 +64,11 @@ class Finding(NamedTuple):
 
 
 class Findings(NamedTuple):
-    """The best first. ``partial``: not all that is held was looked at."""
+    """The best first. ``partial``: not all that is held was looked at. ``by_meaning``: the vector was compared."""
 
     items: Sequence[Finding]
     partial: bool = False
+    by_meaning: bool = False
 
 
 class Change(NamedTuple):
@@ -80,7 +89,10 @@ class Substrate(Protocol):
     """What a node knows."""
 
     async def search(self, text: str, wanted: Wanted) -> Findings:
-        """Return what is most like ``text`` (1 to 1,024 characters)."""
+        """Return what is most like ``text`` (1 to 1,024 characters), or means what ``wanted.meaning`` means.
+
+        With a meaning the text may be ''. Who does not know its model answers by the text, as if there were none.
+        """
         ...
 
     async def causal(self, event: bytes, wanted: Wanted) -> Findings:

@@ -13,7 +13,10 @@ from foedus.base.ids import ID_BYTES, sha256
 from foedus.base.limits import AUTH_MAX, NONCE_BYTES
 from foedus.crypto.labels import signed_bytes
 from foedus.log.bodies import Did
+from foedus.log.sketches import MODEL_MAX
 from foedus.query.limits import ABOUT_BYTES_MAX, HOPS_MAX, LASTS_MAX, QUERY_BYTES_MAX, RESULTS_MAX, SKEW_MAX, TEXT_MAX
+from foedus.query.routing.limits import DIMENSION_MAX
+from foedus.query.routing.vectors import BadVector, parse_unit
 
 Id: TypeAlias = Annotated[bytes, Meta(min_length=ID_BYTES, max_length=ID_BYTES)]
 Microseconds: TypeAlias = Annotated[int, Meta(ge=0, lt=1 << 62)]
@@ -66,6 +69,18 @@ class TextAbout(Struct, frozen=True, forbid_unknown_fields=True):
     text: Annotated[str, Meta(min_length=1, max_length=TEXT_MAX)]
 
 
+class SemanticAbout(Struct, frozen=True, forbid_unknown_fields=True):
+    """``semantic``: what means the same. ``vector``: ``dimension`` little-endian float32 numbers, of length 1.
+
+    ``model``: the name of the embedding that made it. ``text``: what to look for where that is not known, '' nothing.
+    """
+
+    text: Annotated[str, Meta(max_length=TEXT_MAX)]
+    model: Annotated[str, Meta(min_length=1, max_length=MODEL_MAX)]
+    dimension: Annotated[int, Meta(ge=1, le=DIMENSION_MAX)]
+    vector: bytes
+
+
 class CausalAbout(Struct, frozen=True, forbid_unknown_fields=True):
     """``causal``: what led to an event, and what followed."""
 
@@ -82,8 +97,10 @@ class CapabilityAbout(Struct, frozen=True, forbid_unknown_fields=True):
     text: Annotated[str, Meta(max_length=TEXT_MAX)]
 
 
-ABOUT: dict[str, type[TextAbout | CausalAbout | TopologyAbout | CapabilityAbout]] = {
+About: TypeAlias = TextAbout | SemanticAbout | CausalAbout | TopologyAbout | CapabilityAbout
+ABOUT: dict[str, type[About]] = {
     "text": TextAbout,
+    "semantic": SemanticAbout,
     "causal": CausalAbout,
     "topology": TopologyAbout,
     "capability": CapabilityAbout,
@@ -103,7 +120,9 @@ def encode_question(question: Question) -> bytes:
 
 
 def parse_question(data: bytes) -> Question:
-    """Return the question in ``data``, checked but for its signatures and its time; raise NotCanonical or BadQuestion.
+    """Return the question in ``data``, checked but for its signatures and its time.
+
+    Raises NotCanonical, BadVector for one that is poisoned, or BadQuestion for all else.
 
     What it is about is checked where its kind is known (``ABOUT``).
     """
@@ -112,6 +131,8 @@ def parse_question(data: bytes) -> Question:
     try:
         question = decode_as(data, Question)
         _check(question)
+    except BadVector:
+        raise
     except Malformed as error:
         raise BadQuestion(str(error)) from None
     return question
@@ -132,7 +153,9 @@ def _check(question: Question) -> None:
         raise Malformed(f"what a question is about has at most {ABOUT_BYTES_MAX} bytes")
     shape = ABOUT.get(question.kind)
     if shape is not None:
-        decode_as(encode(question.about), shape)
+        read = decode_as(encode(question.about), shape)
+        if isinstance(read, SemanticAbout):
+            parse_unit(read.vector, read.dimension)
 
 
 class _OneDid(Struct, frozen=True):
@@ -151,7 +174,7 @@ def check_time(question: Question, now: Instant) -> None:
         raise Stale("the question is from the future")
 
 
-def about(question: Question) -> TextAbout | CausalAbout | TopologyAbout | CapabilityAbout:
+def about(question: Question) -> About:
     """Return what a question of a known kind is about."""
     return decode_as(encode(question.about), ABOUT[question.kind])
 
@@ -166,4 +189,4 @@ def signing_bytes(data: bytes) -> bytes:
     return signed_bytes("query", data)
 
 
-learn(Question, TextAbout, CausalAbout, TopologyAbout, CapabilityAbout)
+learn(Question, TextAbout, SemanticAbout, CausalAbout, TopologyAbout, CapabilityAbout)

@@ -16,6 +16,7 @@ from foedus.sdk.federation import (
 )
 from foedus.sdk.forms import Claim, Done, Offer, Progress, Publish, Republish, Retract, Revise
 from foedus.sdk.granting import Scope
+from foedus.sdk.receiving import NotFromNode, ReceivedCalls, WebhookCall, verify_webhook
 from foedus.sdk.values.crdts import TransferAsk
 
 __all__ = [
@@ -32,17 +33,21 @@ __all__ = [
     "FederationToken",
     "NoAnswer",
     "NoDevice",
+    "NotFromNode",
     "Offer",
     "PeerAddress",
     "PlainClient",
     "Progress",
     "Publish",
     "Question",
+    "ReceivedCalls",
     "Republish",
     "Retract",
     "Revise",
     "Scope",
     "StreamLost",
     "TransferAsk",
+    "WebhookCall",
     "WrongKey",
+    "verify_webhook",
 ]

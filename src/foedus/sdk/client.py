@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Generic, Self
 
 from foedus.sdk.device import Device
-from foedus.sdk.groups.calls import Calls, Capabilities
+from foedus.sdk.groups.calls import Calls, Capabilities, Webhooks
 from foedus.sdk.groups.consent import Approvals, Grants
 from foedus.sdk.groups.credentials import Credentials
 from foedus.sdk.groups.events import Events
@@ -47,6 +47,7 @@ class Api(Generic[M]):
         self.queries = Queries(client, mode)
         self.capabilities = Capabilities(client, mode)
         self.calls = Calls(client, mode)
+        self.webhooks = Webhooks(client, mode)
 
 
 class Client(Api[Asynchronous]):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 import aiohttp
@@ -31,6 +31,7 @@ ANSWER_MAX = 64 << 20
 _FIRST_DELAY_S = 0.25
 _LAST_DELAY_S = 10.0
 """Between attempts to open a stream again: a node that restarts is back in a second, one that is away costs little."""
+_CLOSE_CODES = 4_000
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -41,6 +42,44 @@ class Request(NamedTuple):
     target: str
     body: Any = None
     timeout_s: float = TIMEOUT_S
+
+
+class Chunks(Protocol):
+    """The body of an answer, as it comes."""
+
+    def iter_any(self) -> AsyncIterator[bytes]:
+        """Yield its bytes."""
+        ...
+
+
+class Answer(Protocol):
+    """An answer whose head is here: what aiohttp has, and what another way to a node needs to have."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        ...
+
+    @property
+    def content(self) -> Chunks:
+        """The body."""
+        ...
+
+    def close(self) -> None:
+        """Read no more of it."""
+        ...
+
+
+class Socket(Protocol):
+    """A WebSocket of binary messages."""
+
+    async def send(self, data: bytes) -> None:
+        """Send one message; raise StreamLost."""
+        ...
+
+    async def receive(self) -> bytes:
+        """Return the next message; raise StreamLost once the node has closed it, with its reason as code."""
+        ...
 
 
 class Transport:
@@ -67,16 +106,18 @@ class Transport:
             return data.decode("utf-8", "replace")  # type: ignore[return-value]  # T is str here
         return decode(data, shape)
 
-    async def follow(self, target: str, after: str | None) -> AsyncIterator[Message]:
+    async def follow(
+        self, target: str, after: str | None, opened: Callable[[], None] | None = None
+    ) -> AsyncIterator[Message]:
         """Yield the messages of a stream, from the cursor ``after`` on (None: from now on), and go on when it breaks.
 
         Raises what the first attempt to open it raises, and later what says that it will never open again (UsageError:
-        a void token, a cursor of another log).
+        a void token, a cursor of another log). ``opened`` is called whenever it opened: nothing is missed from then on.
         """
         cursor, failures, has_opened = after, 0, False
         while True:
             try:
-                async for message in self.stream(Request("GET", target), cursor):
+                async for message in self.stream(Request("GET", target), cursor, opened):
                     has_opened, failures = True, 0
                     cursor = message.cursor or cursor
                     if message.data and not message.name:
@@ -89,12 +130,16 @@ class Transport:
             failures += 1
             await asyncio.sleep(_delay_s(failures))
 
-    async def stream(self, request: Request, after: str | None = None) -> AsyncIterator[Message]:
+    async def stream(
+        self, request: Request, after: str | None = None, opened: Callable[[], None] | None = None
+    ) -> AsyncIterator[Message]:
         """Yield the messages of a stream until it ends; raise StreamLost where it breaks, or the problem it tells."""
         headers = {"Accept": "text/event-stream"} | ({} if after is None else {"Last-Event-ID": after})
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=TIMEOUT_S, sock_read=max(QUIET_S, request.timeout_s))
         parser = Parser()
         async with self._open(request, headers, timeout) as response:
+            if opened is not None:
+                opened()
             try:
                 async for chunk in response.content.iter_any():
                     for message in parser.feed(chunk):
@@ -103,6 +148,19 @@ class Transport:
                         yield message
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 raise StreamLost(f"the stream broke ({type(error).__name__})") from None
+
+    @asynccontextmanager
+    async def socket(self, target: str) -> AsyncIterator[Socket]:
+        """Open a WebSocket at a path, whose query says who comes, for the time of a block; raise the node's error."""
+        try:
+            async with self._connections().ws_connect(
+                URL(self._url + target, encoded=True), ssl=self._tls, max_msg_size=ANSWER_MAX
+            ) as opened:
+                yield _WebSocket(opened)
+        except aiohttp.WSServerHandshakeError as error:
+            raise StreamLost("the node refused the socket", http_status=error.status) from None
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise _no_answer(error) from None
 
     async def close(self) -> None:
         """Close the connections."""
@@ -121,21 +179,13 @@ class Transport:
     @asynccontextmanager
     async def _open(
         self, request: Request, headers: dict[str, str], limits: aiohttp.ClientTimeout
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
+    ) -> AsyncIterator[Answer]:
         data = b"" if request.body is None else msgspec.json.encode(request.body)
         if request.body is not None:
             headers["Content-Type"] = "application/json"
         headers |= self._who(request, data)
         try:
-            response = await self._connections().request(
-                request.method,
-                URL(self._url + request.target, encoded=True),
-                data=data or None,
-                headers=headers,
-                timeout=limits,
-                ssl=self._tls,
-                allow_redirects=False,  # the token is for this node alone
-            )
+            response = await self.send(request, data, headers, limits)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _no_answer(error) from None
         try:
@@ -144,6 +194,20 @@ class Transport:
             yield response
         finally:
             response.close()
+
+    async def send(
+        self, request: Request, data: bytes, headers: dict[str, str], limits: aiohttp.ClientTimeout
+    ) -> Answer:
+        """Send one request, and return when the head of its answer is here. Who goes another way replaces this."""
+        return await self._connections().request(
+            request.method,
+            URL(self._url + request.target, encoded=True),
+            data=data or None,
+            headers=headers,
+            timeout=limits,
+            ssl=self._tls,
+            allow_redirects=False,  # the token is for this node alone
+        )
 
     def _who(self, request: Request, data: bytes) -> dict[str, str]:
         headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
@@ -155,6 +219,32 @@ class Transport:
         if self._session is None:
             self._session = aiohttp.ClientSession()
         return self._session
+
+
+class _WebSocket:
+    """A socket of aiohttp."""
+
+    def __init__(self, opened: aiohttp.ClientWebSocketResponse) -> None:
+        self._opened = opened
+
+    async def send(self, data: bytes) -> None:
+        try:
+            await self._opened.send_bytes(data)
+        except (aiohttp.ClientError, OSError) as error:
+            raise StreamLost(f"the socket broke ({type(error).__name__})") from None
+
+    async def receive(self) -> bytes:
+        message = await self._opened.receive()
+        if message.type is not aiohttp.WSMsgType.BINARY:
+            raise socket_closed(self._opened.close_code or 0, message.extra if isinstance(message.extra, str) else "")
+        data: bytes = message.data
+        return data
+
+
+def socket_closed(code: int, reason: str) -> StreamLost:
+    """Return the error for a socket that the node closed. Its codes from 4400 on are 4000 and an HTTP status."""
+    status = code - _CLOSE_CODES if _CLOSE_CODES + HTTPStatus.BAD_REQUEST <= code < _CLOSE_CODES + 600 else 503
+    return StreamLost(f"the node closed the socket: {reason or code}", code=reason or "stream_lost", http_status=status)
 
 
 def decode(data: bytes, shape: type[T]) -> T:
@@ -176,7 +266,7 @@ def query_text(query: Mapping[str, str | int | None]) -> str:
     return f"?{urlencode(given)}" if given else ""
 
 
-async def _read(response: aiohttp.ClientResponse) -> bytes:
+async def _read(response: Answer) -> bytes:
     parts, size = [], 0
     async for part in response.content.iter_any():
         parts.append(part)

@@ -49,7 +49,7 @@ Document: TypeAlias = Annotated[bytes, Meta(max_length=BODY_MAX)]
 PlainRecord: TypeAlias = Annotated[list[Any], Meta(min_length=2, max_length=2)]
 """What ``SignedRecord.plain`` gives and ``parse_signed_record`` takes."""
 Endpoint: TypeAlias = Annotated[str, Meta(max_length=ENDPOINT_MAX)]
-QUERY_BYTES_MAX = 20_480
+QUERY_BYTES_MAX = 24_576
 """Bytes of a question (docs/query.md); a result has fewer."""
 EVIDENCE_MAX = 16
 """Events that go with a question: an enrolment, and a chain of grants with those of its issuers."""
@@ -61,6 +61,11 @@ RESULTS_PER_FRAME = 64
 """A frame of so many small ones has 50 KB; large ones fill it before (a sender stops at 256 KiB)."""
 REPORTS_PER_FRAME = 1_024
 """Nodes that a node names are 1,000 at most."""
+
+REACHED_MAX = 1_024
+"""Nodes that a node says it reaches (docs/routing.md)."""
+REACHED_HOPS_MAX = 7
+"""A question passes 8 links, and the first leads to who says so."""
 
 CALL_BYTES_MAX = 69_632
 """Bytes of a call (docs/capabilities.md)."""
@@ -252,6 +257,13 @@ class QueryReport(NamedTuple):
     results: Seq
 
 
+class Reached(NamedTuple):
+    """A node, and how many links it is to it."""
+
+    node: Id
+    hops: Annotated[int, Meta(ge=0, le=REACHED_HOPS_MAX)]
+
+
 class SignedResult(NamedTuple):
     """A result, and its source node's signature of it."""
 
@@ -292,6 +304,12 @@ class Cancel(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, t
     """Nobody waits for a question any more."""
 
     query: Id
+
+
+class Reach(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="reach"):
+    """How many links it is from the sender to which nodes, itself at 0. Takes the place of the last; empty: untold."""
+
+    nodes: Annotated[tuple[Reached, ...], Meta(max_length=REACHED_MAX)]
 
 
 class Call(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="call"):
@@ -408,7 +426,7 @@ class Bye(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=
 Frame: TypeAlias = (
     Ready | Pending | Refused | Request | Accepted | Confirmed | Declined | TierChanged | Ended
     | Cursors | Records | WantRecords | Events | Ack | Want | Missing | Proof | Pruned
-    | Query | Results | Answered | Cancel
+    | Query | Results | Answered | Cancel | Reach
     | Call | CallProgress | CallEnded | CallRefused | CallSigned | CallCancel
     | WantChunks | Chunk | NoChunks | HaveBlob | Presences | Ping | Pong | Bye
 )  # fmt: skip

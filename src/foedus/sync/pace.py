@@ -7,7 +7,7 @@ from typing import Final
 from foedus.base.clock import Instant
 from foedus.base.errors import PeerViolation
 from foedus.base.limits import MINUTE, SECOND
-from foedus.sync.frames import Cursors, Frame, Missing, Records, Want, WantChunks, WantRecords
+from foedus.sync.frames import Cursors, Frame, Missing, Reach, Records, Want, WantChunks, WantRecords
 from foedus.sync.positions import CHAINS_MAX
 from foedus.sync.transitions import BY_THE_WAY, SELDOM
 
@@ -131,5 +131,7 @@ def _weight(frame: Frame) -> int:
             return 1 + len(numbers)
         case Records(records=records):
             return 1 + len(records)
+        case Reach(nodes=nodes):
+            return 1 + len(nodes)
         case _:
             return 1

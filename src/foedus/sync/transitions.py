@@ -70,7 +70,10 @@ BLOBS = ("want_chunks", "chunk", "no_chunks", "have_blob")
 """Frames that only peers with the capability ``blobs`` are sent."""
 PRESENCES = ("presences",)
 """Frames that only peers with the capability ``presences`` are sent."""
-SYNC = ("cursors", "events", "ack", "want", "missing", "proof", "pruned", *QUERIES, *CALLS, *BLOBS, *PRESENCES)
+ROUTING = ("reach",)
+"""Frames that only peers with the capability ``routing`` are sent."""
+_LOG = ("cursors", "events", "ack", "want", "missing", "proof", "pruned")
+SYNC = (*_LOG, *QUERIES, *ROUTING, *CALLS, *BLOBS, *PRESENCES)
 """Frames that a side may send only while *both* voices are ready."""
 BY_THE_WAY = frozenset({"events", "ack", "ping", "pong", "bye"})
 """Frames that come as often as they like: credit bounds events and thereby acks, the rest costs next to nothing."""

@@ -118,6 +118,8 @@ def _by_carrier(arrival: Arrival) -> Clause | None:
 _RULES: tuple[Callable[[Arrival], Clause | None], ...] = (_by_origin, _by_pair, _by_agreement, _by_carrier)
 
 
+_OF_DOMAINS = frozenset({"knowledge", "sketch"})
+"""Kinds of streams that have no members: tiers and agreements say who sees them."""
 KNOWLEDGE = Stream("knowledge", "")
 """All domains alike: tiers and agreements speak of knowledge as a whole."""
 
@@ -175,7 +177,7 @@ def _is_audience(viewer: Peer, origin: bytes, stream: Stream, facts: AudienceFac
     if stream.kind in JUDGED_BY:
         is_known = origin in {facts.own, viewer.node} or facts.wrote_for(origin, viewer.node)
         return is_known or (facts.is_knowing(origin) and may_see(viewer, origin, KNOWLEDGE, facts))
-    if stream.kind != "knowledge" and not facts.is_member(viewer.node, stream.subject):
+    if stream.kind not in _OF_DOMAINS and not facts.is_member(viewer.node, stream.subject):
         return False
     return _is_told(viewer, origin, stream, facts)
 

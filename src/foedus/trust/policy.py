@@ -158,6 +158,28 @@ class KnowledgePolicy(Struct, frozen=True, kw_only=True):
     ] = 25
 
 
+class WebhookReach(StrEnum):
+    """How far a webhook may send that an agent registered by its own token."""
+
+    NOWHERE = "nowhere"
+    LOOPBACK = "loopback"
+    PRIVATE = "private"
+    """Private networks, too."""
+    ANYWHERE = "anywhere"
+
+
+class WebhookPolicy(Struct, frozen=True, kw_only=True):
+    """``[webhooks]``: where calls are sent."""
+
+    agents: Annotated[
+        WebhookReach,
+        Meta(
+            description="Where an agent's own token may send its calls: `nowhere`, `loopback`, `private` (networks) or "
+            "`anywhere`. The operator may register any address."
+        ),
+    ] = WebhookReach.LOOPBACK
+
+
 class Policy(Struct, frozen=True, kw_only=True):
     """The whole file. What it does not say is the default."""
 
@@ -165,10 +187,11 @@ class Policy(Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     retention: Retention = Retention()
     knowledge: KnowledgePolicy = KnowledgePolicy()
+    webhooks: WebhookPolicy = WebhookPolicy()
 
 
 DEFAULT = Policy()
-TOP_SECTIONS = frozenset({"knowledge"})
+TOP_SECTIONS = frozenset({"knowledge", "webhooks"})
 """Sections that are not about the federation, and do not stand below it."""
 ALIASES: Mapping[str, str] = {"min_auth_tier": "min_assurance"}
 """Other names of options in ``[federation.policy]``."""

@@ -24,6 +24,7 @@ from foedus.trust.policy import (
     PeeringPolicy,
     Policy,
     Retention,
+    WebhookPolicy,
 )
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ POLICY_BYTES_MAX = 65_536
 """Bytes of the file: every option with a paragraph of comment fits twenty times."""
 ROOT = "federation"
 KNOWLEDGE = "knowledge"
+WEBHOOKS = "webhooks"
 SECTIONS: Mapping[str, type[Struct]] = {"policy": PeeringPolicy, "limits": Limits, "retention": Retention}
 _HEADER = re.compile(r"^\s*\[\s*([^\[\]]+?)\s*\]\s*(?:#.*)?$")
 _KEY = re.compile(r"""^\s*([A-Za-z0-9_."'\- ]+?)\s*=""")
@@ -79,7 +81,7 @@ class _Reader:
         self._lines: dict[str, int] = {}
 
     def read(self, tables: dict[str, Any]) -> Loaded:
-        self._known(tables, [ROOT, KNOWLEDGE], ())
+        self._known(tables, [ROOT, KNOWLEDGE, WEBHOOKS], ())
         federation = self._table(tables.get(ROOT, {}), (ROOT,))
         self._known(federation, list(SECTIONS), (ROOT,))
         policy = Policy(
@@ -87,6 +89,7 @@ class _Reader:
             limits=self._section((ROOT, "limits"), federation, Limits),
             retention=self._section((ROOT, "retention"), federation, Retention),
             knowledge=self._section((KNOWLEDGE,), tables, KnowledgePolicy),
+            webhooks=self._section((WEBHOOKS,), tables, WebhookPolicy),
         )
         return Loaded(policy, self._lines)
 

@@ -51,7 +51,7 @@ JUDGED_BY: frozenset[StreamKind] = frozenset({"node", "participant", "pair"})
 """Kinds of streams that flow to and from every accepted peer whatever its tier: events are judged by them."""
 
 
-WITHOUT_MEMBERS: frozenset[StreamKind] = JUDGED_BY | {"knowledge"}
+WITHOUT_MEMBERS: frozenset[StreamKind] = JUDGED_BY | {"knowledge", "sketch"}
 """Kinds of streams that a peer may bring without being a member of anything."""
 
 
@@ -76,14 +76,21 @@ def may_query(tier: Tier) -> bool:
 
 
 def flows_to(tier: Tier, kind: StreamKind) -> bool:
-    """Tell whether streams of ``kind`` are sent to a peer of ``tier``; who may see one stream is ``door.may_see``."""
+    """Tell whether streams of ``kind`` are sent to a peer of ``tier``; who may see one stream is ``door.may_see``.
+
+    Sketches go to whom questions are answered: they say where to ask, and roughly what would be told.
+    """
     grants = TABLE[tier]
+    if kind == "sketch":
+        return grants.may_query
     return grants.is_accepted if kind in JUDGED_BY else grants.sends_sync
 
 
 def taken_from(tier: Tier, kind: StreamKind) -> bool:
-    """Tell whether streams of ``kind`` are taken from a peer of ``tier``."""
+    """Tell whether streams of ``kind`` are taken from a peer of ``tier``; sketches from whoever may be asked."""
     grants = TABLE[tier]
+    if kind == "sketch":
+        return grants.is_accepted
     return grants.is_accepted if kind in JUDGED_BY else grants.takes_sync
 
 

@@ -4,8 +4,16 @@ import pytest
 
 from foedus.base.ids import sha256
 from foedus.query.routing.choice import Arrival, choose, targets, unsure
-from foedus.query.routing.known import Known, Ranked
-from foedus.query.routing.limits import DOMAINS_MAX, NODES_MAX, TARGETS_MAX, TARGETS_MIN
+from foedus.query.routing.known import Known, PlainVectors, Ranked
+from foedus.query.routing.limits import (
+    DOMAINS_MAX,
+    INDEXED_MIN,
+    NODE_BYTES_MAX,
+    NODES_MAX,
+    SPACES_MAX,
+    TARGETS_MAX,
+    TARGETS_MIN,
+)
 from foedus.query.routing.routes import Routes
 from foedus.query.routing.sketch import make_sketch
 from foedus.query.routing.vectors import unit
@@ -107,3 +115,52 @@ def test_only_so_much_is_held_until_room_is_made():
     assert known.learn(A, sketch(EAST))
     assert all(known.learn(A, sketch(EAST, domain=f"d{number}")) for number in range(DOMAINS_MAX - 1))
     assert not known.learn(A, sketch(EAST, domain="one-more"))
+
+
+def test_the_sketches_of_one_node_are_bounded_by_bytes():
+    known = Known()
+    wide = [unit([*[0.0] * place, 1.0, *[0.0] * (1_023 - place)]) for place in range(8)]
+    large = make_sketch("large", "m", 1_024, wide)
+    fit = NODE_BYTES_MAX // (8 * 1_024 * 4)
+    assert all(known.learn(A, large._replace(domain=f"d{number}")) for number in range(fit))
+    assert known.learn(A, large._replace(domain="d0")), "in place of the one before"
+    assert not known.learn(A, large)
+    assert known.learn(B, large)
+
+
+def test_invented_models_find_no_room_beside_those_in_use():
+    known = Known()
+    assert all(known.learn(A, sketch(EAST, domain=f"d{number}", model=f"m{number}")) for number in range(SPACES_MAX))
+    assert not known.learn(B, sketch(EAST, model="another"))
+    assert known.learn(B, sketch(EAST, model="m0"))
+    assert known.tells(B, "m0", 2)
+    known.keep([B])
+    assert known.learn(B, sketch(EAST, domain="more", model="another"))
+
+
+class Compared(PlainVectors):
+    """An index that tells what it was asked for."""
+
+    asked = ()
+
+    def nearest(self, vector, count):
+        self.asked = (*self.asked, count)
+        return super().nearest(vector, count)
+
+
+def test_many_centroids_are_found_by_an_index_in_the_same_order():
+    made = []
+
+    def make(dimension):
+        made.append(Compared(dimension))
+        return made[-1]
+
+    plain, indexed = Known(), Known(make)
+    for number in range(INDEXED_MIN + 10):
+        one = sketch(unit([float(number), 100.0]))
+        assert plain.learn(sha256(number.to_bytes(2)), one) == indexed.learn(sha256(number.to_bytes(2)), one)
+    assert indexed.rank(EAST, "m") == plain.rank(EAST, "m")
+    (index,) = made
+    assert index.asked == (INDEXED_MIN + 10,)
+    indexed.keep([])
+    assert (len(index), indexed.rank(EAST, "m")) == (0, [])

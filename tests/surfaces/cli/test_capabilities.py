@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from foedus.node.query_values import AnswersView
 from tests.surfaces.cli import samples
-from tests.surfaces.http.fake_calls import CALL, CAPABILITY
+from tests.surfaces.http.fake_calls import CALL, CAPABILITY, WEBHOOK
 from tests.surfaces.http.fake_queries import ANSWERS, FOUND
 
 OFFER = {"name": "echo", "about": "says what it hears", "agent": CAPABILITY.agent}
@@ -80,3 +80,30 @@ def test_what_nobody_offers_is_not_called(foedus, node):
 def test_input_that_is_no_json_is_refused_before_anything_is_asked(foedus, node):
     assert foedus("call", "fake", "echo", "{").code != 0
     assert not node.bodies("POST", "/queries")
+
+
+def test_calls_are_listed_shown_by_their_first_digits_and_cancelled(foedus, node):
+    node.on("GET", "/calls", [CALL, replace(CALL, call="ee" * 32, outcome="", state="open")])
+    node.on("POST", f"/calls/{CALL.call}/cancel", CALL)
+    listed = foedus("call", "list").out
+    assert ("result" in listed, "open" in listed) == (True, True)
+    shown = foedus("call", "show", CALL.call[:8])
+    assert (shown.code, CALL.call in shown.out, "its node and this node" in shown.out) == (0, True, True)
+    assert foedus("call", "cancel", CALL.call[:8]).code == 0
+
+
+def test_digits_that_several_calls_begin_with_or_none_are_refused(foedus, node):
+    node.on("GET", "/calls", [CALL, replace(CALL, call=CALL.call[:-2] + "00")])
+    assert "2 calls begin" in foedus("call", "show", CALL.call[:8]).err
+    assert "no call here" in foedus("call", "show", "ab" * 5).err
+    assert "no call here" in foedus("call", "show", CALL.call[:4]).err
+
+
+def test_a_webhook_is_set_listed_and_removed(foedus, node):
+    node.on("POST", "/webhooks", WEBHOOK)
+    node.on("GET", "/webhooks", [WEBHOOK])
+    node.on("DELETE", "/webhooks/clerk", None)
+    assert foedus("webhook", "set", "clerk", "https://bots.example/clerk").code == 0
+    assert node.bodies("POST", "/webhooks") == [{"agent": "clerk", "url": "https://bots.example/clerk"}]
+    assert "200" in foedus("webhook", "list").out
+    assert foedus("webhook", "remove", "clerk").code == 0

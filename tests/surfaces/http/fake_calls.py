@@ -1,6 +1,6 @@
 """The part of the fake node that offers and calls."""
 
-from foedus.node.call_values import CallProgressView, CallView, CapabilityView, WorkView
+from foedus.node.call_values import CallProgressView, CallView, CapabilityView, WebhookView, WorkView
 from tests.surfaces.http.fake_values import NODE
 
 CAPABILITY = CapabilityView(
@@ -51,6 +51,16 @@ WORK = WorkView(
     deadline=2,
 )
 
+WEBHOOK = WebhookView(
+    agent=CAPABILITY.agent,
+    agent_name="clerk",
+    url="https://bots.example/clerk?secret=1",
+    by_operator=True,
+    since=1,
+    last_at=2,
+    last="200",
+)
+
 
 class FakeCalls:
     """Offers an echo, and calls it."""
@@ -77,7 +87,8 @@ class FakeCalls:
         yield CallProgressView(call=CALL.call, number=1, data={"done": 1})
         yield CALL
 
-    def calls_made(self, _caller=""):
+    def calls_made(self, asked):
+        self._note("calls_made", asked)
         return [CALL]
 
     def call_show(self, call, caller=""):
@@ -97,3 +108,14 @@ class FakeCalls:
 
     async def call_finish(self, agent, call, result):
         self._note("call_finish", agent, call, result)
+
+    def webhooks(self, agent=""):
+        self._note("webhooks", agent)
+        return [WEBHOOK]
+
+    async def webhook_register(self, form):
+        self._note("webhook_register", form)
+        return WEBHOOK
+
+    async def webhook_remove(self, agent):
+        self._note("webhook_remove", agent)

@@ -7,14 +7,19 @@ from foedus.base.limits import HOUR, MINUTE
 DIMENSION_MAX = 4_096
 """Numbers of a vector: the widest embeddings in use have 3,072 to 4,096."""
 FLOAT_BYTES = 4
-CENTROIDS_MAX = 8
-"""Centroids of one sketch: a node knows a few fields; what it holds in each is what it is asked for."""
 SKETCH_BYTES_MAX = 32_768
 """Vectors of one sketch: it fits an event twice. At 1,536 numbers five centroids, at 4,096 two."""
-MODEL_MAX = 128
-"""Characters of the name of an embedding."""
-DOMAINS_MAX = 4
-"""Sketches that are held of one node: with NODES_MAX, 128 MiB where every one is of the largest size."""
+DOMAINS_MAX = 32
+"""Sketches that are held of one node."""
+NODE_BYTES_MAX = 131_072
+"""Vectors of all sketches of one node, as they travel: with NODES_MAX, 128 MiB."""
+SPACES_MAX = 16
+"""Embeddings of which sketches are held: a federation uses a few; what a stranger invents finds no room."""
+INDEXED_MIN = 256
+"""Centroids of one embedding from which an index is worth its memory; fewer are compared one by one."""
+EXACT_MAX = 20_000
+"""Centroids of one embedding up to which all are ranked; beyond, the nearest RANKED_MAX."""
+RANKED_MAX = 2_048
 NODES_MAX = 1_024
 """Nodes whose sketches are held, and that a node says it reaches: the nearest. All are compared with each question."""
 PEERS_MAX = 1_024
@@ -35,8 +40,8 @@ DRIFT_LARGE = 0.25
 """An angle of 41 degrees: from here the node knows something that nobody would look for there."""
 PAUSE_SMALL = HOUR
 """Between two sketches of a domain that differ little: each one travels to every node within reach."""
-PAUSE_LARGE = MINUTE
-"""Between any two: what is being imported gets one sketch a minute, not one a packet."""
+PAUSE_LARGE = 10 * MINUTE
+"""Between any two: what is being imported gets one sketch in ten minutes, not one a packet."""
 
 SIMILARITY_MIN = 0.5
 """Cosine: where nothing known is as like the question, nobody is known to know, and everybody is asked."""

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Annotated
+from typing import NamedTuple
 
-from msgspec import Meta, Struct
-
-from foedus.base.cbor import Malformed, decode_as, encode, learn, to_plain
+from foedus.base.cbor import Malformed, decode_as, encode, to_plain
 from foedus.base.ids import sha256
+from foedus.log.sketches import CENTROIDS_MAX, KnowledgeSketch
 from foedus.query.routing.limits import (
-    CENTROIDS_MAX,
     COVERED,
-    DIMENSION_MAX,
     FLOAT_BYTES,
-    MODEL_MAX,
     ROUNDS_MAX,
     SAMPLE_MAX,
     SKETCH_BYTES_MAX,
@@ -29,17 +25,16 @@ class BadSketch(Malformed):
     remedy = "compare it with docs/routing.md"
 
 
-class Sketch(Struct, frozen=True, forbid_unknown_fields=True):
+class Sketch(NamedTuple):
     """``centroids``: distinct unit vectors, in the order of their bytes; none where nothing is known (any more).
 
     ``model``: the name of the embedding: only vectors of one model can be compared. ``dimension``: numbers of each.
     """
 
-    v: Annotated[int, Meta(ge=1, le=1)]
-    domain: Annotated[str, Meta(pattern=r"\A[a-z0-9][a-z0-9._-]{0,63}\Z")]
-    model: Annotated[str, Meta(min_length=1, max_length=MODEL_MAX)]
-    dimension: Annotated[int, Meta(ge=1, le=DIMENSION_MAX)]
-    centroids: Annotated[tuple[bytes, ...], Meta(max_length=CENTROIDS_MAX)]
+    domain: str
+    model: str
+    dimension: int
+    centroids: tuple[bytes, ...]
 
     def vectors(self) -> tuple[Vector, ...]:
         """Return the centroids as numbers; raise BadVector."""
@@ -47,18 +42,19 @@ class Sketch(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def encode_sketch(sketch: Sketch) -> bytes:
-    """Return the canonical bytes; raise BadSketch for what ``parse_sketch`` would refuse."""
-    data = encode(to_plain(sketch))
-    parse_sketch(data)
+    """Return the body of ``knowledge.sketch``; raise BadSketch for what ``parse_sketch`` would refuse."""
+    data = encode(to_plain(KnowledgeSketch(sketch.model, sketch.dimension, sketch.centroids)))
+    parse_sketch(sketch.domain, data)
     return data
 
 
-def parse_sketch(data: bytes) -> Sketch:
-    """Return the sketch in ``data``, every number checked; raise NotCanonical or BadSketch."""
+def parse_sketch(domain: str, data: bytes) -> Sketch:
+    """Return the sketch of a domain in a body, every number checked; raise NotCanonical or BadSketch."""
     if len(data) > SKETCH_BYTES_MAX + 1_024:
         raise BadSketch("the sketch is too large")
     try:
-        sketch = decode_as(data, Sketch)
+        told = decode_as(data, KnowledgeSketch)
+        sketch = Sketch(domain, told.model, told.dimension, told.centroids)
         sketch.vectors()
     except Malformed as error:
         raise BadSketch(str(error)) from None
@@ -87,7 +83,7 @@ def make_sketch(domain: str, model: str, dimension: int, vectors: Iterable[Vecto
         distinct[sha256(vector_bytes(straight))] = straight
     sample = [distinct[name] for name in sorted(distinct)[:SAMPLE_MAX]]
     found = {vector_bytes(centroid) for centroid in _centroids(sample, centroids_for(dimension))}
-    return Sketch(1, domain, model, dimension, tuple(sorted(found)))
+    return Sketch(domain, model, dimension, tuple(sorted(found)))
 
 
 def _centroids(points: Sequence[Vector], count: int) -> list[Vector]:
@@ -126,6 +122,3 @@ def _middle(points: Sequence[Vector], before: Vector) -> Vector:
         return unit(map(sum, zip(*points, strict=True)))
     except BadVector:
         return before
-
-
-learn(Sketch)

@@ -9,7 +9,7 @@ from foedus.sdk.calling import Calling, body_of
 from foedus.sdk.errors import StreamLost
 from foedus.sdk.operation import API, Action, Group, M, Sent, Stream, operation
 from foedus.sdk.transport import Request, decode
-from foedus.sdk.values.calls import CallProgressView, CallView, CapabilityView, WorkPage
+from foedus.sdk.values.calls import CallProgressView, CallView, CapabilityView, WebhookView, WorkPage
 
 AFTER_S = 10.0
 """Seconds beyond a deadline that the node has to answer."""
@@ -32,6 +32,25 @@ class Capabilities(Group[M]):
     def withdraw(self, name: str) -> Sent[None]:
         """Offer a capability no more."""
         return Sent({"name": name})
+
+
+class Webhooks(Group[M]):
+    """Where the calls of the node's agents are sent; ``foedus.sdk.verify_webhook`` is for those who receive them."""
+
+    @operation("GET", "/webhooks")
+    def all(self) -> Sent[list[WebhookView]]:
+        """Return where calls are sent, and how the last delivery went."""
+        return Sent()
+
+    @operation("POST", "/webhooks")
+    def register(self, url: str, *, agent: str = "") -> Sent[WebhookView]:
+        """Bring an agent's calls to ``url``; '' is the agent whose token the client has. Durable when it returns."""
+        return Sent(body={"url": url, "agent": agent})
+
+    @operation("DELETE", "/webhooks/{did}")
+    def remove(self, agent: str) -> Sent[None]:
+        """Bring the calls of an agent (its DID) nowhere: it asks for its work."""
+        return Sent({"did": agent})
 
 
 class Calls(Group[M]):
@@ -65,9 +84,9 @@ class Calls(Group[M]):
         return Sent(body=dict(calling), timeout_s=timeout_s)
 
     @operation("GET", "/calls")
-    def all(self) -> Sent[list[CallView]]:
-        """Return the calls made here, the newest first."""
-        return Sent()
+    def all(self, *, before: str = "", limit: int = 50) -> Sent[list[CallView]]:
+        """Return calls made here, the newest first; ``before``: a call, those older than it."""
+        return Sent(query={"before": before, "limit": limit})
 
     @operation("GET", "/calls/{call}")
     def show(self, call: str) -> Sent[CallView]:

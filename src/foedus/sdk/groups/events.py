@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import Literal
 
 from foedus.sdk.operation import API, Group, M, Sent, Stream, operation
@@ -20,16 +20,19 @@ class Events(Group[M]):
         return Sent(query={"after": after, "limit": limit, "stream": stream})
 
     @Stream
-    async def follow(self, *, after: str | None = None, stream: str = "") -> AsyncGenerator[EventView, None]:
+    async def follow(
+        self, *, after: str | None = None, stream: str = "", opened: Callable[[], None] | None = None
+    ) -> AsyncGenerator[EventView, None]:
         """Yield events as they come, for ever: those after the cursor ``after`` first ('' is the beginning).
 
         Each has the cursor after it. When the connection breaks this opens it again, from the last event on, and
         nothing is missed. Without ``after`` it begins with what comes from now on, also when it breaks before the
         first event: who may miss nothing gives a cursor. Raises UsageError where the stream can never go on: the
-        token is void, or the cursor is another log's (410).
+        token is void, or the cursor is another log's (410). ``opened`` is called whenever the stream has opened: what
+        happens from then on comes.
         """
         target = f"{API}/events{query_text({'stream': stream})}"
-        async for message in self._client.transport.follow(target, after):
+        async for message in self._client.transport.follow(target, after, opened):
             yield decode(message.data, EventView)
 
     @operation("GET", "/events/{event}")

@@ -9,7 +9,7 @@ from foedus.sdk.asking import Question, body_of
 from foedus.sdk.errors import StreamLost
 from foedus.sdk.operation import API, Action, Group, M, Sent, Stream, operation
 from foedus.sdk.transport import Request, decode
-from foedus.sdk.values.queries import AnswersView, FoundView
+from foedus.sdk.values.queries import AnswersView, FoundView, VectorView
 
 AFTER_S = 10.0
 """Seconds beyond a question's deadline that the node has to answer."""
@@ -44,3 +44,8 @@ class Queries(Group[M]):
     def post(self, question: Mapping[str, Any], *, timeout_s: float = 60.0 + AFTER_S) -> Sent[AnswersView]:
         """Ask a question as the API has it: {kind, …}, or {question, asig}."""
         return Sent(body=dict(question), timeout_s=timeout_s)
+
+    @operation("POST", "/queries/vector")
+    def vector(self, text: str) -> Sent[VectorView]:
+        """Return a text as the node's embedder has it: what a device puts into a question of the kind ``semantic``."""
+        return Sent(body={"text": text})

@@ -83,3 +83,18 @@ class WorkPage(View, frozen=True):
     """The next call, or null where none came in time."""
 
     work: WorkView | None
+
+
+class WebhookView(View, frozen=True):
+    """Where an agent's calls are sent. ``by_operator``: who registered it, the operator or the agent by its token.
+
+    ``last``: how the last delivery went, at ``last_at`` (µs): a status, or a code such as ``webhook_unreachable``.
+    """
+
+    agent: str
+    agent_name: str
+    url: str
+    by_operator: bool
+    since: int
+    last_at: int
+    last: str

@@ -7,6 +7,14 @@ from typing import Any
 from foedus.sdk.values.node import View
 
 
+class VectorView(View, frozen=True):
+    """A text as the node's embedder has it. ``vector``: base64url of little-endian float32 numbers, of length 1."""
+
+    model: str
+    dimension: int
+    vector: str
+
+
 class FoundView(View, frozen=True):
     """One result, as its source signed it. ``signed`` and ``sig`` (base64url) prove it by the source's epoch.
 
@@ -45,8 +53,9 @@ class NodeReport(View, frozen=True):
     """How one node did with a question; ``node`` '': ``results`` nodes that were not named to us.
 
     ``outcome``: ``answered``, ``partial`` (not all that it holds was looked at, or sent), ``refused`` (``code`` says
-    why), ``failed``, ``late`` (it had begun), ``silent``, ``lost`` (its link ended), ``unreachable``, ``not_asked``
-    (there were too many), or ``seen`` (the question had come there another way).
+    why; of an answer ``by_words``: the question's vector could not be compared), ``failed``, ``late`` (it had begun),
+    ``silent``, ``lost`` (its link ended), ``unreachable``, ``not_asked`` (there were too many), or ``seen`` (the
+    question had come there another way).
     """
 
     node: str

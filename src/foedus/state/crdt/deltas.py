@@ -12,11 +12,11 @@ from typing import Annotated, Any, NamedTuple, TypeAlias
 
 from msgspec import Meta, Struct
 
-from foedus.base.cbor import Malformed, convert, decode_as, encode, learn, strict, to_plain
+from foedus.base.cbor import Malformed, check_items, convert, decode_as, encode, learn, strict, to_plain
 from foedus.state.crdt.base import VERSION, Crdt, Origin, Value, check_value, dot
 from foedus.state.crdt.counter import Amount, Counter
 from foedus.state.crdt.grow_set import GrowSet
-from foedus.state.crdt.limits import OPERATIONS_MAX, REPLICAS_MAX, STATE_BYTES_MAX
+from foedus.state.crdt.limits import ITEMS_MAX, OPERATIONS_MAX, REPLICAS_MAX, STATE_BYTES_MAX
 from foedus.state.crdt.map import Key, Map
 from foedus.state.crdt.observed_set import ObservedSet
 from foedus.state.crdt.register import ABSENT, Register, Written
@@ -187,6 +187,7 @@ def parse_state(data: bytes) -> Crdt:
     """Return the state of its canonical bytes; raise NotCanonical or Malformed, whatever the bytes."""
     if len(data) > STATE_BYTES_MAX:
         raise Malformed(f"a state has at most {STATE_BYTES_MAX} bytes")
+    check_items(data, ITEMS_MAX)
     encoded = convert(strict(data), _Encoded)
     if encoded.v != VERSION:
         raise Malformed(f"states have version {VERSION}")

@@ -73,7 +73,9 @@ class RoomFold:
         self._entries = 0
         self._gaps = dict(gaps)
         self._node_of = node_of
-        self._holes: set[tuple[Key | None, bytes]] = set()
+        self._holes: dict[Key | None, set[bytes]] = {}
+        """CRDT (None: nobody knows which) → epochs of chains with something of it that does not count here."""
+        self._hole_count = 0
         self._bridged: set[tuple[Key, bytes]] = set()
         self._open: dict[bytes, _Open] = {}
 
@@ -84,13 +86,18 @@ class RoomFold:
         body = _read(told)
         if standing is Standing.HOLE:
             if told.kind == DELTA:
-                self._holes.add((None if body is None else (body.name, body.type), told.origin.epoch))
+                self._note_hole(None if body is None else (body.name, body.type), told.origin.epoch)
         elif isinstance(body, CrdtDelta):
             self._take_delta(body, told.origin)
         elif isinstance(body, CrdtSnapshot):
             self._take_part(body, told.origin)
         if body is not None:
             self._measure((body.name, body.type))
+
+    def _note_hole(self, key: Key | None, epoch: bytes) -> None:
+        holes = self._holes.setdefault(key, set())
+        self._hole_count += epoch not in holes
+        holes.add(epoch)
 
     def _measure(self, key: Key) -> None:
         """Note how much the state that an event touched takes now."""
@@ -101,14 +108,14 @@ class RoomFold:
 
     def holes(self, key: Key) -> int:
         """Return in how many chains something of a CRDT may be that does not count here."""
-        epochs = {epoch for hole, epoch in self._holes if hole in {None, key}}
+        epochs = self._holes.get(None, set()) | self._holes.get(key, set())
         gaps = {epoch for epoch in self._gaps if (key, epoch) not in self._bridged}
         return len(epochs | gaps)
 
     def size(self) -> int:
         """Return how many entries all states have, and what waits beside them, as entries."""
         parts = sum(len(opened.state) for opened in self._open.values())
-        return self._entries + len(self._holes) + parts * _PART_ENTRIES
+        return self._entries + self._hole_count + parts * _PART_ENTRIES
 
     def of(self, name: str) -> list[Key]:
         """Return the CRDTs of a name: more than one where members took it for different types at one time."""
@@ -135,7 +142,7 @@ class RoomFold:
     def _cover(self, key: Key, epoch: bytes) -> None:
         """Let a state forget the places of single operations where nothing can be missing before them."""
         is_whole = epoch not in self._gaps or (key, epoch) in self._bridged
-        if is_whole and not {(key, epoch), (None, epoch)} & self._holes:
+        if is_whole and not any(epoch in self._holes.get(hole, ()) for hole in (key, None)):
             self.states[key].cover(epoch, last_dot(self.last[key, epoch]))
 
     # --- snapshots ---------------------------------------------------------------------------

@@ -20,5 +20,8 @@ ENTRIES_MAX = 1 << 20
 """Entries of a state that is read or kept in memory: some 300 MB as Python values."""
 REPLICAS_MAX = 4_096
 """Epochs that one state names: RECORDS_PER_NODE (40) of a hundred nodes."""
+ITEMS_MAX = 10 * ENTRIES_MAX
+"""Items of an encoded state, before it is decoded: an entry has at most nine with its lists (a transfer). As many empty
+lists as STATE_BYTES_MAX bytes could hold would be 16 GiB."""
 STATE_BYTES_MAX = 256 * 1_048_576
 """Bytes of an encoded state: ENTRIES_MAX entries of 200 bytes and their keys."""

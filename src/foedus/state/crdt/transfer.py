@@ -100,10 +100,18 @@ class Transfers(Crdt):
         for (source, target), it in sorted(self.measured.items()):
             row = {"improvement": it.improvement, "confidence": it.confidence, "cycle": it.cycle}
             shown.setdefault(target, {"best": None, "sources": {}})["sources"][source] = row
-        for target, view in shown.items():
-            best = self.best(target)
-            view["best"] = best.source if best is not None else None
+        for target, best in self._bests().items():
+            shown[target]["best"] = best.source
         return shown
+
+    def _bests(self) -> dict[str, Prior]:
+        """Return the best prior of each target for which one would help, in one walk."""
+        found: dict[str, Prior] = {}
+        for (source, target), it in self.measured.items():
+            prior = Prior(source, it.improvement, it.confidence, it.cycle)
+            if it.improvement * it.confidence > 0 and (target not in found or _worse(prior) < _worse(found[target])):
+                found[target] = prior
+        return found
 
     def is_by(self, node: bytes, covers: Mapping[bytes, int], until: Hlc) -> bool:
         """Whether the node measured everything, and no later."""

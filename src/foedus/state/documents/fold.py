@@ -4,20 +4,19 @@ An update of many bytes stands in several acts, one after the other in one chain
 them do; one of more bytes is a blob, and counts when that is here.
 
 A snapshot brings again what updates brought that are not held any more. It speaks for its node's own chains, and is
-looked at only where a gap has taken events from them (ADR 21).
+looked at only where a gap has taken events from them (ADR 23).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
-
-from pycrdt import Doc, merge_updates
+from typing import NamedTuple
 
 from foedus.log.documents import PART_BYTES
 from foedus.state.documents.errors import BadUpdate
 from foedus.state.documents.limits import DOCUMENT_BYTES_MAX
+from foedus.state.documents.replica import Replica, Yjs
 from foedus.state.documents.update import EMPTY, check, clocks
 
 UPDATE, UPLOAD, SNAPSHOT = "document.update", "document.upload", "document.snapshot"
@@ -49,22 +48,22 @@ class Snapshot(NamedTuple):
 class Document:
     """A document as the updates that were taken in make it. Waits by itself for what an update stands on."""
 
-    def __init__(self) -> None:
-        self._doc: Doc[Any] = Doc()
+    def __init__(self, replica: Replica | None = None) -> None:
+        self._replica: Replica = Yjs() if replica is None else replica
         self.bytes_taken = 0
         """Bytes of the updates since it was last measured: no less than what it takes."""
 
     def state_vector(self) -> bytes:
         """Return what it has, as Yjs says it."""
-        return self._doc.get_state()
+        return self._replica.state_vector()
 
     def beyond(self, state_vector: bytes) -> bytes:
         """Return as an update what it has beyond a state vector that was checked."""
-        return self._doc.get_update(state_vector)
+        return self._replica.beyond(state_vector)
 
     def whole(self) -> bytes:
         """Return all of it as one update."""
-        return self._doc.get_update()
+        return self._replica.whole()
 
     def is_full(self, more: int = 0) -> bool:
         """Whether its state would take more than DOCUMENT_BYTES_MAX with so many bytes more."""
@@ -75,7 +74,7 @@ class Document:
     def take(self, update: bytes) -> None:
         """Take in an update that was checked; raise BadUpdate where it does not fit what is held."""
         self.bytes_taken += len(update)
-        _apply(self._doc, update)
+        self._replica.apply(update)
 
     def has(self, update: bytes, ends: dict[int, int]) -> bool:
         """Whether an update brings nothing: clients repeat all that was ever deleted when they connect.
@@ -85,34 +84,26 @@ class Document:
         held = clocks(self.state_vector())
         if update == EMPTY or any(clock > held.get(client, 0) for client, clock in ends.items()):
             return update == EMPTY
-        copy: Doc[Any] = Doc()
-        copy.apply_update(self.whole())
-        before = copy.get_update()
-        _apply(copy, update)
-        return copy.get_update() == before
-
-
-def _apply(doc: Doc[Any], update: bytes) -> None:
-    try:
-        doc.apply_update(update)
-    except (RuntimeError, ValueError) as error:
-        raise BadUpdate(str(error)[:200]) from None
+        return not self._replica.is_changed_by(update)
 
 
 class RoomDocuments:
     """The documents of one room by name.
 
-    ``gaps``: epoch → the last seq that is no longer held of its chain; ``node_of``: epoch → its node.
+    ``make`` returns empty replicas; ``gaps``: epoch → the last seq that is no longer held of its chain; ``node_of``:
+    epoch → its node.
     """
 
     def __init__(
         self,
+        make: Callable[[], Replica] = Yjs,
         gaps: Mapping[bytes, int] = MappingProxyType({}),
         node_of: Callable[[bytes], bytes | None] = lambda _epoch: None,
     ) -> None:
         self._gaps = gaps
         self._node_of = node_of
         self.documents: dict[str, Document] = {}
+        self._make = make
         self._waiting: dict[bytes, list[Part]] = {}
         """By epoch, the parts of an update that is not whole yet: one for each chain, since nothing stands between."""
 
@@ -137,7 +128,7 @@ class RoomDocuments:
         try:
             if not is_checked:
                 check(update)
-            document = self.documents.get(name) or Document()
+            document = self.documents.get(name) or Document(self._make())
             document.take(update)
         except BadUpdate:
             return None  # a hostile node's: it is no update anywhere
@@ -172,8 +163,3 @@ def parts_of(update: bytes) -> Iterator[tuple[int, int, bytes]]:
     parts = max(1, -(-len(update) // PART_BYTES))
     for part in range(parts):
         yield part, parts, update[part * PART_BYTES : (part + 1) * PART_BYTES]
-
-
-def merged(updates: list[bytes]) -> bytes:
-    """Return checked updates as one."""
-    return updates[0] if len(updates) == 1 else merge_updates(*updates)

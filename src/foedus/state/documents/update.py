@@ -2,12 +2,13 @@
 
 yrs, which pycrdt wraps, trusts what it reads: a few random bytes keep it counting for hours. Other clients throw at
 JSON that is none. So each update is walked through here first, as ``readUpdate`` of yjs 13.6 does
-(src/utils/encoding.js, src/structs/Content*.js), and nothing is built from it.
+(src/utils/encoding.js, src/structs/Content*.js), and nothing is built from it. What an item says of others is not
+looked at: that may still be the end of who holds the document (``replica``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from types import MappingProxyType
 
 import msgspec
@@ -32,13 +33,25 @@ def check(update: bytes) -> dict[int, int]:
         raise BadUpdate(f"an update has at most {UPDATE_BYTES_MAX} bytes, not {len(update)}", code="too_large")
     reader = Reader(update, BadUpdate)
     counted = _Count()
-    ends = dict(_structs(reader, counted) for _ in range(reader.count()))
+    ends: dict[int, int] = {}
     for _ in range(reader.count()):
-        reader.number()
+        client, end = _structs(reader, counted, ends.keys())
+        ends[client] = end
+    deleted: set[int] = set()
+    for _ in range(reader.count()):
+        deleted.add(_other(reader, deleted))
         for _ in range(counted.more(reader.count())):
             _range(reader, reader.number(CLOCK_MAX))
     reader.end()
     return ends
+
+
+def _other(reader: Reader, known: Collection[int]) -> int:
+    """Return the next client, which is none of those."""
+    client = reader.number()
+    if client in known:
+        raise reader.fail("a client stands twice")
+    return client
 
 
 def clocks(state_vector: bytes) -> dict[int, int]:
@@ -63,9 +76,9 @@ class _Count:
         return count
 
 
-def _structs(reader: Reader, counted: _Count) -> tuple[int, int]:
+def _structs(reader: Reader, counted: _Count, known: Collection[int]) -> tuple[int, int]:
     count = counted.more(reader.count())
-    client = reader.number()
+    client = _other(reader, known)
     clock = reader.number(CLOCK_MAX)
     for _ in range(count):
         clock += _struct(reader, clock)

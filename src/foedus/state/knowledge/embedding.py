@@ -29,6 +29,11 @@ class Embedder(Protocol):
         ...
 
     @property
+    def model(self) -> str:
+        """The model: vectors that other nodes made by one of this name can be compared with these."""
+        ...
+
+    @property
     def dimension(self) -> int:
         """Of its vectors; 0: as many as the first has."""
         ...

@@ -109,6 +109,10 @@ class KnowledgeVectors(Protocol):
         """Store vectors, of those packets that still stand by the same words."""
         ...
 
+    def of(self, subjects: Sequence[bytes]) -> list[bytes]:
+        """Return the vectors of these packets, as far as they stand and have one."""
+        ...
+
     def nearest(self, vector: bytes, domain: str, limit: int) -> list[Hit]:
         """Return the nearest packets; of the best ``limit`` those of a domain. ``score``: the cosine in millionths."""
         ...

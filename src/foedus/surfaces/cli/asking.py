@@ -79,6 +79,9 @@ _GOOD = frozenset({"answered", "seen"})
 
 def ask(
     *words: Annotated[str, Parameter(help="What to look for.")],
+    meaning: Annotated[
+        bool, Parameter(negative="", help="Find what means the same, too: this node's embedder makes a vector of it.")
+    ] = False,
     far: Far = _FAR,
     common: Common = COMMON,
 ) -> None:
@@ -87,7 +90,7 @@ def ask(
     if not text.strip():
         raise CommandLineError("what is asked?", remedy="foedus ask TEXT")
     out = common.output()
-    answers = far.put(common, "text", {"text": text})
+    answers = far.put(common, "semantic" if meaning else "text", {"text": text})
     out.show(answers, lambda _: _answer_lines(answers, out))
     _next(out, answers, "foedus trace EVENT")
 

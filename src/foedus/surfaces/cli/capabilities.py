@@ -9,14 +9,11 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter, validators
 
-from foedus.base.errors import NotFound, UsageError
-from foedus.base.limits import SECOND
-from foedus.node.call_values import CallView, CapabilityView
-from foedus.node.query_values import AnswersView, MergedView
-from foedus.query.limits import CALL_LASTS_MAX
-from foedus.surfaces.cli.asking import Far, Farther
+from foedus.node.call_values import CapabilityView
+from foedus.node.query_values import MergedView
+from foedus.surfaces.cli.asking import Farther
 from foedus.surfaces.cli.errors import CommandLineError
-from foedus.surfaces.cli.options import COMMON, Common, PassphraseFile
+from foedus.surfaces.cli.options import COMMON, Common
 from foedus.surfaces.cli.output import Line
 from foedus.surfaces.cli.text import named, short
 
@@ -82,67 +79,6 @@ def remove(name: Name, /, *, common: Common = COMMON) -> None:
     out.next("foedus capability list")
 
 
-def call(  # noqa: PLR0913  # each is an option of the command
-    node: Annotated[str, Parameter(help="The node, by its name here or the first digits of its id.")],
-    name: Name,
-    input_: Annotated[str, Parameter(name="INPUT", help="JSON; null without it.")] = "null",
-    /,
-    *,
-    deadline: Annotated[
-        float,
-        Parameter(validator=validators.Number(gt=0, lte=CALL_LASTS_MAX / SECOND), show_default=True, help="Seconds."),
-    ] = 30.0,
-    as_: Annotated[
-        str, Parameter(name="--as", metavar="NAME", help="Who calls: a participant. Default: the node itself.")
-    ] = "",
-    passphrase_file: PassphraseFile = None,
-    common: Common = COMMON,
-) -> None:
-    """Call a capability of this node or of a peer, at most once; the receipt says how it ended."""
-    from foedus.surfaces.cli.calling import Called, put
-    from foedus.surfaces.cli.questions import asker
-
-    try:
-        given = json.loads(input_)
-    except ValueError as error:
-        raise CommandLineError(f"the input is no JSON: {error}", remedy="""say '{"text": "hello"}'""") from None
-    far = Far(as_=as_, passphrase_file=passphrase_file)
-    found = _meant(far.put(common, "capability", {"text": name}), node, name)
-    out = common.output()
-    client = common.client(passphrase_file)
-    called = Called(found.sources[0].node, name, found.content, given, deadline)
-    view = put(client, called, asker(client, as_, out), passphrase_file)
-    out.show(view, _call_lines)
-    if view.outcome != "result":
-        raise UsageError(f"the call: {view.outcome or view.state} {view.code}".rstrip(), code="no_result", remedy=_SEE)
-
-
-_SEE = "docs/capabilities.md says what each means; GET /api/v1/calls/ID shows it again"
-
-
-def _meant(answers: AnswersView, node: str, name: str) -> MergedView:
-    """Return the capability of a name at the node that is meant; raise NotFound, or UsageError where two are."""
-    found = [it for it in answers.results if it.body.get("name") == name and _is_at(it, node)]
-    if not found:
-        raise NotFound(
-            f"{node} offers no {name}, as far as this node is told",
-            code="unknown_capability",
-            remedy="foedus capability find",
-        )
-    if len({it.sources[0].node for it in found}) > 1:
-        raise UsageError(f"several nodes are meant by {node!r}", code="ambiguous", remedy="give more of the id")
-    return found[0]
-
-
-def _is_at(found: MergedView, node: str) -> bool:
-    source = found.sources[0]
-    return node in {source.node_name, source.node_known_as} or (len(node) >= _DIGITS and source.node.startswith(node))
-
-
-_DIGITS = 8
-"""Of an id that stands for it, as elsewhere."""
-
-
 def _read(file: Path | None) -> Any:
     if file is None:
         return None
@@ -163,13 +99,3 @@ def _found(found: MergedView) -> Line:
     source = found.sources[0]
     at = named(source.node_known_as, source.node_name, source.node)
     return [(str(found.body.get("name", "")), "bold"), f"  {found.body.get('about', '')}  ", (f"at {at}", "dim")]
-
-
-def _call_lines(view: CallView) -> Iterable[Line]:
-    yield [
-        (view.outcome or view.state, "bold"),
-        f" {view.code} {view.message}".rstrip(),
-        (f"  call {view.call}", "dim"),
-    ]
-    if view.output is not None:
-        yield [json.dumps(view.output, ensure_ascii=True)]

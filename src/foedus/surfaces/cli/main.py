@@ -17,6 +17,7 @@ from foedus.surfaces.cli import (
     approvals,
     asking,
     audit,
+    calls,
     capabilities,
     crdts,
     credentials,
@@ -26,6 +27,7 @@ from foedus.surfaces.cli import (
     keys,
     knowledge,
     logs,
+    mcp,
     names,
     nodes,
     pairing,
@@ -39,6 +41,7 @@ from foedus.surfaces.cli import (
     speaking,
     standing,
     tasks,
+    webhooks,
 )
 from foedus.surfaces.cli.errors import INTERRUPTED, PIPE_BROKEN, CommandLineError, report
 from foedus.surfaces.cli.text import ERRORS
@@ -74,7 +77,9 @@ app.command(credentials.app)
 app.command(credentials.vouch)
 app.command(speaking.say, usage=speaking.USAGE)
 app.command(capabilities.app)
-app.command(capabilities.call)
+app.command(calls.app)
+app.command(webhooks.app)
+app.command(mcp.app)
 app.command(asking.ask)
 app.command(asking.trace)
 app.command(asking.topology)

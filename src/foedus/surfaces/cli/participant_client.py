@@ -51,22 +51,22 @@ class ParticipantClient(PublicClient):
 
     def __init__(self, url: str, token: str, profile: Profile | None, passphrase_file: Path | None) -> None:
         super().__init__(url)
-        self._token = token
-        self._profile = profile
+        self.token = token
+        self.profile = profile
         self._passphrase_file = passphrase_file
 
     def speaker(self) -> str:
         """Return whose token it is."""
-        return self._profile.did if self._profile else self.get("/caller", CallerView).did
+        return self.profile.did if self.profile else self.get("/caller", CallerView).did
 
     def authorization(self, method: str, target: str, body: bytes) -> dict[str, str]:
         """Return the token, and the device's proof."""
-        headers = {"Authorization": f"Bearer {self._token}"}
-        if self._profile is not None:
-            node = parse_id(self._profile.node)
-            request = ProvedRequest(method=method, target=target, body=body, node=node, token=self._token)
+        headers = {"Authorization": f"Bearer {self.token}"}
+        if self.profile is not None:
+            node = parse_id(self.profile.node)
+            request = ProvedRequest(method=method, target=target, body=body, node=node, token=self.token)
             now = time.time_ns() // 1000
-            headers[PROOF_HEADER] = make_proof(self._key(self._profile), request, now, os.urandom(NONCE_BYTES))
+            headers[PROOF_HEADER] = make_proof(self._key(self.profile), request, now, os.urandom(NONCE_BYTES))
         return headers
 
     def _key(self, profile: Profile) -> Ed25519Key:

@@ -233,12 +233,12 @@ def token(
         return
     issued = node.post(path, TokenView, {"device": device})
     if issued.bound:
-        _keep_profile(node, who, issued)
+        keep_profile(node, who, issued)
     out.show(issued, _token_lines)
     out.next("FOEDUS_URL=URL FOEDUS_TOKEN=… foedus room list   (there, as {})", who.name)
 
 
-def _keep_profile(node: Client, who: ParticipantView, issued: TokenView) -> None:
+def keep_profile(node: Client, who: ParticipantView, issued: TokenView) -> None:
     """Keep the token beside the device's key, where that key is in this folder."""
     from foedus.adapters.device_profiles import Profile, save_profile
     from foedus.surfaces.cli.devices import device_folder

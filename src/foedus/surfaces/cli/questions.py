@@ -6,13 +6,13 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from foedus.base.base64url import to_base64url
+from foedus.base.base64url import from_base64url, to_base64url
 from foedus.base.clock import Instant
 from foedus.base.errors import UsageError
 from foedus.base.ids import parse_id
 from foedus.base.limits import AUTH_MAX, NONCE_BYTES, SECOND
 from foedus.node.consent_values import GrantView
-from foedus.node.query_values import AnswersView
+from foedus.node.query_values import AnswersView, VectorView
 from foedus.node.values import ParticipantView, SigningContext
 from foedus.query.question import HOPS, Question, Scope, encode_question, signing_bytes
 from foedus.surfaces.cli.options import PassphraseFile
@@ -78,9 +78,17 @@ def _signed(  # what is asked, how far, and by whom
     key = signer_of(node, folder, entry, file)
     auth = (parse_id(device.enrolment), *(_grants(node) if speaker.kind == "agent" else ()))
     context = node.get("/signing", SigningContext)
+    if kind == "semantic":
+        about = _meaning(node, str(about["text"]))
     moment = Moment(parse_id(context.node), parse_id(context.epoch), context.now, os.urandom(NONCE_BYTES))
     data = question_bytes(kind, about, reach, moment, (speaker.did, key.public, auth))
     return {"question": to_base64url(data), "asig": to_base64url(key.sign(signing_bytes(data)))}
+
+
+def _meaning(node: Client, text: str) -> dict[str, Any]:
+    made = node.post("/queries/vector", VectorView, {"text": text})
+    vector = from_base64url(made.vector, "vector")
+    return {"text": text, "model": made.model, "dimension": made.dimension, "vector": vector}
 
 
 def _grants(node: Client) -> list[bytes]:

@@ -40,7 +40,10 @@ from foedus.surfaces.http.room_routes import MESSAGES, PARTICIPANTS, ROOMS
 from foedus.surfaces.http.router import Router
 from foedus.surfaces.http.standing_routes import STANDING
 from foedus.surfaces.http.streams import Streams
+from foedus.surfaces.http.webhook_routes import WEBHOOKS
 from foedus.surfaces.http.wire import JSON, Receive, Scope, Send, header, send_error, send_whole
+from foedus.surfaces.mcp.door import PATH as MCP_PATH
+from foedus.surfaces.mcp.door import McpDoor
 
 if TYPE_CHECKING:
     from foedus.node.api import NodeService
@@ -67,6 +70,7 @@ OPERATIONS: list[Operation] = [
     *KNOWLEDGE,
     *QUERIES,
     *CALLS,
+    *WEBHOOKS,
 ]
 FEDERATION = "/api/federation"
 SCHEMA = "/schema"
@@ -75,6 +79,7 @@ OTHER_ROUTES = {
     MANIFEST_PATH: Rule.ANYONE,
     STATUS_PATH: Rule.ANYONE,
     SCHEMA: Rule.ANYONE,
+    MCP_PATH: Rule.SELF,
 }
 """Who may call the routes that are no operations."""
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
@@ -95,6 +100,7 @@ def create_app(service: NodeService, federation: FederationDoors, links: LinkDoo
     sockets: Router[DocumentDoor] = Router()
     sockets.add(SOCKET, DocumentDoor(service, streams))
     dispatch = Dispatch(_local_doors(service, streams), sockets, others)
+    dispatch.add(MCP_PATH, McpDoor(service, dispatch, streams))
     return Application(Gate(dispatch, exposure), streams, links.has_room)
 
 
@@ -121,12 +127,19 @@ class Dispatch:
         self._doors = doors
         self._sockets = sockets
         self._others = others
+        self._protocols: dict[str, Callable[[Scope, Receive, Send], Awaitable[None]]] = {}
+
+    def add(self, path: str, door: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
+        """Let a door of another protocol answer a path, whatever the method."""
+        self._protocols[path] = door
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Answer a request or carry a socket."""
         if scope["type"] == "websocket" and (socket := self._sockets.find(scope["path"])) is not None:
             scope["path_params"] = socket.parameters
             return socket.target(scope, receive, send)
+        if scope["type"] == "http" and (protocol := self._protocols.get(scope["path"])) is not None:
+            return protocol(scope, receive, send)
         found = self._doors.find(scope["path"]) if scope["type"] == "http" else None
         if found is None:
             answer: Awaitable[None] = self._others(scope, receive, send)

@@ -13,6 +13,7 @@ from foedus.node.call_values import (
     CallForm,
     CallProgressView,
     CallSignedForm,
+    CallsMade,
     CallView,
     CapabilityForm,
     CapabilityView,
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 _WAIT_MS_MAX = CALL_LASTS_MAX // (SECOND // 1_000)
 _WORK_WAIT_MS_MAX = 60_000
 """Of one long poll, which proxies bear."""
+_CALLS_MAX = 500
+"""In one answer: 32 MiB, where all of them returned as much as a call can."""
 _CALL_CHARACTERS = -(-CALL_BYTES_MAX * 4 // 3)
 _encode = msgspec.json.Encoder().encode
 Words = Annotated[str, Meta(max_length=1_024)]
@@ -199,10 +202,16 @@ CALLS = [
     Operation(
         method="GET",
         path="/calls",
-        about="The calls made here, the newest first",
+        about="Calls made here, the newest first",
         answer=list[CallView],
+        query=(
+            Text(name="before", about="a call: those older than it", max_length=TARGET_MAX),
+            Number(name="limit", about="how many", default=50, minimum=1, maximum=_CALLS_MAX),
+        ),
         rule=Rule.SELF,
-        run=lambda node, _call: node.calls_made(),
+        run=lambda node, call: node.calls_made(
+            CallsMade(before=call.query.get("before", ""), limit=call.query["limit"])
+        ),
     ),
     Operation(
         method="GET",

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType, field
 
+from foedus.base.base64url import from_base64url
 from foedus.base.limits import SECOND
-from foedus.node.query_values import AnswersView, Asked, AskedSigned, FoundView
+from foedus.log.sketches import MODEL_MAX
+from foedus.node.query_values import AnswersView, Asked, AskedSigned, FoundView, VectorView
 from foedus.query.limits import HOPS_MAX, LASTS_MAX, QUERY_BYTES_MAX, RESULTS_MAX, TEXT_MAX
 from foedus.query.question import Scope
+from foedus.query.routing.limits import DIMENSION_MAX, FLOAT_BYTES
 from foedus.surfaces.http import sse
 from foedus.surfaces.http.bodies import Input, SmallBytes
 from foedus.surfaces.http.callers import Rule
@@ -25,18 +28,23 @@ if TYPE_CHECKING:
 
 _WAIT_MS_MAX = LASTS_MAX // (SECOND // 1_000)
 _QUESTION_CHARACTERS = -(-QUERY_BYTES_MAX * 4 // 3)
+_VECTOR_CHARACTERS = -(-DIMENSION_MAX * FLOAT_BYTES * 4 // 3)
 _encode = msgspec.json.Encoder().encode
 
 
 class QuestionInput(Input, frozen=True):
     """Either ``kind`` and what it asks, or ``question`` and ``asig``: a question that a device signed.
 
-    ``text`` goes with the kinds ``text`` and ``capability``, ``event`` (an id) with ``causal``. ``wait_ms``: until the
-    deadline. ``as``: a custodial agent; without it the node asks, or the participant whose token it is.
+    ``text`` goes with the kinds ``text``, ``semantic`` and ``capability``, ``event`` (an id) with ``causal``.
+    ``vector``, with ``semantic``: base64url of little-endian float32 numbers made by ``model``; without it the node's
+    embedder makes it of the text. ``wait_ms``: until the deadline. ``as``: a custodial agent; without it the node asks,
+    or the participant whose token it is.
     """
 
-    kind: Literal["text", "causal", "topology", "capability"] | UnsetType = UNSET
+    kind: Literal["text", "semantic", "causal", "topology", "capability"] | UnsetType = UNSET
     text: Annotated[str, Meta(max_length=TEXT_MAX)] = ""
+    vector: Annotated[str, Meta(max_length=_VECTOR_CHARACTERS)] = ""
+    model: Annotated[str, Meta(max_length=MODEL_MAX)] = ""
     event: Annotated[str, Meta(max_length=TARGET_MAX)] = ""
     scope: Scope = "direct"
     hops: Annotated[int, Meta(ge=0, le=HOPS_MAX)] | None = None
@@ -52,6 +60,8 @@ class QuestionInput(Input, frozen=True):
             return Asked(
                 kind=self.kind,
                 text=self.text,
+                vector=from_base64url(self.vector, "vector"),
+                model=self.model,
                 event=self.event,
                 scope=self.scope,
                 hops=self.hops,
@@ -62,6 +72,12 @@ class QuestionInput(Input, frozen=True):
         if self.kind is UNSET and self.question is not UNSET and self.asig is not UNSET:
             return AskedSigned(question=self.question, asig=self.asig)
         raise MalformedRequest("a question is either kind and what it asks, or question and asig")
+
+
+class TextInput(Input, frozen=True):
+    """A text to be made a vector."""
+
+    text: Annotated[str, Meta(min_length=1, max_length=TEXT_MAX)]
 
 
 _EITHER: dict[str, Any] = {
@@ -105,5 +121,14 @@ QUERIES = [
         media_types=("application/json", "text/event-stream"),
         rule=Rule.SELF,
         run=_ask,
+    ),
+    Operation(
+        method="POST",
+        path="/queries/vector",
+        about="A text as the node's embedder has it: what a device puts into a question of the kind semantic",
+        answer=VectorView,
+        body=TextInput,
+        rule=Rule.PARTICIPANT,
+        run=lambda node, call: node.vector(call.body.text),
     ),
 ]

@@ -35,6 +35,10 @@ class Streams:
         """End every stream, also those to come: the server stops."""
         self._closing.set()
 
+    async def closed(self) -> None:
+        """Wait until the server stops."""
+        await self._closing.wait()
+
     @contextmanager
     def counted(self, participant: str = "") -> Iterator[None]:
         """Take a place for the time of one stream, as a participant (DID) or ('') not; raise TooManyStreams."""

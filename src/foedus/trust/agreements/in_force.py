@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from foedus.log.streams import Stream
     from foedus.trust.agreements.document import Agreement, Signer
 
-_AGREED: Mapping[str, str] = MappingProxyType({"members": "room", "room": "room", "knowledge": "knowledge"})
+_AGREED: Mapping[str, str] = MappingProxyType(
+    {"members": "room", "room": "room", "knowledge": "knowledge", "sketch": "knowledge"}
+)
 """Kinds of streams that an agreement lets pass or not, and the direction that they are of."""
 
 

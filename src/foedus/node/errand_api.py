@@ -1,0 +1,36 @@
+"""What surfaces may ask of a running node about errands: a part of ``api.NodeService``."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from foedus.node.errand_values import ErrandForm, ErrandNews, ErrandView
+
+
+class ErrandService(Protocol):
+    """Calls that wait until they can be made. ``did``: whose they must be."""
+
+    async def errand_begin(self, form: ErrandForm) -> ErrandView:
+        """Keep an errand and set out; durable when it returns."""
+        ...
+
+    def errands(self, did: str) -> list[ErrandView]:
+        """Return a participant's, the newest first."""
+        ...
+
+    def errand(self, errand: str, did: str) -> ErrandView:
+        """Return one; raise NotFound."""
+        ...
+
+    async def errand_cancel(self, errand: str, did: str) -> ErrandView:
+        """Ask for one to end; raise NotFound."""
+        ...
+
+    async def errand_note(self, errand: str, did: str, note: bytes) -> None:
+        """Keep a surface's own words with one, in place of those before."""
+        ...
+
+    def errand_follow(self, errand: str, did: str) -> AsyncIterator[ErrandNews]:
+        """Yield what is new of one until it is over; raise NotFound."""
+        ...

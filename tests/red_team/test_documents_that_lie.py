@@ -1,0 +1,63 @@
+"""Yjs updates of the right form that say what cannot be: pycrdt panics, or frees memory twice, and a node lives on."""
+
+import asyncio
+from contextlib import suppress
+
+import aiohttp
+import pytest
+
+from foedus.state.documents import messages
+from foedus.state.documents.update import check
+from tests.node.document_client import editing, ticket
+from tests.node.nodes import share, street, until
+from tests.node.people import agent
+from tests.node.test_documents import equal, pair
+from tests.red_team.lying_updates import ABORT, PANIC
+
+
+async def send(running, who, name, updates):
+    """Send updates as a client that holds no document itself, as long as it is let."""
+    word = await ticket(running, who, name)
+    url = f"{running.url.replace('http', 'ws', 1)}/api/v1/rooms/plans/documents/{name}?ticket={word}"
+    async with aiohttp.ClientSession() as session, session.ws_connect(url) as socket:
+        await socket.receive()  # it is asked what it has
+        with suppress(aiohttp.ClientError, ConnectionError):
+            for update in updates:
+                await socket.send_bytes(messages.brings(update))
+                await asyncio.wait_for(socket.receive(), 30)  # its own update, or the end
+
+
+async def updates_at(running, count):
+    def held():
+        return sum(event.kind == "document.update" for event in running.service.events(limit=1000).events) >= count
+
+    await until(held, f"{count} updates came")
+
+
+@pytest.mark.parametrize("updates", [PANIC, ABORT], ids=["panic", "abort"])
+async def test_a_client_whose_updates_end_the_library_ends_no_node(tmp_path, updates):
+    for update in updates:
+        check(update)
+    async with pair(tmp_path) as (_, ash, elm):
+        async with editing(elm, elm.human, "page") as eve:
+            await until(lambda: eve.seen, "elm holds the room, and takes in what comes")
+            await send(ash, ash.agent, "lies", updates)
+            await updates_at(elm, 1)
+        async with editing(elm, elm.human, "page") as one, editing(ash, ash.agent, "page") as other:
+            await one.edit(0, "still here")
+            await equal(one, other, wanted="still here")
+
+
+async def test_a_document_outlives_the_process_that_held_it(tmp_path):
+    async with street(tmp_path) as road:
+        ash = await road.add("ash")
+        await share(ash)
+        who = await agent(ash, "one")
+        async with editing(ash, who) as it:
+            await it.edit(0, "before")
+            await updates_at(ash, 1)
+            ash.node.documents.replicas._process.kill()
+            await it.edit(0, "after, ")
+            await updates_at(ash, 2)
+        async with editing(ash, who) as again:
+            await equal(again, wanted="after, before")
