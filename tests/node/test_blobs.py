@@ -108,6 +108,43 @@ async def test_a_peer_that_lies_is_left_and_another_is_asked(tmp_path, monkeypat
         assert elm.node.ingest.refusals["bad_chunk"] == 1
 
 
+async def test_what_rests_on_a_blob_and_comes_before_it_is_in_its_place(tmp_path, monkeypatch):
+    async with pair(tmp_path) as (_, ash, elm), editing(ash, ash.agent) as ann, editing(elm, elm.human) as eve:
+        held_back, real = [], ash.node.blob_carrying._serve
+        monkeypatch.setattr(ash.node.blob_carrying, "_serve", lambda *asked: held_back.append(asked))
+        await ann.edit(0, LARGE)
+        await until(lambda: held_back, "elm has asked for it")
+        for _ in range(3):
+            await ann.edit(400_000, "amid ")
+            del ann.text[8:16]
+            await ann.edit(0, "first ")
+        wanted = str(ann)
+        await until(lambda: taken(ash) > len(LARGE) + 9 * 5, "all of it is written")
+        count = len(rows(ash, "document.update"))
+        await until(lambda: len(rows(elm, "document.update")) == count, "the small ones are at elm")
+        assert str(eve) != wanted
+        for asked in held_back:
+            real(*asked)
+        monkeypatch.setattr(ash.node.blob_carrying, "_serve", real)
+        await equal(ann, eve, wanted=wanted)
+        stream = stream_of(ash)
+        for it in (ash, elm):
+            it.node.documents.forget()
+        wholes = {(await it.node.documents.room(stream)).documents["page"].whole() for it in (ash, elm)}
+        assert len(wholes) == 1
+
+
+async def test_the_host_fetches_it_and_serves_it_to_a_member_who_is_not_linked_with_its_writer(tmp_path):
+    async with street(tmp_path) as road:
+        ash, elm, oak = await road.add("ash"), await road.add("elm"), await road.add("oak")
+        eve = await enrol(elm, "eve")
+        for other in (elm, oak):
+            await connect(other, ash)
+        await share(ash, elm, oak)
+        await write_large(elm, eve)
+        await until(lambda: is_here(oak), "oak has what eve wrote")
+
+
 async def test_what_is_no_update_counts_nowhere(tmp_path):
     async with pair(tmp_path) as (_, ash, elm):
         stream = stream_of(ash)

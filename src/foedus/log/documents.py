@@ -49,10 +49,11 @@ class CoveredChain(NamedTuple):
 
 
 class DocumentSnapshot(_Body, frozen=True):
-    """``document.snapshot``: the updates of a document in its node's own ``chains`` of this room, as one update."""
+    """``document.snapshot``: so many ``updates`` of a document in its node's own ``chains`` of this room, as one."""
 
     document: Annotated[str, Meta(min_length=1, max_length=NAME_MAX)]
     chains: Annotated[tuple[CoveredChain, ...], Meta(min_length=1, max_length=RECORDS_MAX)]
+    updates: Annotated[int, Meta(ge=1, lt=1 << 53)]
     blob: Blob
 
 

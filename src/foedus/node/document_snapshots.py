@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from array import array
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from foedus.base.blobs import cut
 from foedus.base.cbor import to_plain
 from foedus.base.clock import Instant
 from foedus.base.errors import FoedusError
@@ -29,6 +30,7 @@ from foedus.node.erasing import Erased
 from foedus.node.publisher import Published
 from foedus.node.store import Store
 from foedus.state.documents.fold import SNAPSHOT
+from foedus.state.documents.replica import CannotJoin, Joined
 
 log = logging.getLogger("foedus.documents")
 
@@ -41,25 +43,40 @@ _PAGE = 500
 _LOOKED_UP_MAX = 1_000
 
 
-class _Update(NamedTuple):
-    epoch: bytes
-    seq: int
-    data: bytes
+class _Updates(Joined):
+    """The updates of one document in own chains, joined as they come, so that they take the memory of what they say."""
+
+    def __init__(self, merge: Callable[[Sequence[bytes]], bytes]) -> None:
+        super().__init__(merge)
+        self._seqs: dict[bytes, array[int]] = {}
+        """Epoch → where updates stand."""
+
+    def add(self, epoch: bytes, seq: int, update: bytes) -> None:
+        """Take in the next update of a chain."""
+        self._seqs.setdefault(epoch, array("Q")).append(seq)
+        self.apply(update)
+
+    def count(self, chains: Sequence[CoveredChain]) -> int:
+        """Return how many stand in chains."""
+        return sum(bisect_right(self._seqs.get(epoch, ()), seq) for epoch, seq in chains)
 
 
 class _Said(NamedTuple):
     """What own chains of a room say: of each document its updates, and the snapshots that stand, with their events."""
 
-    updates: dict[str, list[_Update]]
+    updates: dict[str, _Updates]
     ends: tuple[CoveredChain, ...]
     snapshots: dict[str, list[tuple[bytes, DocumentSnapshot]]]
     is_whole: bool
     """Nothing of these chains was dropped here."""
 
-    def upto(self, name: str, chains: Sequence[CoveredChain]) -> list[bytes]:
-        """Return the updates of a document in chains."""
-        ends = dict(chains)
-        return [update.data for update in self.updates.get(name, ()) if update.seq <= ends.get(update.epoch, 0)]
+    def is_sound(self, name: str) -> bool:
+        """Whether the last snapshot of a document joined what counts now. Of what was dropped nobody can tell."""
+        snapshots = self.snapshots.get(name)
+        if not snapshots or not self.is_whole:
+            return True
+        last = snapshots[-1][1]
+        return name in self.updates and self.updates[name].count(last.chains) == last.updates
 
 
 class DocumentSnapshots:
@@ -136,7 +153,7 @@ class DocumentSnapshots:
                 self._made[stream] = now
                 try:
                     written += await self._write_room(stream, was_stale=was_stale, everything=everything)
-                except FoedusError as error:
+                except (FoedusError, CannotJoin) as error:
                     log.warning("no snapshot of the documents of %s: %s", stream, error)
                     self._edited[stream] = now
                     self._stale |= {stream} if was_stale else set()
@@ -163,26 +180,15 @@ class DocumentSnapshots:
         said = await self._read(stream)
         names = sorted(said.updates.keys() | said.snapshots.keys())
         if was_stale and not everything:
-            names = [name for name in names if not self._is_sound(said, name)]
+            names = [name for name in names if not said.is_sound(name)]
         for name in names:
             await self._write(stream, name, said, [membership.id])
         return len(names)
 
-    def _joined(self, updates: list[bytes]) -> bytes:
-        return self._documents.replicas.merged(updates) if updates else b""
-
-    def _is_sound(self, said: _Said, name: str) -> bool:
-        """Whether the last snapshot says what its chains say now. Of what was dropped nobody can tell."""
-        snapshots = said.snapshots.get(name)
-        if not snapshots or not said.is_whole:
-            return True
-        data = self._joined(said.upto(name, snapshots[-1][1].chains))
-        return bool(data) and cut(data)[0] == snapshots[-1][1].blob
-
     async def _read(self, stream: str) -> _Said:
         """Read this node's own chains of a room, in the order of their epochs."""
         fold = self._documents.own(stream)
-        updates: dict[str, list[_Update]] = {}
+        updates: dict[str, _Updates] = {}
         snapshots: dict[str, list[tuple[bytes, DocumentSnapshot]]] = {}
         ends: list[CoveredChain] = []
         own = [chain for chain in self._store.admission.chains.of_stream(stream) if chain.node == self._store.node]
@@ -194,7 +200,8 @@ class DocumentSnapshots:
                     if isinstance(body, DocumentSnapshot):
                         snapshots.setdefault(body.document, []).append((row.id, body))
                     for name, data in await self._documents.read(fold, [row]):
-                        updates.setdefault(name, []).append(_Update(row.epoch, row.seq, data))
+                        held = updates.setdefault(name, _Updates(self._documents.replicas.merged))
+                        held.add(row.epoch, row.seq, data)
                 seq = rows[-1].seq
                 await asyncio.sleep(0)
             ends.append(CoveredChain(chain.epoch, seq))
@@ -203,13 +210,14 @@ class DocumentSnapshots:
 
     async def _write(self, stream: str, name: str, said: _Said, auth: Sequence[bytes]) -> None:
         """Order a snapshot, then the end of those before it. A crash in between leaves both."""
-        data = self._joined(said.upto(name, said.ends))
+        updates = said.updates.get(name)
+        data = updates.whole() if updates is not None else b""
         if len(data) > BLOB_BYTES_MAX:
             log.warning("no snapshot of document %r: its updates have %d bytes", name, len(data))
-        elif data:
+        elif updates is not None:
             token, blob = await self._blobs.keep(stream, data)
             self._documents.note_checked(blob)
-            body = DocumentSnapshot(document=name, chains=said.ends, blob=blob)
+            body = DocumentSnapshot(name, said.ends, updates.count(said.ends), blob)
             try:
                 rows = await self._author.order([self._author.node_act(stream, SNAPSHOT, to_plain(body), auth)])
             except FoedusError:

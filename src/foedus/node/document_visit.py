@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from foedus.base.errors import FoedusError, Unavailable, UsageError
 from foedus.log import streams
@@ -17,11 +18,13 @@ from foedus.state.documents.errors import BadUpdate
 from foedus.state.documents.fold import Document
 from foedus.state.documents.limits import DOCUMENT_BYTES_MAX
 from foedus.state.documents.presences import Presences
+from foedus.state.documents.replica import ReplicasLost
 from foedus.state.documents.update import EMPTY, check
 
 if TYPE_CHECKING:
     from foedus.node.document_desk import DocumentDesk
 
+_T = TypeVar("_T")
 log = logging.getLogger("foedus.documents")
 
 IN_BYTES_MAX = 1_048_576
@@ -149,11 +152,18 @@ class DocumentVisit:
         room = await self._desk.node.documents.room(self.place[0])
         return room.documents.get(self.place[1])
 
+    async def _of_document(self, ask: Callable[[Document | None], _T]) -> _T:
+        """Return what the document answers; where what held it ends just then, what it answers after that."""
+        try:
+            return ask(await self._document())
+        except ReplicasLost:
+            await asyncio.sleep(0)  # all rooms are dropped now
+            return ask(await self._document())
+
     async def _handle(self, message: messages.Message, presences: Presences) -> None:
         match message:
             case messages.Asks(state_vector):
-                held = await self._document()
-                beyond = held.beyond(state_vector) if held is not None else EMPTY
+                beyond = await self._of_document(lambda held: held.beyond(state_vector) if held is not None else EMPTY)
                 self.send(messages.brings(beyond, is_answer=True))
             case messages.Brings(update, is_answer):
                 await self._take(update, is_answer=is_answer)
@@ -169,10 +179,12 @@ class DocumentVisit:
         ends = check(update) if is_small else await asyncio.to_thread(check, update)
         if is_answer:
             await self._below(1)  # an answer repeats what the client has just sent
-        held = await self._document()
-        if is_answer and (held.has(update, ends) if held is not None else update == EMPTY):
+        if is_answer and await self._of_document(
+            lambda held: held.has(update, ends) if held is not None else update == EMPTY
+        ):
             return
-        if held is not None and held.is_full(self._in_bytes + len(update)):
+        size = self._in_bytes + len(update)
+        if await self._of_document(lambda held: held is not None and held.is_full(size)):
             raise BadUpdate("the document is as large as this node takes", code="too_large")
         self._in.append(update)
         self._in_bytes += len(update)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -22,8 +22,8 @@ from foedus.log.port import Commit, Row, Verdict
 from foedus.node.publisher import Published, Publisher
 from foedus.node.store import Store
 from foedus.state.documents.errors import BadUpdate
-from foedus.state.documents.fold import UPDATE, Part, RoomDocuments, Snapshot
-from foedus.state.documents.replica import Here, Replicas, ReplicasLost, Unheld
+from foedus.state.documents.fold import SNAPSHOT, UPDATE, Part, RoomDocuments, Snapshot
+from foedus.state.documents.replica import CannotJoin, Here, Joined, Replicas, ReplicasLost, Unheld
 from foedus.state.documents.update import check
 
 ROOMS_MAX = 64
@@ -55,6 +55,8 @@ class Documents:
         self._checked: OrderedDict[Blob, bool] = OrderedDict()
         """Whether blobs that are here are updates: looked at in a thread, since the largest take seconds."""
         self._tasks: set[asyncio.Task[None]] = set()
+        self._careful: set[str] = set()
+        """Rooms whose updates are taken in one by one."""
         self._rooms: OrderedDict[str, RoomDocuments] = OrderedDict()
         self._read: dict[str, int] = {}
         """Up to which local number a room is folded."""
@@ -79,21 +81,43 @@ class Documents:
             while stream not in self._rooms:
                 self._folded, self._is_stale = stream, False
                 await asyncio.to_thread(self.replicas.start, stream)
-                with suppress(ReplicasLost):  # again, until it holds or the room is closed
+                try:
                     await self._fold(stream)
+                except (ReplicasLost, CannotJoin):  # again, until it holds or the room is closed
+                    self._careful.add(stream)
             self._rooms.move_to_end(stream)
             self._make_room()
             return self._rooms[stream]
 
     async def _fold(self, stream: str) -> None:
-        make = partial(self.replicas.make, stream)
-        fold, local = RoomDocuments(make, self._gaps(stream), self._store.identities.node_of), 0
+        """Fold a room: joined first and held then, which is the same in every order, and fast.
+
+        yrs loses deletions where updates of one Yjs client come in another order than they were made: joined they are
+        in theirs. Where some cannot be joined, or end who holds them, each is taken in by itself, snapshots first.
+        """
+        make, is_careful = partial(self.replicas.make, stream), stream in self._careful
+        first = make if is_careful else partial(Joined, self.replicas.merged)
+        fold = RoomDocuments(first, self._gaps(stream), self._store.identities.node_of)
+        if is_careful:
+            await self._read_through(fold, stream, frozenset({SNAPSHOT}))
+        local = await self._read_through(fold, stream, _KINDS)
+        if self._is_stale:
+            return
+        if not is_careful:
+            try:
+                fold.hold(make)
+            except BadUpdate as error:
+                raise CannotJoin(str(error)) from error
+        self._rooms[stream], self._read[stream] = fold, local
+
+    async def _read_through(self, fold: RoomDocuments, stream: str, kinds: Collection[str]) -> int:
+        """Let a fold take in a room's rows of some kinds; return up to which local number."""
+        local = 0
         while not self._is_stale and (rows := self._store.log.since(local, _PAGE, stream)):
-            await self.read(fold, rows)
+            await self.read(fold, [row for row in rows if row.kind in kinds])
             local = rows[-1].local
             await asyncio.sleep(0)
-        if not self._is_stale:
-            self._rooms[stream], self._read[stream] = fold, local
+        return local
 
     def _lost(self) -> None:
         asyncio.get_running_loop().call_soon(self.forget)
@@ -204,6 +228,9 @@ class Documents:
         fold = self._rooms.get(row.stream)
         if fold is None:
             self._is_stale |= row.stream == self._folded
+            return
+        if row.kind == SNAPSHOT or row.seq <= fold.ends.get(row.epoch, 0):
+            self._drop(row.stream)  # what came after it in its chain was taken in before: the order matters to yrs
             return
         with suppress(ReplicasLost):  # all rooms are about to be dropped
             for name, update in self._taken(fold, [row]):

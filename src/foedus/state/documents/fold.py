@@ -53,6 +53,12 @@ class Document:
         self.bytes_taken = 0
         """Bytes of the updates since it was last measured: no less than what it takes."""
 
+    def hold(self, replica: Replica) -> None:
+        """Let a replica take in all that was joined so far, and hold the document from now on. Raises BadUpdate."""
+        joined = self._replica.whole()
+        replica.apply(joined)
+        self._replica, self.bytes_taken = replica, len(joined)
+
     def state_vector(self) -> bytes:
         """Return what it has, as Yjs says it."""
         return self._replica.state_vector()
@@ -103,6 +109,8 @@ class RoomDocuments:
         self._gaps = gaps
         self._node_of = node_of
         self.documents: dict[str, Document] = {}
+        self.ends: dict[bytes, int] = {}
+        """Epoch → where the last update stands that was taken in of its chain."""
         self._make = make
         self._waiting: dict[bytes, list[Part]] = {}
         """By epoch, the parts of an update that is not whole yet: one for each chain, since nothing stands between."""
@@ -113,7 +121,16 @@ class RoomDocuments:
         ``is_checked``: ``update.check`` was called for it.
         """
         update = self._whole(part)
-        return None if update is None else self._take(part.name, update, is_checked=is_checked)
+        if update is None:
+            return None
+        self.ends[part.epoch] = max(part.seq, self.ends.get(part.epoch, 0))
+        return self._take(part.name, update, is_checked=is_checked)
+
+    def hold(self, make: Callable[[], Replica]) -> None:
+        """After replicas that only joined (``Joined``): let others take it all in. Raises BadUpdate and CannotJoin."""
+        self._make = make
+        for document in self.documents.values():
+            document.hold(make())
 
     def take_snapshot(self, snapshot: Snapshot, *, is_checked: bool = False) -> tuple[str, bytes] | None:
         """Take in a snapshot where it stands for what is gone; return as ``take`` does."""
