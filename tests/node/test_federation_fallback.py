@@ -8,6 +8,7 @@ from foedus.node import fallback, fallback_peer, redialler
 from tests.node.federated import LINK, ROOT, STREAM, two_connected
 from tests.node.nodes import share, until
 from tests.node.people import enrol
+from tests.node.questions import ask, codes, outcomes
 
 BOTH = ("alice", "bob")
 EVENTS = f"{ROOT}/events"
@@ -41,6 +42,8 @@ async def test_without_a_link_events_flow_by_sse_both_ways_until_one_opens(tmp_p
         await alice.say("so do I")
         await until(lambda: bob.texts() == ["by sse", "so do I"], "bob hears")
         assert alice.node.peers.last_seen[bob.node.store.node] > 0
+        answers = await ask(alice, "sse")
+        assert (outcomes(answers)["bob"], codes(answers)["bob"]) == ("unreachable", "no_link")
         await refuse(it)
         alice.node.links.redialler.kick(bob.node.store.node)
         await until(lambda: kinds(alice, bob) == ("link", "link"), "a link opens again", 30)

@@ -153,6 +153,32 @@ async def test_who_holds_a_part_is_told_what_is_lacking(pair):
     assert bert.texts() == ["seen by bert", "missed last"]
 
 
+async def test_a_carrier_does_not_take_the_place_of_what_another_said(pair):
+    """Whoever answered last chose behind which checkpoint `retention skip` goes on, and who is asked then."""
+    anna, bert = pair.anna, pair.bert
+    carl = await pair.add("carl", pair.clock)
+    await connect(carl, anna)
+    await connect(carl, bert)
+    await anna.service.room_share("plans", carl.id)
+    await anna.say("seen by bert")
+    await until(lambda: "seen by bert" in bert.texts(), "bert hears it")
+    await pair.stop("bert")
+    await pair.stop("carl")
+    await grow(pair, anna, "missed")
+    pair.clock.ahead = 10 * DAY
+    await anna.service.retention_run(5, "")
+    await grow(pair, anna, "later")
+    key = (anna.node.store.epoch, f"room:{pair.room}")
+    bodies = [row.envelope.body for row in anna.node.log.chain(*key, 0, 10_000) if row.kind == "checkpoint"]
+    bert = await pair.start("bert", pair.clock)
+    await until(lambda: bert.node.pruned.lacking, "bert is told")
+    (before,) = bert.node.pruned.lacking.values()
+    await bert.node.pruned.take(bytes.fromhex(carl.id), Pruned(*key, before.held, bodies[-1]))
+    assert list(bert.node.pruned.lacking.values()) == [before]
+    await bert.service.retention_skip("plans")
+    await until(lambda: {"missed last", "later last"} <= set(bert.texts()), "bert goes on with all that anna has")
+
+
 async def test_a_carrier_cannot_cut_off_what_another_wrote(pair):
     anna, bert = pair.anna, pair.bert
     await grow(pair, anna, "old", 5)

@@ -3,6 +3,7 @@
 import json
 import time
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -110,3 +111,15 @@ def test_no_schema_takes_everything_that_is_json():
     assert Shape(b"").check(b"[1]") == [1]
     with pytest.raises(BadJson):
         Shape(b"").check(b"[")
+
+
+@pytest.mark.parametrize("data", [rb'"\ud800"', rb'{"\udfff": 1}', rb'["\ud83d", "\ude00"]', b"1e999", b"[-1e400]"])
+def test_what_could_be_shown_to_nobody_is_no_json_here(data):
+    """Kept as the output of a call it would end every list of calls in which it stands."""
+    with pytest.raises(BadJson):
+        read_json(data)
+
+
+@pytest.mark.parametrize("data", [rb'"\ud83d\ude00"', rb'"\\ud800"', rb'"\u0041"', b"1.5e300", b"1" * 30])
+def test_what_can_be_shown_is_taken(data):
+    assert msgspec.json.decode(msgspec.json.encode(read_json(data))) == json.loads(data)

@@ -24,6 +24,11 @@ LABELS = frozenset(
         "call-receipt",
         "presence",
         "webhook",
+        "council",
+        "update",
+        "vote",
+        "view-change",
+        "new-view",
     }
 )
 """Every label of version 1; docs/protocol.md says what each covers."""

@@ -27,6 +27,8 @@ class Offered(NamedTuple):
     offer: Offer
     takes: Shape
     returns: Shape
+    words: str
+    """What it is found by."""
 
 
 class CapabilityBook:
@@ -57,11 +59,11 @@ class CapabilityBook:
 
     def search(self, text: str) -> Findings:
         """Return the offers that have every word of ``text`` in their name or description; one of that name first."""
-        words = text.casefold().split()
+        words = sorted(set(text.casefold().split()), key=len, reverse=True)  # the longest is there least often
         found = [
             Finding(held.id, CAPABILITY, _EXACT if text == held.offer.name else _SOME, Hlc(0, 0), to_plain(held.offer))
             for held in self.all()
-            if all(word in f"{held.offer.name} {held.offer.about}".casefold() for word in words)
+            if all(word in held.words for word in words)
         ]
         return Findings(sorted(found, key=lambda one: -one.score))
 
@@ -105,4 +107,5 @@ class CapabilityBook:
 
 def _offered(data: bytes) -> Offered:
     offer = parse_offer(data)
-    return Offered(offer_id(data), offer, Shape(offer.takes), Shape(offer.returns))
+    words = f"{offer.name} {offer.about}".casefold()
+    return Offered(offer_id(data), offer, Shape(offer.takes), Shape(offer.returns), words)

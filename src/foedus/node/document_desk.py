@@ -112,7 +112,6 @@ class DocumentDesk:
     ) -> list[Row]:
         """Keep an update as a blob, then order the act that names it. Who is cancelled leaves it to the next start."""
         token, blob = await self.node.blobs.keep(stream, update)
-        self.node.documents.note_checked(blob)
         try:
             rows = await self.node.author.order(drafts([encode(to_plain(DocumentUpload(document=name, blob=blob)))]))
         except FoedusError:

@@ -2,7 +2,7 @@
 
 Each is a blob, and replaces the one before it, which is erased; so an erased update is in no snapshot that stays.
 They are written where something is dropped: before this node drops it, each half day where a peer does so by what was
-agreed, and a day after an edit, since a peer may drop by a policy of its own (ADR 23).
+agreed, and a day after an edit, since a peer may drop by a policy of its own (ADR 27).
 """
 
 from __future__ import annotations
@@ -216,7 +216,6 @@ class DocumentSnapshots:
             log.warning("no snapshot of document %r: its updates have %d bytes", name, len(data))
         elif updates is not None:
             token, blob = await self._blobs.keep(stream, data)
-            self._documents.note_checked(blob)
             body = DocumentSnapshot(name, said.ends, updates.count(said.ends), blob)
             try:
                 rows = await self._author.order([self._author.node_act(stream, SNAPSHOT, to_plain(body), auth)])

@@ -61,8 +61,11 @@ class DocumentVisit:
     async def run(self, stream: ByteStream) -> tuple[int, str]:
         """Serve a client until it leaves, errs or may no longer edit; return the close code and reason."""
         node = self._desk.node
-        if node.agents.find(self.did).kind == "agent" and self._desk.is_shared(self._seat):
-            await node.consent.note_read(self.did)
+        try:
+            if node.agents.find(self.did).kind == "agent" and self._desk.is_shared(self._seat):
+                await node.consent.note_read(self.did)
+        except FoedusError as error:
+            return _LOST if isinstance(error, Unavailable) else _REFUSED, error.code
         holder = self._seat.holder
         dead = node.access.tokens.watch(holder) if holder is not None else asyncio.Event()
         presences = self._desk.enter(self)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -22,9 +22,9 @@ from foedus.log.port import Commit, Row, Verdict
 from foedus.node.publisher import Published, Publisher
 from foedus.node.store import Store
 from foedus.state.documents.errors import BadUpdate
-from foedus.state.documents.fold import SNAPSHOT, UPDATE, Part, RoomDocuments, Snapshot
+from foedus.state.documents.fold import UPDATE, Part, RoomDocuments, Snapshot
 from foedus.state.documents.replica import CannotJoin, Here, Joined, Replicas, ReplicasLost, Unheld
-from foedus.state.documents.update import check
+from foedus.state.documents.update import Reach, reach
 
 ROOMS_MAX = 64
 """Rooms whose documents are kept while nobody has one open; of the others the log is read again."""
@@ -52,8 +52,8 @@ class Documents:
         self._store = store
         self._clause = clause
         self._blob = blob
-        self._checked: OrderedDict[Blob, bool] = OrderedDict()
-        """Whether blobs that are here are updates: looked at in a thread, since the largest take seconds."""
+        self._checked: OrderedDict[Blob, Reach | None] = OrderedDict()
+        """What blobs that are here bring, None: no update. Looked at in a thread, since the largest take seconds."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._careful: set[str] = set()
         """Rooms whose updates are taken in one by one."""
@@ -90,34 +90,23 @@ class Documents:
             return self._rooms[stream]
 
     async def _fold(self, stream: str) -> None:
-        """Fold a room: joined first and held then, which is the same in every order, and fast.
-
-        yrs loses deletions where updates of one Yjs client come in another order than they were made: joined they are
-        in theirs. Where some cannot be joined, or end who holds them, each is taken in by itself, snapshots first.
-        """
-        make, is_careful = partial(self.replicas.make, stream), stream in self._careful
-        first = make if is_careful else partial(Joined, self.replicas.merged)
-        fold = RoomDocuments(first, self._gaps(stream), self._store.identities.node_of)
-        if is_careful:
-            await self._read_through(fold, stream, frozenset({SNAPSHOT}))
-        local = await self._read_through(fold, stream, _KINDS)
+        """Fold a room. Where snapshots may be needed, all is joined first, unless that ended who holds documents."""
+        gaps, make, local = self._gaps(stream), partial(self.replicas.make, stream), 0
+        is_joined = bool(gaps) and stream not in self._careful
+        first = partial(Joined, self.replicas.merged) if is_joined else make
+        fold = RoomDocuments(first, gaps, self._store.identities.node_of)
+        while not self._is_stale and (rows := self._store.log.since(local, _PAGE, stream)):
+            await self.read(fold, rows)
+            local = rows[-1].local
+            await asyncio.sleep(0)
         if self._is_stale:
             return
-        if not is_careful:
+        if is_joined:
             try:
                 fold.hold(make)
             except BadUpdate as error:
                 raise CannotJoin(str(error)) from error
         self._rooms[stream], self._read[stream] = fold, local
-
-    async def _read_through(self, fold: RoomDocuments, stream: str, kinds: Collection[str]) -> int:
-        """Let a fold take in a room's rows of some kinds; return up to which local number."""
-        local = 0
-        while not self._is_stale and (rows := self._store.log.since(local, _PAGE, stream)):
-            await self.read(fold, [row for row in rows if row.kind in kinds])
-            local = rows[-1].local
-            await asyncio.sleep(0)
-        return local
 
     def _lost(self) -> None:
         asyncio.get_running_loop().call_soon(self.forget)
@@ -140,12 +129,15 @@ class Documents:
     def _taken(self, fold: RoomDocuments, rows: Iterable[Row]) -> Iterable[tuple[str, bytes]]:
         for row in rows:
             brought = self._brought(row) if row.kind in _KINDS else None
+            found = self._reach(row) if row.kind in NAMING else None
             if isinstance(brought, Snapshot):
-                found = fold.take_snapshot(brought, is_checked=True)
-            else:
-                found = fold.take(brought, is_checked=row.kind in NAMING) if brought is not None else None
-            if found is not None:
-                yield found
+                yield from fold.take_snapshot(brought, found)
+            elif brought is not None:
+                yield from fold.take(brought, found)
+
+    def _reach(self, row: Row) -> Reach | None:
+        body = naming(row.kind, row.envelope.body)
+        return self._checked.get(body.blob) if body is not None else None
 
     def own(self, stream: str) -> RoomDocuments:
         """Return what puts together the updates of this node's own chains of a room, and holds no document."""
@@ -189,29 +181,15 @@ class Documents:
 
     # --- blobs -------------------------------------------------------------------------------
 
-    def note_checked(self, blob: Blob, *, is_update: bool = True) -> None:
-        """Remember whether a blob is an update."""
-        self._checked[blob] = is_update
-        while len(self._checked) > CHECKED_MAX:
-            self._checked.popitem(last=False)
-
     async def _look_at(self, row: Row) -> None:
         """Read a blob, where it is here, and see whether it is an update."""
         body = naming(row.kind, row.envelope.body)
         if body is not None and body.blob not in self._checked:
-            is_update = await asyncio.to_thread(self._is_update, row.stream, body.blob)
-            if is_update is not None:
-                self.note_checked(body.blob, is_update=is_update)
-
-    def _is_update(self, stream: str, blob: Blob) -> bool | None:
-        data = self._blob(stream, blob)
-        if data is None:
-            return None
-        try:
-            check(data)
-        except BadUpdate:
-            return False
-        return True
+            data = await asyncio.to_thread(self._blob, row.stream, body.blob)
+            if data is not None:
+                self._checked[body.blob] = await asyncio.to_thread(_reach_of, data)
+            while len(self._checked) > CHECKED_MAX:
+                self._checked.popitem(last=False)
 
     def blob_came(self, row: Row) -> None:
         """Take in what a row of a kept room names, now that it is here."""
@@ -229,8 +207,10 @@ class Documents:
         if fold is None:
             self._is_stale |= row.stream == self._folded
             return
-        if row.kind == SNAPSHOT or row.seq <= fold.ends.get(row.epoch, 0):
-            self._drop(row.stream)  # what came after it in its chain was taken in before: the order matters to yrs
+        body = naming(row.kind, row.envelope.body)
+        if isinstance(body, DocumentSnapshot):
+            if fold.is_needed(dict(body.chains)):
+                self._drop(row.stream)  # all is joined anew with it
             return
         with suppress(ReplicasLost):  # all rooms are about to be dropped
             for name, update in self._taken(fold, [row]):
@@ -296,4 +276,11 @@ def _update(body: bytes) -> DocumentUpdate | None:
     try:
         return decode_as(body, DocumentUpdate)
     except (NotCanonical, Malformed):
+        return None
+
+
+def _reach_of(data: bytes) -> Reach | None:
+    try:
+        return reach(data)
+    except BadUpdate:
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Protocol
 
+from foedus.node.call_values import CapabilityView
 from foedus.node.errand_values import ErrandForm, ErrandNews, ErrandView
 
 
@@ -16,7 +17,7 @@ class ErrandService(Protocol):
         ...
 
     def errands(self, did: str) -> list[ErrandView]:
-        """Return a participant's, the newest first."""
+        """Return a participant's, the newest first; all of them for ''."""
         ...
 
     def errand(self, errand: str, did: str) -> ErrandView:
@@ -33,4 +34,16 @@ class ErrandService(Protocol):
 
     def errand_follow(self, errand: str, did: str) -> AsyncIterator[ErrandNews]:
         """Yield what is new of one until it is over; raise NotFound."""
+        ...
+
+    async def offers_ask(self) -> None:
+        """Ask the connected peers what their agents offer. Raises UsageError."""
+        ...
+
+    def offers_known(self) -> list[CapabilityView]:
+        """Return what agents of connected peers offered when this node last asked."""
+        ...
+
+    def sign_card(self, data: bytes) -> bytes:
+        """Sign the JWS of an agent card by the node's key."""
         ...

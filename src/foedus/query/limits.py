@@ -44,6 +44,8 @@ RELAYED_BYTES_MIN = 65_536
 """What each of them may bring at least."""
 REPORTS_MAX = 1_000
 """Nodes that are named in the report of one question; the rest are counted."""
+UNNAMED_MAX = 1 << 32
+"""Nodes that are counted and not named: peers say how many there are behind them, and a frame carries the sum."""
 
 WAY_BACK_SHARE = 8
 WAY_BACK_MIN = SECOND // 100

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from itertools import islice
+from math import isfinite
 from typing import Any
 
 import jsonschema_rs
@@ -50,9 +51,12 @@ def read_json(data: bytes, most: int = JSON_BYTES_MAX) -> Any:
     if _depth(data) > JSON_DEPTH_MAX:
         raise BadJson(f"JSON here is at most {JSON_DEPTH_MAX} deep")
     try:
-        return json.loads(data, parse_constant=_refuse_constant, object_pairs_hook=_no_twins)
+        value = json.loads(data, parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_no_twins)
+        if b"\\u" in data:  # half a surrogate pair is no text, and nobody could be shown it
+            json.dumps(value, ensure_ascii=False).encode()
     except ValueError as error:
         raise BadJson(f"not JSON: {error}") from None
+    return value
 
 
 def write_json(value: Any, most: int = JSON_BYTES_MAX) -> bytes:
@@ -85,6 +89,13 @@ def _depth(data: bytes) -> int:
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is no number of JSON")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not isfinite(number):
+        raise ValueError(f"{digits[:40]} is greater than a number can be here")
+    return number
 
 
 def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The part of the fake node that answers questions."""
 
-from foedus.node.query_values import AnswersView, FoundView, MergedView, NodeReport
+from foedus.node.query_values import AnswersView, FoundView, MergedView, NodeReport, VectorView
 from tests.surfaces.http.fake_values import EPOCH, NODE
 
 FOUND = FoundView(
@@ -45,3 +45,10 @@ class FakeQueries:
     async def answers(self, asked):
         self._note("answers", asked)
         return ANSWERS
+
+    async def vector(self, text):
+        self._note("vector", text)
+        return VectorView(model="fake", dimension=2, vector="AACAPwAAAAA")
+
+    async def query_propose(self, asked):
+        return await self.approval(asked.text)

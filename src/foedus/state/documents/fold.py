@@ -4,20 +4,22 @@ An update of many bytes stands in several acts, one after the other in one chain
 them do; one of more bytes is a blob, and counts when that is here.
 
 A snapshot brings again what updates brought that are not held any more. It speaks for its node's own chains, and is
-looked at only where a gap has taken events from them (ADR 23).
+looked at only where a gap has taken events from them (ADR 27). What it joins may need what others wrote in between, and
+those its beginning: so where there are gaps everything is joined first (``Joined``), and held then.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from types import MappingProxyType
 from typing import NamedTuple
 
 from foedus.log.documents import PART_BYTES
 from foedus.state.documents.errors import BadUpdate
 from foedus.state.documents.limits import DOCUMENT_BYTES_MAX
-from foedus.state.documents.replica import Replica, Yjs
-from foedus.state.documents.update import EMPTY, check, clocks
+from foedus.state.documents.replica import Replica, Unheld, Yjs
+from foedus.state.documents.update import EMPTY, Reach, clocks, reach
 
 UPDATE, UPLOAD, SNAPSHOT = "document.update", "document.upload", "document.snapshot"
 
@@ -46,10 +48,18 @@ class Snapshot(NamedTuple):
 
 
 class Document:
-    """A document as the updates that were taken in make it. Waits by itself for what an update stands on."""
+    """A document as the updates that were taken in make it, whatever their order.
+
+    An update that stands on what is not held waits here until that comes: yrs would keep it, too, and lose some.
+    """
 
     def __init__(self, replica: Replica | None = None) -> None:
         self._replica: Replica = Yjs() if replica is None else replica
+        self._held: dict[int, int] = {}
+        """Of each Yjs client: up to which clock something is held. What ``state_vector`` says."""
+        self._waiting: dict[int, list[tuple[bytes, Reach]]] = {}
+        """Updates, by a client of which they need more than is held."""
+        self._waiting_bytes = 0
         self.bytes_taken = 0
         """Bytes of the updates since it was last measured: no less than what it takes."""
 
@@ -58,6 +68,7 @@ class Document:
         joined = self._replica.whole()
         replica.apply(joined)
         self._replica, self.bytes_taken = replica, len(joined)
+        self._held = clocks(self.state_vector())
 
     def state_vector(self) -> bytes:
         """Return what it has, as Yjs says it."""
@@ -74,21 +85,68 @@ class Document:
     def is_full(self, more: int = 0) -> bool:
         """Whether its state would take more than DOCUMENT_BYTES_MAX with so many bytes more."""
         if self.bytes_taken + more > DOCUMENT_BYTES_MAX:
-            self.bytes_taken = len(self.whole())
+            self.bytes_taken = len(self.whole()) + self._waiting_bytes
         return self.bytes_taken + more > DOCUMENT_BYTES_MAX
 
-    def take(self, update: bytes) -> None:
-        """Take in an update that was checked; raise BadUpdate where it does not fit what is held."""
+    def take(self, update: bytes, found: Reach | None = None) -> list[bytes]:
+        """Take in an update; return those that count with it, none where it waits. Raise BadUpdate where it is none.
+
+        ``found``: what ``reach`` returned of it, where it was asked already.
+        """
+        found = reach(update) if found is None else found
         self.bytes_taken += len(update)
-        self._replica.apply(update)
+        if isinstance(self._replica, Unheld):
+            self._replica.apply(update)
+            return [update]
+        lacking = self._lacking(found)
+        if lacking is not None:
+            self._wait(lacking, update, found)
+            return []
+        counted = [update]
+        moved = self._applied(update, found)
+        while moved:
+            for waiting, its in self._released(moved):
+                with suppress(BadUpdate):  # a hostile node's: it is no update anywhere
+                    moved |= self._applied(waiting, its)
+                    counted.append(waiting)
+        return counted
+
+    def _lacking(self, found: Reach) -> int | None:
+        """Return a client of which an update needs more than is held."""
+        held = self._held
+        return next((client for client, clock in found.needs.items() if clock > held.get(client, 0)), None)
+
+    def _wait(self, client: int, update: bytes, found: Reach) -> None:
+        self._waiting.setdefault(client, []).append((update, found))
+        self._waiting_bytes += len(update)
+
+    def _applied(self, update: bytes, found: Reach) -> set[int]:
+        """Take in an update that needs nothing more; return the clients of which more is held now."""
+        try:
+            self._replica.apply(update)
+        except BadUpdate:
+            self._held = clocks(self.state_vector())  # some of it may be in
+            raise
+        moved = {client for client, clock in found.ends.items() if clock > self._held.get(client, 0)}
+        self._held.update((client, found.ends[client]) for client in moved)
+        return moved
+
+    def _released(self, moved: set[int]) -> Iterator[tuple[bytes, Reach]]:
+        """Yield what waited for one of ``moved``, and needs nothing more; take that client out."""
+        for update, found in self._waiting.pop(moved.pop(), ()):
+            self._waiting_bytes -= len(update)
+            lacking = self._lacking(found)
+            if lacking is None:
+                yield update, found
+            else:
+                self._wait(lacking, update, found)
 
     def has(self, update: bytes, ends: dict[int, int]) -> bool:
         """Whether an update brings nothing: clients repeat all that was ever deleted when they connect.
 
         ``ends``: what ``update.check`` returned of it.
         """
-        held = clocks(self.state_vector())
-        if update == EMPTY or any(clock > held.get(client, 0) for client, clock in ends.items()):
+        if update == EMPTY or any(clock > self._held.get(client, 0) for client, clock in ends.items()):
             return update == EMPTY
         return not self._replica.is_changed_by(update)
 
@@ -109,22 +167,9 @@ class RoomDocuments:
         self._gaps = gaps
         self._node_of = node_of
         self.documents: dict[str, Document] = {}
-        self.ends: dict[bytes, int] = {}
-        """Epoch → where the last update stands that was taken in of its chain."""
         self._make = make
         self._waiting: dict[bytes, list[Part]] = {}
         """By epoch, the parts of an update that is not whole yet: one for each chain, since nothing stands between."""
-
-    def take(self, part: Part, *, is_checked: bool = False) -> tuple[str, bytes] | None:
-        """Take in a part; return the name and the update that is whole with it, None while it is not, or never will.
-
-        ``is_checked``: ``update.check`` was called for it.
-        """
-        update = self._whole(part)
-        if update is None:
-            return None
-        self.ends[part.epoch] = max(part.seq, self.ends.get(part.epoch, 0))
-        return self._take(part.name, update, is_checked=is_checked)
 
     def hold(self, make: Callable[[], Replica]) -> None:
         """After replicas that only joined (``Joined``): let others take it all in. Raises BadUpdate and CannotJoin."""
@@ -132,25 +177,34 @@ class RoomDocuments:
         for document in self.documents.values():
             document.hold(make())
 
-    def take_snapshot(self, snapshot: Snapshot, *, is_checked: bool = False) -> tuple[str, bytes] | None:
+    def take(self, part: Part, found: Reach | None = None) -> list[tuple[str, bytes]]:
+        """Take in a part; return the document's name with each update that counts with it.
+
+        None does while an update is not whole, or stands on another one that is not here. ``found``: see ``Document``.
+        """
+        update = self._whole(part)
+        return [] if update is None else self._take(part.name, update, found)
+
+    def is_needed(self, chains: Mapping[bytes, int]) -> bool:
+        """Whether a snapshot of chains stands for something that is gone."""
+        return not self._gaps.keys().isdisjoint(chains)
+
+    def take_snapshot(self, snapshot: Snapshot, found: Reach | None = None) -> list[tuple[str, bytes]]:
         """Take in a snapshot where it stands for what is gone; return as ``take`` does."""
         chains = snapshot.chains
         is_own = all(self._node_of(epoch) == snapshot.node for epoch in chains)
-        is_needed = not self._gaps.keys().isdisjoint(chains)
-        if not (is_own and is_needed) or chains.get(snapshot.epoch, 0) >= snapshot.seq:
-            return None
-        return self._take(snapshot.name, snapshot.data, is_checked=is_checked)
+        if not (is_own and self.is_needed(chains)) or chains.get(snapshot.epoch, 0) >= snapshot.seq:
+            return []
+        return self._take(snapshot.name, snapshot.data, found)
 
-    def _take(self, name: str, update: bytes, *, is_checked: bool) -> tuple[str, bytes] | None:
+    def _take(self, name: str, update: bytes, found: Reach | None) -> list[tuple[str, bytes]]:
         try:
-            if not is_checked:
-                check(update)
             document = self.documents.get(name) or Document(self._make())
-            document.take(update)
+            counted = document.take(update, found)
         except BadUpdate:
-            return None  # a hostile node's: it is no update anywhere
+            return []  # a hostile node's: it is no update anywhere
         self.documents[name] = document
-        return name, update
+        return [(name, each) for each in counted]
 
     def _whole(self, part: Part) -> bytes | None:
         if part.number >= part.parts:
