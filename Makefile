@@ -2,30 +2,40 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test check bench soak
+# What the page is built of.
+PAGE := hatch_build.py $(filter-out ui/node_modules,$(wildcard ui/*)) $(shell find ui/src ui/public -type f 2>/dev/null)
+BUILT := src/foedus/surfaces/web/files/index.html
+
+.PHONY: help demo test check bench soak page
 help:
-	@echo 'make demo | test | check | bench | soak     [ARGS=...]'
+	@echo 'make demo | test | check | bench | soak | page     [ARGS=...]'
 	@echo '  test ARGS=tests/crypto    runs one folder'
 
 .venv/.stamp: pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@FOEDUS_SKIP_UI=1 $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	@touch $@
 
-demo: .venv/.stamp
+# An editable installation serves what is built here, in the checkout.
+page: $(BUILT)
+$(BUILT): .venv/.stamp $(PAGE)
+	@$(BIN)/python hatch_build.py
+
+demo: .venv/.stamp $(BUILT)
 	@$(BIN)/foedus demo $(ARGS)
 
 # loadfile keeps a file's tests in one process: its node is started once. Real nodes are started a hundred times:
 # where the environment forbids compiled modules, each start would compile all of them.
 test: export PYTHONDONTWRITEBYTECODE =
-test: .venv/.stamp
+test: .venv/.stamp $(BUILT)
 	$(BIN)/pytest -n 2 --dist loadfile $(or $(ARGS),tests)
 
-check: .venv/.stamp
+check: .venv/.stamp $(BUILT)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python hatch_build.py check
 
 bench: .venv/.stamp
 	@$(BIN)/python -m bench $(ARGS)

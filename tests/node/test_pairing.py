@@ -34,6 +34,7 @@ async def test_a_person_gets_a_device_and_its_key_never_leaves_it(town):
         "kind": "human",
         "device": ada.public,
         "bound": True,
+        "architect": False,
     }
     everything = b"".join(path.read_bytes() for path in north.path.rglob("*") if path.is_file())
     assert ada.key.seed not in everything

@@ -34,6 +34,8 @@ SAMPLES = {
     "to": 2,
     "wait_s": 1,
     "additions": True,
+    "architect": True,
+    "newest": True,
     "valid_until": 5,
     "tier": "SANDBOX",
     "kind": "agent",

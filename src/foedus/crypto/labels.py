@@ -22,7 +22,13 @@ LABELS = frozenset(
         "result",
         "call",
         "call-receipt",
+        "presence",
         "webhook",
+        "council",
+        "update",
+        "vote",
+        "view-change",
+        "new-view",
     }
 )
 """Every label of version 1; docs/protocol.md says what each covers."""

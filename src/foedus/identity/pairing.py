@@ -72,10 +72,14 @@ class TooManyCodes(Unavailable):
 
 
 class Invitation(Struct, frozen=True, kw_only=True):
-    """What a code is for: a further device of ``did``, or ('') a new participant of this ``kind``."""
+    """What a code is for: a further device of ``did``, or ('') a new participant of this ``kind``.
+
+    ``architect``: a new human to whom the node is their own.
+    """
 
     did: str = ""
     kind: Literal["human", "agent"] = "human"
+    architect: bool = False
 
 
 class _Open(Struct):

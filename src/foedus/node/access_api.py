@@ -37,8 +37,15 @@ class AccessService(Protocol):
         """Return who asks."""
         ...
 
-    def pair_generate(self, who: str, kind: Literal["human", "agent"]) -> PairCodeView:
-        """Open a code for a further device of local participant ``who``, or ('') for a new participant."""
+    def is_architect(self, did: str) -> bool:
+        """Whether this node is a participant's own: they may do what the operator may."""
+        ...
+
+    def pair_generate(self, who: str, kind: Literal["human", "agent"], *, architect: bool = False) -> PairCodeView:
+        """Open a code for a further device of local participant ``who``, or ('') for a new participant.
+
+        ``architect``: the new human is to govern the node.
+        """
         ...
 
     def pair_claim(self, code: str, device: str, name: str, address: str) -> PairStep:

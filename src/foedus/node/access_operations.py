@@ -12,11 +12,13 @@ from foedus.identity.request_proof import ProvedRequest
 from foedus.log import streams
 from foedus.log.participants import Participant
 from foedus.node.access_values import CallerView, PairCodeView, PairingView, PairStep, TokenView
+from foedus.node.architect_service import ArchitectService
 from foedus.node.codec import draft_of
 from foedus.node.pairing import Pairing
 from foedus.node.participant_service import ParticipantService
 from foedus.node.tokens import Holder
 from foedus.node.values import Placed, SignedAct
+from foedus.trust.standing import Standing
 
 if TYPE_CHECKING:
     from foedus.node.composition import Node
@@ -46,7 +48,12 @@ class AccessOperations:
 
     def as_participant(self, holder: Holder) -> ParticipantService:
         """Return the node as this participant may use it."""
-        return ParticipantService(self._node, self, holder)
+        kind = ArchitectService if self.is_architect(holder.did) else ParticipantService
+        return kind(self._node, self, holder)
+
+    def is_architect(self, did: str) -> bool:
+        """Whether the node is a participant's own: they govern it beside the operator."""
+        return self._node.standings.of(self._node.store.node, did) is Standing.ARCHITECT
 
     def watch_token(self, holder: Holder) -> asyncio.Event:
         """Return an event that is set when the token dies."""
@@ -62,10 +69,10 @@ class AccessOperations:
 
     # --- pairing -----------------------------------------------------------------------------
 
-    def pair_generate(self, who: str, kind: Literal["human", "agent"]) -> PairCodeView:
+    def pair_generate(self, who: str, kind: Literal["human", "agent"], *, architect: bool = False) -> PairCodeView:
         """Open a code."""
         found = self._node.agents.find(who) if who else None
-        code, expires = self._node.access.pairings.generate(kind, found)
+        code, expires = self._node.access.pairings.generate(kind, found, architect=architect)
         advertised = self._node.peers.advertised
         url = advertised[0] if advertised else ""
         return PairCodeView(
@@ -104,7 +111,11 @@ class AccessOperations:
         draft = draft_of(streams.participant(pairing.did), enrolment)
         self._node.access.pairings.check_first(pairing, draft)
         await self.participant_act(pairing.did, enrolment)
-        return self._node.access.pairings.enrolled(pairing)
+        who = self._node.access.pairings.enrolled(pairing)
+        if who is not None and pairing.invitation.architect:
+            await self._node.standings.propose(who, Standing.ARCHITECT)
+            await self._node.standings.confirm(who)
+        return who
 
     def pairings(self) -> list[PairingView]:
         """Return further devices that wait."""

@@ -75,6 +75,8 @@ class CallerView(View, frozen=True):
     device: str
     bound: bool
     """Whether requests must carry the header ``foedus-proof`` of that device."""
+    architect: bool = False
+    """Whether the node is this human's own: what is the operator's is open to them."""
 
 
 class TokenView(View, frozen=True):

@@ -34,6 +34,7 @@ from foedus.node.values import (
     ParticipantView,
     PeerView,
     Placed,
+    PolicyOptionView,
     ProbeView,
     PruningView,
     RotationView,
@@ -78,6 +79,10 @@ class NodeService(
 
     def status(self) -> StatusView:
         """Return how the node does: what is wrong first."""
+        ...
+
+    def policy(self) -> list[PolicyOptionView]:
+        """Return every option of the policy in force, and where its value comes from."""
         ...
 
     def signing_context(self) -> SigningContext:
@@ -370,7 +375,7 @@ class NodeService(
         """Note in the audit log what was asked of the API, and by which code it was refused ('': it was done)."""
         ...
 
-    async def audit_rows(self, *, after: str = "", limit: int = 100) -> AuditPage:
+    async def audit_rows(self, *, after: str = "", limit: int = 100, newest: bool = False) -> AuditPage:
         """Return a page of the audit log; ``after``: the number of a row, '' for the first."""
         ...
 

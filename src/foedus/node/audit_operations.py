@@ -25,10 +25,11 @@ class AuditOperations:
         """Note in the audit log what was asked of the API, and by which code it was refused ('': it was done)."""
         self._node.audited.operation(actor, operation, code)
 
-    async def audit_rows(self, *, after: str = "", limit: int = 100) -> AuditPage:
-        """Return a page of the audit log."""
-        start = _number(after)
-        page = await self._page(start, max(1, min(limit, HTTP_PAGE_MAX)))
+    async def audit_rows(self, *, after: str = "", limit: int = 100, newest: bool = False) -> AuditPage:
+        """Return a page of the audit log; ``newest``: of its end."""
+        limit = max(1, min(limit, HTTP_PAGE_MAX))
+        start = max(0, self._node.audit.head.rows - limit) if newest else _number(after)
+        page = await self._page(start, limit)
         return AuditPage(rows=page, cursor=page[-1].cursor if page else str(start))
 
     async def audit_follow(self, *, after: str | None = None) -> AsyncIterator[AuditRowView]:

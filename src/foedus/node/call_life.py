@@ -75,11 +75,19 @@ class CallLife:
                 continue
             self._under_way[call] = record.request.node
             if record.state == "handed":
-                await self.end(call, Ending("outcome_unknown", "restarted"))
+                await self._end_at_start(call, Ending("outcome_unknown", "restarted"))
             elif record.deadline <= self._store.now():
-                await self.end(call, Ending("not_run", "late"))
+                await self._end_at_start(call, Ending("not_run", "late"))
             else:
                 self._begin(call, record)
+
+    async def _end_at_start(self, call: bytes, ending: Ending) -> None:
+        """End a call; where that cannot be written (the disk is full) the node starts all the same."""
+        try:
+            await self.end(call, ending)
+        except Unavailable as error:
+            log.warning("how a call ended is written later: %s", error)
+            self._set_timer(call, AGAIN_S)
 
     async def close(self) -> None:
         """Stop; what is under way is taken up by ``start``."""

@@ -15,7 +15,7 @@ import asyncio
 import json
 import logging
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from foedus.base.errors import FoedusError
@@ -36,6 +36,8 @@ _LOST = 12 * 60 * 60 * SECOND
 _UNREAD_MAX = 64
 _LATER = frozenset({"unreachable", "busy", "rate_limited", "no_capability", "stopping", "no_answer"})
 """What says that nothing was done, and that it may be another time."""
+
+_GRANT = "A person allows it: foedus grant create AGENT --command agent/call --after-foreign --as NAME"
 
 Coming = AsyncIterator[CallProgressView | CallView]
 
@@ -86,7 +88,7 @@ class Errands:
         """Keep a surface's own words with one."""
         await self.book.change(errand, note=note)
 
-    async def follow(self, errand: bytes) -> AsyncIterator[CallProgressView | None]:
+    async def follow(self, errand: bytes) -> AsyncGenerator[CallProgressView | None, None]:
         """Yield progress as it comes, and None whenever the errand stands otherwise, until it is over."""
         queue: asyncio.Queue[CallProgressView | None] = asyncio.Queue(_UNREAD_MAX)
         self._followers.setdefault(errand, set()).add(queue)
@@ -156,7 +158,9 @@ class Errands:
         try:
             coming = await call(form)
         except FoedusError as error:  # nothing was made
-            if error.code in _LATER or _needs_a_person(error.code):
+            if _needs_a_person(error.code):
+                await self._wait(errand, error.code, f"{error}. {_GRANT}")
+            elif error.code in _LATER:
                 await self._wait(errand, error.code, f"{error}. {error.remedy}")
             else:
                 await self._end(errand, outcome="refused", why=error.code, words=str(error))

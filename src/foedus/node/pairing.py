@@ -71,15 +71,26 @@ class Pairings:
         self._claimed: dict[str, Pairing] = {}
         self._counts = counts
 
-    def generate(self, kind: Literal["human", "agent"], who: Participant | None) -> tuple[str, Instant]:
-        """Open a code for a new participant, or for a further device of ``who``; return it and when it expires."""
+    def generate(
+        self, kind: Literal["human", "agent"], who: Participant | None, *, architect: bool = False
+    ) -> tuple[str, Instant]:
+        """Open a code for a new participant, or for a further device of ``who``; return it and when it expires.
+
+        ``architect``: who comes by it is to have the node as their own. Raises UsageError unless it is a new human.
+        """
+        if architect and (who is not None or kind != "human"):
+            raise UsageError(
+                "only a new human begins as architect",
+                code="not_permitted",
+                remedy="for who is here already: `foedus standing propose WHO 1`, then confirm it",
+            )
         if who is not None and who.custody != "device":
             raise UsageError(
                 f"the node keeps the key of {who.name}: it has no devices to pair",
                 code="custodial",
                 remedy="give it a token: `foedus participant token NAME`",
             )
-        invitation = Invitation(did=who.did, kind=who.kind) if who else Invitation(kind=kind)
+        invitation = Invitation(did=who.did, kind=who.kind) if who else Invitation(kind=kind, architect=architect)
         return self._codes.open(secrets.token_bytes(_ENTROPY_BYTES), invitation, self._store.now())
 
     def claim(self, code: str, device: bytes, name: str, address: str) -> Pairing:

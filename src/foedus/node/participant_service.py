@@ -194,9 +194,9 @@ class ParticipantService(ParticipantDocuments, ParticipantKnowledge, Participant
 
     # --- devices -----------------------------------------------------------------------------
 
-    def pair_generate(self, who: str, kind: Literal["human", "agent"]) -> PairCodeView:
+    def pair_generate(self, who: str, kind: Literal["human", "agent"], *, architect: bool = False) -> PairCodeView:
         """Open a code for a further device of its own."""
-        self._refuse_other(who or self._holder.did)
+        self._refuse_other("" if architect else who or self._holder.did)
         code: PairCodeView = self._service.pair_generate(self._holder.did, kind)
         return code
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+
+from msgspec import structs, to_builtins
 
 from foedus.adapters.policy_file import read_policy
-from foedus.trust.policy import Assurance, Policy, meets
-from foedus.trust.policy_text import BadPolicy
+from foedus.node.values import PolicyOptionView
+from foedus.trust.policy import Assurance, Policy, meets, options
+from foedus.trust.policy_text import BadPolicy, Loaded
 
 log = logging.getLogger("foedus.policy")
 
@@ -30,6 +34,10 @@ class PolicyBook:
     def current(self) -> Policy:
         """The policy in force."""
         return self._loaded.policy
+
+    def options(self) -> list[PolicyOptionView]:
+        """Return every option of what is in force, and the line that sets it."""
+        return list(_views(self._loaded, self._path))
 
     @property
     def min_assurance(self) -> Assurance:
@@ -53,3 +61,21 @@ class PolicyBook:
         for tell in self.on_changed:
             tell(self.current)
         return True
+
+
+def policy_options(path: Path) -> list[PolicyOptionView]:
+    """Return every option as the file says it now; raise BadPolicy."""
+    return list(_views(read_policy(path), path))
+
+
+def _views(loaded: Loaded, path: Path) -> Iterator[PolicyOptionView]:
+    for option in options():
+        line = loaded.lines.get(f"{option.section}.{option.name}")
+        section: Any = getattr(loaded.policy, option.section)
+        yield PolicyOptionView(
+            section=option.heading,
+            option=option.name,
+            value=to_builtins(structs.asdict(section)[option.name]),
+            source="default" if line is None else f"{path}, line {line}",
+            about=option.about,
+        )

@@ -44,6 +44,7 @@ from foedus.node.values import (
     ParticipantView,
     PeerView,
     Placed,
+    PolicyOptionView,
     PruningView,
     RotationView,
     SignedAct,
@@ -112,6 +113,10 @@ class Service(
         """Return what may be told to anyone."""
         store = self._node.store
         return identity_view(store.record, store.name, list(self._node.peers.advertised))
+
+    def policy(self) -> list[PolicyOptionView]:
+        """Return the options of the policy in force."""
+        return self._node.policy.options()
 
     def signing_context(self) -> SigningContext:
         """Return what a device binds its acts to."""
@@ -197,7 +202,7 @@ class Service(
 
     async def room_share(self, room: str, peer: str, role: int | None = None) -> RoomView:
         """Let a peer in."""
-        return self._views.room(await self._rooms.share(room, self._peer_id(peer), role))
+        return self._views.room(await self._rooms.share(room, self._given_id(peer), role))
 
     async def room_role(self, room: str, who: str, role: int, title: str = "") -> RoomView:
         """Give a member another role."""

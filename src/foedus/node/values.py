@@ -228,6 +228,16 @@ class NameView(View, frozen=True):
     name: str
 
 
+class PolicyOptionView(View, frozen=True):
+    """An option of the policy in force. ``source``: ``default``, or the file and line that set it."""
+
+    section: str
+    option: str
+    value: str | int | bool
+    source: str
+    about: str
+
+
 class RotationView(View, frozen=True):
     """A new epoch was opened."""
 

@@ -68,7 +68,7 @@ def test_a_code_and_its_qr_are_shown(foedus, pairing):
     assert ran.out.count("█") > 100
     assert "a new person" in ran.out
     assert "foedus pair device http://127.0.0.1:8102 K7-2MXW" in ran.err
-    assert pairing.bodies("POST", "/api/pair/generate") == [{"participant": "", "kind": "human"}]
+    assert pairing.bodies("POST", "/api/pair/generate") == [{"participant": "", "kind": "human", "architect": False}]
     foedus("pair", "start", "--agent")
     foedus("pair", "start", "--as", "ada")
     assert [body["kind"] for body in pairing.bodies("POST", "/api/pair/generate")[1:]] == ["agent", "human"]

@@ -194,7 +194,10 @@ class FakeService(
     def note_operation(self, actor, operation, code):
         self.audited.append((actor, operation, code))
 
-    async def audit_rows(self, *, after="", limit=100):  # noqa: ARG002  # NodeService
+    def policy(self):
+        return []
+
+    async def audit_rows(self, *, after="", limit=100, newest=False):  # noqa: ARG002  # NodeService
         return AuditPage(rows=[], cursor=after or "0")
 
     async def audit_follow(self, *, after=None):

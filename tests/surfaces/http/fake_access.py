@@ -23,8 +23,11 @@ class FakeAccess:
     def caller(self):
         return CallerView(did="", name="fake", kind="operator", device="", bound=False)
 
-    def pair_generate(self, who, kind):
-        self._note("pair_generate", who, kind)
+    def is_architect(self, _did):
+        return False
+
+    def pair_generate(self, who, kind, *, architect=False):
+        self._note("pair_generate", who, kind, architect)
         return PairCodeView(code="AB-CDEF", url="", link="/#pair=AB-CDEF", kind=kind, did=who, expires=1)
 
     def pair_claim(self, code, device, name, address):

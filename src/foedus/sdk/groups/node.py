@@ -10,6 +10,7 @@ from foedus.sdk.values.audit import AuditPage, AuditRowView
 from foedus.sdk.values.node import (
     IdentityView,
     NameView,
+    PolicyOptionView,
     PruningView,
     RotationView,
     SigningContext,
@@ -32,6 +33,11 @@ class Node(Group[M]):
     @operation("GET", "/status")
     def status(self) -> Sent[StatusView]:
         """Return how the node does, what is wrong first."""
+        return Sent()
+
+    @operation("GET", "/policy")
+    def policy(self) -> Sent[list[PolicyOptionView]]:
+        """Return every option of the policy in force, and where its value comes from."""
         return Sent()
 
     @operation("GET", "/signing")
@@ -93,9 +99,9 @@ class Audit(Group[M]):
     """The audit log."""
 
     @operation("GET", "/audit")
-    def page(self, *, after: str = "", limit: int = 100) -> Sent[AuditPage]:
-        """Return rows, oldest first; ``after``: the cursor of the page before."""
-        return Sent(query={"after": after, "limit": limit})
+    def page(self, *, after: str = "", limit: int = 100, newest: bool = False) -> Sent[AuditPage]:
+        """Return rows, oldest first; ``after``: the cursor of the page before. ``newest``: the last ones."""
+        return Sent(query={"after": after, "limit": limit, "newest": 1 if newest else None})
 
     @Stream
     async def follow(self, *, after: str | None = None) -> AsyncGenerator[AuditRowView, None]:

@@ -76,9 +76,12 @@ class Access(Group[M]):
         return Sent({"pairing": pairing})
 
     @operation("POST", "/pair/generate", _PAIR)
-    def pair_code(self, *, participant: str = "", kind: str = "human") -> Sent[PairCodeView]:
-        """Show a code for a new device, of a participant or of a new one of a kind: it serves once."""
-        return Sent(body={"participant": participant, "kind": kind})
+    def pair_code(self, *, participant: str = "", kind: str = "human", architect: bool = False) -> Sent[PairCodeView]:
+        """Show a code for a new device, of a participant or of a new one of a kind: it serves once.
+
+        ``architect``: a new human who may do what the operator may.
+        """
+        return Sent(body={"participant": participant, "kind": kind, "architect": architect})
 
     @operation("POST", "/pair", _PAIR)
     def pair(self, step: dict[str, Any]) -> Sent[PairStep]:

@@ -36,25 +36,37 @@ def start(
         Parameter(name="--as", metavar="NAME", help="A further device of this participant. Without: a new person."),
     ] = "",
     agent: Annotated[bool, Parameter(negative="", help="A new agent instead of a new person.")] = False,
+    architect: Annotated[
+        bool, Parameter(negative="", help="A new person who runs this node: may do on the page what this command may.")
+    ] = False,
     common: Common = COMMON,
 ) -> None:
-    """Show a code and a QR code for a new device. It serves once, for ten minutes."""
+    """Show a code and a QR code for a new device. It serves once, for ten minutes.
+
+    The link signs a browser in at the node's page; a QR code brings it to a phone.
+    """
     out = common.output()
-    if as_ and agent:
-        raise CommandLineError("a further device is of a participant that is there", remedy="leave out --agent")
-    body = {"participant": as_, "kind": "agent" if agent else "human"}
+    if as_ and (agent or architect):
+        raise CommandLineError(
+            "a further device is of a participant that is there", remedy="leave out --agent and --architect"
+        )
+    if agent and architect:
+        raise CommandLineError("an architect is a human", remedy="leave out --agent")
+    body = {"participant": as_, "kind": "agent" if agent else "human", "architect": architect}
     code = common.client().ask("POST", "/api/pair/generate", PairCodeView, body)
     out.show(code, _code_lines)
-    out.next(f"on the new device: foedus pair device {code.url} {code.code}")
+    out.next(f"open the link in a browser, or on the new device: foedus pair device {code.url} {code.code}")
 
 
 def _code_lines(code: PairCodeView) -> Iterable[Line]:
     whom = "a further device" if code.did else f"a new {'person' if code.kind == 'human' else 'agent'}"
+    link = [("link", (code.link, "bold"))] if code.kind == "human" else []
     yield from ([(line, "white on black")] for line in _qr(code.link))
     yield from pairs(
         [
             ("code", (code.code, "bold")),
             ("at", code.url),
+            *link,
             ("for", whom),
             ("serves", f"once, until {when(code.expires)}"),
         ]

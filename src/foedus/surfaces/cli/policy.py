@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from cyclopts import App
-from msgspec import Struct, structs, to_builtins
 
 from foedus.surfaces.cli.options import COMMON, Common
 from foedus.surfaces.cli.output import Line
 
 if TYPE_CHECKING:
     from foedus.node.home import Home
+    from foedus.node.values import PolicyOptionView
     from foedus.trust.policy_text import Loaded
 
 app = App(name="policy", help="What this node's people decided beforehand: foedus.toml in the home folder.")
-
-
-class OptionView(Struct, frozen=True, kw_only=True):
-    """An option as it is now. ``source``: ``default``, or the file and line that set it."""
-
-    section: str
-    option: str
-    value: str | int | bool
-    source: str
-    about: str
 
 
 @app.command
@@ -47,8 +36,10 @@ def check(*, common: Common = COMMON) -> None:
 def show(*, common: Common = COMMON) -> None:
     """Show every option, its value, and where that comes from."""
     out = common.output()
+    from foedus.node.policy import policy_options
+
     path = common.folder().policy_path
-    views = list(_views(_loaded(common.folder()), path))
+    views = policy_options(path)
     out.show(views, _option_lines)
     out.next("foedus policy check   (after a change)")
 
@@ -59,22 +50,7 @@ def _loaded(home: Home) -> Loaded:
     return read_policy(home.policy_path)
 
 
-def _views(loaded: Loaded, path: Path) -> Iterator[OptionView]:
-    from foedus.trust.policy import options
-
-    for option in options():
-        line = loaded.lines.get(f"{option.section}.{option.name}")
-        section: Any = getattr(loaded.policy, option.section)
-        yield OptionView(
-            section=option.heading,
-            option=option.name,
-            value=to_builtins(structs.asdict(section)[option.name]),
-            source="default" if line is None else f"{path}, line {line}",
-            about=option.about,
-        )
-
-
-def _option_lines(views: list[OptionView]) -> Iterable[Line]:
+def _option_lines(views: list[PolicyOptionView]) -> Iterable[Line]:
     section = ""
     for view in views:
         if view.section != section:

@@ -59,8 +59,10 @@ def _tell_ready(out: Output, identity: IdentityView, url: str) -> None:
     ready: list[Line] = [[(identity.name, "bold"), f" listens at {url}"], [f"id {identity.node}"]]
     out.show({"url": url, "identity": identity}, lambda _: ready)
     if not out.as_json:
+        secure = url.startswith("https:") or "//127." in url or "//[::1]" in url or "//localhost" in url
+        out.words(f"Its page is {url}/" if secure else "Its page needs --tls-cert and --tls-key at this address.")
         out.words("Stop it with Ctrl-C.")
-    out.next("in another terminal: foedus status, or foedus peer request URL")
+    out.next("in another terminal: foedus pair start --architect (signs you in at the page), or foedus status")
 
 
 def run_until_signalled(serving: Coroutine[Any, Any, None], out: Output) -> None:

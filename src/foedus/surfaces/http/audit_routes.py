@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 async def _rows(node: NodeService, call: Call) -> AuditPage | Streaming:
     if sse.MEDIA_TYPE not in (header(call.scope, b"accept") or b""):
-        return await node.audit_rows(after=call.query.get("after", ""), limit=call.query["limit"])
+        return await node.audit_rows(
+            after=call.query.get("after", ""), limit=call.query["limit"], newest=call.query["newest"] == 1
+        )
     after = last_event_id(call)
     if after is None:
         after = call.query.get("after")
@@ -36,6 +38,7 @@ AUDIT = [
         query=(
             Text(name="after", about="the number of a row", max_length=CURSOR_MAX),
             Number(name="limit", about="rows at most", default=100, minimum=1, maximum=HTTP_PAGE_MAX),
+            Number(name="newest", about="1: the last rows, whatever after says", default=0, minimum=0, maximum=1),
         ),
         media_types=("application/json", "text/event-stream"),
         run=_rows,

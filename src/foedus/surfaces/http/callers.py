@@ -30,6 +30,7 @@ class Rule(Enum):
     """Who may call a route. The operator may call each but those of nodes."""
 
     OPERATOR = "operator"
+    """And an architect: a human to whom this node is entirely their own, by a device."""
     PARTICIPANT = "participant"
     """Any participant of this node, and it is shown what it may see."""
     SELF = "self"
@@ -71,6 +72,12 @@ class ParticipantCaller(Struct, frozen=True, kw_only=True):
         kind: str = self.holder.kind
         return kind
 
+    @property
+    def is_bound(self) -> bool:
+        """Whether each request proves the device."""
+        bound: bool = self.holder.bound
+        return bound
+
 
 Caller: TypeAlias = Operator | ParticipantCaller
 
@@ -104,9 +111,11 @@ def identify(scope: Scope, node: NodeService) -> Caller:
     raise Unauthorized("the bearer token is missing or wrong")
 
 
-def check_rule(caller: Caller | None, rule: Rule, scope: Scope) -> None:
+def check_rule(caller: Caller | None, rule: Rule, scope: Scope, node: NodeService) -> None:
     """Raise OperatorOnly or NotYourself where a participant may not call a route, whatever it brings."""
     if not isinstance(caller, ParticipantCaller):
+        return
+    if rule is Rule.OPERATOR and caller.is_bound and caller.kind == "human" and node.is_architect(caller.did):
         return
     if rule not in {Rule.PARTICIPANT, Rule.SELF}:
         raise OperatorOnly("this is for the node's operator")

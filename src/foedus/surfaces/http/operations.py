@@ -146,7 +146,7 @@ class Door:
         self._node.check_rate(name_of(caller), "")
         if wanted is None:
             raise MethodNotAllowed(f"this path takes {self._allowed}")
-        check_rule(caller, wanted.rule, scope)
+        check_rule(caller, wanted.rule, scope, self._node)
         query = _check_target(wanted, scope)
         decoder = self._decoders.get(wanted.method)
         data = b"" if decoder is None else await read_body(scope, receive)
@@ -154,7 +154,8 @@ class Door:
         call = Call(scope=scope, path=scope["path_params"], query=query, body=body)
         node = self._node
         if isinstance(caller, ParticipantCaller):
-            node = await view_for(caller, node, scope, data)
+            view = await view_for(caller, node, scope, data)
+            node = node if wanted.rule is Rule.OPERATOR else view  # an architect's: check_rule let nobody else pass
         result = wanted.run(node, call)
         if isawaitable(result):
             result = await result

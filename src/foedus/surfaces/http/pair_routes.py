@@ -25,10 +25,14 @@ KeyHex = Annotated[str, Meta(min_length=64, max_length=64, extra_json_schema=_KE
 
 
 class PairCodeInput(Input, frozen=True):
-    """Whom a code is for: a further device of a participant (name or DID), or a new one of a kind."""
+    """Whom a code is for: a further device of a participant (name or DID), or a new one of a kind.
+
+    ``architect``: a new human who may do what the operator may.
+    """
 
     participant: Annotated[str, Meta(max_length=TARGET_MAX)] = ""
     kind: Literal["human", "agent"] = "human"
+    architect: bool = False
 
 
 class ClaimInput(Input, frozen=True, tag_field="step", tag="claim"):
@@ -56,6 +60,11 @@ class TokenInput(Input, frozen=True):
     """Which device's token; it may be left out where there is one."""
 
     device: Annotated[str, Meta(max_length=64)] = ""
+
+
+def _generate(node: NodeService, call: Call) -> PairCodeView:
+    asked: PairCodeInput = call.body or PairCodeInput()
+    return node.pair_generate(asked.participant, asked.kind, architect=asked.architect)
 
 
 def _pair(node: NodeService, call: Call) -> PairStep | Awaitable[PairStep]:
@@ -126,9 +135,7 @@ PAIRING = [
         body=PairCodeInput,
         body_optional=True,
         rule=Rule.SELF,
-        run=lambda node, call: node.pair_generate(
-            *((call.body.participant, call.body.kind) if call.body else ("", "human"))
-        ),
+        run=_generate,
     ),
     Operation(
         method="POST",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from foedus.node.values import IdentityView, PeerView, ProbeView, SigningContext, StatusView
+from foedus.node.values import IdentityView, PeerView, PolicyOptionView, ProbeView, SigningContext, StatusView
 from foedus.surfaces.http.bodies import (
     AcceptInput,
     KeyInput,
@@ -58,6 +58,13 @@ NODE = [
     ),
     Operation(
         method="GET", path="/status", about="How the node does", answer=StatusView, run=lambda node, _: node.status()
+    ),
+    Operation(
+        method="GET",
+        path="/policy",
+        about="Every option of the policy in force, and where its value comes from",
+        answer=list[PolicyOptionView],
+        run=lambda node, _: node.policy(),
     ),
     Operation(
         method="GET",

@@ -1,0 +1,137 @@
+"""A real Chromium at the pages of real nodes. What the browser complains of fails the test, whatever it looked at."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from foedus.node.access_values import PairCodeView
+from foedus.surfaces.web.page import FILES
+
+SHOTS = Path(__file__).resolve().parents[2] / "build" / "page"
+AXE = Path(__file__).resolve().parents[2] / "ui" / "node_modules" / "axe-core" / "axe.min.js"
+PATIENCE_MS = 60_000
+"""Two cores run two test workers, their nodes and a browser."""
+_FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+_WATCH = """
+addEventListener('securitypolicyviolation', (event) =>
+  console.error(`CSP: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`))
+"""
+_GUIDELINES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+_HARMLESS = ("net::ERR_CONNECTION_REFUSED", "net::ERR_INCOMPLETE_CHUNKED_ENCODING", "net::ERR_CONNECTION_RESET")
+"""What Chromium itself writes when a node is away: the page says so in its own words, and a test looks at them."""
+
+
+def chromium() -> str:
+    """Return the browser's program; skip by name where a developer has none, fail in CI, where it is installed."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    if found is None:
+        _give_up("Chromium is not installed: apt-get install chromium")
+    if not (FILES / "index.html").is_file():
+        _give_up("the page is not built: make page")
+    return str(found)
+
+
+def _give_up(why: str) -> None:
+    if os.environ.get("CI"):
+        pytest.fail(why, pytrace=False)
+    pytest.skip(why)
+
+
+@contextmanager
+def started():
+    """Start the browser; end it, whatever happens."""
+    from playwright.sync_api import expect, sync_playwright  # noqa: PLC0415  # only where there is a browser
+
+    expect.set_options(timeout=PATIENCE_MS)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=_FLAGS)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+class Visitor:
+    """A person at the page of a node, in a browser of their own, which remembers every complaint."""
+
+    def __init__(self, browser, node, **options) -> None:
+        self.node = node
+        self.complaints: list[str] = []
+        self.away = False
+        """Whether the node is expected not to answer now."""
+        options.setdefault("viewport", {"width": 1280, "height": 900})
+        self.context = browser.new_context(base_url=node.url, locale="en-GB", **options)
+        self.context.set_default_timeout(PATIENCE_MS)
+        self.context.add_init_script(_WATCH)
+        self.page = self.context.new_page()
+        self.page.on("console", self._console)
+        self.page.on("pageerror", lambda error: self.complaints.append(f"uncaught: {error}"))
+        self.page.on("request", self._request)
+
+    def _console(self, message) -> None:
+        if message.type == "error" and not (self.away and any(words in message.text for words in _HARMLESS)):
+            self.complaints.append(f"console: {message.text} ({message.location})")
+
+    def _request(self, request) -> None:
+        if urlsplit(request.url).scheme not in {"blob", "data"} and not request.url.startswith(self.node.url):
+            self.complaints.append(f"a third party was asked: {request.url}")
+
+    def sign_in(self, name: str, *, architect: bool = True, participant: str = "") -> Visitor:
+        """Pair this browser by a code of the operator, as the link of `foedus pair start` does."""
+        body = {"participant": participant, "kind": "human", "architect": architect}
+        code = self.node.client.ask("POST", "/api/pair/generate", PairCodeView, body).code
+        self.page.goto(f"/#pair={code}")
+        self.page.get_by_label("Your name").fill(name)
+        self.page.get_by_role("button", name="Pair").click()
+        self.page.get_by_role("navigation", name="Screens").wait_for(state="attached")
+        return self
+
+    def go(self, *parts: str) -> None:
+        """Open a screen by its address."""
+        self.page.evaluate("(hash) => { location.hash = hash }", "#/" + "/".join(parts))
+
+    def shoot(self, name: str) -> None:
+        """Keep a picture of what is shown as build output: at 1280 and 360 wide, light and dark."""
+        SHOTS.mkdir(parents=True, exist_ok=True)
+        for scheme in ("light", "dark"):
+            self.page.emulate_media(color_scheme=scheme)
+            for width, height in ((1280, 900), (360, 740)):
+                self.page.set_viewport_size({"width": width, "height": height})
+                self.page.screenshot(path=SHOTS / f"{name}-{width}-{scheme}.png")
+        self.page.set_viewport_size({"width": 1280, "height": 900})
+        self.page.emulate_media(color_scheme="light")
+
+    def accessible(self) -> list[str]:
+        """Return what axe finds wrong with what is shown, light and dark."""
+        found = []
+        for scheme in ("light", "dark"):
+            self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            self.page.evaluate("(source) => (globalThis.axe ? 0 : (0, new Function(source))())", AXE.read_text())
+            result = self.page.evaluate("(tags) => axe.run({runOnly: tags})", _GUIDELINES)
+            found += [
+                f"{scheme}: {each['id']}: {node['html'][:160]} {node['failureSummary'][:300]}"
+                for each in result["violations"]
+                for node in each["nodes"]
+            ]
+        self.page.emulate_media(color_scheme="light", reduced_motion="no-preference")
+        return found
+
+    def close(self) -> None:
+        """Leave; fail where the browser complained."""
+        self.context.close()
+        assert not self.complaints, "\n".join(self.complaints)
