@@ -221,7 +221,9 @@ class Story:
         until = self.world.now + self.pick([HOUR, HOUR, 2 * SECOND, 25 * HOUR])
         session = Device(who, key.name)
         room = self.pick([self.room, self.room, self.room, self.other])
-        session.enrolment = who.session(key.public, room, until, self.pick([*who.devices[:1] * 3, *self.signers(who)])).id
+        session.enrolment = who.session(
+            key.public, room, until, self.pick([*who.devices[:1] * 3, *self.signers(who)])
+        ).id
         self.sessions.append(session)
 
     def edit(self):
