@@ -11,11 +11,11 @@ from pycrdt import Doc, Text
 
 from foedus.base.cbor import decode_as
 from foedus.log import streams
-from foedus.log.documents import DocumentUpdate
+from foedus.log.documents import DocumentUpdate, DocumentUpload
 from foedus.log.event import parse_event
 from foedus.log.port import Verdict
 from foedus.state.documents import messages
-from foedus.state.documents.fold import UPDATE
+from foedus.state.documents.fold import UPDATE, UPLOAD
 from foedus.state.documents.replica import merged
 from foedus.state.documents.update import clocks
 from tests.node.document_client import enrol_session
@@ -310,7 +310,7 @@ def _all_count(place, room):
     """Whether each update of a room counts at a place, and none was forgotten with a backup."""
     node = place.life.node
     for row in place.life.disk.log.since(0, 1 << 30, f"room:{room}"):
-        if row.kind == UPDATE and not _counts(node, row):
+        if row.kind in {UPDATE, UPLOAD} and not _counts(node, row):
             return False
     return True
 
@@ -348,6 +348,9 @@ def _twin(place, stream):
         if row.kind == UPDATE and _counts(node, row):
             body = decode_as(row.envelope.body, DocumentUpdate)
             parts[row.epoch, row.seq - body.part, body.part] = body
+        if row.kind == UPLOAD and _counts(node, row):
+            body = decode_as(row.envelope.body, DocumentUpload)
+            found.setdefault(body.document, []).append(node.documents._blob(stream, body.blob))
     for (epoch, first, part), body in parts.items():
         whole = [parts.get((epoch, first, number)) for number in range(body.parts)]
         if part == 0 and all(whole):

@@ -23,14 +23,14 @@ _ASKING = Plan(nodes=5, rooms=2, messages=20, partitions=1, questions=60, pauses
 
 def drop_an_update():
     """The first update of a room that others wrote is passed over."""
-    real = Documents._part
+    real = Documents._brought
     passed_over = {}
 
-    def part(self, row):
+    def brought(self, row):
         first = passed_over.setdefault((self, row.stream), row.id)
         return None if first == row.id else real(self, row)
 
-    return mock.patch.object(Documents, "_part", part)
+    return mock.patch.object(Documents, "_brought", brought)
 
 
 def keep_what_was_folded():
@@ -40,13 +40,13 @@ def keep_what_was_folded():
 
 def take_edits_of_any_document():
     """What was written in one document is read in all."""
-    real = Documents._part
+    real = Documents._brought
 
-    def part(self, row):
+    def brought(self, row):
         found = real(self, row)
         return None if found is None else found._replace(name="page")
 
-    return mock.patch.object(Documents, "_part", part)
+    return mock.patch.object(Documents, "_brought", brought)
 
 
 def say_that_it_is_durable_at_once():
