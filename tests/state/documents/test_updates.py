@@ -168,3 +168,14 @@ def test_presences_end_with_their_connection_and_nobody_else_changes_them():
     assert len(held.leave("eve")) == 16
     assert held.leave("ann") == (Presence(1, 2, GONE),)
     assert held.all() == ()
+
+
+def test_who_comes_back_is_told_at_a_later_clock_than_the_end_was():
+    presences = Presences()
+    assert presences.take("link", [Presence(7, 4, '{"a":1}')]) == (Presence(7, 4, '{"a":1}'),)
+    assert presences.leave("link") == (Presence(7, 5, GONE),)
+    assert presences.take("again", [Presence(7, 4, '{"a":1}')]) == (Presence(7, 6, '{"a":1}'),)
+    assert presences.take("again", [Presence(7, 4, '{"a":1}')]) == ()
+    assert presences.take("again", [Presence(7, 5, '{"a":2}')]) == (Presence(7, 7, '{"a":2}'),)
+    assert presences.all() == (Presence(7, 7, '{"a":2}'),)
+    assert presences.leave("again") == (Presence(7, 8, GONE),)
