@@ -16,7 +16,7 @@ from foedus.query.call import call_id, parse_receipt, receipt_bytes
 from foedus.query.limits import PROGRESS_MAX
 from foedus.query.schemas import SchemaMismatch
 from foedus.surfaces.cli.delegating import Scope
-from foedus.sync.frames import Call, CallEnded, CallProgress
+from foedus.sync.frames import Call, CallEnded, CallProgress, CallSigned
 from foedus.trust.border import CALL
 from foedus.trust.standing import Standing
 from tests.node.callees import answer, calling, form, offer, take
@@ -272,6 +272,44 @@ async def test_a_lost_reply_is_asked_for_again_and_not_run_again(two):
     assert await take(b, callee, wait_ms=0) is None
 
 
+@pytest.mark.parametrize("rotates", [False, True])
+async def test_a_signature_of_a_receipt_that_was_lost_is_asked_for_again(two, rotates):
+    it, a, b, *_, callee = two
+    take_frame = b.node.links.on_call
+    b.node.links.on_call = lambda link, frame: None if isinstance(frame, CallSigned) else take_frame(link, frame)
+    made = calling(a, await offer(b, callee))
+    await answer(b, callee)
+    view = await made
+    assert hosted(b, view.call).countersig is None
+    if rotates:
+        await a.service.key_rotate()
+    b = await it.restart("b")
+    await until(lambda: hosted(b, view.call).countersig is not None, "the callee holds the caller's signature")
+
+
+async def test_a_call_whose_deadline_comes_while_its_agent_gets_it_may_have_been_run(two, monkeypatch):
+    _, a, b, *_, callee = two
+    life, writes = b.node.calls.life, asyncio.Event()
+    made = calling(a, await offer(b, callee))
+    await until(lambda: life.under_way == 1, "it is there")
+    change, writing = life._records.change, asyncio.Event()
+
+    async def slow(call, **fields):
+        writing.set()
+        await writes.wait()
+        return await change(call, **fields)
+
+    monkeypatch.setattr(life._records, "change", slow)
+    work = asyncio.create_task(take(b, callee))
+    await writing.wait()
+    ending = asyncio.create_task(life._at_deadline(bytes.fromhex(a.service.calls_made(CallsMade())[0].call)))
+    await asyncio.sleep(0)
+    writes.set()
+    await ending
+    assert (await work).input == {"text": "hello"}
+    assert (await made).outcome == "outcome_unknown"
+
+
 async def test_a_callee_that_was_killed_leaves_an_unknown_outcome_and_runs_nothing_twice(two):
     it, a, b, *_, callee = two
     made = calling(a, await offer(b, callee))
@@ -335,3 +373,12 @@ async def test_another_agent_takes_neither_the_name_nor_the_work(two):
         await b.service.capability_register(CapabilityForm(name="echo", agent=other))
     assert error.value.code == "name_taken"
     await made
+
+
+async def test_an_offer_that_this_version_does_not_take_keeps_no_node_from_starting(two, monkeypatch):
+    it, _, b, *_, callee = two
+    await offer(b, callee)
+    await b.service.capability_register(CapabilityForm(name="other", agent=callee))
+    monkeypatch.setattr("foedus.query.schemas.SCHEMA_PARTS_MAX", 1)
+    b = await it.restart("b")
+    assert [view.name for view in b.service.capabilities()] == ["other"]

@@ -7,6 +7,7 @@ import aiohttp
 import pytest
 
 from foedus.base.errors import FoedusError
+from foedus.base.limits import DAY
 from foedus.identity.credentials.document import to_text
 from foedus.identity.credentials.status_list import is_set
 from foedus.identity.credentials.verifying import read_status_list
@@ -146,6 +147,19 @@ async def test_an_older_list_does_not_hide_a_revocation(tmp_path):
         assert await code_of(bank, credential.document) == "credential_revoked"
         await it.stop("guild")
         assert await code_of(bank, credential.document, status_lists=[before]) == "credential_status_unknown"
+
+
+async def test_a_list_that_is_given_serves_for_a_month(tmp_path):
+    """Whoever showed a credential chose the list, and a list from before the revocation served for ever."""
+    async with town(tmp_path) as (it, guild, bank, ada):
+        credential = await issued(guild, ada.did)
+        status_list = guild.service.credential_status_list(credential.key).status_list
+        await it.stop("guild")
+        now = bank.node.store.now
+        bank.node.store.now = lambda: now() + 29 * DAY
+        assert (await verified(bank, credential.document, status_lists=[status_list])).credentials
+        bank.node.store.now = lambda: now() + 31 * DAY
+        assert await code_of(bank, credential.document, status_lists=[status_list]) == "credential_status_unknown"
 
 
 async def test_only_own_keys_issue_here_and_lists_only_grow(tmp_path):

@@ -7,6 +7,7 @@ import aiohttp
 import pytest
 
 from foedus.base.errors import Unavailable, UsageError
+from foedus.node.document_visit import DocumentVisit
 from foedus.state.documents import messages
 from foedus.state.documents.update import EMPTY
 from tests.node.document_client import editing, enrol_session, ticket
@@ -130,6 +131,34 @@ async def test_presences_are_shown_and_end(tmp_path):
                 await other.send(messages.shows((messages.Presence(7, 1, '{"name":"ann"}'),)))
                 await until(lambda: here.presences.get(7) == '{"name":"ann"}', "she is seen")
             await until(lambda: here.presences.get(7) == "null", "she is gone")
+
+
+async def test_a_mistake_of_the_node_ends_the_client_and_not_its_document(tmp_path, monkeypatch):
+    async with street(tmp_path) as road:
+        ash = await road.add("ash")
+        await share(ash)
+        who = await agent(ash, "one")
+        async with editing(ash, who) as good:
+            await until(lambda: good.seen, "it is served")
+            with monkeypatch.context() as broken:
+                broken.setattr(DocumentVisit, "_document", lambda _self: 1 / 0)
+                async with editing(ash, who) as unlucky:
+                    await until(lambda: unlucky.socket.closed, "it is closed")
+            await good.edit(0, "on")
+            async with editing(ash, who) as other:
+                await equal(good, other, wanted="on")
+
+
+async def test_a_full_disk_refuses_a_client(tmp_path, monkeypatch):
+    async with pair(tmp_path) as (_, ash, _):
+
+        async def full(_did):
+            raise Unavailable("no space left", code="disk_full")
+
+        monkeypatch.setattr(ash.node.consent, "note_read", full)
+        async with editing(ash, ash.agent) as it:
+            await until(lambda: it.socket.closed, "it is refused")
+            assert it.socket.close_code == 1011
 
 
 # --- who may -----------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from foedus.node import fallback, fallback_peer, redialler
 from tests.node.federated import LINK, ROOT, STREAM, two_connected
 from tests.node.nodes import share, until
 from tests.node.people import enrol
+from tests.node.questions import ask, codes, outcomes
 
 BOTH = ("alice", "bob")
 EVENTS = f"{ROOT}/events"
@@ -41,6 +42,8 @@ async def test_without_a_link_events_flow_by_sse_both_ways_until_one_opens(tmp_p
         await alice.say("so do I")
         await until(lambda: bob.texts() == ["by sse", "so do I"], "bob hears")
         assert alice.node.peers.last_seen[bob.node.store.node] > 0
+        answers = await ask(alice, "sse")
+        assert (outcomes(answers)["bob"], codes(answers)["bob"]) == ("unreachable", "no_link")
         await refuse(it)
         alice.node.links.redialler.kick(bob.node.store.node)
         await until(lambda: kinds(alice, bob) == ("link", "link"), "a link opens again", 30)
@@ -188,3 +191,21 @@ async def test_who_reads_over_http_alone_is_told_what_was_pruned(tmp_path):
         (gap,) = alice.node.log.gaps()
         assert (gap.after, gap.seq) == (0, 5)
         assert (await alice.service.verify()).ok
+
+
+async def test_who_is_only_pushed_to_is_told_what_was_pruned(tmp_path):
+    """Who cannot reach the other at all never asked it: what came after the gap was put off for ever."""
+    async with two_connected(tmp_path, behind=BOTH) as (it, alice, bob):
+        await it.proxies["alice"].refuse(LINK)
+        await it.proxies["bob"].refuse(LINK, STREAM, EVENTS, f"{ROOT}/pruned", f"{ROOT}/records")
+        await until(lambda: kinds(alice, bob) == ("none", "sse"), "alice reaches nobody", 30)
+        room = (await bob.service.room_create("plans")).room
+        for number in range(5):
+            await bob.say(f"old {number}")
+        await bob.node.checkpointer._write((bob.node.store.epoch, f"room:{room}"), bob.node.store.now())
+        assert (await bob.node.retention.prune({"room": 0})).events == 5
+        await bob.say("new")
+        await bob.service.room_share("plans", alice.id)
+        await until(lambda: alice.texts() == ["new"], "alice begins behind the gap", 60)
+        (gap,) = alice.node.log.gaps()
+        assert (gap.after, gap.seq) == (0, 5)

@@ -317,8 +317,10 @@ async def test_acts_without_end_about_one_task_cost_no_more_than_their_bound(pai
     await holds(b, task)
     placed = await b.service.knowledge_tell([ClaimForm(task=task)] * 40)
     await holds(a, placed[-1].id)
+    about = parse_id(task)
+    await until(lambda: len(a.node.index.mentions([about])[about]) == 1 + 5, "five are looked at")
     await a.node.knowledge.indexer.caught_up()
-    assert len(a.node.index.mentions([parse_id(task)])[parse_id(task)]) == 5
+    assert len(a.node.index.mentions([about])[about]) == 1 + 5
     assert (await a.service.task(task)).holder.node == b.id
 
 

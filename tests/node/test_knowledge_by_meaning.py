@@ -201,3 +201,38 @@ async def test_what_an_endpoint_gives_is_a_vector_for_each_text_or_nothing():
 
 def test_the_longest_wait_is_bounded():
     assert BACKOFF_MAX / SECOND == 300
+
+
+def rewrite(it, text):
+    it.path.joinpath("foedus.toml").write_text(text)
+    assert it.node.policy.reload()
+
+
+async def test_another_embedder_is_taken_up_while_the_node_runs(tmp_path):
+    async with node_and_endpoint(tmp_path) as (_, alice, source):
+        await publish(alice, "Nectar", "honey")
+        await has(alice, 1)
+        before = alice.path.joinpath("foedus.toml").read_text()
+        rewrite(alice, "")
+        await until(lambda: not alice.node.embedding.model, "no vectors are made any more")
+        assert await titles(alice, "pollinators") == []
+        assert await titles(alice, "honey") == ["Nectar"]
+        asked = len(source.asked)
+        rewrite(alice, before.replace("small", "other"))
+        await finds(alice, "pollinators", ["Nectar"])
+        assert any("Nectar" in texts[0] for texts in source.asked[asked:]), "it was embedded anew"
+        rewrite(alice, before.replace("small", "other") + "least_similarity = 100\n")
+        await until(lambda: alice.node.embedding.model == "other", "it is open again")
+        assert await titles(alice, "pollinators rain") == [], "nothing is so similar"
+
+
+async def test_a_wrong_embedder_is_named_and_mended_without_a_restart(tmp_path):
+    async with node_and_endpoint(tmp_path) as (_, alice, _source):
+        good = alice.path.joinpath("foedus.toml").read_text()
+        await until(lambda: alice.node.embedding.model, "it is open")
+        rewrite(alice, '[knowledge]\nembedder = "http"\nmodel = "small"\n')
+        await until(lambda: _codes(alice) == ["embedder"], "status says so")
+        rewrite(alice, good)
+        await publish(alice, "Nectar", "honey")
+        await finds(alice, "pollinators", ["Nectar"])
+        assert _codes(alice) == []

@@ -7,11 +7,12 @@ import pytest
 from foedus.base.errors import FoedusError
 from foedus.base.limits import DAY
 from foedus.log.port import Commit, Proof
+from foedus.node import standings
 from foedus.node.publisher import published_of
 from foedus.trust.standing import Rule, Standing
 from tests.node.border import border_of
 from tests.node.nodes import until
-from tests.node.people import agent
+from tests.node.people import agent, enrol
 
 
 class Clock:
@@ -64,6 +65,16 @@ async def test_who_keeps_to_the_terms_rises_once_a_human_says_so(border):
     assert nothing.value.code == "nothing_proposed"
 
 
+async def test_the_operator_says_what_earns_a_step(border):
+    _, a, _, ada, _ = border
+    a.node.home.policy_path.write_text("[federation.policy]\nrise_days = 0\nrise_acts = 2\n")
+    assert a.node.policy.reload()
+    assert a.service.standing("ada").missing == ["acts"]
+    await talk(a, ada, 2)
+    await a.service.standing_propose("ada")
+    assert (await a.service.standing_confirm("ada")).standing == 3
+
+
 async def test_evidence_lets_everyone_of_a_node_fall_at_once_and_for_good(border):
     it, a, b, ada, _ = border
     await talk(a, ada, 5)
@@ -108,6 +119,25 @@ async def test_a_step_survives_a_restart_and_a_step_down_needs_nobody(border):
     assert a.service.standing("ada").proposed == 3
     await a.service.standing_confirm("ada")
     assert (await a.service.standing_propose("ada", 4)).standing == 4
+
+
+async def test_one_node_does_not_fill_the_room_for_all(border, monkeypatch):
+    """A node enrolled whom it liked until nobody's first act was remembered, and nobody else ever rose."""
+    _, a, b, ada, _ = border
+    monkeypatch.setattr(standings, "RECORDS_PER_NODE", 6)
+    monkeypatch.setattr(standings, "RECORDS_MAX", 8)
+    monkeypatch.setattr(standings, "RECORDS_SURE", 2)
+    held = a.node.standings
+    for number in range(8):
+        await enrol(b, f"n{number}")
+    known = a.node.store.admission.authority.participants
+    await until(lambda: sum(node == b.node.store.node for node, _ in known) == 10, "a knows them")
+    await until(lambda: sum(node == b.node.store.node for node, _ in held._records) == 6, "six are remembered")
+    held._note([(bytes(32), f"did:{number}") for number in range(9)])
+    assert sum(node == bytes(32) for node, _ in held._records) == 2
+    eve = await enrol(a, "eve")
+    await until(lambda: (a.node.store.node, eve.did) in held._records, "its own people are always remembered")
+    assert a.service.standing(ada.did).standing == 4
 
 
 async def test_architect_is_a_human_of_this_node_and_nobody_abroad(border):

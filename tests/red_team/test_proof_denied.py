@@ -137,6 +137,42 @@ async def test_a_host_that_writes_memberships_afterwards_makes_no_evidence_too_l
     assert crossing.proved().receipts
 
 
+async def test_a_host_that_wrote_memberships_before_makes_no_evidence_too_large(crossing, monkeypatch):
+    """4,000 of them before the act, of anybody, and there was no file of any act in that room."""
+    for number in range(30):
+        await crossing.a.service.room_role("plans", crossing.b.id, 400 + number)
+    members = streams.members(crossing.b.service._rooms.find("plans").id)
+    chains = crossing.b.node.store.admission.chains
+    await until(lambda: sum(chain.seq for chain in chains.of_stream(members)) >= 32, "they arrive")
+    crossing.event = bytes.fromhex((await crossing.b.say("behind them", agent="scout")).id)
+    await until(lambda: any(crossing.event in body for body in crossing.receipts()), "its receipt comes")
+    monkeypatch.setattr(proofs, "EVENTS_MAX", 12)
+    assert crossing.proved().receipts
+
+
+async def test_who_granted_for_years_still_proves_an_act(tmp_path, monkeypatch):
+    """Whole streams were in a file: after 4,000 grants of a person nothing in their name could be proved."""
+    async with street(tmp_path) as it:
+        a, b, ada, event = await spoke_abroad(it)
+        scout = next(who for who in b.node.agents.local() if who.kind == "agent")
+        for _ in range(20):
+            await ada.take_back(await ada.give(scout.did))
+        crossing = Crossing(a, b, bytes.fromhex((await b.say("years later", agent="scout")).id))
+        await until(lambda: any(crossing.event in body for body in crossing.receipts()), "its receipt comes")
+        monkeypatch.setattr(proofs, "EVENTS_MAX", 12)
+        assert crossing.proved().humans == [ada.did]
+        crossing.event = event
+        assert crossing.proved().humans == [ada.did]
+
+
+async def test_a_chain_in_a_file_begins_with_its_first_event(crossing):
+    """Else whoever makes it could leave out who may speak at all."""
+    file = decode(prove(Home(crossing.b.path), crossing.event))
+    later = [data for data in file["stands_on"] if parse_envelope(data).event.seq > 1]
+    with pytest.raises(ProofFailed, match="does not fit its chain"):
+        verify(encode({**file, "stands_on": later}), MemoryLog())
+
+
 async def test_a_receipt_that_cannot_be_written_now_is_written_later(crossing, monkeypatch):
     """Whatever failed, the acts of that second got no receipt, and nobody counted them."""
     monkeypatch.setattr("foedus.node.receipts.RETRY_S", 0.1)

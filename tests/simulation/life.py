@@ -24,6 +24,8 @@ class Life:
         self.address = f"10.{place.number >> 8}.{place.number & 255}.1"
         self.dead = False
         self.tasks = {}
+        self.lines = {}
+        """Of clients. They break when the node ends."""
         disk.write = self._file_write
         with self.current():
             self.node = Node(MemoryHome(Path(f"/simulated/{place}"), disk), world.wall_clock(place), self._parts)
@@ -73,6 +75,7 @@ class Life:
 
     async def stop(self):
         """End in order: what was begun is written, peers are told."""
+        self._break_lines()
         await self.spawn(self.node.close())
         self.dead = True
         self.world.trace(f"{self.place} stops")
@@ -86,7 +89,12 @@ class Life:
         self.dead = True
         self.world.trace(f"{self.place} crashes at write {self.place.writes}")
         self.world.network.crashed(self)
+        self._break_lines()
         for task in list(self.tasks):
             task.cancel()
         self.place.disk = self.disk.copy()
         Context().run(self.world.on_crash, self.place)
+
+    def _break_lines(self):
+        for line in list(self.lines):
+            line.end()

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 from typing import NamedTuple
 
 from foedus.base.errors import FoedusError
@@ -10,7 +11,7 @@ from foedus.crypto.words import to_words
 from foedus.identity.did import did_of
 from foedus.node.room_values import Said
 from tests.node.people import Person, enrol
-from tests.simulation import checks, peerings, terms, writing
+from tests.simulation import asking, calling, checks, editing, peerings, terms, writing
 from tests.simulation.peerings import human_key
 from tests.simulation.watch import described
 from tests.simulation.world import EPOCH_US
@@ -29,66 +30,6 @@ class Acknowledged(NamedTuple):
     at: float
 
 
-class Plan(NamedTuple):
-    """How large a simulation is and what goes wrong in it. Rates are per second of the busy time."""
-
-    nodes: int
-    rooms: int
-    messages: int
-    busy_s: float = 40.0
-    crashes: float = 0.0
-    """The chance that a write is a crash."""
-    refusals: float = 0.0
-    breaks: float = 0.0
-    partitions: int = 0
-    removals: int = 0
-    rotations: int = 0
-    restarts: int = 0
-    restores: int = 0
-    forks: int = 0
-    patience_s: float = 1_500.0
-    """From the last fault until all agree: pauses between dials grow to 300 s, and some must pass twice."""
-    skew_s: float = 0.0
-    """How far wall clocks are off, either way."""
-    introductions: int = 0
-    """Connections that come about by a request and an acceptance, during the busy time."""
-    negotiations: int = 0
-    """Of some steps each: proposals, counters, signatures, refusals."""
-    terminations: int = 0
-    """Agreements that one side ends; the two connect again once the faults are over."""
-    roles: int = 0
-    erasures: int = 0
-    deltas: int = 0
-    """Operations on CRDTs."""
-
-
-def plan_of(seed, draw):
-    """Choose a plan: mostly 8 to 15 nodes, now and then 50; something always goes wrong."""
-    large = seed % 25 == 24
-    nodes = 50 if large else draw.randint(5, 15)
-    return Plan(
-        nodes=nodes,
-        rooms=8 if large else draw.randint(2, 4),
-        messages=draw.randint(40, 120),
-        crashes=draw.choice([0.0, 0.005, 0.02, 0.05]),
-        refusals=draw.choice([0.0, 0.0, 0.01]),
-        breaks=draw.choice([0.05, 0.2, 1.0]),
-        partitions=draw.randint(0, 3),
-        removals=draw.randint(0, 2),
-        rotations=draw.randint(0, 2),
-        restarts=draw.randint(0, 2),
-        restores=draw.choice([0, 0, 1]),
-        forks=draw.choice([0, 0, 0, 1]),
-        skew_s=draw.choice([0.0, 0.0, 2.0, 80.0]),
-        introductions=0 if large else draw.choice([0, 0, 2]),
-        negotiations=draw.choice([0, 2, 5]),
-        terminations=draw.choice([0, 0, 0, 1]),
-        roles=draw.randint(0, 3),
-        erasures=draw.randint(0, 5),
-        deltas=draw.randint(10, 40),
-    )
-
-
 class Scenario:
     """Runs a plan in a world."""
 
@@ -98,10 +39,14 @@ class Scenario:
         self.draw = world.draw
         self.rooms = {}
         self.is_busy = True
+        self.is_over = False
         self._spoken = 0
         self._chores = set()
         self.terms = terms.Deeds(self)
         self.writing = writing.Writing(self)
+        self.editing = editing.Editing(self)
+        self.calling = calling.Calling(self)
+        self.asking = asking.Asking(self)
         world.acknowledged = []
         world.on_crash = self._crashed
 
@@ -115,6 +60,8 @@ class Scenario:
         await asyncio.sleep(2.0)
         for _ in range(self.plan.rooms):
             await self._make_room()
+        for place in self.draw.sample(self.world.places, 3) if self.plan.calls else ():
+            await self.calling.offer(place)
         self.world.faults = self._fault
         await self._be_busy()
         await self._heal()
@@ -122,6 +69,9 @@ class Scenario:
         checks.check(self.world)
         terms.check(self.world)
         await writing.check(self.world)
+        await editing.check(self.editing)
+        calling.check(self.calling)
+        await self.asking.check()
 
     # --- building -------------------------------------------------------------------------------
 
@@ -401,7 +351,9 @@ class Scenario:
         deeds += [self._restart] * plan.restarts + [self._restore] * plan.restores + [self._fork] * plan.forks
         deeds += [self.terms.negotiate] * plan.negotiations + [self.terms.terminate] * plan.terminations
         deeds += [self.terms.give_role] * plan.roles + [self.terms.erase] * plan.erasures
-        deeds += [self.writing.write] * plan.deltas
+        deeds += [self.writing.write] * plan.deltas + [self.editing.edit] * plan.edits
+        deeds += [self.calling.call] * plan.calls + [self.asking.ask] * plan.questions
+        deeds += [partial(asking.pause, self)] * plan.pauses
         begun = [self.world.loop.create_task(self._later(deed)) for deed in deeds]
         human = self.world.loop.create_task(self._decide())
         await asyncio.gather(*begun)
@@ -419,6 +371,8 @@ class Scenario:
                 if place.up:
                     await self._answer(place, place.life.node)
             if not self.is_busy:
+                for place in self.world.places if self.plan.pauses else ():
+                    await asking.resume(self, place)
                 await self.terms.reopen()
 
     async def _answer(self, place, node):
@@ -449,6 +403,8 @@ class Scenario:
             if (
                 checks.is_converged(self.world)
                 and terms.is_settled(self.world)
+                and self.editing.is_settled
+                and calling.is_settled(self.calling)
                 and self.now - self.world.wire.last_events > _QUIET_S
             ):
                 self.world.trace("all agree")

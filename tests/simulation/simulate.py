@@ -1,4 +1,7 @@
-"""Run one seed: ``python -m tests.simulation.simulate SEED`` prints its trace."""
+"""Run one seed: ``python -m tests.simulation.simulate SEED`` prints its trace.
+
+``python -m tests.simulation.simulate state SEED``: of the plans for what follows from the log.
+"""
 
 import random
 import sys
@@ -7,15 +10,18 @@ from typing import NamedTuple
 
 from tests.simulation.cheap import cheap_world
 from tests.simulation.loop import run
-from tests.simulation.scenario import Scenario, plan_of
+from tests.simulation.plans import PLANS, Plan
+from tests.simulation.scenario import Scenario
 from tests.simulation.world import World
 
 _SHOWN = 40
+_FILES = {"all": "test_seeds.py", "state": "test_state_seeds.py"}
 
 
 class Outcome(NamedTuple):
-    """What came of a seed."""
+    """What came of a seed. ``of``: the name of what made its plan, '' where it was given."""
 
+    of: str
     plan: object
     failures: list
     lines: list
@@ -27,23 +33,25 @@ class Outcome(NamedTuple):
     def report(self, seed):
         """Return what a person needs who looks into a failure."""
         shown = [line for line in self.lines if "FAILED" not in line][-_SHOWN:]
-        return "\n".join(
-            [f"seed {seed} failed: {self.plan}", *self.failures[:20], "the last of its trace:", *shown, replay(seed)]
-        )
+        said = [f"seed {seed} failed: {self.plan}", *self.failures[:20], "the last of its trace:", *shown]
+        return "\n".join([*said, replay(seed, self.of)])
 
 
-def replay(seed):
+def replay(seed, of="all"):
     """Return the commands that run a seed again: the second prints its whole trace."""
     return (
-        f"replay: FOEDUS_SEED={seed} .venv/bin/pytest tests/simulation -k seed\n"
-        f"    or: .venv/bin/python -m tests.simulation.simulate {seed}"
+        f"replay: FOEDUS_SEED={seed} .venv/bin/pytest tests/simulation/{_FILES.get(of, '')} -k seed\n"
+        f"    or: .venv/bin/python -m tests.simulation.simulate {of} {seed}"
     )
 
 
-def simulate(seed, plan=None, prepare=lambda _world: None):
-    """Run a seed to its end and return its Outcome. ``prepare`` may set up the world before."""
+def simulate(seed, plan="all", prepare=lambda _world: None):
+    """Run a seed to its end and return its Outcome.
+
+    ``plan``: a Plan, or the name of what makes one. ``prepare`` may set up the world before.
+    """
     draw = random.Random(f"world {seed}")
-    plan = plan or plan_of(seed, draw)
+    of, plan = ("", plan) if isinstance(plan, Plan) else (plan, PLANS[plan](seed, draw))
     worlds = []
 
     async def live(world):
@@ -56,6 +64,7 @@ def simulate(seed, plan=None, prepare=lambda _world: None):
                 world.failed(f"the scenario broke: {error!r}")
                 raise
             finally:
+                scenario.is_over = True
                 for place in world.places + world.twins:
                     if place.life is not None:
                         place.life.dead = True
@@ -69,6 +78,7 @@ def simulate(seed, plan=None, prepare=lambda _world: None):
     (world,) = worlds
     world.watch.check_tasks()
     return Outcome(
+        of,
         plan,
         world.failures,
         world.lines,
@@ -81,10 +91,11 @@ def simulate(seed, plan=None, prepare=lambda _world: None):
 
 def main():
     """Run one seed and show its trace, or those from the first to the last."""
-    first, last = int(sys.argv[1]), int(sys.argv[-1])
+    of = sys.argv[1] if sys.argv[1] in PLANS else "all"
+    first, last = int(sys.argv[1 if of != sys.argv[1] else 2]), int(sys.argv[-1])
     for seed in range(first, last + 1):
         began = time.perf_counter()
-        outcome = simulate(seed)
+        outcome = simulate(seed, of)
         lines = [*outcome.lines, *outcome.failures] if first == last else outcome.failures[:5]
         spent = f"{time.perf_counter() - began:.2f} s, {outcome.virtual_s:.0f} s virtual, {outcome.plan.nodes} nodes"
         counts = f"{outcome.writes} writes, {outcome.messages} messages, {outcome.events} said"

@@ -4,7 +4,7 @@ from itertools import count
 
 import pytest
 
-from tests.simulation.scenario import Plan
+from tests.simulation.plans import Plan
 from tests.simulation.simulate import simulate
 
 _SEED = 1

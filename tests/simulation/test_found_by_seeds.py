@@ -6,7 +6,7 @@ from foedus.crypto.words import to_words
 from foedus.node.api import Said
 from foedus.trust.agreements.terms import SideTerms, Terms
 from tests.simulation import peerings, terms
-from tests.simulation.scenario import Plan
+from tests.simulation.plans import Plan
 from tests.simulation.simulate import simulate
 from tests.simulation.world import EPOCH_US
 

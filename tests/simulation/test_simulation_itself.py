@@ -18,7 +18,7 @@ from foedus.node.outbox import Outbox
 from foedus.node.publisher import _row
 from foedus.state.crdt.map import Map
 from foedus.trust.agreements import ledger
-from tests.simulation.scenario import Plan
+from tests.simulation.plans import Plan
 from tests.simulation.simulate import simulate
 
 _BUSY = Plan(nodes=8, rooms=3, messages=60, crashes=0.03, breaks=0.3, partitions=1, removals=1, patience_s=150.0)

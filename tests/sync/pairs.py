@@ -29,6 +29,7 @@ class Side:
         self.duplicates = 0
         self.session: Session | None = None
         self.drop_next = 0
+        self.tells_first = False
         self.reset()
 
     def reset(self) -> None:
@@ -138,9 +139,10 @@ class Side:
                 touched[epoch, stream] = ChainPosition(epoch, stream, seq, event_id)
             else:
                 gaps.add((epoch, stream))
-        self.run(self.session.durable(list(touched.values()), cost))
-        for chain in sorted(touched):
-            self.tell(*chain)
+        told = [lambda: self.run(self.session.durable(list(touched.values()), cost))]
+        told += [lambda chain=chain: self.tell(*chain) for chain in sorted(touched)]
+        for tell in (*told[1:], told[0]) if self.tells_first else told:
+            tell()
         for chain in sorted(gaps):
             self.run(self.session.resend(self.head(*chain)))
 

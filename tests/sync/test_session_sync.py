@@ -130,6 +130,27 @@ def test_what_came_from_the_peer_is_never_sent_back():
     assert not frames(pair.b, Events)
 
 
+def test_a_chain_that_is_new_to_the_peer_and_grows_is_sent_once():
+    """The peer showed it as soon as it held some of it; that cursor meant what was under way, which went again."""
+    pair = Pair()
+    pair.b.tells_first = True
+    pair.connect()
+    pair.settle()
+    for _ in range(500):
+        pair.a.append(EPOCHS["a"], "room:1", size=1_000)
+        pair.a.work()
+        if pair.a.out:
+            pair.b.receive(pair.a.out.popleft())
+        if pair.b.out:
+            pair.a.receive(pair.b.out.popleft())
+        if len(pair.b.todo) > 3:
+            pair.b.work()
+    pair.settle()
+    assert (pair.b.seen["room:1"], pair.b.duplicates) == (500, 0)
+    pair.b.append(EPOCHS["b"], "room:1")
+    assert [page.positions[0].epoch for page in frames(pair.b, Cursors)[1:]] == [EPOCHS["b"]]
+
+
 def test_many_chains_are_told_in_pages():
     pair = Pair()
     for n in range(2 * CURSORS_PER_FRAME + 1):

@@ -57,8 +57,15 @@ _SEARCH = """
 SELECT subjects.subject, subjects.event, found.rank FROM
     (SELECT rowid, rank FROM words WHERE words MATCH ? ORDER BY rank LIMIT ?) AS found
     JOIN subjects ON subjects.number = found.rowid
-WHERE (? = '' OR subjects.domain = ?) ORDER BY found.rank, subjects.subject
+ORDER BY found.rank, subjects.subject
 """
+_SEARCH_DOMAIN = """
+SELECT subject, event, rank FROM
+    (SELECT subject, event, rank FROM words CROSS JOIN subjects ON subjects.number = words.rowid
+        WHERE words MATCH ? AND subjects.domain = ? ORDER BY rank LIMIT ?)
+ORDER BY rank, subject
+"""
+"""The finds are put in order before they are sifted: else the best of all domains leave no room for those of one."""
 
 
 class SqliteKnowledge:
@@ -221,7 +228,11 @@ class SqliteKnowledge:
             return []
         with self._using() as connection:
             asked = " OR ".join(map(_quoted, self._frequencies.telling(terms)))
-            rows = fetch(connection, _SEARCH, (asked, limit, domain, domain))
+            rows = fetch(
+                connection,
+                _SEARCH_DOMAIN if domain else _SEARCH,
+                (asked, domain, limit) if domain else (asked, limit),
+            )
         return [Hit(subject, event, round(-rank * _SCORE)) for subject, event, rank in rows]
 
 

@@ -23,6 +23,11 @@ LABELS = frozenset(
         "call",
         "call-receipt",
         "webhook",
+        "council",
+        "update",
+        "vote",
+        "view-change",
+        "new-view",
     }
 )
 """Every label of version 1; docs/protocol.md says what each covers."""

@@ -231,4 +231,4 @@ def _decode(data: bytes) -> Approval:
 
 def arguments_of(approval: Approval) -> Mapping[str, str]:
     """Return what a delegation for this one act is bound to."""
-    return {name: approval.arguments[name] for name in ("room", "digest")}
+    return {name: approval.arguments[name] for name in ("room", "digest") if name in approval.arguments}

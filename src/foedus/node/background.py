@@ -7,6 +7,8 @@ import logging
 from collections.abc import Coroutine
 from typing import Any
 
+from foedus.base.errors import Unavailable
+
 
 class Background:
     """Keeps tasks from being collected while they run. ``log`` is told of each that fails."""
@@ -24,7 +26,11 @@ class Background:
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        if isinstance(error, Unavailable):  # the world's: whoever began it tries again
+            self._log.warning("a task failed: %s: %s", error.code, error)
+        else:
             self._log.error("a task failed", exc_info=error)
 
     async def close(self) -> None:

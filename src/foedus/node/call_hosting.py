@@ -107,13 +107,18 @@ class CallHost:
         record = self._life.record(call)
         if record is None or record.receipt is None or record.countersig is not None:
             return
-        identities = self._node.store.identities
-        newest = identities.newest(caller)
-        view = None if newest is None else identities.epoch(newest.id)
-        if record.request.node != caller or view is None:
+        if record.request.node != caller:
             return
-        if ed25519.verify(view.ed25519, receipt_bytes(record.receipt), sig):
+        identities = self._node.store.identities
+        views = [identities.epoch(signed.id) for signed in identities.history(caller)]  # it may have rotated since
+        message = receipt_bytes(record.receipt)
+        if any(view is not None and ed25519.verify(view.ed25519, message, sig) for view in views):
             self._life.background.spawn(self._life.countersign(call, sig))
+
+    def linked(self, caller: bytes) -> None:
+        """Tell a calling node again how its calls ended, where its signature of the receipt did not come."""
+        for call, record in self._life.unsigned(caller):
+            self._say_ended(call, record)
 
     def _ended(self, call: bytes, record: CallRecord) -> None:
         self._node.audited.call(record.request.node, "")

@@ -132,10 +132,13 @@ class CallJudge:
 
     async def _spend(self, call: Call, grants: list[Grant]) -> None:
         limited = [grant for grant in grants if uses_per_hour(grant)]
-        if not self._node.crossings.count(limited, self._node.store.now()):
+        now = self._node.store.now()
+        if not self._node.crossings.count(limited, now):
             raise NotTakenUp("its grants allow no more calls this hour", code="grant.uses")
         expires = (call.deadline + SKEW_MAX) // SECOND + 1
-        await self._judge.nonces.spend(Spent(did_of(call.device or b""), call.nonce, expires))
+        await self._judge.nonces.spend(
+            Spent(did_of(call.device or b""), call.nonce, expires), self._node.crossings.kept(limited, now)
+        )
 
 
 def call_crossing(call: Call, identity: bytes) -> Crossing:

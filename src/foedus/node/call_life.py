@@ -27,7 +27,9 @@ from foedus.query.schemas import write_json
 
 log = logging.getLogger("foedus.calls")
 SPACE = "calls_hosted"
-_AGAIN_S = 5.0
+UNSIGNED_MAX = 64
+"""Receipts for which a caller is asked again when its link opens: as many calls as it may have under way."""
+AGAIN_S = 5.0
 """After which an outcome that could not be written (the disk is full) is written again."""
 
 
@@ -73,11 +75,19 @@ class CallLife:
                 continue
             self._under_way[call] = record.request.node
             if record.state == "handed":
-                await self.end(call, Ending("outcome_unknown", "restarted"))
+                await self._end_at_start(call, Ending("outcome_unknown", "restarted"))
             elif record.deadline <= self._store.now():
-                await self.end(call, Ending("not_run", "late"))
+                await self._end_at_start(call, Ending("not_run", "late"))
             else:
                 self._begin(call, record)
+
+    async def _end_at_start(self, call: bytes, ending: Ending) -> None:
+        """End a call; where that cannot be written (the disk is full) the node starts all the same."""
+        try:
+            await self.end(call, ending)
+        except Unavailable as error:
+            log.warning("how a call ended is written later: %s", error)
+            self._set_timer(call, AGAIN_S)
 
     async def close(self) -> None:
         """Stop; what is under way is taken up by ``start``."""
@@ -101,6 +111,11 @@ class CallLife:
     def record(self, call: bytes) -> CallRecord | None:
         """Return what is kept of a call."""
         return self._records.get(call)
+
+    def unsigned(self, caller: bytes) -> list[tuple[bytes, CallRecord]]:
+        """Return the calls of a node whose receipt it has not signed, as far as is known here; the newest, not many."""
+        ended = [(call, record) for call, record in self._records if record.receipt and record.countersig is None]
+        return [(call, record) for call, record in ended if record.request.node == caller][-UNSIGNED_MAX:]
 
     def is_forgotten(self, call: bytes) -> bool:
         """Tell whether a call was here, and what came of it is not known any more."""
@@ -144,11 +159,13 @@ class CallLife:
                 raise
 
     async def end(self, call: bytes, ending: Ending) -> None:
-        """Write how a call ended, once, and only then say so."""
+        """Write how a call ended, once, and only then say so. What was to be ``not_run`` is not, if it was handed."""
         async with self._locks.setdefault(call, asyncio.Lock()):
             record = self._records.get(call)
             if record is None or record.is_over:
                 return
+            if ending.outcome == "not_run" and record.state == "handed":  # its agent got it meanwhile
+                ending = Ending("outcome_unknown", ending.code)
             receipt = encode_receipt(self._receipt(call, record, ending))
             sig = self._store.keys.ed25519.sign(receipt_bytes(receipt))
             record = await self._records.change(
@@ -165,9 +182,12 @@ class CallLife:
             hear(call, record)
 
     async def countersign(self, call: bytes, sig: bytes) -> None:
-        """Keep the calling node's signature of the receipt, which holds."""
-        if self._records.get(call) is not None:
-            await self._records.change(call, countersig=sig)
+        """Keep the calling node's signature of the receipt, which holds: again while it cannot be written."""
+        while (record := self._records.get(call)) is not None and record.countersig is None:
+            try:
+                await self._records.change(call, countersig=sig)
+            except Unavailable:
+                await asyncio.sleep(AGAIN_S)
 
     # --- inside -------------------------------------------------------------------------------
 
@@ -187,11 +207,10 @@ class CallLife:
         record = self._records.get(call)
         if record is None or record.is_over:
             return
-        began = record.state == "handed"
         try:
-            await self.end(call, Ending("outcome_unknown" if began else "not_run", "late"))
+            await self.end(call, Ending("not_run", "late"))
         except Unavailable:
-            self._set_timer(call, _AGAIN_S)
+            self._set_timer(call, AGAIN_S)
             raise
 
     def _receipt(self, call: bytes, record: CallRecord, ending: Ending) -> Receipt:

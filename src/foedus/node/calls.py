@@ -6,13 +6,14 @@ outcome is not known: the other end runs it at most once and answers with what i
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator
 from functools import partial
 from typing import TYPE_CHECKING
 
-from foedus.base.errors import FoedusError, UsageError
+from foedus.base.errors import FoedusError, Unavailable, UsageError
 from foedus.base.ids import sha256, short
 from foedus.base.limits import SECOND
 from foedus.crypto import ed25519
@@ -20,7 +21,7 @@ from foedus.node.background import Background
 from foedus.node.call_desk import CallDesk
 from foedus.node.call_hosting import CallHost
 from foedus.node.call_judging import CallJudge
-from foedus.node.call_life import CallLife
+from foedus.node.call_life import AGAIN_S, CallLife
 from foedus.node.call_progress import Followed, Progress
 from foedus.node.call_records import CallRecord, CallRecords
 from foedus.node.call_views import CallViews
@@ -75,6 +76,7 @@ class Calls:
     async def start(self) -> None:
         """Take up what was under way when the node stopped."""
         await self.life.start()
+        self._go_on(self._node.store.node)
 
     async def close(self) -> None:
         """Stop; calls under way are asked for again when this node runs."""
@@ -161,11 +163,15 @@ class Calls:
         return self._followed.read(call, left / SECOND + AFTER_DEADLINE_S)
 
     def linked(self, link: Link) -> None:
-        """Ask a peer again for what it has not answered: a link to it opened."""
+        """Ask a peer again for what it has not answered, and for its word on receipts: a link to it opened."""
+        self._go_on(link.node)
+
+    def _go_on(self, peer: bytes) -> None:
         since = self._node.store.now() - CALLS_KEPT // 2  # the other end forgets nothing so young
         for record in filter(None, map(self._made.get, tuple(self._open))):
-            if not record.is_over and record.deadline > since and record.request.host == link.node:
+            if not record.is_over and record.deadline > since and record.request.host == peer:
                 self._send(record)
+        self.host.linked(peer)
 
     # --- frames -------------------------------------------------------------------------------
 
@@ -220,8 +226,18 @@ class Calls:
         self._ending.add(call)
         try:
             await (self._ended(peer, frame) if isinstance(frame, CallEnded) else self._refused(frame))
+        except Unavailable:
+            self._background.spawn(self._ask_again(call))
+            raise
         finally:
             self._ending.discard(call)
+
+    async def _ask_again(self, call: bytes) -> None:
+        """Let the other end say once more how a call ended: it could not be written down here."""
+        await asyncio.sleep(AGAIN_S)
+        record = self._made.get(call)
+        if record is not None and not record.is_over:
+            self._send(record)
 
     async def _ended(self, peer: bytes, frame: CallEnded) -> None:
         """Check and keep a receipt, sign it too, and tell who waits; what does not hold is dropped."""

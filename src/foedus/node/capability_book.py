@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import NamedTuple
 
 from foedus.base.cbor import to_plain
@@ -13,8 +14,9 @@ from foedus.query.kinds import CAPABILITY
 from foedus.query.limits import OFFERS_MAX
 from foedus.query.offer import Offer, encode_offer, offer_id, parse_offer
 from foedus.query.port import Finding, Findings
-from foedus.query.schemas import Shape
+from foedus.query.schemas import BadSchema, Shape
 
+log = logging.getLogger("foedus.calls")
 SPACE = "capabilities"
 _EXACT, _SOME = 1_000_000, 500_000
 """Scores, in millionths."""
@@ -27,6 +29,8 @@ class Offered(NamedTuple):
     offer: Offer
     takes: Shape
     returns: Shape
+    words: str
+    """What it is found by."""
 
 
 class CapabilityBook:
@@ -34,7 +38,12 @@ class CapabilityBook:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._offers = {key.decode(): _offered(data) for key, data in store.log.values(SPACE).items()}
+        self._offers: dict[str, Offered] = {}
+        for key, data in store.log.values(SPACE).items():
+            try:
+                self._offers[key.decode()] = _offered(data)
+            except BadSchema as error:  # what an older version took; nobody calls by it until it is offered again
+                log.warning("%s is offered no more: %s", key.decode(), error)
 
     def all(self) -> list[Offered]:
         """Return all, by name."""
@@ -57,11 +66,11 @@ class CapabilityBook:
 
     def search(self, text: str) -> Findings:
         """Return the offers that have every word of ``text`` in their name or description; one of that name first."""
-        words = text.casefold().split()
+        words = sorted(set(text.casefold().split()), key=len, reverse=True)  # the longest is there least often
         found = [
             Finding(held.id, CAPABILITY, _EXACT if text == held.offer.name else _SOME, Hlc(0, 0), to_plain(held.offer))
             for held in self.all()
-            if all(word in f"{held.offer.name} {held.offer.about}".casefold() for word in words)
+            if all(word in held.words for word in words)
         ]
         return Findings(sorted(found, key=lambda one: -one.score))
 
@@ -105,4 +114,5 @@ class CapabilityBook:
 
 def _offered(data: bytes) -> Offered:
     offer = parse_offer(data)
-    return Offered(offer_id(data), offer, Shape(offer.takes), Shape(offer.returns))
+    words = f"{offer.name} {offer.about}".casefold()
+    return Offered(offer_id(data), offer, Shape(offer.takes), Shape(offer.returns), words)

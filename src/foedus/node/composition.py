@@ -15,6 +15,7 @@ from foedus.adapters.log_errors import DamagedDatabase
 from foedus.adapters.sqlite_knowledge import SqliteKnowledge
 from foedus.base.clock import Instant
 from foedus.base.errors import FoedusError, PeerViolation
+from foedus.base.limits import DAY
 from foedus.log import streams
 from foedus.log.chains import ChainKey, Position
 from foedus.log.event import Event
@@ -54,6 +55,7 @@ from foedus.node.links import Links
 from foedus.node.manifests import ManifestReader
 from foedus.node.outbox import Outbox
 from foedus.node.parts import ClosingWriter, Parts, open_parts
+from foedus.node.peer_offers import PeerOffers
 from foedus.node.peers import Peers
 from foedus.node.petnames import Petnames
 from foedus.node.policy import PolicyBook
@@ -75,6 +77,7 @@ from foedus.node.witnessing import Witnesses
 from foedus.sync.http_signature import KeyOf, Signer
 from foedus.trust.door import Arrival, Withhold, decide, refused
 from foedus.trust.policy import Assurance, Policy
+from foedus.trust.standing import Rule
 
 log = logging.getLogger("foedus.node")
 
@@ -156,6 +159,7 @@ class Node:
         self.sketching = Sketching(self)
         self.calls = Calls(self)
         self.errands = Errands(self)
+        self.peer_offers = PeerOffers(self)
         self.reputations = Reputations(self.store, self.audit, self.peers, self._spawn)
         self._make_knowledge()
         self.started_at = self.store.now()
@@ -166,7 +170,7 @@ class Node:
     def _make_knowledge(self) -> None:
         self.index = self._parts.knowledge(self.home.knowledge) if self._parts.knowledge else SqliteKnowledge(None)
         indexer = KnowledgeIndexer(self.store, self.publisher, self.index, self._ask)
-        found_by = self.policy.current.knowledge
+        found_by = self._found_by = self.policy.current.knowledge
         self.embedding = KnowledgeEmbedding(
             self.store,
             self.index.vectors,
@@ -217,7 +221,7 @@ class Node:
         self.embedding.on_made = self.sketching.wake
         self.publisher.bookkeepers += [self.sketching.published, self.queries.routing.published]
         self.eraser.on_erased.append(self.sketching.erased)
-        self.policy.on_changed.append(lambda _: self.queries.routing.changed())
+        self.policy.on_changed.append(self._follow_knowledge_policy)
 
     def _join_snapshots(self) -> None:
         """Keep what old deltas say where they are dropped."""
@@ -239,6 +243,10 @@ class Node:
         self.peers.on_refused = self.audited.peering_refused
         self.peers.on_lost = self._link_lost
         self.author.on_refused = self.audited.author_refused
+        self.eraser.on_erased.append(self.audited.erased)
+        self.wanted_bodies.lets_go = self.retention.lets_go
+        self.retention.on_pruned = self.audited.pruned
+        self.retention.on_dropped = self.audited.dropped
         self.witnesses.on_rewritten = self.audited.rewritten
         self.outbox.on_forbidden = self.audited.forbidden
         self.consent.approvals.on_change = self.audited.approval
@@ -248,8 +256,16 @@ class Node:
         """Judge by what the policy says now."""
         self.agreements.forget_terms()
         self.crossings.is_assured = self.policy.counts(Assurance.DEVICE_BOUND)
+        self.standings.rule = Rule(policy.policy.rise_days * DAY, policy.policy.rise_acts)
         self._doors_changed()
         self.retention.days = {"room": policy.retention.room} if policy.retention.room else {}
+
+    def _follow_knowledge_policy(self, policy: Policy) -> None:
+        """Let another embedder find packets, where another is named; who is told of our peers may have changed, too."""
+        self.queries.routing.changed()
+        if policy.knowledge != self._found_by:
+            found_by = self._found_by = policy.knowledge
+            self.embedding.change(partial(open_embedder, self.home, found_by), found_by.least_similarity)
 
     def _agreed_days(self, node: bytes) -> int | None:
         """Return for how many days this node may keep what another wrote."""

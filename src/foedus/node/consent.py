@@ -259,7 +259,11 @@ class Consent:
 
     async def said(self, act: Act, event: bytes) -> None:
         """Note that an agent with a key of its own said what a human allowed."""
-        approval = self.approvals.allowed(str(act.author), act.digest)
+        await self.done(str(act.author), act.digest, event)
+
+    async def done(self, did: str, digest: bytes, event: bytes) -> None:
+        """Note that a participant did what a human allowed. ``event``: what became of it."""
+        approval = self.approvals.allowed(did, digest)
         if approval is not None:
             await self.approvals.settle(approval, "done", event=event)
 
@@ -320,7 +324,7 @@ class Consent:
 
     def _standing(self, who: Participant, approval: Approval) -> list[bytes]:
         """Return the enrolment and the membership on which the agent stands now."""
-        room = self._store.admission.authority.rooms.get(bytes.fromhex(approval.stream.removeprefix("room:")))
+        room = self._store.admission.authority.rooms.get(bytes.fromhex(approval.arguments.get("room", "")))
         membership = room.of(self._store.node, who.did) if room is not None else None
         device = who.devices.get(approval.device)
         return [entry for entry in (device and device.enrolment, membership and membership.id) if entry]

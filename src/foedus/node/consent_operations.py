@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Any
 
 from foedus.base.base64url import from_base64url, to_base64url
-from foedus.base.cbor import Malformed, NotCanonical, decode_as
+from foedus.base.cbor import Malformed, NotCanonical, decode, decode_as
 from foedus.base.errors import UsageError
 from foedus.base.ids import parse_id
 from foedus.base.limits import APPROVAL_WAIT_MAX_S
@@ -189,8 +189,8 @@ class ConsentOperations(PeerOperations):
             command=approval.command,
             what=COMMANDS.get(approval.command, approval.command),
             arguments=approval.arguments,
-            room=approval.arguments["room"],
-            room_name=self._room_name(approval.arguments["room"]),
+            room=approval.arguments.get("room", ""),
+            room_name=self._room_name(approval.arguments.get("room", "")),
             host_name=self._views.node_name(host),
             kind=approval.kind,
             text=_text(approval),
@@ -208,6 +208,12 @@ class ConsentOperations(PeerOperations):
             host_known_as=self._views.node_known_as(host),
             host_looks_like=self._views.node_looks_like(host),
         )
+
+
+def _asked(about: dict[str, Any]) -> str:
+    """Return in words what a question is about: its text, or the id of an event."""
+    event = about.get("event")
+    return event.hex() if isinstance(event, bytes) else str(about.get("text", ""))
 
 
 def _named(policy: list[Any], selector: str) -> list[str]:
@@ -229,6 +235,8 @@ def _id(text: str) -> bytes:
 
 
 def _text(approval: Approval) -> str | None:
+    if approval.kind.startswith("query."):
+        return _asked(decode(approval.body)["about"])
     if approval.kind == DELTA:
         return described(approval.body)
     if approval.kind != "message.text":

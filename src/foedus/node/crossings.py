@@ -15,7 +15,9 @@ from foedus.log import streams
 from foedus.log.event import Act, Event
 from foedus.log.grants import Grant, window
 from foedus.log.memberships import Membership, Room
+from foedus.log.port import Value
 from foedus.node.grant_uses import GrantUses, uses_per_hour
+from foedus.node.kept_uses import KeptUses
 from foedus.node.store import Store
 from foedus.trust import border
 from foedus.trust.border import Crossing
@@ -66,7 +68,8 @@ class Crossings:
         self._terms_of = terms_of
         self.grants_count: Callable[[bytes], bool] = lambda _node: True
         """Whether grants of this node's people still count, by its reputation."""
-        self.uses = GrantUses(store)
+        self._kept = KeptUses(store)
+        self.uses = GrantUses(store, self._kept)
         self._known: dict[_Key, _Judged] = {}
         self._batch: dict[_Key, _Judged] | None = None
         self.is_assured = True
@@ -239,11 +242,12 @@ class Crossings:
         return _LET_IN
 
     def count(self, limited: Sequence[Grant], now: Instant) -> bool:
-        """Count a use of grants that is no event, such as a question; False where one of them allows no more now.
-
-        After a restart it is forgotten: the log does not hold it.
-        """
+        """Count a use of grants that is no event, such as a question; False where one of them allows no more now."""
         return self._use(limited, now) is _LET_IN
+
+    def kept(self, limited: Sequence[Grant], now: Instant) -> list[Value]:
+        """Return what has to be stored so that a use that was counted counts after a restart, too."""
+        return self._kept.add(limited, [uses_per_hour(grant) for grant in limited], now)
 
     def has_uses(self, grant: Grant, now: Instant, ahead: int = 0) -> bool:
         """Whether a grant allows one more act in the hour before ``now``, after ``ahead`` that are being ordered."""

@@ -19,6 +19,7 @@ from foedus.node.document_tickets import Seat, Tickets
 from foedus.node.document_values import SessionAsk
 from foedus.node.document_visit import DocumentVisit
 from foedus.node.publisher import Published
+from foedus.node.rates import TooOften
 from foedus.state.documents.fold import UPDATE, parts_of
 from foedus.state.documents.messages import brings
 from foedus.state.documents.presences import Presences
@@ -85,6 +86,7 @@ class DocumentDesk:
 
         Raises what ``Author.order`` does, and NeedsApproval: nobody is asked for single edits.
         """
+        await self._in_turn(seat.did)
         who = self.node.agents.find(seat.did)
         room = self.node.store.admission.authority.rooms[seat.room]
         membership = self._membership(room, seat.did, UPDATE)
@@ -95,6 +97,16 @@ class DocumentDesk:
             for body in _bodies(seat.name, update)
         ]
         await self.node.author.order(self.node.consent.cite(drafts))
+
+    async def _in_turn(self, did: str) -> None:
+        """Wait until a participant may speak: an edit counts as a message does. What is typed meanwhile gathers."""
+        while True:
+            try:
+                self.node.rates.take("speech_per_participant", did)
+            except TooOften as error:
+                await asyncio.sleep(error.retry_after_s)
+            else:
+                return
 
     def _signer(self, who: Participant, seat: Seat) -> tuple[Ed25519Key, bytes]:
         if who.custody == "node":

@@ -46,6 +46,8 @@ class DocumentVisit:
         self._seat = seat
         self._in: deque[bytes] = deque()
         self._in_bytes = 0
+        self._asked = 0
+        """Answers that the client still owes: to see whether one brings anything costs as much as the document."""
         self._out: deque[bytes] = deque()
         self._out_bytes = 0
         self._came = asyncio.Event()
@@ -56,8 +58,11 @@ class DocumentVisit:
     async def run(self, stream: ByteStream) -> tuple[int, str]:
         """Serve a client until it leaves, errs or may no longer edit; return the close code and reason."""
         node = self._desk.node
-        if node.agents.find(self.did).kind == "agent" and self._desk.is_shared(self._seat):
-            await node.consent.note_read(self.did)
+        try:
+            if node.agents.find(self.did).kind == "agent" and self._desk.is_shared(self._seat):
+                await node.consent.note_read(self.did)
+        except FoedusError as error:
+            return _LOST if isinstance(error, Unavailable) else _REFUSED, error.code
         holder = self._seat.holder
         dead = node.access.tokens.watch(holder) if holder is not None else asyncio.Event()
         presences = self._desk.enter(self)
@@ -116,6 +121,10 @@ class DocumentVisit:
     def begin(self, document: Document | None) -> None:
         """Send what the document is and ask for what the client has beyond it."""
         self.send(messages.brings(document.whole() if document is not None else EMPTY, is_answer=True))
+        self._ask(document)
+
+    def _ask(self, document: Document | None) -> None:
+        self._asked += 1
         self.send(messages.asks(document.state_vector() if document is not None else _NOTHING))
 
     async def _write(self, stream: ByteStream) -> None:
@@ -134,7 +143,7 @@ class DocumentVisit:
     async def _read(self, stream: ByteStream, presences: Presences) -> None:
         try:
             held = await self._document()
-            self.send(messages.asks(held.state_vector() if held is not None else _NOTHING))
+            self._ask(held)
             if there := presences.all():
                 self.send(messages.shows(there))
             while (data := await stream.receive()) is not None:
@@ -164,10 +173,12 @@ class DocumentVisit:
     async def _take(self, update: bytes, *, is_answer: bool) -> None:
         """Let an update wait to be ordered; who brings too much at a time waits, too."""
         ends = check(update)
+        is_answer = is_answer and self._asked > 0
         if is_answer:
+            self._asked -= 1
             await self._below(1)  # an answer repeats what the client has just sent
         held = await self._document()
-        if is_answer and (held.has(update, ends) if held is not None else update == EMPTY):
+        if update == EMPTY or (is_answer and held is not None and held.has(update, ends)):
             return
         if held is not None and held.is_full():
             raise BadUpdate("the document is as large as this node takes", code="too_large")

@@ -97,9 +97,8 @@ class Documents:
     def _taken(self, fold: RoomDocuments, rows: Iterable[Row]) -> Iterable[tuple[str, bytes]]:
         for row in rows:
             part = self._part(row) if row.kind == UPDATE else None
-            found = fold.take(part) if part is not None else None
-            if found is not None:
-                yield found
+            if part is not None:
+                yield from fold.take(part)
 
     def _part(self, row: Row) -> Part | None:
         """Return what a row brings, None where it does not count here."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Protocol
 
+from foedus.node.call_values import CapabilityView
 from foedus.node.errand_values import ErrandForm, ErrandNews, ErrandView
 
 
@@ -16,7 +17,7 @@ class ErrandService(Protocol):
         ...
 
     def errands(self, did: str) -> list[ErrandView]:
-        """Return a participant's, the newest first."""
+        """Return a participant's, the newest first; all of them for ''."""
         ...
 
     def errand(self, errand: str, did: str) -> ErrandView:
@@ -33,4 +34,24 @@ class ErrandService(Protocol):
 
     def errand_follow(self, errand: str, did: str) -> AsyncIterator[ErrandNews]:
         """Yield what is new of one until it is over; raise NotFound."""
+        ...
+
+    async def offers_ask(self) -> None:
+        """Ask the connected peers what their agents offer. Raises UsageError."""
+        ...
+
+    def offers_known(self) -> list[CapabilityView]:
+        """Return what agents of connected peers offered when this node last asked."""
+        ...
+
+    def notice_check(self, url: str) -> None:
+        """Raise UsageError where an agent may not have anything sent to a URL."""
+        ...
+
+    async def notice_send(self, url: str, headers: Mapping[str, str], body: bytes) -> int:
+        """Send a notice for an agent; return the HTTP status, 0 where there was no answer."""
+        ...
+
+    def sign_card(self, data: bytes) -> bytes:
+        """Sign the JWS of an agent card by the node's key."""
         ...

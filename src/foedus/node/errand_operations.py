@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from foedus.base.errors import NotFound, UsageError
 from foedus.base.ids import parse_id
+from foedus.node.call_values import CapabilityView
 from foedus.node.errand_records import NOTE_BYTES_MAX, Errand
 from foedus.node.errand_values import ErrandForm, ErrandNews, ErrandView
+from foedus.node.notice_sending import check_notice, send_notice
 from foedus.query.schemas import write_json
 
 if TYPE_CHECKING:
     from foedus.node.composition import Node
+    from foedus.node.query_values import AnswersView, Asked, AskedSigned
 
 
 class ErrandOperations:
     """Operations on errands, for ``Service``. ``did``: whose they must be."""
 
     _node: Node
+    if TYPE_CHECKING:
+
+        async def answers(self, asked: Asked | AskedSigned) -> AnswersView:
+            """Ask the peers: of ``QueryOperations``."""
+            ...
 
     async def errand_begin(self, form: ErrandForm) -> ErrandView:
         """Keep an errand and set out; durable when it returns. What was sent under this key before is returned."""
@@ -47,8 +55,9 @@ class ErrandOperations:
         return self._errand(await self._node.errands.begin(record))
 
     def errands(self, did: str) -> list[ErrandView]:
-        """Return a participant's, the newest first."""
-        return [self._errand(it) for it, record in reversed(list(self._node.errands.book)) if record.did == did]
+        """Return a participant's, the newest first; all of them for ''."""
+        held = reversed(list(self._node.errands.book))
+        return [self._errand(errand) for errand, record in held if did in {"", record.did}]
 
     def errand(self, errand: str, did: str) -> ErrandView:
         """Return one; raise NotFound."""
@@ -75,6 +84,28 @@ class ErrandOperations:
                 yield ErrandNews(errand=view)
             else:
                 yield ErrandNews(errand=view, number=one.number, data=one.data)
+
+    def notice_check(self, url: str) -> None:
+        """Raise UsageError where an agent may not have anything sent to a URL."""
+        check_notice(self._node, url)
+
+    async def notice_send(self, url: str, headers: Mapping[str, str], body: bytes) -> int:
+        """Send a notice for an agent; return the HTTP status, 0 where there was no answer."""
+        return await send_notice(self._node, url, headers, body)
+
+    def sign_card(self, data: bytes) -> bytes:
+        """Sign what says which agents are reached here: the signing input of a JWS, by the node's Ed25519 key."""
+        return self._node.store.keys.ed25519.sign(data)
+
+    # --- what peers offer ---------------------------------------------------------------------
+
+    async def offers_ask(self) -> None:
+        """Ask the connected peers what their agents offer; who answers is known anew. Raises UsageError."""
+        await self._node.peer_offers.ask(self)
+
+    def offers_known(self) -> list[CapabilityView]:
+        """Return what agents of connected peers offered when this node last asked."""
+        return self._node.peer_offers.known()
 
     def _own_errand(self, errand: str, did: str) -> bytes:
         try:

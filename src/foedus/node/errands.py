@@ -37,6 +37,8 @@ _UNREAD_MAX = 64
 _LATER = frozenset({"unreachable", "busy", "rate_limited", "no_capability", "stopping", "no_answer"})
 """What says that nothing was done, and that it may be another time."""
 
+_GRANT = "A person allows it: foedus grant create AGENT --command agent/call --after-foreign --as NAME"
+
 Coming = AsyncIterator[CallProgressView | CallView]
 
 
@@ -156,7 +158,9 @@ class Errands:
         try:
             coming = await call(form)
         except FoedusError as error:  # nothing was made
-            if error.code in _LATER or _needs_a_person(error.code):
+            if _needs_a_person(error.code):
+                await self._wait(errand, error.code, f"{error}. {_GRANT}")
+            elif error.code in _LATER:
                 await self._wait(errand, error.code, f"{error}. {error.remedy}")
             else:
                 await self._end(errand, outcome="refused", why=error.code, words=str(error))

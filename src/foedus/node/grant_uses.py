@@ -1,8 +1,8 @@
 """How often grants were used in the last hour: counted for those that allow only so many acts, bounded for each node.
 
-Nothing of it is stored: after a start it is read from the log, as far as READ_MAX goes. Where the bound is reached,
-or what it would take is not read, such grants of the node carry nothing until the hour has passed over what is not
-counted: a limit that is not kept would be none. Other grants, and what a human allows, go on.
+After a start acts are read from the log, as far as READ_MAX goes, and other uses from what is kept of them. Where the
+bound is reached, or what it would take is not read, such grants of the node carry nothing until the hour has passed
+over what is not counted: a limit that is not kept would be none. Other grants, and what a human allows, go on.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from foedus.log.authority import CITING
 from foedus.log.event import Act, read_event
 from foedus.log.grants import Grant
 from foedus.log.port import Row, Verdict
+from foedus.node.kept_uses import KeptUses
 from foedus.node.store import Store
 
 COUNTED_MAX = 4_096
@@ -61,20 +62,21 @@ class _NodeUses:
                 del self.times[grant]
         self._sweep_at = now + _SWEEP_EVERY
 
-    def note(self, grant: Grant, at: Instant) -> None:
+    def note(self, grant: bytes, allowed: int, at: Instant) -> None:
         """Count a use; as many are kept as the grant allows."""
-        times = self.times.setdefault(grant.id, array("q"))
+        times = self.times.setdefault(grant, array("q"))
         before = len(times)
         insort(times, at)
-        del times[: -uses_per_hour(grant)]
+        del times[:-allowed]
         self.held += len(times) - before
 
 
 class GrantUses:
     """The counted uses of all grants."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, kept: KeptUses | None = None) -> None:
         self._store = store
+        self._kept = kept
         self._nodes: dict[bytes, _NodeUses] = {}
 
     def clear(self) -> None:
@@ -94,7 +96,7 @@ class GrantUses:
 
     def note(self, grant: Grant, at: Instant) -> None:
         """Count a use of a grant that ``allows`` it."""
-        self._of_node(grant.issuer.node).note(grant, at)
+        self._of_node(grant.issuer.node).note(grant.id, uses_per_hour(grant), at)
 
     def last(self, grant: Grant) -> Instant | None:
         """Return the clock of the last use that is counted, None where none is."""
@@ -110,6 +112,11 @@ class GrantUses:
             for at, act in sorted(self._from_log(node, uses), key=lambda use: -use[0]):
                 if not self._count(uses, act, at):
                     break
+            for use in self._kept.of_node(node) if self._kept is not None else ():
+                if uses.fits(use.grant):
+                    uses.note(use.grant, use.allowed, use.at)
+                else:
+                    uses.unread_until = max(uses.unread_until, use.at + HOUR)
         return uses
 
     def _count(self, uses: _NodeUses, act: Act, at: Instant) -> bool:
@@ -117,7 +124,7 @@ class GrantUses:
         limited = [grant for grant in self._store.admission.authority.grants_of(act) if uses_per_hour(grant)]
         if all(uses.fits(grant.id) for grant in limited):
             for grant in limited:
-                uses.note(grant, at)
+                uses.note(grant.id, uses_per_hour(grant), at)
             return True
         uses.unread_until = max(uses.unread_until, at + HOUR)
         return False

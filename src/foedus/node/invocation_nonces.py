@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from foedus.base.limits import SECOND
 from foedus.identity.ucan import NonceBook
 from foedus.identity.ucan.nonces import ServesOnce, Spent
@@ -24,13 +26,14 @@ class InvocationNonces:
         stored = store.log.values(SPACE)
         self._book = NonceBook({_spent(key): int.from_bytes(value, "big") for key, value in stored.items()})
 
-    async def spend(self, invocation: ServesOnce) -> None:
-        """Remember a verified invocation, durably, before anything is done for it.
+    async def spend(self, invocation: ServesOnce, also: Sequence[Value] = ()) -> None:
+        """Remember a verified invocation, durably, before anything is done for it; ``also``: in the same transaction.
 
         Raises Replayed, InvalidClaim where it is not made to serve once, TooManyInvocations or Unavailable.
         """
         now_s = self._store.now() // SECOND
         values = [Value(SPACE, _key(spent), None) for spent in self._book.forget(now_s, _FORGOTTEN_AT_ONCE)]
+        values += also
         try:
             spent, expires = self._book.spend(invocation, now_s)
             values.append(Value(SPACE, _key(spent), expires.to_bytes(_SECONDS_BYTES, "big")))

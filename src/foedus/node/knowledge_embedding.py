@@ -40,6 +40,7 @@ REFUSED_MAX = 4_096
 """Packets that got no usable vector and are remembered, so that they are not asked for at once again."""
 REFUSED_AGAIN_S = BACKOFF_MAX / SECOND
 _PERCENT = 10_000
+_STEP_S = 0.02
 
 
 class NoEmbedder(UsageError):
@@ -87,6 +88,8 @@ class KnowledgeEmbedding:
         self._refused: dict[bytes, None] = {}
         self._asking = 0
         self._wake = asyncio.Event()
+        self._changed = asyncio.Event()
+        """Set where another embedder is to be opened."""
 
     @property
     def model(self) -> str:
@@ -168,12 +171,9 @@ class KnowledgeEmbedding:
         pause_s = self.first_pause_s
         while True:
             try:
-                if self._embedder is None:
-                    self._embedder = await self._opened()
-                if self._embedder is None:
-                    self.on_made()
-                    return
-                await self._follow(self._embedder)
+                await self._open_wanted()
+                if self._embedder is not None:
+                    await self._follow(self._embedder)
                 self.on_made()
                 self.trouble, pause_s = None, self.first_pause_s
             except FoedusError as error:
@@ -181,19 +181,45 @@ class KnowledgeEmbedding:
                     log.warning("packets get no vectors: %s", error)
                 self.trouble = error
                 self.failures[error.code] += 1
-                await asyncio.sleep(pause_s)
+                await self._pause(pause_s)
                 pause_s = min(2 * pause_s, BACKOFF_MAX / SECOND)
                 continue
             await self._rest()
 
-    async def _opened(self) -> Embedder | None:
-        embedder = self._open()
-        if embedder is not None:
+    def change(self, open_embedder: Callable[[], Embedder | None], least_percent: int) -> None:
+        """Take another embedder from now on."""
+        self._open, self._least = open_embedder, least_percent * _PERCENT
+        self._changed.set()
+        self._wake.set()
+
+    async def _open_wanted(self) -> None:
+        """Open the embedder that is wanted, if another one was until now or none."""
+        if self._changed.is_set():
+            self._changed.clear()
+            before, self._embedder = self._embedder, None
+            self.trouble = None
+            self._refused.clear()
+            while self._asking:  # noqa: ASYNC110  # questions to the one before: they end within QUESTION_WAIT_S
+                await asyncio.sleep(_STEP_S)
+            if before is not None:
+                await before.close()
+        if self._embedder is None and (embedder := self._open()) is not None:
             await asyncio.to_thread(self._vectors.use, embedder.name, embedder.dimension)
-        return embedder
+            self._embedder = embedder
+
+    async def _pause(self, pause_s: float) -> None:
+        """Wait before the next try, no longer than until another embedder is wanted."""
+        try:
+            async with asyncio.timeout(pause_s):
+                await self._changed.wait()
+        except TimeoutError:
+            pass
 
     async def _rest(self) -> None:
         """Wait until there is more to read; for what was refused, no longer than a while."""
+        if self._embedder is None:
+            await self._changed.wait()
+            return
         try:
             async with asyncio.timeout(REFUSED_AGAIN_S if self._refused else None):
                 await self._wake.wait()
@@ -205,6 +231,8 @@ class KnowledgeEmbedding:
         """Make a vector of every packet that waits for one."""
         after = 0
         while page := await asyncio.to_thread(self._vectors.awaiting, after, embedder.batch):
+            if self._changed.is_set():
+                return
             after = page[-1].number
             texts = await asyncio.to_thread(self._texts, [each for each in page if each.event not in self._refused])
             if texts:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from foedus.base.errors import FoedusError
 from foedus.log.chains import ChainKey
@@ -30,10 +31,15 @@ _Key = TypeVar("_Key")
 _PAGE = 256
 _RETRY_S = 1.0
 ACTS_MAX = 512
-"""Acts about one packet or task that are looked at: each reads those before it again. Later ones count for nothing."""
+"""Acts about one packet or task that are looked at of each node: each reads those before it again. Later ones count for
+nothing; which those are, its chain says, so nobody speaks so much that another is not heard."""
+ACTS_EACH_MAX = 256
+"""Of these, of one author."""
 ASKED_MAX = 4_096
 """Missing packets that were asked for and are remembered, so that each is asked for once."""
 _NOWHERE = Reached(0, b"")
+_Speaker: TypeAlias = tuple[bytes, bytes | None, str | bytes | None]
+"""(packet or task, node, author of that node, or None for all of them)."""
 
 
 class KnowledgeIndexer:
@@ -204,7 +210,7 @@ class KnowledgeIndexer:
         named = {row.id: self._named(row) for row in rows if row.kind in KNOWLEDGE_SHAPES}
         others = [subject for subject in named.values() if subject not in named and subject is not None]
         begun = self._store.log.by_ids(others) | {row.id: row for row in rows}
-        acts = {subject: len(events) for subject, events in self._index.mentions(others).items()}
+        acts = self._acts_about(others, len(rows))
         mentions = []
         for row in rows:
             subject = named.get(row.id)
@@ -214,10 +220,33 @@ class KnowledgeIndexer:
                 mentions += [Mention(row.id, None)] if row.envelope.body is None else []
                 continue
             is_foreign = row.kind in _OF_ITS_NODE and not self._is_of_node(row, begun.get(subject))
-            if not is_foreign and acts.get(subject, 0) < ACTS_MAX:
-                acts[subject] = acts.get(subject, 0) + 1
+            if not is_foreign and self._is_counted(acts, subject, row):
                 mentions.append(Mention(row.id, subject))
         return mentions
+
+    def _acts_about(self, subjects: Sequence[bytes], more: int) -> Counter[_Speaker]:
+        """Count the acts about these by who said them, where ``more`` could be too many."""
+        known = self._index.mentions(subjects)
+        near = {
+            subject: events for subject, events in known.items() if len(events) + more > min(ACTS_EACH_MAX, ACTS_MAX)
+        }
+        rows = self._store.log.by_ids([event for events in near.values() for event in events])
+        acts: Counter[_Speaker] = Counter()
+        for subject, events in near.items():
+            for event in events:
+                if event in rows:
+                    self._is_counted(acts, subject, rows[event])
+        return acts
+
+    def _is_counted(self, acts: Counter[_Speaker], subject: bytes, row: Row) -> bool:
+        """Count an act, unless its node or its author said too much of this already."""
+        node = self._store.identities.node_of(row.epoch)
+        of_node, of_author = (subject, node, None), (subject, node, read_event(row.envelope).act.author)
+        if acts[of_node] >= ACTS_MAX or acts[of_author] >= ACTS_EACH_MAX:
+            return False
+        acts[of_node] += 1
+        acts[of_author] += 1
+        return True
 
     def _named(self, row: Row) -> bytes | None:
         body = body_of(row.kind, row.envelope)

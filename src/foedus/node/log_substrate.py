@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
 from foedus.base.cbor import decode_as
@@ -27,6 +29,8 @@ _CANDIDATES = 4
 """Messages that are put in order for each that is wanted: those that the reader may not see fall out."""
 _WALK_MAX = 2_000
 """Events looked at for one causal question: in a room of thousands the nearest are what is wanted."""
+_STEPS = 20
+"""Of a walk before others get the event loop: each reads one or two rows."""
 _SCORE = 1_000_000
 
 Search = Callable[[str, Wanted], Awaitable[Findings]]
@@ -108,13 +112,13 @@ class LogSubstrate:
         await self._recollection.catch_up()
         if self._row(event, wanted.reader) is None:
             return Findings(())
-        walked = self._walk(event, wanted, self._before), self._walk(event, wanted, self._after)
+        walked = [await self._walk(event, wanted, next_of) for next_of in (self._before, self._after)]
         found = [item for walk, _ in walked for item in walk]
         items = sorted(found, key=_best_first)[: wanted.limit]
         is_cut = len(found) > wanted.limit or any(cut for _, cut in walked)
         return Findings(items, is_cut or self._recollection.is_partial)
 
-    def _walk(
+    async def _walk(
         self, start: bytes, wanted: Wanted, next_of: Callable[[Row, Event], list[tuple[str, bytes]]]
     ) -> tuple[list[Finding], bool]:
         """Walk from an event in one direction, breadth first; return what is shown, and whether the walk was cut."""
@@ -122,7 +126,11 @@ class LogSubstrate:
         reached = {start}
         waiting = deque([_Step(start, direction, "", start, 0)])
         found: list[Finding] = []
-        while waiting:
+        for number in count():
+            if not waiting:
+                break
+            if number % _STEPS == 0:
+                await asyncio.sleep(0)
             step = waiting.popleft()
             row = self._row(step.id, wanted.reader)
             if row is None:

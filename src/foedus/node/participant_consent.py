@@ -55,9 +55,11 @@ class ParticipantConsent:
     # --- approvals ---------------------------------------------------------------------------
 
     def _may_see(self, view: ApprovalView) -> bool:
-        """Whether it asked itself, or is a human in the room that it is about."""
+        """Whether it asked itself, or is a human in the room that it is about; questions are about none."""
         if view.agent.participant == self._holder.did:
             return True
+        if not view.room:
+            return self._holder.kind == "human"
         room = self._node.store.admission.authority.rooms.get(parse_id(view.room))
         return self._holder.kind == "human" and room is not None and self._is_in(room)
 

@@ -8,6 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from foedus.base.base64url import from_base64url
+from foedus.node.consent_values import ApprovalView
 from foedus.node.not_yourself import NotYourself
 from foedus.node.query_values import AnswersView, Asked, AskedSigned, FoundView, VectorView
 from foedus.node.tokens import Holder
@@ -34,6 +35,11 @@ class ParticipantQueries:
         """Return a text as the node's embedder has it."""
         made: VectorView = await self._service.vector(text)
         return made
+
+    async def query_propose(self, asked: Asked) -> ApprovalView:
+        """Ask a human to let it ask this."""
+        proposed: ApprovalView = await self._service.query_propose(self._as_itself(asked))
+        return proposed
 
     def _as_itself(self, asked: Asked | AskedSigned) -> Asked | AskedSigned:
         if isinstance(asked, Asked):

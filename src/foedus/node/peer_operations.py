@@ -9,7 +9,7 @@ from foedus.base.ids import parse_id
 from foedus.base.limits import NOTE_MAX
 from foedus.identity.did import did_of, key_of
 from foedus.node.composition import Node
-from foedus.node.lookup import find
+from foedus.node.lookup import Known, find, find_to_give
 from foedus.node.peers import new_salt
 from foedus.node.values import PeerView, ProbeView, TierName
 from foedus.node.views import Views
@@ -26,7 +26,7 @@ from foedus.trust.inputs import (
     HumanTier,
     Input,
 )
-from foedus.trust.peer import Peer
+from foedus.trust.peer import Peer, State
 from foedus.trust.tiers import parse_tier
 
 _PEER_REMEDY = "see `foedus peer list`"
@@ -43,6 +43,15 @@ class PeerOperations:
         peers = self._node.peers.book.peers
         wanted = self._node.petnames.id_of(wanted) or wanted
         return find(wanted, ((node, peer.name) for node, peer in peers.items()), "peer", _PEER_REMEDY)
+
+    def _given_id(self, wanted: str) -> bytes:
+        """Return the peer to which a person gives something: a stranger's claim of a name is not enough."""
+        known_as = self._node.petnames.of
+        book = self._node.peers.book.peers.items()
+        return find_to_give(
+            wanted,
+            (Known(node, known_as(node.hex()), peer.name, peer.state is State.CONNECTED) for node, peer in book),
+        )
 
     def peers(self) -> list[PeerView]:
         """Return every node in the book."""

@@ -10,6 +10,7 @@ from typing import TypeAlias
 from foedus.adapters.memory_log import MemoryLog
 from foedus.adapters.sqlite_log import SqliteLog
 from foedus.base.cbor import decode_as
+from foedus.base.clock import Hlc
 from foedus.base.errors import NotFound, PeerViolation, UsageError
 from foedus.identity.record import parse_signed_record
 from foedus.log import streams
@@ -17,6 +18,7 @@ from foedus.log.bodies import AgreementSign
 from foedus.log.event import parse_event
 from foedus.log.port import EventLog, Row
 from foedus.node.home import Home
+from foedus.node.proof_excerpt import excerpt
 from foedus.trust.agreements.document import agreement_id
 from foedus.trust.proof.file import EVENTS_MAX, FILE_MAX, RECEIPTS_MAX, ProofFile, encode_proof
 from foedus.trust.proof.receipt import Receipt, read_receipt
@@ -139,8 +141,20 @@ def _stands_on(log: EventLog, crossing: Row) -> list[Row]:
         end = max(row.hlc for row in (crossing, *cited))
         rows = [row for row in rows if row.hlc <= end]
     if len(rows) > EVENTS_MAX:
+        rows = excerpt(sorted(rows, key=_place), act.auth, _node_of(log, crossing.epoch), EVENTS_MAX)
+    if len(rows) > EVENTS_MAX:
         raise UsageError(f"the act stands on {len(rows)} events, of which a file holds {EVENTS_MAX}", code="too_large")
-    return sorted(rows, key=lambda row: (row.hlc, row.seq))
+    return sorted(rows, key=_place)
+
+
+def _place(row: Row) -> tuple[Hlc, int]:
+    return row.hlc, row.seq
+
+
+def _node_of(log: EventLog, epoch: bytes) -> bytes:
+    """Return whose epoch it is."""
+    records = (parse_signed_record(data) for _, data in log.records())
+    return next((record.node for record in records if record.id == epoch), b"")
 
 
 def _chain(log: EventLog, epoch: bytes, stream: str) -> Iterator[Row]:

@@ -8,7 +8,7 @@ the operator, who may ``skip``.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from foedus.base.cbor import Malformed, NotCanonical
@@ -22,7 +22,7 @@ from foedus.node.store import Store
 from foedus.sync.frames import Pruned
 
 OFFERS_MAX = 4_096
-"""Chains of which peers said that they lack a part: as many as are asked for again on one link (``node/link.py``)."""
+"""Chains of which a peer said that it lacks a part: as many as are asked for again on one link (``node/link.py``)."""
 
 EARLY_MAX = 1_024
 """Answers of one peer that wait for what comes first: 4 MiB at most. It says them again when a link opens."""
@@ -43,7 +43,8 @@ class PrunedChains:
     """Takes the ``pruned`` answers of peers. ``go_on``: asks a peer for a chain from our head."""
 
     def __init__(self, store: Store, ingest: Ingest, go_on: Callable[[bytes, ChainKey], None]) -> None:
-        self.lacking: dict[ChainKey, Lacking] = {}
+        self._lacking: dict[bytes, dict[ChainKey, Lacking]] = {}
+        """By peer: none takes the place of what another said."""
         self._store = store
         self._ingest = ingest
         self._go_on = go_on
@@ -66,24 +67,43 @@ class PrunedChains:
             return
         lacking = Lacking(carrier, held, statement, frame.checkpoint)
         if held == self._kept(frame.epoch) and carrier == self._store.identities.node_of(frame.epoch):
-            await self._leave(key, lacking)
-        elif len(self.lacking) < OFFERS_MAX:
-            self.lacking[key] = lacking
+            await self._leave(key, lacking, [carrier])
+            return
+        said = self._lacking.setdefault(carrier, {})
+        if key in said or len(said) < OFFERS_MAX:
+            said[key] = lacking
+
+    @property
+    def lacking(self) -> dict[ChainKey, Lacking]:
+        """What peers said that they lack of each chain: of several answers the one that leaves out the least."""
+        least: dict[ChainKey, Lacking] = {}
+        for said in self._lacking.values():
+            for key, one in said.items():
+                if key not in least or one.statement.seq < least[key].statement.seq:
+                    least[key] = one
+        return least
+
+    def _take_out(self, key: ChainKey) -> list[bytes]:
+        """Forget what was said of a chain; return who said it."""
+        peers = [peer for peer, said in self._lacking.items() if said.pop(key, None) is not None]
+        self._lacking = {peer: said for peer, said in self._lacking.items() if said}
+        return peers
 
     async def skip(self, stream: str) -> int:
         """Go on without what peers said they lack of a stream; return how many events that leaves out."""
         skipped = 0
         for key, lacking in [(key, one) for key, one in self.lacking.items() if key[1] == stream]:
-            del self.lacking[key]
+            peers = self._take_out(key)
             if self._held(key) == lacking.held:
                 skipped += lacking.statement.seq - lacking.held
-                await self._leave(key, lacking)
+                await self._leave(key, lacking, peers)
         return skipped
 
-    async def _leave(self, key: ChainKey, lacking: Lacking) -> None:
+    async def _leave(self, key: ChainKey, lacking: Lacking, peers: Iterable[bytes]) -> None:
         gap = gap_from(lacking.statement, key[1], lacking.held, lacking.checkpoint)
         await self._store.commit(self._store.admission.leave_gap(gap))
-        self._go_on(lacking.peer, key)
+        for peer in peers:
+            self._go_on(peer, key)
 
     def _is_timely(self, carrier: bytes, frame: Pruned) -> bool:
         """Whether what must come first is here: the writer's record, our membership, the events before the gap."""
@@ -118,11 +138,11 @@ class PrunedChains:
 
     def reported(self, carrier: bytes, report: Report) -> list[Pruned]:
         """Return the answers that came too early and can be taken, now that a batch is durable."""
-        if not self._early and not self.lacking:
+        if not self._early and not self._lacking:
             return []
         for key in report.reached:
-            if key in self.lacking and self._held(key) > self.lacking[key].held:
-                del self.lacking[key]
+            if any(self._held(key) > said[key].held for said in self._lacking.values() if key in said):
+                self._take_out(key)
         early = self._early.get(carrier, {})
         ready = [key for key, frame in early.items() if self._is_timely(carrier, frame)]
         return [early.pop(key) for key in ready]

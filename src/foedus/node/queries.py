@@ -14,7 +14,7 @@ from foedus.base.limits import SECOND
 from foedus.node.answering import Answerer
 from foedus.node.query_asking import Asking
 from foedus.node.query_carrying import QueryCarrier
-from foedus.node.query_judging import Judge
+from foedus.node.query_judging import NO_LINK, Judge
 from foedus.node.routing import Routing
 from foedus.node.substrate_feed import SubstrateFeed
 from foedus.query.desk import Desk, Opening
@@ -304,8 +304,13 @@ class Queries:
 
 def reports_of(passed_over: dict[bytes, str]) -> list[Report]:
     """Return what is told to who asks of the peers that are not asked."""
-    outcomes: dict[str, Outcome] = {"unreachable": "unreachable", "not_asked": "not_asked", ROUTED: "not_asked"}
-    codes = {why: why if why == ROUTED else "" for why in outcomes}
+    outcomes: dict[str, Outcome] = {
+        "unreachable": "unreachable",
+        NO_LINK: "unreachable",
+        "not_asked": "not_asked",
+        ROUTED: "not_asked",
+    }
+    codes = {"unreachable": "", "not_asked": ""}
     return [Report(peer, outcomes.get(why, "refused"), codes.get(why, why)) for peer, why in passed_over.items()]
 
 

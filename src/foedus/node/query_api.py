@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Protocol
 
+from foedus.node.consent_values import ApprovalView
 from foedus.node.query_values import AnswersView, Asked, AskedSigned, FoundView, VectorView
 
 
@@ -21,4 +22,8 @@ class QueryService(Protocol):
 
     async def vector(self, text: str) -> VectorView:
         """Return a text as the vector of a question by meaning, for a device to sign."""
+        ...
+
+    async def query_propose(self, asked: Asked) -> ApprovalView:
+        """Ask a human to let an agent ask other nodes exactly this."""
         ...

@@ -11,9 +11,10 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from foedus.base.cbor import Malformed, decode
+from foedus.base.cbor import Malformed, decode, encode
 from foedus.base.clock import Instant
 from foedus.base.errors import UsageError
+from foedus.base.ids import sha256
 from foedus.base.limits import SECOND
 from foedus.crypto import ed25519
 from foedus.identity.did import did_of
@@ -26,7 +27,7 @@ from foedus.node.query_evidence import Evidence
 from foedus.query.kinds import IN_STREAMS
 from foedus.query.limits import FANOUT_MAX, SKEW_MAX
 from foedus.query.port import Reader
-from foedus.query.question import Question, check_time, id_of, parse_question, signing_bytes
+from foedus.query.question import Question, check_time, parse_question, signing_bytes
 from foedus.query.result import Result
 from foedus.sync.frames import Query
 from foedus.trust.border import ASK, Crossing
@@ -39,6 +40,8 @@ from foedus.trust.tiers import Tier, may_query, passes_on
 if TYPE_CHECKING:
     from foedus.node.composition import Node
 
+NO_LINK = "no_link"
+"""Why a peer is not asked with which events are exchanged by HTTP alone: questions travel on links."""
 EVIDENCE_WAIT = 2 * SECOND
 """How long a question waits for events and records that travel beside it."""
 
@@ -168,7 +171,7 @@ class Judge:
             return clause
         link = self._node.links.get(peer)
         if link is None or not link.session.is_open:
-            return "unreachable"
+            return NO_LINK if self._node.fallback_kind(peer) != "none" else "unreachable"
         return "" if "queries" in link.peer.capabilities else "no_capability"
 
     def tells_peers(self, tier: str) -> bool:
@@ -220,7 +223,7 @@ class Judge:
             raise NotAnswered("the question is not signed by its asker and its node", code="invalid_signature")
 
     async def _check_asker(self, question: Question, frame: Query, soon: Instant) -> None:
-        crossing = crossing_of(question, id_of(frame.question), self._node.store.node)
+        crossing = crossing_of(question, self._node.store.node)
         if question.device is None:
             terms = self._node.agreements.border_terms(question.node, self._node.store.node)
             if terms.named_only:
@@ -269,10 +272,13 @@ class Judge:
     async def _spend(self, question: Question, grants: Sequence[Grant]) -> None:
         """Count a question against its grants, and let it serve once here, durably."""
         limited = [grant for grant in grants if uses_per_hour(grant)]
-        if not self._node.crossings.count(limited, self._node.store.now()):
+        now = self._node.store.now()
+        if not self._node.crossings.count(limited, now):
             raise NotAnswered("its grants allow no more questions this hour", code="grant.uses")
         expires = (question.deadline + SKEW_MAX) // SECOND + 1
-        await self.nonces.spend(Spent(did_of(question.device or b""), question.nonce, expires))
+        await self.nonces.spend(
+            Spent(did_of(question.device or b""), question.nonce, expires), self._node.crossings.kept(limited, now)
+        )
 
     def reader(self, question: Question, carrier: bytes | None) -> Reader:
         """Return for whom a question is answered: ``carrier`` None where somebody asks here."""
@@ -323,10 +329,15 @@ def is_in_force(grants: Sequence[Grant], position: int) -> bool:
     return is_untouched([link]) and not any(other.issuer.has_withdrawn(link.delegation.cid) for other in grants)
 
 
-def crossing_of(question: Question, query: bytes, host: bytes) -> Crossing:
-    """Return what a question asks of a node."""
-    arguments = {"host": host.hex(), "kind": f"query.{question.kind}", "digest": query.hex()}
+def crossing_of(question: Question, host: bytes) -> Crossing:
+    """Return what a question asks of a node. ``digest`` is of what is asked, so that a human can allow that alone."""
+    arguments = {"host": host.hex(), "kind": f"query.{question.kind}", "digest": sha256(asked_of(question)).hex()}
     return Crossing(ASK, arguments)
+
+
+def asked_of(question: Question) -> bytes:
+    """Return the canonical bytes of what is asked: the same whenever, and however far."""
+    return encode({"about": question.about, "kind": question.kind})
 
 
 def _name(question: Question) -> str:

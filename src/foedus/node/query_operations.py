@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from foedus.base.base64url import from_base64url, to_base64url
 from foedus.base.cbor import decode
 from foedus.base.errors import FoedusError, UsageError
-from foedus.base.ids import parse_id
+from foedus.base.ids import parse_id, sha256
 from foedus.base.limits import AUTH_MAX, NONCE_BYTES
 from foedus.base.vectors import dimension_of
 from foedus.crypto import ed25519
@@ -19,9 +19,11 @@ from foedus.log.grants import Grant
 from foedus.log.participants import Participant
 from foedus.node import query_evidence
 from foedus.node.author import Draft
+from foedus.node.consent import NeedsApproval
+from foedus.node.consent_values import ApprovalView
 from foedus.node.queries import ROUTED, Signed, reports_of
 from foedus.node.query_asking import Asking
-from foedus.node.query_judging import crossing_of
+from foedus.node.query_judging import asked_of, crossing_of
 from foedus.node.query_values import AnswersView, Asked, AskedSigned, FoundView, MergedView, NodeReport, VectorView
 from foedus.query.inquiry import Entry, Report
 from foedus.query.limits import HOPS_MAX, LASTS_MAX, RESULTS_MAX, TEXT_MAX
@@ -32,6 +34,7 @@ from foedus.query.routing.vectors import BadVector, parse_vector, unit, vector_b
 from foedus.trust.evaluator import Withhold
 
 if TYPE_CHECKING:
+    from foedus.node.approvals import Approval
     from foedus.node.composition import Node
     from foedus.node.views import Views
 
@@ -40,11 +43,36 @@ _GRANTS_MAX = AUTH_MAX - 1
 """Grants that a question cites beside the enrolment."""
 
 
+class Coming:
+    """What comes for one question. ``aclose`` gives it up, also where nobody began to read."""
+
+    def __init__(self, coming: AsyncGenerator[FoundView | AnswersView, None], give_up: Callable[[], None]) -> None:
+        self._coming = coming
+        self._give_up = give_up
+
+    def __aiter__(self) -> Coming:
+        """Return this: it is read once."""
+        return self
+
+    async def __anext__(self) -> FoundView | AnswersView:
+        """Return what comes next."""
+        return await anext(self._coming)
+
+    async def aclose(self) -> None:
+        """Ask nobody any longer."""
+        await self._coming.aclose()
+        self._give_up()
+
+
 class QueryOperations:
     """Operations on questions, for ``Service``."""
 
     _node: Node
     _views: Views
+
+    if TYPE_CHECKING:
+
+        def _approval_view(self, approval: Approval) -> ApprovalView: ...
 
     async def ask(self, asked: Asked | AskedSigned) -> AsyncIterator[FoundView | AnswersView]:
         """Ask, and return what comes: results as they come, at the end everything; the end by the deadline.
@@ -56,11 +84,13 @@ class QueryOperations:
         else:
             question, signed, who = self._made(await self._with_vector(asked))
         self._node.rates.take("queries_per_participant", f"{question.node.hex()}:{who.did if who else ''}")
-        peers, passed_over = self._peers(question, signed)
+        peers, passed_over = self._peers(question)
+        if who is not None and peers:
+            await self._node.consent.done(who.did, sha256(asked_of(question)), id_of(signed.data))
         chosen = await self._node.queries.routing.choose(question, peers, ())
         reports = reports_of(passed_over | {peer: ROUTED for peer in peers if peer not in chosen})
         asking = self._node.queries.ask(question, signed, chosen, reports)
-        return self._follow(asking, who)
+        return Coming(self._follow(asking, who), lambda: self._node.queries.give_up(asking.query))
 
     async def answers(self, asked: Asked | AskedSigned) -> AnswersView:
         """Ask, and return everything at the end."""
@@ -75,6 +105,29 @@ class QueryOperations:
         vector = meaning.vector
         return VectorView(model=meaning.model, dimension=dimension_of(vector), vector=to_base64url(vector))
 
+    async def query_propose(self, asked: Asked) -> ApprovalView:
+        """Ask a human to let an agent ask other nodes exactly this; nobody is asked twice.
+
+        Raises UsageError where nothing has to be allowed. Once it is, for ten minutes, the agent asks (again).
+        """
+        who = self._node.agents.find(asked.as_)
+        device = next((device for device in who.devices.values() if device.cuts is None), None)
+        if device is None:
+            raise UsageError(f"{who.name} has no device in force", code="unknown_device", http_status=403)
+        question = replace(self._question(await self._with_vector(asked), who, device.key), auth=(device.enrolment,))
+        draft = self._as_act(question)
+        for peer in self._node.queries.judge.targets(())[0]:
+            try:
+                self._node.consent.carrying(draft, crossing_of(question, peer))
+            except NeedsApproval as need:
+                consent = self._node.consent
+                return self._approval_view(consent.asked_before(draft) or await consent.ask(draft, need))
+            except FoedusError:
+                continue  # nothing that a human of this node could allow
+        raise UsageError(
+            "no node waits for a human's word", code="no_approval_needed", http_status=409, remedy="just ask"
+        )
+
     async def _with_vector(self, asked: Asked) -> Asked:
         """Return a question by meaning with its vector: of length 1, or made here of its text."""
         if asked.kind != "semantic":
@@ -85,7 +138,7 @@ class QueryOperations:
         meaning = await self._node.embedding.meaning_of(asked.text)
         return replace(asked, vector=meaning.vector, model=meaning.model)
 
-    async def _follow(self, asking: Asking, who: Participant | None) -> AsyncIterator[FoundView | AnswersView]:
+    async def _follow(self, asking: Asking, who: Participant | None) -> AsyncGenerator[FoundView | AnswersView, None]:
         try:
             async for found in asking.results():
                 await self._note_read(who, found.result)
@@ -105,14 +158,24 @@ class QueryOperations:
         """Return a question of a custodial agent, or of the node itself, signed."""
         who = self._node.agents.find(asked.as_) if asked.as_ else None
         key = self._node.agents.key(who) if who is not None else None
-        auth = (self._node.agents.enrolment(who),) if who is not None else ()
+        question = self._question(asked, who, key.public if key is not None else None)
+        auth = question.auth
+        if who is not None and who.kind == "agent" and asked.scope != "local":
+            grants = self._carrying(question)
+            question = replace(question, auth=(*auth, *(grant.id for grant in grants)))
+        data = _encoded(question)
+        asig = key.sign(signing_bytes(data)) if key is not None else None
+        return question, self._countersigned(data, asig, question), who
+
+    def _question(self, asked: Asked, who: Participant | None, device: bytes | None) -> Question:
+        """Return a question of a participant, or of the node itself; raise UsageError for what is out of bounds."""
         now = self._node.store.now()
         question = Question(
             v=1,
             node=self._node.store.node,
             epoch=self._node.store.epoch,
             asker=who.did if who is not None else self._node.store.node,
-            device=key.public if key is not None else None,
+            device=device,
             kind=asked.kind,
             about=about_of(asked),
             scope=asked.scope,
@@ -120,16 +183,11 @@ class QueryOperations:
             results=asked.results,
             at=now,
             deadline=now + asked.wait_ms * 1_000,
-            auth=auth,
+            auth=(self._node.agents.enrolment(who),) if who is not None and who.custody == "node" else (),
             nonce=secrets.token_bytes(NONCE_BYTES),
         )
         check_asked(question)
-        if who is not None and who.kind == "agent" and asked.scope != "local":
-            grants = self._carrying(question)
-            question = replace(question, auth=(*auth, *(grant.id for grant in grants)))
-        data = _encoded(question)
-        asig = key.sign(signing_bytes(data)) if key is not None else None
-        return question, self._countersigned(data, asig, question), who
+        return question
 
     def _signed(self, asked: AskedSigned) -> tuple[Question, Signed, Participant | None]:
         """Return a question that a participant's device signed."""
@@ -161,7 +219,7 @@ class QueryOperations:
 
     # --- whom to ask -------------------------------------------------------------------------
 
-    def _peers(self, question: Question, signed: Signed) -> tuple[list[bytes], dict[bytes, str]]:
+    def _peers(self, question: Question) -> tuple[list[bytes], dict[bytes, str]]:
         """Return the peers to ask and why others are not; raise where the asker may ask none of them."""
         if question.scope == "local":
             return [], {}
@@ -171,7 +229,7 @@ class QueryOperations:
         cited = self._cited(question)
         asked: list[bytes] = []
         for peer in peers:
-            code = self._withheld(question, id_of(signed.data), peer, cited)
+            code = self._withheld(question, peer, cited)
             if code:
                 passed_over[peer] = code
             else:
@@ -183,7 +241,8 @@ class QueryOperations:
                 f"no other node may be asked: {code}",
                 code=code,
                 http_status=403,
-                remedy="a person allows it: `foedus grant create AGENT --command query/ask --as NAME`",
+                remedy="a person allows it: once, if the agent asks for that (POST /api/v1/queries/approvals), or "
+                "`foedus grant create AGENT --command query/ask --as NAME`",
             )
         return asked, passed_over
 
@@ -193,10 +252,10 @@ class QueryOperations:
         grants = [grant for grant in map(authority.grant, held) if grant is not None]
         return [grant for grant in grants if grant.device.cuts is None and not authority.is_taken_back(grant)]
 
-    def _withheld(self, question: Question, query: bytes, peer: bytes, cited: Sequence[Grant]) -> str:
+    def _withheld(self, question: Question, peer: bytes, cited: Sequence[Grant]) -> str:
         """Return the clause by which a peer would not answer the asker, as far as this node can tell, or ''."""
         draft = self._as_act(question)
-        crossing = crossing_of(question, query, peer)
+        crossing = crossing_of(question, peer)
         now = self._node.store.now()
         decision = self._node.crossings.decide(crossing, draft.act, self._node.store.node, cited, now)
         return decision.code if isinstance(decision, Withhold) else ""
@@ -206,7 +265,7 @@ class QueryOperations:
         draft = self._as_act(question)
         chosen: dict[bytes, Grant] = {}
         for peer in self._node.queries.judge.targets(())[0]:
-            crossing = crossing_of(question, bytes(32), peer)
+            crossing = crossing_of(question, peer)
             try:
                 found = self._node.consent.carrying(draft, crossing)
             except FoedusError:
@@ -216,7 +275,7 @@ class QueryOperations:
 
     def _as_act(self, question: Question) -> Draft:
         """Return the question as the evaluator looks at an act: who, and by which device."""
-        draft = self._node.author.node_act(_STREAM, f"query.{question.kind}", {}, question.auth)
+        draft = self._node.author.node_act(_STREAM, f"query.{question.kind}", asked_of(question), question.auth)
         act = replace(draft.act, author=question.asker, device=question.device)
         return draft._replace(act=act)
 

@@ -202,7 +202,7 @@ class Service(
 
     async def room_share(self, room: str, peer: str, role: int | None = None) -> RoomView:
         """Let a peer in."""
-        return self._views.room(await self._rooms.share(room, self._peer_id(peer), role))
+        return self._views.room(await self._rooms.share(room, self._given_id(peer), role))
 
     async def room_role(self, room: str, who: str, role: int, title: str = "") -> RoomView:
         """Give a member another role."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 from msgspec.structs import replace
 
 from foedus.base.cbor import decode, decode_as, encode
 from foedus.base.errors import FoedusError, UsageError
-from foedus.base.limits import DAY
+from foedus.base.limits import DAY, PEERS_MAX
 from foedus.identity.ucan import parse_delegation
 from foedus.log.bodies import GrantCreate
 from foedus.log.event import read_event
@@ -23,7 +24,11 @@ from foedus.trust.standing import Breach, Progress, Record, Right, Rule, Standin
 STANDINGS = "standings"
 BREACHES = "breaches"
 RECORDS_MAX = 65_536
-"""Participants whose first act is remembered: six full nodes of people; later ones stay where they started."""
+"""Participants whose first act is remembered, some 350 bytes each; later ones stay where they started."""
+RECORDS_PER_NODE = 4_096
+"""Of one other node: a large company. It has room for five times as many enrolments, which cost it nothing."""
+RECORDS_SURE = RECORDS_MAX // PEERS_MAX
+"""Of a node for which there is always room, whatever others filled; and for all people of this node there is."""
 READ_MAX = 20_000
 """Rows read to count one participant's acts, newest first: in a room so busy, who speaks less has to wait longer."""
 REASON_MAX = 64
@@ -47,6 +52,7 @@ class Standings:
     def _load(self) -> None:
         values = self._store.log.values
         self._records = {_key(key): _record(data) for key, data in values(STANDINGS).items()}
+        self._counts = Counter(node for node, _ in self._records)
         self._breaches = {node: Breach(*decode(data)) for node, data in values(BREACHES).items()}
 
     def start(self) -> None:
@@ -175,6 +181,7 @@ class Standings:
 
     async def _save(self, who: Participant, record: Record) -> None:
         await self._store.put(Value(STANDINGS, who.node + who.did.encode(), _encoded(record)))
+        self._counts[who.node] += (who.node, who.did) not in self._records
         self._records[who.node, who.did] = record
         self.on_changed()
 
@@ -203,10 +210,21 @@ class Standings:
         ]
         self._note([key for key in first if key not in self._records])
 
+    def _take(self, node: bytes) -> bool:
+        """Count one more participant of a node, if there is room for one."""
+        room = RECORDS_PER_NODE if self._counts.total() < RECORDS_MAX else RECORDS_SURE
+        if node != self._store.node and self._counts[node] >= room:
+            return False
+        self._counts[node] += 1
+        return True
+
     def _note(self, keys: list[tuple[bytes, str]]) -> None:
         """Remember when participants were first seen; durable soon after, and again at the next start if not."""
-        room = max(0, RECORDS_MAX - len(self._records))
-        made = {key: Record(None, self._store.now(), self._store.log.last_local) for key in keys[:room]}
+        made = {
+            key: Record(None, self._store.now(), self._store.log.last_local)
+            for key in dict.fromkeys(keys)
+            if self._take(key[0])
+        }
         if not made:
             return
         self._records |= made

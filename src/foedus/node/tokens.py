@@ -134,10 +134,12 @@ class Tokens:
 
         A listener of the publisher.
         """
-        may_end = "device.revoke" in published.kinds or published.commit.verdicts or published.commit.records
+        commit = published.commit
+        may_end = commit.verdicts or commit.records or self._is_revoked_here(published)
         if not self._tokens or not may_end:
             return
-        dead = [key for key, token in self._tokens.items() if self._holder(token) is None]
+        restored = self._restored()  # once: there may be as many tokens as TOKENS_MAX, and peers cause this
+        dead = [key for key, token in self._tokens.items() if self._holder(token, restored) is None]
         if dead:
             self._drop(dead)
             task = asyncio.ensure_future(self._delete(dead))
@@ -150,13 +152,17 @@ class Tokens:
         except FoedusError as error:  # after a restart they are as dead: their device is
             log.warning("tokens of revoked devices were not deleted: %s", error)
 
-    def _may_be_revoked(self, token: Token) -> bool:
-        """Whether it came back with a backup, which does not know what was revoked since.
+    def _is_revoked_here(self, published: Published) -> bool:
+        """Whether a device of this node's own participants is revoked."""
+        if "device.revoke" not in published.kinds:
+            return False
+        node_of, own = self._store.identities.node_of, self._store.node
+        return any(row.kind == "device.revoke" and node_of(row.epoch) == own for row in published.rows)
 
-        What is bound to a device serves nobody else, and that it is revoked the log says.
-        """
-        records = [held.record for held in self._store.identities.history(self._store.node)]
-        return not token.bound and any(record.n > token.epoch and record.cause == "restored" for record in records)
+    def _restored(self) -> int:
+        """Return the number of the last epoch that was opened after a backup was restored, -1 where none was."""
+        records = (held.record for held in self._store.identities.history(self._store.node))
+        return max((record.n for record in records if record.cause == "restored"), default=-1)
 
     def _drop(self, keys: list[bytes]) -> None:
         for key in keys:
@@ -167,9 +173,16 @@ class Tokens:
     def _of_device(self, did: str, device: bytes) -> list[bytes]:
         return [key for key, token in self._tokens.items() if (token.did, token.device) == (did, device)]
 
-    def _holder(self, token: Token) -> Holder | None:
+    def _holder(self, token: Token, restored: int | None = None) -> Holder | None:
+        """Return who holds a token, None where it is dead. ``restored``: what ``_restored`` returns.
+
+        One that came back with a backup is dead, since that does not know what was revoked; what is bound to a device
+        serves nobody else, and that it is revoked the log says.
+        """
         who = self._store.admission.authority.participants.get((self._store.node, token.did))
-        if who is None or not _is_in_force(who, token.device) or self._may_be_revoked(token):
+        if who is None or not _is_in_force(who, token.device):
+            return None
+        if not token.bound and token.epoch < (self._restored() if restored is None else restored):
             return None
         return Holder(key=token.key, did=who.did, device=token.device, kind=who.kind, bound=token.bound)
 

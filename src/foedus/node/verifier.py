@@ -12,6 +12,7 @@ from contextlib import suppress
 
 from foedus.base.clock import Instant
 from foedus.base.errors import FoedusError
+from foedus.base.limits import DAY
 from foedus.identity.credentials.credential import Credential
 from foedus.identity.credentials.document import (
     PRESENTATION_BYTES_MAX,
@@ -19,7 +20,7 @@ from foedus.identity.credentials.document import (
     Document,
     read_document,
 )
-from foedus.identity.credentials.errors import CredentialRefused
+from foedus.identity.credentials.errors import CredentialRefused, StatusUnknown
 from foedus.identity.credentials.issuing import Question
 from foedus.identity.credentials.verifying import (
     CREDENTIALS_MAX,
@@ -41,8 +42,17 @@ CHALLENGES_MAX = 256
 """Questions that wait for an answer: each is 32 characters for ten minutes; the oldest goes first."""
 NEWEST_LISTS_MAX = 1_024
 """Lists of others of which the newest time is remembered, so that an older one is not shown in its place."""
+GIVEN_DAYS_MAX = 30
+"""How old a list may be that a person gives: what was taken back since is not in it, and whoever shows the credential
+may choose which list they hand over. The issuer's own node is asked where it can be, and serves what is in force."""
 _CHALLENGE_BYTES = 16
 _SHOWN = "verifiableCredential"
+
+
+class TooOld(StatusUnknown):
+    """A status list that was given is so old that it says nothing any more."""
+
+    remedy = "ask the issuer for a new one (it signs one with each revocation), or connect to its node"
 
 
 class Verifier:
@@ -116,9 +126,25 @@ class Verifier:
         served = await self._ask(credential, url)
         if served is not None and self._may_tell(served, credential):
             found[url] = served
-        if url in found:
-            with suppress(CredentialRefused):  # the judge says so, in its order
-                self._remember(read_status_list(found[url], url, self._node.store.now()), found)
+        if url not in found:
+            return
+        listed = self._read(found[url], url)
+        if listed is not None and found[url] is not served:
+            self._check_age(listed)
+        if listed is not None:
+            self._remember(listed, found)
+
+    def _read(self, document: Document, url: str) -> StatusList | None:
+        """Return a list that holds; None where it does not: the judge says so, in its order."""
+        with suppress(CredentialRefused):
+            return read_status_list(document, url, self._node.store.now())
+        return None
+
+    def _check_age(self, given: StatusList) -> None:
+        """Raise TooOld where so much time has passed that a list which a person gives says too little."""
+        days = (self._node.store.now() - given.issued_at) // DAY
+        if days >= GIVEN_DAYS_MAX:
+            raise TooOld(f"the status list is {days} days old, and one that is given counts for {GIVEN_DAYS_MAX}")
 
     async def _ask(self, credential: Credential, url: str) -> Document | None:
         """Return the list from the issuer's node: this one, or a connected peer; None where it cannot be had."""

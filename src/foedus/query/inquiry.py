@@ -20,6 +20,7 @@ from foedus.query.limits import (
     RELAYED_BYTES_MIN,
     RELAYED_MAX,
     REPORTS_MAX,
+    UNNAMED_MAX,
     WAY_BACK_MAX,
     WAY_BACK_MIN,
     WAY_BACK_SHARE,
@@ -223,7 +224,7 @@ class Inquiry:
 
     def _note(self, report: Report) -> None:
         if report.node is None:
-            self._unnamed += report.results
+            self._unnamed = min(self._unnamed + report.results, UNNAMED_MAX)
         elif len(self._reports) < REPORTS_MAX:
             self._reports.append(report)
         else:

@@ -44,6 +44,8 @@ RELAYED_BYTES_MIN = 65_536
 """What each of them may bring at least."""
 REPORTS_MAX = 1_000
 """Nodes that are named in the report of one question; the rest are counted."""
+UNNAMED_MAX = 1 << 32
+"""Nodes that are counted and not named: peers say how many there are behind them, and a frame carries the sum."""
 
 WAY_BACK_SHARE = 8
 WAY_BACK_MIN = SECOND // 100
@@ -58,6 +60,10 @@ SCHEMA_BYTES_MAX = 4 * 1024
 """Of one schema: both of an offer, and its words, fit the body of a result (BODY_BYTES_MAX)."""
 SCHEMA_PARTS_MAX = 2_048
 """Parts of a schema when its references are followed: what checking a value may cost."""
+SCHEMA_WORK_MAX = 4_000_000
+"""Parts of a schema times values of what is checked: 0.3 s of the node at the worst that was found."""
+SCHEMA_PATTERN_WORK_MAX = 1_048_576
+"""Patterns of a schema times bytes of what is checked: a second, were each pattern the slowest there is."""
 OFFERS_MAX = 256
 """Capabilities of one node."""
 CALL_LASTS_MAX = 60 * MINUTE

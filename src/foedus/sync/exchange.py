@@ -8,6 +8,7 @@ chain.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
@@ -29,6 +30,10 @@ class Exchange:
         self._send = send
         self.is_open = False
         self._offered = False
+        self._received_bytes = 0
+        self._settled_bytes = 0
+        self._untold: deque[tuple[int, Chain]] = deque()
+        """Chains that are offered while events of the peer are being stored: once those are, which it brought shows."""
 
     def open(self) -> list[SessionEffect]:
         """Both sides said ready: say what we hold if we were told it already."""
@@ -46,8 +51,8 @@ class Exchange:
             return effects
         if first:
             return effects + self._introduce()
-        fresh = [chain.position() for chain in chains if chain.head_seq and not chain.told]
-        return effects + (self._send_cursors(fresh) if fresh else []) + self.sender.pump()
+        self._untold.extend((self._received_bytes, chain) for chain in chains)
+        return effects + self._tell_fresh() + self.sender.pump()
 
     def advanced(self, head: ChainPosition) -> list[SessionEffect]:
         """Push what is new in a chain of ours; one that is not offered is none of the peer's business."""
@@ -89,13 +94,28 @@ class Exchange:
         # Before the introduction the peer has sent nothing, and a page now would be taken for all of it.
         return self._send_cursors(positions) if self.is_open and self._offered else []
 
+    def delivered(self, size: int) -> None:
+        """Note that a batch of the peer goes to be stored: ``durable`` follows with its size as credit."""
+        self._received_bytes += size
+
+    def _tell_fresh(self) -> list[SessionEffect]:
+        """Tell the peer of chains that it did not bring itself. A cursor of one that it is pushing says: once again."""
+        fresh = []
+        while self._untold and self._untold[0][0] <= self._settled_bytes:
+            _, chain = self._untold.popleft()
+            if chain.offered and chain.head_seq and not chain.told:
+                fresh.append(chain.position())
+        return self._send_cursors(fresh) if fresh else []
+
     def durable(self, positions: Sequence[ChainPosition], credit: int) -> list[SessionEffect]:
         """Acknowledge what the peer sent, return credit, and never send it back."""
+        self._settled_bytes += credit
         for position in positions:
             self._received(position)
         acks = [AckPosition(position.epoch, position.stream, position.seq) for position in positions]
         *full, last = _pages(acks, ACKS_PER_FRAME)
-        return [*(self._send(Ack(tuple(page), 0)) for page in full), self._send(Ack(tuple(last), credit))]
+        sent: list[SessionEffect] = [self._send(Ack(tuple(page), 0)) for page in full]
+        return [*sent, self._send(Ack(tuple(last), credit)), *self._tell_fresh()]
 
     def on_cursors(self, frame: Cursors) -> list[SessionEffect]:
         """Take the peer's positions; raise TooManyChains where they are more than a link remembers."""

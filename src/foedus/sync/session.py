@@ -276,6 +276,7 @@ class Session:
         match frame:
             case Events(batch=batch):
                 self._receiving.received(len(batch))
+                self._exchange.delivered(len(batch))
                 return [Deliver(batch, len(batch))]
             case Ack():
                 return self._exchange.on_ack(frame)

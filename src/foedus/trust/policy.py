@@ -17,6 +17,8 @@ from foedus.base.vectors import DIMENSION_MAX
 
 RETENTION_DAYS_MAX = 36_500
 """A hundred years: more is a mistyped number, and nothing is kept for ever by accident of arithmetic."""
+RISE_ACTS_MAX = 20_000
+"""As many as are looked at: more would be a step that nobody can ever earn."""
 URL_MAX = 2_048
 """Characters of an address or a path: more is a mistake."""
 RATE_PATTERN = r"^[1-9][0-9]{0,8}/(second|minute|hour|day)$"
@@ -83,6 +85,12 @@ class PeeringPolicy(Struct, frozen=True, kw_only=True):
     default_tier: Annotated[
         GivenTier, Meta(description="What a peer is given where the person who accepts names no tier.")
     ] = "CORE"
+    rise_days: Annotated[
+        Days, Meta(description="Days since the last step, or breach, before a participant can rise a step in standing.")
+    ] = 30
+    rise_acts: Annotated[
+        int, Meta(ge=0, le=RISE_ACTS_MAX, description="Accepted acts in rooms in that time, before it can.")
+    ] = 100
     tells_peers: Annotated[
         TellsPeers,
         Meta(description="Who is told with whom this node is connected, and asks: `nobody`, `core` or `connected`."),
@@ -138,7 +146,7 @@ class EmbedderKind(StrEnum):
 
 
 class KnowledgePolicy(Struct, frozen=True, kw_only=True):
-    """``[knowledge]``: how packets are found, beside their words. Read when the node starts."""
+    """``[knowledge]``: how packets are found, beside their words."""
 
     embedder: Annotated[
         EmbedderKind, Meta(description="What finds packets by meaning, beside their words: `none`, `http` or `local`.")

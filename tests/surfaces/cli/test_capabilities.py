@@ -102,7 +102,7 @@ def test_digits_that_several_calls_begin_with_or_none_are_refused(foedus, node):
 def test_a_webhook_is_set_listed_and_removed(foedus, node):
     node.on("POST", "/webhooks", WEBHOOK)
     node.on("GET", "/webhooks", [WEBHOOK])
-    node.on("DELETE", "/webhooks/clerk", None)
+    node.on("DELETE", "/webhooks/clerk", b"")
     assert foedus("webhook", "set", "clerk", "https://bots.example/clerk").code == 0
     assert node.bodies("POST", "/webhooks") == [{"agent": "clerk", "url": "https://bots.example/clerk"}]
     assert "200" in foedus("webhook", "list").out

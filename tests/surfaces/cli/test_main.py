@@ -52,6 +52,7 @@ COMMANDS = [
     ["erase"],
     *(["retention", verb] for verb in ("run", "skip")),
     *(["log", verb] for verb in ("list", "verify")),
+    ["mcp", "config"],
     *(["proof", verb] for verb in ("export", "verify")),
     *(["audit", verb] for verb in ("verify", "export", "tail")),
     *(

@@ -65,6 +65,9 @@ WEBHOOK = WebhookView(
 class FakeCalls:
     """Offers an echo, and calls it."""
 
+    def errands(self, _did):
+        return []
+
     def capabilities(self):
         return [CAPABILITY]
 

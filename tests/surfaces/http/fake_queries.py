@@ -1,6 +1,7 @@
 """The part of the fake node that answers questions."""
 
-from foedus.node.query_values import AnswersView, FoundView, MergedView, NodeReport
+from foedus.base.errors import UsageError
+from foedus.node.query_values import AnswersView, FoundView, MergedView, NodeReport, VectorView
 from tests.surfaces.http.fake_values import EPOCH, NODE
 
 FOUND = FoundView(
@@ -45,3 +46,11 @@ class FakeQueries:
     async def answers(self, asked):
         self._note("answers", asked)
         return ANSWERS
+
+    async def vector(self, text):
+        self._note("vector", text)
+        return VectorView(model="small", dimension=1, vector="AACAPw")
+
+    async def query_propose(self, asked):
+        self._note("query_propose", asked)
+        raise UsageError("no node waits for a human's word", code="no_approval_needed", http_status=409)

@@ -9,6 +9,7 @@ from foedus.sdk.asking import Question, body_of
 from foedus.sdk.errors import StreamLost
 from foedus.sdk.operation import API, Action, Group, M, Sent, Stream, operation
 from foedus.sdk.transport import Request, decode
+from foedus.sdk.values.consent import ApprovalView
 from foedus.sdk.values.queries import AnswersView, FoundView, VectorView
 
 AFTER_S = 10.0
@@ -49,3 +50,8 @@ class Queries(Group[M]):
     def vector(self, text: str) -> Sent[VectorView]:
         """Return a text as the node's embedder has it: what a device puts into a question of the kind ``semantic``."""
         return Sent(body={"text": text})
+
+    @operation("POST", "/queries/approvals")
+    def propose(self, question: Mapping[str, Any]) -> Sent[ApprovalView]:
+        """Ask a human to let an agent (``as``) ask other nodes exactly this: {kind, …, as}."""
+        return Sent(body=dict(question))

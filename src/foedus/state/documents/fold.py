@@ -7,13 +7,14 @@ them do.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
 from foedus.log.documents import PART_BYTES
 from foedus.state.documents.errors import BadUpdate
 from foedus.state.documents.limits import DOCUMENT_BYTES_MAX
 from foedus.state.documents.replica import Replica, Yjs
-from foedus.state.documents.update import EMPTY, check, clocks
+from foedus.state.documents.update import EMPTY, Reach, clocks, reach
 
 UPDATE = "document.update"
 
@@ -31,10 +32,18 @@ class Part(NamedTuple):
 
 
 class Document:
-    """A document as the updates that were taken in make it. Waits by itself for what an update stands on."""
+    """A document as the updates that were taken in make it, whatever their order.
+
+    An update that stands on what is not held waits here until that comes: yrs would keep it, too, and lose some.
+    """
 
     def __init__(self, replica: Replica | None = None) -> None:
         self._replica: Replica = Yjs() if replica is None else replica
+        self._held: dict[int, int] = {}
+        """Of each Yjs client: up to which clock something is held. What ``state_vector`` says."""
+        self._waiting: dict[int, list[tuple[bytes, Reach]]] = {}
+        """Updates, by a client of which they need more than is held."""
+        self._waiting_bytes = 0
         self.bytes_taken = 0
         """Bytes of the updates since it was last measured: no less than what it takes."""
 
@@ -53,21 +62,62 @@ class Document:
     def is_full(self) -> bool:
         """Whether its state takes more than DOCUMENT_BYTES_MAX."""
         if self.bytes_taken > DOCUMENT_BYTES_MAX:
-            self.bytes_taken = len(self.whole())
+            self.bytes_taken = len(self.whole()) + self._waiting_bytes
         return self.bytes_taken > DOCUMENT_BYTES_MAX
 
-    def take(self, update: bytes) -> None:
-        """Take in an update that was checked; raise BadUpdate where it does not fit what is held."""
+    def take(self, update: bytes) -> list[bytes]:
+        """Take in an update; return those that count with it, none where it waits. Raise BadUpdate where it is none."""
+        found = reach(update)
         self.bytes_taken += len(update)
-        self._replica.apply(update)
+        lacking = self._lacking(found)
+        if lacking is not None:
+            self._wait(lacking, update, found)
+            return []
+        counted = [update]
+        moved = self._applied(update, found)
+        while moved:
+            for waiting, its in self._released(moved):
+                with suppress(BadUpdate):  # a hostile node's: it is no update anywhere
+                    moved |= self._applied(waiting, its)
+                    counted.append(waiting)
+        return counted
+
+    def _lacking(self, found: Reach) -> int | None:
+        """Return a client of which an update needs more than is held."""
+        held = self._held
+        return next((client for client, clock in found.needs.items() if clock > held.get(client, 0)), None)
+
+    def _wait(self, client: int, update: bytes, found: Reach) -> None:
+        self._waiting.setdefault(client, []).append((update, found))
+        self._waiting_bytes += len(update)
+
+    def _applied(self, update: bytes, found: Reach) -> set[int]:
+        """Take in an update that needs nothing more; return the clients of which more is held now."""
+        try:
+            self._replica.apply(update)
+        except BadUpdate:
+            self._held = clocks(self.state_vector())  # some of it may be in
+            raise
+        moved = {client for client, clock in found.ends.items() if clock > self._held.get(client, 0)}
+        self._held.update((client, found.ends[client]) for client in moved)
+        return moved
+
+    def _released(self, moved: set[int]) -> Iterator[tuple[bytes, Reach]]:
+        """Yield what waited for one of ``moved``, and needs nothing more; take that client out."""
+        for update, found in self._waiting.pop(moved.pop(), ()):
+            self._waiting_bytes -= len(update)
+            lacking = self._lacking(found)
+            if lacking is None:
+                yield update, found
+            else:
+                self._wait(lacking, update, found)
 
     def has(self, update: bytes, ends: dict[int, int]) -> bool:
         """Whether an update brings nothing: clients repeat all that was ever deleted when they connect.
 
         ``ends``: what ``update.check`` returned of it.
         """
-        held = clocks(self.state_vector())
-        if update == EMPTY or any(clock > held.get(client, 0) for client, clock in ends.items()):
+        if update == EMPTY or any(clock > self._held.get(client, 0) for client, clock in ends.items()):
             return update == EMPTY
         return not self._replica.is_changed_by(update)
 
@@ -81,19 +131,21 @@ class RoomDocuments:
         self._waiting: dict[bytes, list[Part]] = {}
         """By epoch, the parts of an update that is not whole yet: one for each chain, since nothing stands between."""
 
-    def take(self, part: Part) -> tuple[str, bytes] | None:
-        """Take in a part; return the name and the update that is whole with it, None while it is not, or never will."""
+    def take(self, part: Part) -> list[tuple[str, bytes]]:
+        """Take in a part; return the document's name with each update that counts with it.
+
+        None does while an update is not whole, or stands on another one that is not here.
+        """
         update = self._whole(part)
         if update is None:
-            return None
+            return []
         try:
-            check(update)
             document = self.documents.get(part.name) or Document(self._make())
-            document.take(update)
+            counted = document.take(update)
         except BadUpdate:
-            return None  # a hostile node's: it is no update anywhere
+            return []  # a hostile node's: it is no update anywhere
         self.documents[part.name] = document
-        return part.name, update
+        return [(part.name, each) for each in counted]
 
     def _whole(self, part: Part) -> bytes | None:
         if part.number >= part.parts:

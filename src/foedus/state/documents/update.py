@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from types import MappingProxyType
+from typing import NamedTuple
 
 import msgspec
 
@@ -27,22 +28,45 @@ _TYPES = 7
 _UNDEFINED = "undefined"
 
 
+class Reach(NamedTuple):
+    """Of each Yjs client, by its number: up to which clock an update brings something, and from where on.
+
+    ``needs``: up to which clock something of each has to be held before the update can be taken in whole.
+    """
+
+    ends: dict[int, int]
+    needs: dict[int, int]
+
+
 def check(update: bytes) -> dict[int, int]:
     """Return up to which clock an update brings something of each Yjs client; raise BadUpdate where it is none."""
+    return reach(update).ends
+
+
+def reach(update: bytes) -> Reach:
+    """Return what an update brings and needs; raise BadUpdate where it is none."""
     if len(update) > UPDATE_BYTES_MAX:
         raise BadUpdate(f"an update has at most {UPDATE_BYTES_MAX} bytes, not {len(update)}", code="too_large")
     reader = Reader(update, BadUpdate)
-    ends: dict[int, int] = {}
+    found = Reach({}, {})
+    named: dict[int, int] = {}
     for _ in range(reader.count()):
-        client, end = _structs(reader, ends.keys())
-        ends[client] = end
+        _structs(reader, found, named)
+    for client, clock in named.items():
+        if clock > found.ends.get(client, 0):
+            _raise(found.needs, client, clock)
+    _deletions(reader)
+    return found
+
+
+def _deletions(reader: Reader) -> None:
+    """Read what is deleted. It need not be held: what comes later comes deleted."""
     deleted: set[int] = set()
     for _ in range(reader.count()):
         deleted.add(_other(reader, deleted))
         for _ in range(reader.count()):
             _range(reader, reader.number(CLOCK_MAX))
     reader.end()
-    return ends
 
 
 def _other(reader: Reader, known: Collection[int]) -> int:
@@ -61,24 +85,33 @@ def clocks(state_vector: bytes) -> dict[int, int]:
     return held
 
 
-def _structs(reader: Reader, known: Collection[int]) -> tuple[int, int]:
+def _structs(reader: Reader, found: Reach, named: dict[int, int]) -> None:
+    """Read the structs of one client. ``named``: up to which clock they name what stands beside or around them."""
     count = reader.count()
-    client = _other(reader, known)
+    client = _other(reader, found.ends)
     clock = reader.number(CLOCK_MAX)
+    _raise(found.needs, client, clock)
     for _ in range(count):
-        clock += _struct(reader, clock)
+        info = reader.byte()
+        clock += _struct(reader, info, clock, named)
         if clock > CLOCK_MAX:
             raise reader.fail("a clock is too great")
-    return client, clock
+        if info & _KIND == _SKIP:
+            _raise(found.needs, client, clock)
+    found.ends[client] = clock
 
 
-def _struct(reader: Reader, clock: int) -> int:
+def _raise(clocks: dict[int, int], client: int, clock: int) -> None:
+    if clock > clocks.get(client, 0):
+        clocks[client] = clock
+
+
+def _struct(reader: Reader, info: int, clock: int, named: dict[int, int]) -> int:
     """Read one; return how many places it takes."""
-    info = reader.byte()
     kind = info & _KIND
     if kind in {_GC, _SKIP}:
         return _range(reader, clock)
-    _neighbours(reader, info)
+    _neighbours(reader, info, named)
     content = _CONTENTS.get(kind)
     if content is None:
         raise reader.fail("a struct is of no known kind")
@@ -88,25 +121,25 @@ def _struct(reader: Reader, clock: int) -> int:
     return size
 
 
-def _neighbours(reader: Reader, info: int) -> None:
+def _neighbours(reader: Reader, info: int, named: dict[int, int]) -> None:
     """Read between what an item stands, or in what."""
     for bit in (_LEFT, _RIGHT):
         if info & bit:
-            _id(reader)
+            _id(reader, named)
     if info & (_LEFT | _RIGHT):
         return
     in_root = reader.number(1)
     if in_root:
         reader.text()
     else:
-        _id(reader)
+        _id(reader, named)
     if info & _PARENT_SUB:
         reader.text()
 
 
-def _id(reader: Reader) -> None:
-    reader.number()
-    reader.number(CLOCK_MAX)
+def _id(reader: Reader, named: dict[int, int]) -> None:
+    client = reader.number()
+    _raise(named, client, reader.number(CLOCK_MAX) + 1)
 
 
 def _range(reader: Reader, start: int) -> int:

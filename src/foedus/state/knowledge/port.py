@@ -160,7 +160,7 @@ class KnowledgeIndex(Protocol):
         ...
 
     def search(self, terms: Sequence[str], domain: str, limit: int) -> list[Hit]:
-        """Return packets that hold any of the words, the best first (BM25); of the best ``limit`` those of a domain."""
+        """Return the best ``limit`` packets (of a domain) that hold any of the words, the best first (BM25)."""
         ...
 
     def clear(self) -> None:

@@ -117,7 +117,7 @@ def _get(common: Common, approval: str) -> ApprovalView:
 
 
 def _where(view: ApprovalView) -> Part:
-    where = f"{view.room_name} at {named(view.host_known_as, view.host_name)}"
+    where = f"{view.room_name} at {named(view.host_known_as, view.host_name)}".lstrip()
     if view.host_looks_like:
         return (f"{where} {CROSS} looks like {', '.join(view.host_looks_like)}", "bold yellow")
     return where
@@ -141,7 +141,7 @@ def approval_lines(view: ApprovalView) -> Iterable[Line]:
             ("agent", f"{who(view.agent)}, {view.agent.did}"),
             ("wants to", (view.what, "bold")),
             ("command", view.command),
-            ("room", f"{view.room_name} ({short(view.room)})"),
+            *([("room", f"{view.room_name} ({short(view.room)})")] if view.room else []),
             ("host", named(view.host_known_as, view.host_name, view.arguments.get("host", ""))),
             *([("looks like", (", ".join(view.host_looks_like), "bold yellow"))] if view.host_looks_like else []),
             ("digest", view.digest),

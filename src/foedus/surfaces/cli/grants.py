@@ -112,9 +112,12 @@ def _room(node: Client, name: str) -> str:
 
 
 def _peer(node: Client, name: str) -> str:
-    from foedus.surfaces.cli.client import path_of
+    from foedus.base.ids import parse_id
+    from foedus.node.lookup import Known, find_to_give
 
-    return node.get(path_of("peers", name), PeerView).node
+    book = node.get("/peers", list[PeerView])
+    known = (Known(parse_id(it.node), it.known_as, it.name, it.state == "connected") for it in book)
+    return find_to_give(name, known).hex()
 
 
 @app.command(name="list")

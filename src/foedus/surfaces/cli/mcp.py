@@ -10,8 +10,8 @@ from cyclopts import App, Parameter
 from foedus.base.errors import UsageError
 from foedus.node.values import ParticipantView
 from foedus.surfaces.cli.options import COMMON, Common, PassphraseFile
+from foedus.surfaces.http.other_protocols import ParticipantsOnly
 from foedus.surfaces.mcp.configuration import WHERE, Access, ClientName, block
-from foedus.surfaces.mcp.participants_only import ParticipantsOnly
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from foedus.base.base64url import from_base64url, to_base64url
 from foedus.base.clock import Instant
 from foedus.base.errors import UsageError
 from foedus.base.ids import parse_id
 from foedus.base.limits import AUTH_MAX, NONCE_BYTES, SECOND
-from foedus.node.consent_values import GrantView
+from foedus.node.consent_values import ApprovalView, GrantView
 from foedus.node.query_values import AnswersView, VectorView
 from foedus.node.values import ParticipantView, SigningContext
 from foedus.query.question import HOPS, Question, Scope, encode_question, signing_bytes
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from foedus.surfaces.cli.client import Client
     from foedus.surfaces.cli.output import Output
 
+_WITHOUT_GRANT = "grant."
+"""What the codes begin with where no grant carries a question."""
 _AFTER_S = 10.0
 """Seconds beyond the deadline that the node has to answer the request."""
 
@@ -52,15 +54,33 @@ def put(
     file: PassphraseFile,
 ) -> AnswersView:
     """Ask, and return everything that came by the deadline."""
-    body: dict[str, Any]
+    body = plain = _plain(kind, about, reach, speaker)
     if speaker is not None and speaker.custody == "device":
         body = _signed(node, kind, about, reach, speaker, file)
-    else:
-        shown = {name: value.hex() if isinstance(value, bytes) else value for name, value in about.items()}
-        body = {"kind": kind, **shown, "scope": reach.scope, "results": reach.results}
-        body |= {"wait_ms": round(reach.wait_s * 1000), "hops": reach.hops}
-        body |= {"as": speaker.did} if speaker is not None else {}
-    return node.post("/queries", AnswersView, body, timeout_s=reach.wait_s + _AFTER_S)
+    try:
+        return node.post("/queries", AnswersView, body, timeout_s=reach.wait_s + _AFTER_S)
+    except UsageError as error:
+        if speaker is None or speaker.kind != "agent" or not error.code.startswith(_WITHOUT_GRANT):
+            raise
+        _propose(node, plain, error)
+
+
+def _plain(kind: str, about: Mapping[str, Any], reach: Reach, speaker: ParticipantView | None) -> dict[str, Any]:
+    shown = {name: value.hex() if isinstance(value, bytes) else value for name, value in about.items()}
+    body = {"kind": kind, **shown, "scope": reach.scope, "results": reach.results}
+    body |= {"wait_ms": round(reach.wait_s * 1000), "hops": reach.hops}
+    return body | ({"as": speaker.did} if speaker is not None else {})
+
+
+def _propose(node: Client, plain: dict[str, Any], error: UsageError) -> NoReturn:
+    """Put an agent's question before a human, and say so."""
+    view = node.post("/queries/approvals", ApprovalView, plain)
+    raise UsageError(
+        f"a human has to allow this question first ({error.code}): approval {view.id} is {view.state}",
+        code="needs_approval",
+        http_status=403,
+        remedy=f"foedus approval allow {view.id} --as NAME, and ask again",
+    ) from None
 
 
 def _signed(  # what is asked, how far, and by whom

@@ -76,10 +76,14 @@ class Person:
 
     def grant(self, agent: str, room: str) -> GrantView:
         """Let an agent speak in a room until further notice."""
+        return self.give(agent, Scope(SPEAK, [room]))
+
+    def give(self, agent: str, scope: Scope) -> GrantView:
+        """Let an agent of this person's node do something."""
         client = self.node.client
         found = client.get("/participants", list[ParticipantView], {"q": agent})
         audience = find_one([who for who in found if who.is_local], agent)
-        placed = self._signer().give(client, audience.did, Scope(SPEAK, [room]))
+        placed = self._signer().give(client, audience.did, scope)
         return client.get(path_of("grants", placed.id), GrantView)
 
     def revoke(self, granted: GrantView) -> None:

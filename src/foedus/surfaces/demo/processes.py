@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from foedus.base.errors import Unavailable
+from foedus.base.errors import PeerViolation, Unavailable
 from foedus.node.home import Home
 from foedus.surfaces.cli.client import Client
 
@@ -34,6 +34,13 @@ class NodeFailed(Unavailable):
     """A node's process ended by itself."""
 
     code = "node_failed"
+
+
+class Broken(PeerViolation):
+    """What the nodes show is not what they promise."""
+
+    code = "demo_broken"
+    remedy = "this is a fault in foedus; report it with this output"
 
 
 def eventually(what: str, check: Callable[[], T | None], within_s: float = PATIENCE_S) -> T:

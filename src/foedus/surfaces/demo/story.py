@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from foedus.base.errors import PeerViolation
 from foedus.node.consent_values import ApprovalView
 from foedus.node.home import Home, create_home
 from foedus.node.knowledge_values import PacketView
@@ -16,20 +15,21 @@ from foedus.node.query_values import AnswersView
 from foedus.node.room_values import MessagesPage, MessageView, RoomView
 from foedus.node.values import IdentityView, ParticipantView, PeerView, Placed, StatusView, VerifyReport
 from foedus.surfaces.cli.client import path_of
+from foedus.surfaces.cli.delegating import Scope
+from foedus.surfaces.demo.calling import answered, called, offered, raised, refused, signed_by_both
 from foedus.surfaces.demo.evidence import ThirdMachine, altered, at_once, audited, exported
 from foedus.surfaces.demo.people import Person
-from foedus.surfaces.demo.processes import NodeProcess, eventually
+from foedus.surfaces.demo.processes import Broken, NodeProcess, eventually
+from foedus.trust.border import CALL, SPEAK
 
 _ROOM = "harbour"
 _WHILE_AWAY = 200
 _PAGE = 1_000
-
-
-class Broken(PeerViolation):
-    """What the nodes show is not what they promise."""
-
-    code = "demo_broken"
-    remedy = "this is a fault in foedus; report it with this output"
+_POLICY = """[federation.policy]
+rise_days = 0
+rise_acts = 1
+"""
+"""Who acted once may rise a step, and not after thirty days: the story is short."""
 
 
 class Story:
@@ -49,6 +49,7 @@ class Story:
     def _node(self, name: str) -> NodeProcess:
         home = Home(self.folder / name)
         create_home(home, name)
+        home.policy_path.write_text(_POLICY, encoding="utf-8")
         return NodeProcess(name, home)
 
     def end(self) -> None:
@@ -252,6 +253,21 @@ def _found(node: NodeProcess, packet: str) -> PacketView | None:
     return next((view for view in found if view.id == packet), None)
 
 
+def call(story: Story) -> str:
+    """Let an agent call what an agent of another node offers: not without a human, and with a receipt of both nodes."""
+    offer = offered(story.birch, "scribe")
+    code = refused(story.amber, "scout", offer)
+    raised(story.birch, "scout")
+    story.ada.give("scout", Scope(CALL, after_foreign=True))
+    story.ada.give("scout", Scope(SPEAK, [story.room], after_foreign=True))  # it reads what birch answers
+    view, _ = at_once(partial(called, story.amber, "scout", offer), partial(answered, story.birch, "scribe"))
+    receipt = signed_by_both(view, story.birch, story.amber)
+    return (
+        f"scout called {offer.name!r} of scribe at birch: {code} alone, {view.output['turns']!r} in ada's name; "
+        f"both nodes signed the receipt {receipt}"
+    )
+
+
 def back_up(story: Story) -> str:
     """Copy amber's folder while it is stopped; then its people go on."""
     story.amber.stop()
@@ -322,6 +338,7 @@ STEPS: Mapping[str, Callable[[Story], str]] = {
     "the evidence": prove,
     "they talk": talk,
     "they share knowledge": know,
+    "one calls another": call,
     "a backup": back_up,
     "kill -9": kill,
     "restore": restore,

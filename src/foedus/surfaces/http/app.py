@@ -15,8 +15,10 @@ import msgspec
 from litestar import Litestar, Response, asgi
 from litestar.exceptions import HTTPException, NotFoundException
 from litestar.handlers import ASGIRouteHandler
+from litestar.plugins.core import MsgspecDIPlugin
 
 from foedus.base.errors import FoedusError, NotFound
+from foedus.surfaces.a2a.door import AGENT_CARD_PATH, AGENT_PATH, CARD_PATH, NODE_PATH, A2aDoor
 from foedus.surfaces.http import openapi
 from foedus.surfaces.http.agreement_routes import AGREEMENTS
 from foedus.surfaces.http.audit_routes import AUDIT
@@ -32,6 +34,7 @@ from foedus.surfaces.http.federation import FederationApp
 from foedus.surfaces.http.knowledge_routes import KNOWLEDGE
 from foedus.surfaces.http.name_routes import NAMES
 from foedus.surfaces.http.operations import Door, Operation
+from foedus.surfaces.http.other_protocols import Door as ProtocolDoor
 from foedus.surfaces.http.pair_routes import ACCESS, PAIRING
 from foedus.surfaces.http.peer_routes import NODE, PEERS, TRUST
 from foedus.surfaces.http.problems import MalformedRequest, MethodNotAllowed, error_of, no_such_path, problem_bytes
@@ -47,6 +50,8 @@ from foedus.surfaces.mcp.door import McpDoor
 from foedus.surfaces.web.page import Page
 
 if TYPE_CHECKING:
+    from litestar.plugins import PluginProtocol
+
     from foedus.node.api import NodeService
     from foedus.node.ports import FederationDoors, LinkDoor
 
@@ -81,8 +86,13 @@ OTHER_ROUTES = {
     STATUS_PATH: Rule.ANYONE,
     SCHEMA: Rule.ANYONE,
     MCP_PATH: Rule.SELF,
+    CARD_PATH: Rule.ANYONE,
+    NODE_PATH: Rule.SELF,
+    AGENT_PATH: Rule.SELF,
+    AGENT_CARD_PATH: Rule.PARTICIPANT,
 }
 """Who may call the routes that are no operations."""
+A2A = {CARD_PATH: "card", NODE_PATH: "call", AGENT_PATH: "call", AGENT_CARD_PATH: "card"}
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 """These go to the door of an operation's path, which refuses those that are not its own, but to nobody unknown."""
 _HTML = b"text/html; charset=utf-8"
@@ -92,7 +102,7 @@ def create_app(service: NodeService, federation: FederationDoors, links: LinkDoo
     """Return the ASGI application of a node."""
     streams = Streams()
     carrier = FederationApp(federation, links, exposure, streams)
-    others = Litestar(
+    others = _Litestar(
         route_handlers=[*_federation_doors(carrier), _schema_door()],
         exception_handlers={Exception: _show_error},
         openapi_config=None,
@@ -102,18 +112,32 @@ def create_app(service: NodeService, federation: FederationDoors, links: LinkDoo
     sockets.add(SOCKET, DocumentDoor(service, streams))
     dispatch = Dispatch(_local_doors(service, streams), sockets, Page(), others)
     dispatch.add(MCP_PATH, McpDoor(service, dispatch, streams))
-    return Application(Gate(dispatch, exposure), streams, links.has_room)
+    agents = A2aDoor(service, streams)
+    for path, door in A2A.items():
+        dispatch.add(path, getattr(agents, door))
+    return Application(Gate(dispatch, exposure), streams, links.has_room, agents)
+
+
+class _Litestar(Litestar):
+    """Litestar for what is typed by msgspec alone: its plugins for pydantic would load that at each start, 20 MB."""
+
+    @staticmethod
+    def _get_default_plugins(plugins: list[PluginProtocol]) -> list[PluginProtocol]:
+        return [*plugins, MsgspecDIPlugin()]
 
 
 class Application:
     """The ASGI application of a node, and what its server asks of it.
 
-    ``streams.close()`` ends its open streams; ``has_room(address)`` tells whether a link may be opened from there now.
+    ``streams.close()`` ends its open streams; ``has_room(address)`` tells whether a link may be opened from there now;
+    ``begin`` and ``close`` when the server starts and has stopped.
     """
 
-    def __init__(self, gate: Gate, streams: Streams, has_room: Callable[[str], bool]) -> None:
+    def __init__(self, gate: Gate, streams: Streams, has_room: Callable[[str], bool], agents: A2aDoor) -> None:
         self.streams = streams
         self.has_room = has_room
+        self.begin = agents.begin
+        self.close = agents.close
         self._gate = gate
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
@@ -129,20 +153,21 @@ class Dispatch:
         self._sockets = sockets
         self._page = page
         self._others = others
-        self._protocols: dict[str, Callable[[Scope, Receive, Send], Awaitable[None]]] = {}
+        self._protocols: Router[ProtocolDoor] = Router()
 
-    def add(self, path: str, door: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
+    def add(self, path: str, door: ProtocolDoor) -> None:
         """Let a door of another protocol answer a path, whatever the method."""
-        self._protocols[path] = door
+        self._protocols.add(path, door)
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Answer a request or carry a socket."""
         if scope["type"] == "websocket" and (socket := self._sockets.find(scope["path"])) is not None:
             scope["path_params"] = socket.parameters
             return socket.target(scope, receive, send)
-        if scope["type"] == "http" and (protocol := self._protocols.get(scope["path"])) is not None:
-            return protocol(scope, receive, send)
         found = self._doors.find(scope["path"]) if scope["type"] == "http" else None
+        if found is None and scope["type"] == "http" and (protocol := self._protocols.find(scope["path"])) is not None:
+            scope["path_params"] = protocol.parameters
+            return protocol.target(scope, receive, send)
         if found is None:
             target = self._page.find(scope["path"]) if scope["type"] == "http" else None
             answer: Awaitable[None] = (target or self._others)(scope, receive, send)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -129,10 +129,11 @@ async def _call(node: NodeService, call: Call) -> CallView | Streaming:
     form = call.body.value()
     if sse.MEDIA_TYPE not in (header(call.scope, b"accept") or b""):
         return await node.call(form)
-    return Streaming(chunks=_chunks(await node.call_follow(form)), media_type=sse.MEDIA_TYPE)
+    coming = await node.call_follow(form)
+    return Streaming(chunks=sse.Closing(_chunks(coming), coming), media_type=sse.MEDIA_TYPE)
 
 
-async def _chunks(coming: AsyncIterator[CallProgressView | CallView]) -> AsyncIterator[bytes]:
+async def _chunks(coming: AsyncIterator[CallProgressView | CallView]) -> AsyncGenerator[bytes, None]:
     """Yield each word of progress, then ``event: call`` with the call as it is at the end."""
     try:
         yield sse.OPENING
@@ -141,9 +142,6 @@ async def _chunks(coming: AsyncIterator[CallProgressView | CallView]) -> AsyncIt
             yield b"event: %b\ndata: %b\n\n" % (name, _encode(one))
     except Exception as error:  # noqa: BLE001  # the head is sent: the stream itself says what went wrong
         yield b"event: problem\ndata: %b\n\n" % problem_bytes(error_of(error))
-    finally:
-        if close := getattr(coming, "aclose", None):
-            await close()
 
 
 async def _work(node: NodeService, call: Call) -> WorkPage:

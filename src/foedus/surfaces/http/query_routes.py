@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
@@ -11,6 +11,7 @@ from msgspec import UNSET, Meta, UnsetType, field
 from foedus.base.base64url import from_base64url
 from foedus.base.limits import SECOND
 from foedus.log.sketches import MODEL_MAX
+from foedus.node.consent_values import ApprovalView
 from foedus.node.query_values import AnswersView, Asked, AskedSigned, FoundView, VectorView
 from foedus.query.limits import HOPS_MAX, LASTS_MAX, QUERY_BYTES_MAX, RESULTS_MAX, TEXT_MAX
 from foedus.query.question import Scope
@@ -93,10 +94,18 @@ async def _ask(node: NodeService, call: Call) -> AnswersView | Streaming:
     asked = call.body.value()
     if sse.MEDIA_TYPE not in (header(call.scope, b"accept") or b""):
         return await node.answers(asked)
-    return Streaming(chunks=_chunks(await node.ask(asked)), media_type=sse.MEDIA_TYPE)
+    coming = await node.ask(asked)
+    return Streaming(chunks=sse.Closing(_chunks(coming), coming), media_type=sse.MEDIA_TYPE)
 
 
-async def _chunks(coming: AsyncIterator[FoundView | AnswersView]) -> AsyncIterator[bytes]:
+async def _propose(node: NodeService, call: Call) -> ApprovalView:
+    asked = call.body.value()
+    if not isinstance(asked, Asked):
+        raise MalformedRequest("a question that is signed already is asked, not proposed: give kind and what it asks")
+    return await node.query_propose(asked)
+
+
+async def _chunks(coming: AsyncIterator[FoundView | AnswersView]) -> AsyncGenerator[bytes, None]:
     """Yield each result as it comes, then ``event: answers`` with all of them merged."""
     try:
         yield sse.OPENING
@@ -105,9 +114,6 @@ async def _chunks(coming: AsyncIterator[FoundView | AnswersView]) -> AsyncIterat
             yield b"event: %b\ndata: %b\n\n" % (name, _encode(one))
     except Exception as error:  # noqa: BLE001  # the head is sent: the stream itself says what went wrong
         yield b"event: problem\ndata: %b\n\n" % problem_bytes(error_of(error))
-    finally:
-        if close := getattr(coming, "aclose", None):
-            await close()
 
 
 QUERIES = [
@@ -121,6 +127,16 @@ QUERIES = [
         media_types=("application/json", "text/event-stream"),
         rule=Rule.SELF,
         run=_ask,
+    ),
+    Operation(
+        method="POST",
+        path="/queries/approvals",
+        about="Ask a human to let an agent ask other nodes exactly this: `kind` and what it asks, and `as`",
+        answer=ApprovalView,
+        status=201,
+        body=QuestionBody,
+        rule=Rule.SELF,
+        run=_propose,
     ),
     Operation(
         method="POST",

@@ -71,6 +71,7 @@ class HttpServer:
         started.cancel()
         if self._task.done():
             await self._task
+        self._app.begin()
 
     async def stop(self) -> None:
         """Take nothing new, end streams and sockets, let requests finish for up to 3 s, then cut them off."""
@@ -78,6 +79,7 @@ class HttpServer:
             return
         task, self._task = self._task, None
         self._app.streams.close()
+        await self._app.close()
         self._server.leave()
         try:
             async with asyncio.timeout(STOP_TIMEOUT_S):

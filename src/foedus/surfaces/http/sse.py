@@ -59,6 +59,27 @@ class EventStream:
         await self._reader.stop()
 
 
+class Closing:
+    """``chunks`` that are made of ``source``. Both are closed by ``aclose``, also where nobody began to read.
+
+    A generator that was never begun runs none of its own ``finally``.
+    """
+
+    def __init__(self, chunks: AsyncGenerator[bytes, None], source: object) -> None:
+        self._chunks = chunks
+        self._source = source
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """Return the chunks."""
+        return self._chunks
+
+    async def aclose(self) -> None:
+        """Close both."""
+        await self._chunks.aclose()
+        if close := getattr(self._source, "aclose", None):
+            await close()
+
+
 async def open_stream(events: AsyncIterator[Cursored]) -> EventStream:
     """Return the chunks of a stream that already follows ``events``; raise what following them raises at once."""
     reader = _ReadAhead(events)

@@ -5,16 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from foedus.base.errors import UsageError
-from foedus.base.limits import HTTP_BODY_MAX
-from foedus.surfaces.http.callers import ParticipantCaller, identify, until_dead, view_for
-from foedus.surfaces.http.exposure import address_of
+from foedus.surfaces.http.callers import ParticipantCaller
+from foedus.surfaces.http.other_protocols import admitted, answered, loaded, while_admitted
 from foedus.surfaces.http.streams import Streams
-from foedus.surfaces.http.wire import Event, Receive, Scope, Send, read_body, send_error
-from foedus.surfaces.mcp.participants_only import ParticipantsOnly
+from foedus.surfaces.http.wire import Receive, Scope, Send
 
 if TYPE_CHECKING:
     from foedus.node.api import NodeService
@@ -38,57 +34,25 @@ class McpDoor:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        begun = False
-
-        async def watched(event: Event) -> None:
-            nonlocal begun
-            begun = True
-            await send(event)
-
-        try:
-            await self._serve(scope, receive, watched)
-        except Exception as error:  # noqa: BLE001  # the last net: error_of logs what nobody expected
-            if not begun:
-                await send_error(send, error)
+        await answered(self._serve, self._node, scope, receive, send)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._node.check_rate("", address_of(scope))
-        caller = identify(scope, self._node)
-        if not isinstance(caller, ParticipantCaller):
-            raise ParticipantsOnly("an agent acts as its own participant, and this token is the operator's")
-        body = await read_body(scope, receive, HTTP_BODY_MAX) if scope["method"] == "POST" else b""
-        await view_for(caller, self._node, scope, body)  # refuses a token whose device is not here to prove itself
-        manager = await self._manager()
-        with self._streams.counted(caller.did), until_dead(self._node, caller) as dead:
-            async with _desk(self._node, self._application, caller, scope) as desk:
-                inner = {**scope, DESK: desk, "user": manager.user(caller.did)}
-                await _until(dead, manager.handle(inner, _again(body, receive), send))
+        caller, again = await admitted(self._node, scope, receive)
+        serving = await self._loaded()
+        async with _desk(self._node, self._application, caller, scope) as desk:
+            inner = {**scope, DESK: desk, "user": serving.user(caller.did)}
+            await while_admitted(self._node, self._streams, caller, serving.handle(inner, again, send))
 
-    async def _manager(self) -> Any:
-        """Return what speaks MCP, loaded beside the loop: that takes a second."""
+    async def _loaded(self) -> Any:
+        """Return what speaks MCP."""
         async with self._loading:
             if self._serving is None:
-                module = await asyncio.to_thread(_load)
+                module = await loaded("foedus.surfaces.mcp.streamable")
                 self._serving = module.Serving()
                 ready = asyncio.Event()
                 self._running = asyncio.create_task(self._serving.run(ready, self._streams.closed()), name="mcp")
                 await ready.wait()
             return self._serving
-
-
-class McpMissing(UsageError):
-    """The package that speaks MCP is not installed."""
-
-    code = "mcp_missing"
-    http_status = 501
-    remedy = "install it beside foedus: `pip install mcp`"
-
-
-def _load() -> Any:
-    try:
-        return import_module("foedus.surfaces.mcp.streamable")
-    except ModuleNotFoundError as error:
-        raise McpMissing(f"this installation lacks {error.name}") from None
 
 
 @contextlib.asynccontextmanager
@@ -105,27 +69,3 @@ async def _desk(
         yield desk
     finally:
         await desk.close()
-
-
-async def _until(dead: asyncio.Event | None, work: Any) -> None:
-    """Do the work, but no longer than the token lives."""
-    working = asyncio.ensure_future(work)
-    ending = asyncio.ensure_future((dead or asyncio.Event()).wait())
-    try:
-        await asyncio.wait({working, ending}, return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            await working
-    finally:
-        for task in (working, ending):
-            task.cancel()
-        await asyncio.gather(working, ending, return_exceptions=True)
-
-
-def _again(body: bytes, receive: Receive) -> Receive:
-    """Return a receive that gives a body which was read once more, and then what comes after it."""
-    pending: list[Event] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def again() -> Event:
-        return pending.pop() if pending else await receive()
-
-    return again

@@ -26,7 +26,8 @@ Parts = tuple[bytes, ...]
 class ProofFile(Struct, frozen=True, forbid_unknown_fields=True):
     """``event``: the envelope of the crossing event. The other lists hold envelopes, and signed identity records.
 
-    ``stands_on``: whole chains of ``participant:`` and ``members:`` streams, in the order of their clocks.
+    ``stands_on``: chains of ``participant:`` and ``members:`` streams, in the order of their clocks; of what is in no
+    way about the act some may be left out, but never the first of a chain.
     ``agreements``: ``agreement.sign`` events of the versions that the receipts name.
     """
 

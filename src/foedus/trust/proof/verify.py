@@ -168,10 +168,21 @@ def _admit(held: list[Parsed], scratch: EventLog, identities: IdentityDirectory)
     for n, parsed in enumerate(held, 1):
         if not parsed.event.stream.startswith(("participant:", "members:")):
             raise ProofFailed(f"event {n} that it stands on does not hold: nothing rests on its stream")
+        _pass_over(parsed.event, admission)
         outcome = admission.admit(parsed, now)
         if not isinstance(outcome, Admitted):
             raise ProofFailed(f"event {n} that it stands on does not hold: it does not fit its chain")
     return admission
+
+
+def _pass_over(event: Event, admission: Admission) -> None:
+    """Let a chain go on behind what the file leaves out of it: the node that signed says what came before.
+
+    Whoever makes a file could as well end a chain early: it shows what was, not what was withdrawn.
+    """
+    chain = admission.chains.get((event.epoch, event.stream))
+    if chain is not None and 0 < chain.seq < event.seq - 1 and event.prev is not None:
+        chain.advance(event.seq - 1, event.prev, chain.hlc)
 
 
 def _check_authority(crossing: Parsed, view: EpochView, admission: Admission) -> None:

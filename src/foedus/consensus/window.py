@@ -1,0 +1,155 @@
+"""The places between the watermarks: what was proposed, who voted for what, what is prepared and decided there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from foedus.consensus.messages import Committed, Phase, Prepared, Signed, Vote
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from foedus.consensus.membership import Membership
+    from foedus.consensus.records import Accepted
+    from foedus.consensus.updates import Batch
+
+_WORDS_MAX = 2
+"""Digests of one member kept for one place, phase and view: the second convicts it, more say nothing new."""
+
+
+class Slot:
+    """One place. Votes are those of the open view; certificates outlive it."""
+
+    def __init__(self, sequence: int) -> None:
+        self.sequence = sequence
+        self.accepted: Accepted | None = None
+        self.prepared: Prepared | None = None
+        self.committed: Committed | None = None
+        self._batches: dict[bytes, Batch] = {}
+        self._votes: dict[tuple[Phase, bytes], dict[int, bytes]] = {}
+        self._words: dict[tuple[Phase, int], list[Vote]] = {}
+
+    # --- votes -------------------------------------------------------------------------------------
+
+    def count(self, vote: Vote) -> Vote | None:
+        """Count a vote of the open view; return another of its member that contradicts it, if there is one.
+
+        A member counts once for a digest however often it says it; its word for another digest never hides this one.
+        """
+        words = self._words.setdefault((vote.phase, vote.member), [])
+        if all(word.digest != vote.digest for word in words) and len(words) < _WORDS_MAX:
+            words.append(vote)
+            self._votes.setdefault((vote.phase, vote.digest), {})[vote.member] = vote.signature
+        return next((word for word in words if word.digest != vote.digest), None)
+
+    def votes(self, phase: Phase, digest: bytes) -> dict[int, bytes]:
+        """Return member → signature of those who said this."""
+        return self._votes.get((phase, digest), {})
+
+    def digests(self, phase: Phase) -> Iterator[bytes]:
+        """Yield what was said in a phase."""
+        return (digest for said, digest in self._votes if said == phase)
+
+    def clear_votes(self) -> None:
+        """Forget what was said: another view opens."""
+        self._votes.clear()
+        self._words.clear()
+
+    # --- batches -----------------------------------------------------------------------------------
+
+    @property
+    def wanted(self) -> bytes | None:
+        """The digest whose batch must be known to go on: what was decided, else what was accepted."""
+        held = self.committed or self.accepted
+        return held.digest if held is not None and held.digest not in self._batches else None
+
+    def batch(self, digest: bytes) -> Batch | None:
+        """Return the batch of a digest, where it is known."""
+        return self._batches.get(digest)
+
+    def keep(self, batch: Batch) -> None:
+        """Keep a batch, and drop those that can no longer be made here."""
+        self._batches[batch.digest] = batch
+        alive = {held.digest for held in (self.accepted, self.prepared, self.committed) if held is not None}
+        self._batches = {digest: it for digest, it in self._batches.items() if digest in alive or it is batch}
+
+    def restore(self, batch: Batch) -> None:
+        """Take up a batch that was kept."""
+        self._batches[batch.digest] = batch
+
+    def batches(self) -> Iterable[Batch]:
+        """Return the batches that are known."""
+        return self._batches.values()
+
+
+class Window:
+    """The slots above the low watermark."""
+
+    def __init__(self, membership: Membership, low: int) -> None:
+        self._membership = membership
+        self.low = low
+        self.border: int | None = None
+        """The last place of this epoch, where the ledger knows one."""
+        self._slots: dict[int, Slot] = {}
+
+    @property
+    def high(self) -> int:
+        """The last place that may be used now."""
+        high = self.low + self._membership.window
+        return high if self.border is None else min(high, self.border)
+
+    def holds(self, sequence: int) -> bool:
+        """Whether a place lies between the watermarks."""
+        return self.low < sequence <= self.high
+
+    def slot(self, sequence: int) -> Slot:
+        """Return the slot of a place between the watermarks."""
+        found = self._slots.get(sequence)
+        if found is None:
+            found = self._slots[sequence] = Slot(sequence)
+        return found
+
+    def get(self, sequence: int) -> Slot | None:
+        """Return a slot, None where nothing was said of its place."""
+        return self._slots.get(sequence)
+
+    def slots(self) -> list[Slot]:
+        """Return the slots, by place."""
+        return [self._slots[sequence] for sequence in sorted(self._slots)]
+
+    def advance(self, low: int, keep: int) -> list[int]:
+        """Raise the low watermark; drop the slots up to ``keep``, which may lie below it, and return their places."""
+        self.low = max(self.low, low)
+        gone = sorted(sequence for sequence in self._slots if sequence <= keep)
+        for sequence in gone:
+            del self._slots[sequence]
+        return gone
+
+    # --- certificates ------------------------------------------------------------------------------
+
+    def prepared(self, slot: Slot) -> Prepared | None:
+        """Return the certificate of what was accepted, where a quorum is behind it that was not before."""
+        accepted = slot.accepted
+        if accepted is None or (slot.prepared is not None and slot.prepared.view >= accepted.view):
+            return None
+        leader = self._membership.leader(accepted.view)
+        votes = {who: sig for who, sig in slot.votes("prepare", accepted.digest).items() if who != leader}
+        needed = self._membership.quorum - 1
+        if len(votes) < needed:
+            return None
+        return Prepared(accepted.view, slot.sequence, accepted.digest, accepted.proposal, _first(votes, needed))
+
+    def committed(self, slot: Slot, view: int) -> Committed | None:
+        """Return the certificate of a digest that a quorum committed in the open view, where none was held."""
+        if slot.committed is not None:
+            return None
+        needed = self._membership.quorum
+        for digest in slot.digests("commit"):
+            votes = slot.votes("commit", digest)
+            if len(votes) >= needed:
+                return Committed(view, slot.sequence, digest, _first(votes, needed))
+        return None
+
+
+def _first(votes: dict[int, bytes], count: int) -> tuple[Signed, ...]:
+    return tuple(Signed(member, votes[member]) for member in sorted(votes)[:count])
