@@ -383,6 +383,7 @@ export interface Operations {
   "GET /api/v1/tasks": { path: {  }; query: { domain?: string; state?: string; after?: string; limit?: number; }; body: undefined; answer: TasksPage };
   "GET /api/v1/tasks/{task}": { path: { task: string; }; query: {  }; body: undefined; answer: TaskView };
   "POST /api/v1/queries": { path: {  }; query: {  }; body: QuestionInput; answer: AnswersView };
+  "POST /api/v1/queries/approvals": { path: {  }; query: {  }; body: QuestionInput; answer: ApprovalView };
   "POST /api/v1/queries/vector": { path: {  }; query: {  }; body: TextInput; answer: VectorView };
   "GET /api/v1/capabilities": { path: {  }; query: {  }; body: undefined; answer: Array<CapabilityView> };
   "POST /api/v1/capabilities": { path: {  }; query: {  }; body: CapabilityInput; answer: CapabilityView };
