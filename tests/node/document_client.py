@@ -85,7 +85,7 @@ async def editing(running, who, name="page", room="plans"):
     """Open a document as somebody."""
     word = await ticket(running, who, name, room)
     url = f"{running.url.replace('http', 'ws', 1)}/api/v1/rooms/{room}/documents/{name}?ticket={word}"
-    async with aiohttp.ClientSession() as session, session.ws_connect(url) as socket:
+    async with aiohttp.ClientSession() as session, session.ws_connect(url, max_msg_size=0) as socket:
         editor = Editor(socket)
         try:
             yield editor

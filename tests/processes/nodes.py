@@ -58,10 +58,10 @@ def status(node: NodeProcess) -> StatusView:
     return node.client.get("/status", StatusView)
 
 
-def connect(one: NodeProcess, other: NodeProcess, tier: str = "CORE") -> None:
-    """Let ``one`` ask and ``other`` accept, and wait for the link on both sides."""
+def connect(one: NodeProcess, other: NodeProcess, tier: str = "CORE", url: str = "") -> None:
+    """Let ``one`` ask (at ``url``, or where it listens) and ``other`` accept, and wait for the link on both sides."""
     asking, asked = node_id(one), node_id(other)
-    one.client.post("/peers/request", PeerView, {"url": other.url, "expect": asked})
+    one.client.post("/peers/request", PeerView, {"url": url or other.url, "expect": asked})
     eventually("the request arrives", partial(_waits, other, asking), PATIENCE_S)
     other.client.post(path_of("peers", asking, "accept"), PeerView, {"tier": tier})
     eventually("the link is up", lambda: is_linked(one, asked) and is_linked(other, asking), PATIENCE_S)

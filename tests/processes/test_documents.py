@@ -1,4 +1,4 @@
-"""Stock yjs and y-websocket clients at two real nodes, through a standstill and `kill -9`: all replicas are equal."""
+"""Stock yjs and y-websocket clients at two real nodes: through a standstill, a cut link and `kill -9` all are equal."""
 
 import json
 import os
@@ -21,7 +21,8 @@ from foedus.surfaces.cli.persons import Person
 from foedus.surfaces.demo.processes import eventually
 from foedus.trust.border import SPEAK
 from tests.js.npm import installed
-from tests.processes.nodes import add_agent, assert_verifies, connect, node_id, node_processes, shared_room
+from tests.processes.forwarder import ForwardedNode
+from tests.processes.nodes import add_agent, assert_verifies, connect, is_linked, node_id, node_processes, shared_room
 
 PROGRAM = "editors.js"
 SOURCE = Path(__file__).parents[1] / "js" / "documents"
@@ -115,3 +116,43 @@ def test_stock_clients_at_two_nodes_end_with_one_document(tmp_path):
         b.stop()
         assert_verifies(a)
         assert_verifies(b)
+
+
+@pytest.mark.slow
+def test_a_cut_link_heals_and_clients_see_each_other_on_both_sides_of_it(tmp_path):
+    with node_processes(tmp_path, "a", "b", kind=ForwardedNode) as (a, b), Editors() as editors:
+        at_a, at_b = agent_after_foreign(a, "ann"), agent_after_foreign(b, "ben")
+        connect(b, a, url=a.wire.url)
+        room = shared_room(a, b)
+        at = {"a1": (a, at_a), "a2": (a, at_a), "b1": (b, at_b), "b2": (b, at_b)}
+        for name, (node, agent) in at.items():
+            editors.open(name, node, room, agent)
+            editors.ask("edit", name, 0, f"[{name}]")
+        eventually("all hold what was typed", lambda: editors.are_equal(at, *(f"[{name}]" for name in at)), WITHIN_S)
+        for name in at:
+            editors.ask("cursor", name, f"user {name}")
+        everyone = [f"user {name}" for name in at]
+        eventually("all see all", lambda: all(editors.ask("users", name) == everyone for name in at), WITHIN_S)
+
+        for node in (a, b):
+            node.wire.cut()
+        eventually("the link is cut", lambda: not (is_linked(a, node_id(b)) or is_linked(b, node_id(a))), WITHIN_S)
+        for name in at:
+            editors.ask("edit", name, 3, f"<{name} alone>")
+        editors.ask("cut", "a1", 0, 2)
+        editors.ask("cut", "b1", 0, 2)
+        for side, other in ((["a1", "a2"], "b"), (["b1", "b2"], "a")):
+            own = [f"<{name} alone>" for name in side]
+            eventually("each side goes on", lambda side=side, own=own: editors.are_equal(side, *own), WITHIN_S)
+            assert f"<{other}1 alone>" not in editors.ask("text", side[0])
+            users = [f"user {name}" for name in side]
+            eventually(
+                "and sees itself", lambda side=side, users=users: editors.ask("users", side[0]) == users, WITHIN_S
+            )
+
+        for node in (a, b):
+            node.wire.heal()
+        alone = [f"<{name} alone>" for name in at]
+        eventually("all are one again", lambda: editors.are_equal(at, *alone), WITHIN_S)
+        assert len({editors.ask("state", name) for name in at}) == 1
+        eventually("and see all again", lambda: all(editors.ask("users", name) == everyone for name in at), WITHIN_S)

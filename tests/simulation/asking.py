@@ -43,7 +43,10 @@ class Asking:
         await self._answers(place, Asked(kind=kind, scope=scope, hops=hops, wait_ms=wait_ms, results=_RESULTS, **about))
 
     def _some_event(self, place):
+        """Return an event that a place holds, mostly of a room."""
         rows = list(place.life.disk.log.since(0, _ALL))
+        in_rooms = [row for row in rows if row.stream.startswith("room:")]
+        rows = in_rooms if in_rooms and self.draw.random() < 0.8 else rows
         return self.draw.choice(rows).id if rows else None
 
     async def _answers(self, place, asked):

@@ -1,11 +1,13 @@
 """What of a node outlives a crash: keys and log; and a writer that is slow and may fail at each write."""
 
 import asyncio
+from copy import deepcopy
 from dataclasses import dataclass, field
 
 from foedus.adapters.device_folder import DeviceEntry
 from foedus.adapters.key_files import NodeKeys
 from foedus.adapters.log_errors import LogClosed
+from foedus.adapters.memory_blobs import MemoryBlobs
 from foedus.adapters.memory_log import MemoryLog
 from foedus.base.errors import NotFound, Unavailable
 from foedus.crypto.ed25519 import Ed25519Key
@@ -41,6 +43,7 @@ class Disk:
 
     keys: NodeKeys
     log: MemoryLog
+    blobs: MemoryBlobs = field(default_factory=MemoryBlobs)
     staged: NodeKeys | None = None
     agents: dict = field(default_factory=dict)
     write: object = lambda _what: None
@@ -49,7 +52,7 @@ class Disk:
         """Return a backup."""
         log = MemoryLog(self.log.store_id)
         log._state = log._durable = self.log._state
-        return Disk(self.keys, log, self.staged, dict(self.agents))
+        return Disk(self.keys, log, deepcopy(self.blobs), self.staged, dict(self.agents))
 
 
 @dataclass(frozen=True)

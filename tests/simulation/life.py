@@ -33,7 +33,8 @@ class Life:
             self.node.peers.advertised = [place.url]
 
     def _parts(self, home):
-        return Parts(self, home.disk.log, self, lambda log, _loop: SlowWriter(self, log))
+        disk = home.disk
+        return Parts(self, disk.log, self, lambda log, _loop: SlowWriter(self, log), blobs=lambda _path: disk.blobs)
 
     def release(self):
         """Let go of the lock that nobody else wants."""

@@ -64,9 +64,9 @@ def state_plan_of(seed, draw):
         roles=draw.choice([0, 0, 2]),
         erasures=draw.choice([0, 0, 5]),
         deltas=draw.randint(5, 20),
-        edits=draw.randint(20, 80),
-        calls=draw.choice([0, 10, 40]),
-        questions=draw.choice([0, 10, 40]),
+        edits=draw.randint(20, 60),
+        calls=draw.choice([0, 10, 30]),
+        questions=draw.choice([0, 10, 30]),
         pauses=draw.choice([0, 0, 3]),
         terminations=draw.choice([0, 0, 0, 1]),
     )

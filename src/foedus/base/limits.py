@@ -46,6 +46,18 @@ ERASE_TARGETS_MAX = 64
 NONCE_BYTES = 16
 SALT_BYTES = 32
 
+# --- blobs --------------------------------------------------------------------------------------
+CHUNK_BYTES = 65_536
+"""Bytes of a chunk: as much as a body, so a chunk holds up a link no longer than an event does."""
+BLOB_CHUNKS_MAX = 512
+"""Chunks of a blob: their hashes take 17 KB of the body that names them."""
+BLOB_BYTES_MAX = BLOB_CHUNKS_MAX * CHUNK_BYTES
+"""Bytes of a blob, 32 MiB: it is put together in memory before it is read."""
+CHUNKS_PER_FRAME = 16
+"""Chunks that one frame asks for: 1 MiB."""
+CHUNKS_IN_FLIGHT = 16
+"""Chunks that are asked for on one link and have not come: half the credit of events."""
+
 # --- clocks -------------------------------------------------------------------------------------
 CLOCK_MERGE_MAX = 5 * SECOND
 """Foreign time is merged up to wall + this: a peer with a wrong clock cannot drag ours further."""
@@ -105,6 +117,9 @@ FRAMES_PER_KEY_MAX = 1 << 32
 """A fresh handshake comes before either: counter nonces never wrap, keys do not live long."""
 BACKOFF_FIRST = SECOND // 2
 BACKOFF_MAX = 300 * SECOND
+
+PRESENCE_STATEMENT_MAX = 65_536
+"""Bytes of what a node tells at one time of those who are in a document: a hundred cursors, or four of the largest."""
 
 # --- peering ------------------------------------------------------------------------------------
 PENDING_REQUESTS_MAX = 256

@@ -22,6 +22,7 @@ LABELS = frozenset(
         "result",
         "call",
         "call-receipt",
+        "presence",
         "webhook",
         "council",
         "update",

@@ -347,6 +347,8 @@ PLACES: dict[str, Place] = {
     "crdt.delta": _place("room", by_device=True),
     "crdt.snapshot": _place("room"),
     "document.update": _place("room", by_node=False, by_device=True),
+    "document.upload": _place("room", by_node=False, by_device=True),
+    "document.snapshot": _place("room"),
     "document.session": _place("participant", by_node=False, by_device=True),
     **{kind: _place("knowledge", by_device=True) for kind in KNOWLEDGE_SHAPES},
     SKETCH: _place("sketch"),

@@ -11,7 +11,7 @@ from foedus.crypto.labels import signed_bytes
 from foedus.identity.did import did_of
 from foedus.log.bodies import PLACES, DeviceEnrol, DeviceRevoke, GrantCreate, GrantRevoke, fits_place
 from foedus.log.control import ControlEvent
-from foedus.log.documents import SESSION_US, DocumentSession, scope
+from foedus.log.documents import EDITS, SESSION_US, DocumentSession, scope
 from foedus.log.event import Event
 from foedus.log.grants import Grant, Withdrawal, delegation_of, revoked_by
 from foedus.log.port import Verdict
@@ -72,7 +72,7 @@ class Session(Device):
         """Whether it may sign this event; which document that is of, only the body says."""
         kind, _, room = event.stream.partition(":")
         in_room = kind == "room" and scope(bytes.fromhex(room)) == self.room
-        return event.act.kind == "document.update" and in_room and event.hlc[0] < self.until
+        return event.act.kind in EDITS and in_room and event.hlc[0] < self.until
 
 
 class Participant:

@@ -80,6 +80,10 @@ class Audience:
         """Whether a peer may see a chain."""
         return may_see(self._book.peer(viewer), chain.node, streams.parse(chain.stream), self)
 
+    def may_hear(self, viewer: bytes, origin: bytes, stream: str) -> bool:
+        """Whether a peer may be told now what ``origin`` says in a stream, whether or not anything stands in it."""
+        return may_see(self._book.peer(viewer), origin, streams.parse(stream), self)
+
     def may_be_told(self, viewer: bytes, stream: str, origin: bytes) -> bool:
         """Whether an answer to a peer's question may show what ``origin`` wrote in a stream."""
         return may_be_told(self._book.peer(viewer), origin, streams.parse(stream), self)

@@ -12,6 +12,7 @@ from typing import Literal
 
 from foedus.adapters.federation_client import FederationClient
 from foedus.adapters.log_errors import DamagedDatabase
+from foedus.adapters.memory_blobs import MemoryBlobs
 from foedus.adapters.sqlite_knowledge import SqliteKnowledge
 from foedus.base.clock import Instant
 from foedus.base.errors import FoedusError, PeerViolation
@@ -31,6 +32,8 @@ from foedus.node.audit_claims import remembered
 from foedus.node.audited import Audited
 from foedus.node.auditing import AuditTrail
 from foedus.node.author import Author
+from foedus.node.blob_carrying import BlobCarrying
+from foedus.node.blobs import Blobs
 from foedus.node.branches import BranchCollector
 from foedus.node.calls import Calls
 from foedus.node.checkpointer import Checkpointer
@@ -38,6 +41,7 @@ from foedus.node.consent import Consent
 from foedus.node.crdt_snapshots import Snapshots
 from foedus.node.crdts import Crdts
 from foedus.node.crossings import Crossings
+from foedus.node.document_snapshots import DocumentSnapshots
 from foedus.node.documents import Documents
 from foedus.node.embedders import open_embedder
 from foedus.node.epochs import Epochs
@@ -59,6 +63,8 @@ from foedus.node.peer_offers import PeerOffers
 from foedus.node.peers import Peers
 from foedus.node.petnames import Petnames
 from foedus.node.policy import PolicyBook
+from foedus.node.presence_rights import PresenceRights
+from foedus.node.presences import PresenceBook
 from foedus.node.pruned import PrunedChains
 from foedus.node.publisher import Published, Publisher
 from foedus.node.queries import Queries
@@ -134,7 +140,7 @@ class Node:
         self.access = Access(self.store, self.agents)
         self.crossings = Crossings(self.store, self.agreements.border_terms)
         self.crdts = Crdts(self.store, self.publisher, self._withheld)
-        self.documents = Documents(self.store, self.publisher, self._withheld, self._parts.replicas)
+        self._make_documents()
         self.snapshots = Snapshots(self.store, self.author, self.crdts)
         self.petnames = Petnames(self.store)
         approvals = Approvals(self.store)
@@ -167,6 +173,16 @@ class Node:
         self._leaving: set[tuple[str, bytes]] = set()
         self._writer: ClosingWriter | None = None
 
+    def _make_documents(self) -> None:
+        self.blobs = Blobs(
+            self.store, self.publisher, self._parts.blobs(self.home.blobs) if self._parts.blobs else MemoryBlobs()
+        )
+        self.blob_carrying = BlobCarrying(self.store, self.blobs, self.links, self.audience)
+        self.documents = Documents(self.store, self.publisher, self._withheld, self.blobs.read, self._parts.replicas)
+        self.document_snapshots = DocumentSnapshots(self.store, self.author, self.blobs, self.documents)
+        rights = PresenceRights(self.store, self.crossings, self._withheld)
+        self.presences = PresenceBook(self.store, self.links, self.audience, rights)
+
     def _make_knowledge(self) -> None:
         self.index = self._parts.knowledge(self.home.knowledge) if self._parts.knowledge else SqliteKnowledge(None)
         indexer = KnowledgeIndexer(self.store, self.publisher, self.index, self._ask)
@@ -190,10 +206,14 @@ class Node:
         self.links.on_pruned = self.pruned.take
         self.links.on_query = self.queries.frame
         self.links.on_call = self.calls.frame
+        self.links.on_blob = self.blob_carrying.frame
+        self.links.on_presences = self.presences.frame
+        self.presences.door = self.door
         self.links.on_opened = self._linked
         self.links.on_reach = self.queries.routing.frame
         self.queries.answerer.offers = self.calls.book.search
-        self.links.on_ended = self.queries.ended
+        self.links.on_ended = self._link_ended
+        self.blob_carrying.on_whole.append(self.documents.blob_came)
         self.publisher.bookkeepers.append(lambda _: self.queries.judge.changed())
         self.ingest.door = self.door
         self.ingest.crossings = self.crossings
@@ -224,11 +244,16 @@ class Node:
         self.policy.on_changed.append(self._follow_knowledge_policy)
 
     def _join_snapshots(self) -> None:
-        """Keep what old deltas say where they are dropped."""
-        self.publisher.bookkeepers.append(self.snapshots.published)
-        self.eraser.on_erased.append(self.snapshots.erased)
-        self.snapshots.drops = lambda stream: self.retention.ends(stream, self.peers.book.peers)
-        self.retention.prepare = partial(self.snapshots.write_due, everything=True)
+        """Keep what old deltas and updates say where they are dropped."""
+        for snapshots in (self.snapshots, self.document_snapshots):
+            self.publisher.bookkeepers.append(snapshots.published)
+            self.eraser.on_erased.append(snapshots.erased)
+            snapshots.drops = lambda stream: self.retention.ends(stream, self.peers.book.peers)
+        self.retention.prepare = self._write_snapshots
+
+    async def _write_snapshots(self) -> None:
+        await self.snapshots.write_due(everything=True)
+        await self.document_snapshots.write_due(everything=True)
 
     def _join_audit(self) -> None:
         """Let the audit log hear of every decision."""
@@ -327,6 +352,11 @@ class Node:
             self.epochs.saw_own()
         self.branches.collect()
 
+    def _link_ended(self, link: Link) -> None:
+        self.queries.ended(link)
+        self.blob_carrying.ended(link)
+        self.presences.ended(link)
+
     def _link_lost(self, link: Link) -> None:
         self.audited.link_ended(link.node, link.closing)
         self.pruned.forget(link.node)
@@ -342,6 +372,8 @@ class Node:
     def _linked(self, link: Link) -> None:
         self.calls.linked(link)
         self.queries.routing.changed()
+        self.blob_carrying.opened(link)
+        self.presences.opened(link)
 
     def _learned(self, node: bytes) -> None:
         self.audited.learned(node)
@@ -398,11 +430,14 @@ class Node:
         self._spawn(self.audit.run())
         self._spawn(self.knowledge.indexer.run())
         self._spawn(self.embedding.run())
+        self._spawn(self.blobs.run())
+        self._spawn(self.blob_carrying.run())
         self._spawn(self.sketching.run())
         self._spawn(self.queries.routing.run())
         if network:
             self._spawn(self.retention.run())
             self._spawn(self.snapshots.run())
+            self._spawn(self.document_snapshots.run())
             self._spawn(self.checkpointer.run())
             self._spawn(self.witnesses.run())
             self._spawn(self.receipts.run())
@@ -476,6 +511,7 @@ class Node:
 
     async def close(self) -> None:
         """End links, write what is queued, and release the home folder."""
+        self.presences.close()
         await self.errands.close()
         await self.calls.close()
         await self.queries.close()
@@ -495,6 +531,7 @@ class Node:
         await self.audit.close()
         await self.ingest.close()
         self.author.close()
+        self.blobs.close()
         self.index.close(is_whole=self.knowledge.indexer.is_whole)
         self.log.close()
         self._parts.lock.release()

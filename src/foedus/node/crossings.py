@@ -102,6 +102,10 @@ class Crossings:
         found = self._judge(event, node)
         return "" if found is None else self.code(found.decision, event.act, node)
 
+    def is_named_only(self, node: bytes, host: bytes) -> bool:
+        """Whether of a node's people only named ones speak at a host, by the terms in force."""
+        return self._terms_of(node, host).named_only
+
     def unnamed(self, act: Act, stream: str, node: bytes) -> str:
         """Return the clause by which a node's own words do not cross, or ''.
 

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from foedus.base.cbor import encode, to_plain
 from foedus.base.clock import Instant
 from foedus.base.errors import FoedusError, UsageError
 from foedus.crypto.ed25519 import Ed25519Key
 from foedus.log import streams
-from foedus.log.documents import SESSION_US, DocumentUpdate, scope
+from foedus.log.documents import SESSION_US, DocumentUpdate, DocumentUpload, scope
 from foedus.log.memberships import Room
 from foedus.log.participants import Participant, Session
+from foedus.log.port import Row
+from foedus.node.author import Draft
 from foedus.node.composition import Node
 from foedus.node.document_tickets import Seat, Tickets
 from foedus.node.document_values import SessionAsk
 from foedus.node.document_visit import DocumentVisit
 from foedus.node.publisher import Published
 from foedus.node.rates import TooOften
-from foedus.state.documents.fold import UPDATE, parts_of
-from foedus.state.documents.messages import brings
+from foedus.state.documents.fold import UPDATE, UPLOAD, parts_of
+from foedus.state.documents.limits import IN_ACTS_MAX
+from foedus.state.documents.messages import Presence, brings, shows
 from foedus.state.documents.presences import Presences
 
 SESSIONS_MAX = 4_096
@@ -46,8 +50,9 @@ class DocumentDesk:
         self._keys: dict[tuple[str, bytes, str], tuple[Ed25519Key, Instant]] = {}
         """Session keys and until when they may be enrolled to sign. A restart forgets them: new ones are enrolled."""
         self._visits: dict[Open, set[DocumentVisit]] = {}
-        self._presences: dict[Open, Presences] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        node.presences.is_open = lambda place: place in self._visits
+        node.presences.on_news = lambda place, news: self.tell(place, shows(news))
         node.documents.is_open = lambda stream: any(at[0] == stream for at in self._visits)
         node.documents.on_update = self._updated
         node.documents.on_dropped = self._dropped
@@ -92,11 +97,30 @@ class DocumentDesk:
         membership = self._membership(room, seat.did, UPDATE)
         key, enrolment = self._signer(who, seat)
         stream = streams.room(seat.room)
-        drafts = [
-            self.node.author.custodial_act(stream, UPDATE, body, (enrolment, membership), seat.did, key)
-            for body in _bodies(seat.name, update)
-        ]
-        await self.node.author.order(self.node.consent.cite(drafts))
+
+        def drafts(kind: str, bodies: Sequence[bytes]) -> list[Draft]:
+            auth = (enrolment, membership)
+            made = [self.node.author.custodial_act(stream, kind, body, auth, seat.did, key) for body in bodies]
+            return self.node.consent.cite(made)
+
+        if len(update) <= IN_ACTS_MAX:
+            rows = await self.node.author.order(drafts(UPDATE, _bodies(seat.name, update)))
+        else:
+            rows = await self._upload(stream, seat.name, update, partial(drafts, UPLOAD))
+        self.node.presences.spoke(stream, seat.did, rows[-1].id)
+
+    async def _upload(
+        self, stream: str, name: str, update: bytes, drafts: Callable[[Sequence[bytes]], list[Draft]]
+    ) -> list[Row]:
+        """Keep an update as a blob, then order the act that names it. Who is cancelled leaves it to the next start."""
+        token, blob = await self.node.blobs.keep(stream, update)
+        try:
+            rows = await self.node.author.order(drafts([encode(to_plain(DocumentUpload(document=name, blob=blob)))]))
+        except FoedusError:
+            await self.node.blobs.settle(token, [])
+            raise
+        await self.node.blobs.settle(token, [row.id for row in rows])
+        return rows
 
     async def _in_turn(self, did: str) -> None:
         """Wait until a participant may speak: an edit counts as a message does. What is typed meanwhile gathers."""
@@ -126,7 +150,7 @@ class DocumentDesk:
     def enter(self, visit: DocumentVisit) -> Presences:
         """Let a client hear what comes to its document."""
         self._visits.setdefault(visit.place, set()).add(visit)
-        return self._presences.setdefault(visit.place, Presences())
+        return self.node.presences.at(visit.place)
 
     def leave(self, visit: DocumentVisit) -> None:
         """Forget a client."""
@@ -134,7 +158,12 @@ class DocumentDesk:
         there.discard(visit)
         if not there:
             self._visits.pop(visit.place, None)
-            self._presences.pop(visit.place, None)
+            self.node.presences.left(visit.place)
+
+    def show(self, visit: DocumentVisit, news: tuple[Presence, ...]) -> None:
+        """Tell the other clients of a document, here and at other nodes, what one shows."""
+        self.tell(visit.place, shows(news), but=visit)
+        self.node.presences.tell(visit.place, visit.did, news)
 
     def tell(self, place: Open, message: bytes, but: DocumentVisit | None = None) -> None:
         """Send a message to all clients of a document, or all but one."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from foedus.base.errors import FoedusError, Unavailable, UsageError
 from foedus.log import streams
@@ -15,17 +16,21 @@ from foedus.node.ports import ByteStream
 from foedus.state.documents import messages
 from foedus.state.documents.errors import BadUpdate
 from foedus.state.documents.fold import Document
-from foedus.state.documents.limits import DOCUMENT_BYTES_MAX, UPDATE_BYTES_MAX
+from foedus.state.documents.limits import DOCUMENT_BYTES_MAX
 from foedus.state.documents.presences import Presences
+from foedus.state.documents.replica import ReplicasLost
 from foedus.state.documents.update import EMPTY, check
 
 if TYPE_CHECKING:
     from foedus.node.document_desk import DocumentDesk
 
+_T = TypeVar("_T")
 log = logging.getLogger("foedus.documents")
 
-IN_BYTES_MAX = 2 * UPDATE_BYTES_MAX
+IN_BYTES_MAX = 1_048_576
 """Bytes of updates that wait to become durable; beyond it the client is not read."""
+CHECKED_HERE_MAX = 65_536
+"""Bytes of an update that are checked at once: 20 ms at most. A larger one is checked in a thread."""
 BATCH_BYTES_MAX = 32_768
 """Bytes of updates that are joined to one act. While one act is being written the next ones gather."""
 OUT_BYTES_MAX = 2 * DOCUMENT_BYTES_MAX
@@ -79,9 +84,9 @@ class DocumentVisit:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            self._desk.leave(self)
             if gone := presences.leave(self):
-                self._desk.tell(self.place, messages.shows(gone))
+                self._desk.show(self, gone)
+            self._desk.leave(self)
             if holder is not None:
                 node.access.tokens.unwatch(holder, dead)
 
@@ -156,31 +161,41 @@ class DocumentVisit:
         room = await self._desk.node.documents.room(self.place[0])
         return room.documents.get(self.place[1])
 
+    async def _of_document(self, ask: Callable[[Document | None], _T]) -> _T:
+        """Return what the document answers; where what held it ends just then, what it answers after that."""
+        try:
+            return ask(await self._document())
+        except ReplicasLost:
+            await asyncio.sleep(0)  # all rooms are dropped now
+            return ask(await self._document())
+
     async def _handle(self, message: messages.Message, presences: Presences) -> None:
         match message:
             case messages.Asks(state_vector):
-                held = await self._document()
-                beyond = held.beyond(state_vector) if held is not None else EMPTY
+                beyond = await self._of_document(lambda held: held.beyond(state_vector) if held is not None else EMPTY)
                 self.send(messages.brings(beyond, is_answer=True))
             case messages.Brings(update, is_answer):
                 await self._take(update, is_answer=is_answer)
             case messages.Shows(told):
                 if news := presences.take(self, told):
-                    self._desk.tell(self.place, messages.shows(news), but=self)
+                    self._desk.show(self, news)
             case messages.AsksWhoIsThere():
                 self.send(messages.shows(presences.all()))
 
     async def _take(self, update: bytes, *, is_answer: bool) -> None:
         """Let an update wait to be ordered; who brings too much at a time waits, too."""
-        ends = check(update)
+        is_small = len(update) <= CHECKED_HERE_MAX
+        ends = check(update) if is_small else await asyncio.to_thread(check, update)
         is_answer = is_answer and self._asked > 0
         if is_answer:
             self._asked -= 1
             await self._below(1)  # an answer repeats what the client has just sent
-        held = await self._document()
-        if update == EMPTY or (is_answer and held is not None and held.has(update, ends)):
+        if update == EMPTY or (
+            is_answer and await self._of_document(lambda held: held is not None and held.has(update, ends))
+        ):
             return
-        if held is not None and held.is_full():
+        size = self._in_bytes + len(update)
+        if await self._of_document(lambda held: held is not None and held.is_full(size)):
             raise BadUpdate("the document is as large as this node takes", code="too_large")
         self._in.append(update)
         self._in_bytes += len(update)

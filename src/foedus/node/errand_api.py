@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Protocol
 
 from foedus.node.call_values import CapabilityView
@@ -32,7 +32,7 @@ class ErrandService(Protocol):
         """Keep a surface's own words with one, in place of those before."""
         ...
 
-    def errand_follow(self, errand: str, did: str) -> AsyncIterator[ErrandNews]:
+    def errand_follow(self, errand: str, did: str) -> AsyncGenerator[ErrandNews, None]:
         """Yield what is new of one until it is over; raise NotFound."""
         ...
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from foedus.base.errors import NotFound, UsageError
@@ -75,15 +76,17 @@ class ErrandOperations:
             raise UsageError(f"an errand has at most {NOTE_BYTES_MAX} bytes", code="too_large", http_status=413)
         await self._node.errands.note(self._own_errand(errand, did), note)
 
-    async def errand_follow(self, errand: str, did: str) -> AsyncIterator[ErrandNews]:
+    async def errand_follow(self, errand: str, did: str) -> AsyncGenerator[ErrandNews, None]:
         """Yield what is new of one until it is over; raise NotFound."""
         found = self._own_errand(errand, did)
-        async for one in self._node.errands.follow(found):
-            view = self._errand(found)
-            if one is None:
-                yield ErrandNews(errand=view)
-            else:
-                yield ErrandNews(errand=view, number=one.number, data=one.data)
+        async with aclosing(self._node.errands.follow(found)) as coming:
+            async for one in coming:
+                view = self._errand(found)
+                yield (
+                    ErrandNews(errand=view)
+                    if one is None
+                    else ErrandNews(errand=view, number=one.number, data=one.data)
+                )
 
     def notice_check(self, url: str) -> None:
         """Raise UsageError where an agent may not have anything sent to a URL."""

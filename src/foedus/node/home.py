@@ -88,6 +88,11 @@ class Home:
         return self.path / "knowledge.db"
 
     @property
+    def blobs(self) -> Path:
+        """The chunks of blobs."""
+        return self.path / "blobs.db"
+
+    @property
     def policy_path(self) -> Path:
         """What the operator decided beforehand, if anything."""
         return self.path / "foedus.toml"

@@ -29,6 +29,7 @@ from foedus.sync.duplicates import DialledBy, Stays, keep
 from foedus.sync.effects import Close, Established, Send
 from foedus.sync.frames import (
     Answered,
+    BlobFrame,
     Call,
     CallCancel,
     CallEnded,
@@ -37,9 +38,13 @@ from foedus.sync.frames import (
     CallRefused,
     CallSigned,
     Cancel,
+    Chunk,
     Frame,
+    HaveBlob,
     Missing,
+    NoChunks,
     Pending,
+    Presences,
     Proof,
     Pruned,
     Query,
@@ -49,6 +54,7 @@ from foedus.sync.frames import (
     Refused,
     Results,
     Want,
+    WantChunks,
     WantRecords,
 )
 from foedus.sync.handshake import Initiator, Local, Responder
@@ -68,6 +74,8 @@ CAPABILITIES: Capabilities = {
     "queries": {"major": 1},
     "routing": {"major": 1},
     "calls": {"major": 1},
+    "blobs": {"major": 1},
+    "presences": {"major": 1},
 }
 """What this version can do on a link."""
 
@@ -122,6 +130,8 @@ class Links:
         self.on_query: Callable[[Link, Query | Results | Answered | Cancel], None]
         self.on_reach: Callable[[Link, Reach], None] = lambda _link, _frame: None
         self.on_call: Callable[[Link, CallFrame], None]
+        self.on_blob: Callable[[Link, BlobFrame], None]
+        self.on_presences: Callable[[Link, Presences], None]
         self.on_opened: Callable[[Link], None] = lambda _link: None
         self.on_ended: Callable[[Link], None] = lambda _link: None
         self.on_report: Callable[[Link, Report], None] = lambda _link, _report: None
@@ -322,7 +332,7 @@ class Links:
 
     # --- frames for the node -----------------------------------------------------------------
 
-    def received(self, link: Link, frame: Frame) -> None:  # noqa: C901  # a table: one line for each kind of frame
+    def received(self, link: Link, frame: Frame) -> None:  # noqa: C901, PLR0912  # a table: one line for each kind of frame
         """Take a frame that is not the session's own business."""
         match frame:
             case Want(ids=ids):
@@ -341,6 +351,10 @@ class Links:
                 self.on_reach(link, frame)
             case Call() | CallProgress() | CallEnded() | CallRefused() | CallSigned() | CallCancel():
                 self.on_call(link, frame)
+            case WantChunks() | Chunk() | NoChunks() | HaveBlob():
+                self.on_blob(link, frame)
+            case Presences():
+                self.on_presences(link, frame)
             case Pruned():
                 self._spawn(self.on_pruned(link.node, frame), link)
             case Proof(one=one, other=other):

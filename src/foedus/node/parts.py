@@ -10,11 +10,13 @@ from typing import NamedTuple, Protocol
 from foedus.adapters.document_keeper import DocumentKeeper
 from foedus.adapters.home_lock import HomeLock
 from foedus.adapters.sqlite_audit import SqliteAudit
+from foedus.adapters.sqlite_blobs import SqliteBlobs
 from foedus.adapters.sqlite_knowledge import SqliteKnowledge
 from foedus.adapters.sqlite_log import SqliteLog
 from foedus.adapters.verifier_processes import VerifierProcesses
 from foedus.adapters.websocket_client import WebSocketDialler
 from foedus.adapters.writer import GroupWriter
+from foedus.base.blobs import BlobStore
 from foedus.log.port import EventLog
 from foedus.node.checking import Verifiers
 from foedus.node.home import Home
@@ -66,6 +68,8 @@ class Parts(NamedTuple):
     """Opens the audit log; None: nothing is audited."""
     knowledge: Callable[[Path], KnowledgeIndex] | None = None
     """Opens the index of knowledge; None: it is kept in memory."""
+    blobs: Callable[[Path], BlobStore] | None = None
+    """Opens the store of blobs; None: they are kept in memory."""
     replicas: Replicas | None = None
     """Holds Yjs documents; None: this process does, which hostile updates can end."""
 
@@ -84,6 +88,7 @@ def open_parts(home: Home) -> Parts:
             VerifierProcesses(),
             SqliteAudit,
             SqliteKnowledge,
+            SqliteBlobs,
             DocumentKeeper(),
         )
     except BaseException:

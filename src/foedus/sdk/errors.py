@@ -88,6 +88,7 @@ VIOLATIONS = frozenset(
         "ucan_revoked",
         "ucan_too_early",
         "ucan_unavailable_proof",
+        "unexpected_chunk",
         "unexpected_frame",
         "violation",
         "wrong_challenge",

@@ -15,13 +15,17 @@ from msgspec import Meta, Struct
 from foedus.base.cbor import Malformed, decode, encode, learn, to_plain
 from foedus.base.limits import (
     ACKS_PER_FRAME,
+    BLOB_CHUNKS_MAX,
     BODY_MAX,
+    CHUNK_BYTES,
+    CHUNKS_PER_FRAME,
     CREDIT_BYTES,
     CURSORS_PER_FRAME,
     ENVELOPE_MAX,
     FRAME_MAX,
     NAME_MAX,
     NOTE_MAX,
+    PRESENCE_STATEMENT_MAX,
     RECORDS_MAX,
     STREAM_NAME_MAX,
     WANTS_PER_FRAME,
@@ -73,6 +77,9 @@ CALL_PROGRESS_MAX = 4_096
 """Bytes of one word of progress: it says how far the work is, and brings nothing."""
 RECEIPT_BYTES_MAX = 1_024
 
+ChunkNumbers: TypeAlias = Annotated[
+    tuple[Annotated[int, Meta(ge=0, lt=BLOB_CHUNKS_MAX)], ...], Meta(min_length=1, max_length=CHUNKS_PER_FRAME)
+]
 EnvelopeBytes: TypeAlias = Annotated[bytes, Meta(max_length=ENVELOPE_MAX)]
 QuestionBytes: TypeAlias = Annotated[bytes, Meta(min_length=1, max_length=QUERY_BYTES_MAX)]
 
@@ -358,6 +365,44 @@ class CallCancel(Struct, frozen=True, array_like=True, forbid_unknown_fields=Tru
 CallFrame: TypeAlias = Call | CallProgress | CallEnded | CallRefused | CallSigned | CallCancel
 
 
+class WantChunks(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="want_chunks"):
+    """Asks for chunks, by their numbers, of the blob that an event names."""
+
+    event: Id
+    numbers: ChunkNumbers
+
+
+class Chunk(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="chunk"):
+    """A chunk that was asked for."""
+
+    event: Id
+    number: Annotated[int, Meta(ge=0, lt=BLOB_CHUNKS_MAX)]
+    data: Annotated[bytes, Meta(min_length=1, max_length=CHUNK_BYTES)]
+
+
+class NoChunks(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="no_chunks"):
+    """Chunks that are not held, or not for the asker: one answer for both."""
+
+    event: Id
+    numbers: ChunkNumbers
+
+
+class HaveBlob(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="have_blob"):
+    """The sender, who said ``no_chunks`` of an event before, has all of its blob by now."""
+
+    event: Id
+
+
+BlobFrame: TypeAlias = WantChunks | Chunk | NoChunks | HaveBlob
+
+
+class Presences(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="presences"):
+    """Who is in a document at a node, as that node signed it; members pass it on as the room's host does."""
+
+    statement: Annotated[bytes, Meta(min_length=1, max_length=PRESENCE_STATEMENT_MAX)]
+    sig: Signature
+
+
 class Ping(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="ping"):
     """Asks for a pong with the same number."""
 
@@ -382,7 +427,8 @@ Frame: TypeAlias = (
     Ready | Pending | Refused | Request | Accepted | Confirmed | Declined | TierChanged | Ended
     | Cursors | Records | WantRecords | Events | Ack | Want | Missing | Proof | Pruned
     | Query | Results | Answered | Cancel | Reach
-    | Call | CallProgress | CallEnded | CallRefused | CallSigned | CallCancel | Ping | Pong | Bye
+    | Call | CallProgress | CallEnded | CallRefused | CallSigned | CallCancel
+    | WantChunks | Chunk | NoChunks | HaveBlob | Presences | Ping | Pong | Bye
 )  # fmt: skip
 
 _BUILTIN = (bytes,)

@@ -7,7 +7,7 @@ from typing import Final
 from foedus.base.clock import Instant
 from foedus.base.errors import PeerViolation
 from foedus.base.limits import MINUTE, SECOND
-from foedus.sync.frames import Cursors, Frame, Missing, Reach, Records, Want, WantRecords
+from foedus.sync.frames import Cursors, Frame, Missing, Reach, Records, Want, WantChunks, WantRecords
 from foedus.sync.positions import CHAINS_MAX
 from foedus.sync.transitions import BY_THE_WAY, SELDOM
 
@@ -127,6 +127,8 @@ def _weight(frame: Frame) -> int:
             return 1 + len(items)
         case Want(ids=ids) | Missing(ids=ids) | WantRecords(epochs=ids):
             return 1 + len(ids)
+        case WantChunks(numbers=numbers):
+            return 1 + len(numbers)
         case Records(records=records):
             return 1 + len(records)
         case Reach(nodes=nodes):

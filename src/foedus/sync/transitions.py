@@ -66,9 +66,14 @@ QUERIES = ("query", "results", "answered", "cancel")
 """Frames that only peers with the capability ``queries`` are sent."""
 CALLS = ("call", "call_progress", "call_ended", "call_refused", "call_signed", "call_cancel")
 """Frames that only peers with the capability ``calls`` are sent."""
+BLOBS = ("want_chunks", "chunk", "no_chunks", "have_blob")
+"""Frames that only peers with the capability ``blobs`` are sent."""
+PRESENCES = ("presences",)
+"""Frames that only peers with the capability ``presences`` are sent."""
 ROUTING = ("reach",)
 """Frames that only peers with the capability ``routing`` are sent."""
-SYNC = ("cursors", "events", "ack", "want", "missing", "proof", "pruned", *QUERIES, *ROUTING, *CALLS)
+_LOG = ("cursors", "events", "ack", "want", "missing", "proof", "pruned")
+SYNC = (*_LOG, *QUERIES, *ROUTING, *CALLS, *BLOBS, *PRESENCES)
 """Frames that a side may send only while *both* voices are ready."""
 BY_THE_WAY = frozenset({"events", "ack", "ping", "pong", "bye"})
 """Frames that come as often as they like: credit bounds events and thereby acks, the rest costs next to nothing."""

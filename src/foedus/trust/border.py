@@ -30,7 +30,9 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
 )
 """Every command of version 1, and what it lets an agent do."""
 
-_IN_ROOMS: Mapping[str, str] = MappingProxyType({"message.text": SPEAK, "crdt.delta": SPEAK, "document.update": SPEAK})
+_IN_ROOMS: Mapping[str, str] = MappingProxyType(
+    {"message.text": SPEAK, "crdt.delta": SPEAK, "document.update": SPEAK, "document.upload": SPEAK}
+)
 
 
 _TAKES_BACK = frozenset({"event.erase"})

@@ -3,6 +3,8 @@
 //   ["edit", name, place, text]       insert text
 //   ["type", name, place, text]       insert text, each character in a transaction of its own
 //   ["cut", name, place, length]      delete
+//   ["cursor", name, user]            show a presence
+//   ["users", name]                   the users of all presences that are seen, sorted
 //   ["text", name]                    the text
 //   ["state", name]                   the whole document as an update, base64
 import { createInterface } from 'node:readline'
@@ -56,6 +58,12 @@ const commands = {
     editors.get(name).text.delete(place, length)
     return 'done'
   },
+  cursor: (name, user) => {
+    editors.get(name).provider.awareness.setLocalStateField('user', { name: user })
+    return 'done'
+  },
+  users: name => [...editors.get(name).provider.awareness.getStates().values()]
+    .flatMap(state => state.user ? [state.user.name] : []).sort(),
   text: name => editors.get(name).text.toString(),
   state: name => Buffer.from(Y.encodeStateAsUpdate(editors.get(name).doc)).toString('base64')
 }

@@ -1,26 +1,31 @@
 """The documents of a room, folded from the updates in its chains, in whatever order those come.
 
-An update of many bytes stands in several acts, one after the other in one chain (``parts_of``). It counts when all of
-them do.
+An update of many bytes stands in several acts, one after the other in one chain (``parts_of``), and counts when all of
+them do; one of more bytes is a blob, and counts when that is here.
+
+A snapshot brings again what updates brought that are not held any more. It speaks for its node's own chains, and is
+looked at only where a gap has taken events from them (ADR 27). What it joins may need what others wrote in between, and
+those its beginning: so where there are gaps everything is joined first (``Joined``), and held then.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from types import MappingProxyType
 from typing import NamedTuple
 
 from foedus.log.documents import PART_BYTES
 from foedus.state.documents.errors import BadUpdate
-from foedus.state.documents.limits import DOCUMENT_BYTES_MAX
-from foedus.state.documents.replica import Replica, Yjs
+from foedus.state.documents.limits import DOCUMENT_BYTES_MAX, WAITING_BYTES_MAX
+from foedus.state.documents.replica import Replica, Unheld, Yjs
 from foedus.state.documents.update import EMPTY, Reach, clocks, reach
 
-UPDATE = "document.update"
+UPDATE, UPLOAD, SNAPSHOT = "document.update", "document.upload", "document.snapshot"
 
 
 class Part(NamedTuple):
-    """One ``document.update`` as it stands in the log. ``number`` from 0, of ``parts``."""
+    """One ``document.update`` as it stands in the log. ``number`` from 0, of ``parts``. An upload is one of one."""
 
     name: str
     epoch: bytes
@@ -28,6 +33,17 @@ class Part(NamedTuple):
     author: str
     number: int
     parts: int
+    data: bytes
+
+
+class Snapshot(NamedTuple):
+    """One ``document.snapshot``: the node that wrote it, where, and the ``chains`` (epoch → seq) it speaks of."""
+
+    name: str
+    node: bytes
+    epoch: bytes
+    seq: int
+    chains: Mapping[bytes, int]
     data: bytes
 
 
@@ -47,6 +63,13 @@ class Document:
         self.bytes_taken = 0
         """Bytes of the updates since it was last measured: no less than what it takes."""
 
+    def hold(self, replica: Replica) -> None:
+        """Let a replica take in all that was joined so far, and hold the document from now on. Raises BadUpdate."""
+        joined = self._replica.whole()
+        replica.apply(joined)
+        self._replica, self.bytes_taken = replica, len(joined)
+        self._held = clocks(self.state_vector())
+
     def state_vector(self) -> bytes:
         """Return what it has, as Yjs says it."""
         return self._replica.state_vector()
@@ -59,16 +82,22 @@ class Document:
         """Return all of it as one update."""
         return self._replica.whole()
 
-    def is_full(self) -> bool:
-        """Whether its state takes more than DOCUMENT_BYTES_MAX."""
-        if self.bytes_taken > DOCUMENT_BYTES_MAX:
+    def is_full(self, more: int = 0) -> bool:
+        """Whether its state would take more than DOCUMENT_BYTES_MAX with so many bytes more."""
+        if self.bytes_taken + more > DOCUMENT_BYTES_MAX:
             self.bytes_taken = len(self.whole()) + self._waiting_bytes
-        return self.bytes_taken > DOCUMENT_BYTES_MAX
+        return self.bytes_taken + more > DOCUMENT_BYTES_MAX
 
-    def take(self, update: bytes) -> list[bytes]:
-        """Take in an update; return those that count with it, none where it waits. Raise BadUpdate where it is none."""
-        found = reach(update)
+    def take(self, update: bytes, found: Reach | None = None) -> list[bytes]:
+        """Take in an update; return those that count with it, none where it waits. Raise BadUpdate where it is none.
+
+        ``found``: what ``reach`` returned of it, where it was asked already.
+        """
+        found = reach(update) if found is None else found
         self.bytes_taken += len(update)
+        if isinstance(self._replica, Unheld):
+            self._replica.apply(update)
+            return [update]
         lacking = self._lacking(found)
         if lacking is not None:
             self._wait(lacking, update, found)
@@ -88,6 +117,8 @@ class Document:
         return next((client for client, clock in found.needs.items() if clock > held.get(client, 0)), None)
 
     def _wait(self, client: int, update: bytes, found: Reach) -> None:
+        if self._waiting_bytes + len(update) > WAITING_BYTES_MAX:
+            return  # who stands on nothing that ever comes fills the log and no memory
         self._waiting.setdefault(client, []).append((update, found))
         self._waiting_bytes += len(update)
 
@@ -123,29 +154,59 @@ class Document:
 
 
 class RoomDocuments:
-    """The documents of one room by name."""
+    """The documents of one room by name.
 
-    def __init__(self, make: Callable[[], Replica] = Yjs) -> None:
+    ``make`` returns empty replicas; ``gaps``: epoch → the last seq that is no longer held of its chain; ``node_of``:
+    epoch → its node.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[], Replica] = Yjs,
+        gaps: Mapping[bytes, int] = MappingProxyType({}),
+        node_of: Callable[[bytes], bytes | None] = lambda _epoch: None,
+    ) -> None:
+        self._gaps = gaps
+        self._node_of = node_of
         self.documents: dict[str, Document] = {}
         self._make = make
         self._waiting: dict[bytes, list[Part]] = {}
         """By epoch, the parts of an update that is not whole yet: one for each chain, since nothing stands between."""
 
-    def take(self, part: Part) -> list[tuple[str, bytes]]:
+    def hold(self, make: Callable[[], Replica]) -> None:
+        """After replicas that only joined (``Joined``): let others take it all in. Raises BadUpdate and CannotJoin."""
+        self._make = make
+        for document in self.documents.values():
+            document.hold(make())
+
+    def take(self, part: Part, found: Reach | None = None) -> list[tuple[str, bytes]]:
         """Take in a part; return the document's name with each update that counts with it.
 
-        None does while an update is not whole, or stands on another one that is not here.
+        None does while an update is not whole, or stands on another one that is not here. ``found``: see ``Document``.
         """
         update = self._whole(part)
-        if update is None:
+        return [] if update is None else self._take(part.name, update, found)
+
+    def is_needed(self, chains: Mapping[bytes, int]) -> bool:
+        """Whether a snapshot of chains stands for something that is gone."""
+        return not self._gaps.keys().isdisjoint(chains)
+
+    def take_snapshot(self, snapshot: Snapshot, found: Reach | None = None) -> list[tuple[str, bytes]]:
+        """Take in a snapshot where it stands for what is gone; return as ``take`` does."""
+        chains = snapshot.chains
+        is_own = all(self._node_of(epoch) == snapshot.node for epoch in chains)
+        if not (is_own and self.is_needed(chains)) or chains.get(snapshot.epoch, 0) >= snapshot.seq:
             return []
+        return self._take(snapshot.name, snapshot.data, found)
+
+    def _take(self, name: str, update: bytes, found: Reach | None) -> list[tuple[str, bytes]]:
         try:
-            document = self.documents.get(part.name) or Document(self._make())
-            counted = document.take(update)
+            document = self.documents.get(name) or Document(self._make())
+            counted = document.take(update, found)
         except BadUpdate:
             return []  # a hostile node's: it is no update anywhere
-        self.documents[part.name] = document
-        return [(part.name, each) for each in counted]
+        self.documents[name] = document
+        return [(name, each) for each in counted]
 
     def _whole(self, part: Part) -> bytes | None:
         if part.number >= part.parts:

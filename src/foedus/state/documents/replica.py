@@ -14,6 +14,11 @@ from pycrdt import Doc, merge_updates
 
 from foedus.base.errors import Unavailable
 from foedus.state.documents.errors import BadUpdate
+from foedus.state.documents.update import EMPTY
+
+_MERGED_AT_ONCE = 32
+"""Updates of one call of ``merge_updates``."""
+_JOINED_AT_ONCE = 512
 
 
 class ReplicasLost(Unavailable):
@@ -100,6 +105,63 @@ class Yjs:
         return copy.get_update() != before
 
 
+class Unheld:
+    """``Replica`` of nothing: for who wants updates put together and no document."""
+
+    def apply(self, update: bytes) -> None:
+        """Take nothing in."""
+
+    def state_vector(self) -> bytes:
+        """Return that it has nothing."""
+        return b"\x00"
+
+    def beyond(self, state_vector: bytes) -> bytes:  # noqa: ARG002  # as the port has it
+        """Return an empty update."""
+        return EMPTY
+
+    def whole(self) -> bytes:
+        """Return an empty update."""
+        return EMPTY
+
+    def is_changed_by(self, update: bytes) -> bool:  # noqa: ARG002  # as the port has it
+        """Return that nothing changes it."""
+        return False
+
+
+class CannotJoin(Exception):
+    """Some of the updates cannot be joined with the others: they are to be taken in one by one."""
+
+
+class Joined(Unheld):
+    """``Replica`` that only joins what is applied, for another to hold it all at once."""
+
+    def __init__(self, merge: Callable[[Sequence[bytes]], bytes]) -> None:
+        self._merge = merge
+        self._levels: list[list[bytes]] = [[]]
+        """What is joined again and again costs the square; so each level holds joined ones of the level below."""
+
+    def apply(self, update: bytes) -> None:
+        """Take in the next update. Raises CannotJoin."""
+        self._levels[0].append(update)
+        for level, held in enumerate(self._levels):
+            if len(held) < _JOINED_AT_ONCE:
+                return
+            if level + 1 == len(self._levels):
+                self._levels.append([])
+            self._levels[level + 1].append(self._joined(held))
+            self._levels[level] = []
+
+    def whole(self) -> bytes:
+        """Return all of it as one update. Raises CannotJoin."""
+        return self._joined([update for level in reversed(self._levels) for update in level])
+
+    def _joined(self, updates: list[bytes]) -> bytes:
+        try:
+            return self._merge(updates) if updates else EMPTY
+        except BadUpdate as error:
+            raise CannotJoin(str(error)) from error
+
+
 class Here:
     """``Replicas`` in this process."""
 
@@ -122,8 +184,12 @@ class Here:
 
 def merged(updates: Sequence[bytes]) -> bytes:
     """Return checked updates as one; raise BadUpdate."""
+    found = list(updates)
     try:
-        return updates[0] if len(updates) == 1 else merge_updates(*updates)
+        while len(found) > 1:  # all at once takes the square of their number
+            groups = (found[first : first + _MERGED_AT_ONCE] for first in range(0, len(found), _MERGED_AT_ONCE))
+            found = [group[0] if len(group) == 1 else merge_updates(*group) for group in groups]
+        return found[0]
     except (RuntimeError, ValueError) as error:
         raise BadUpdate(str(error)[:200]) from None
 

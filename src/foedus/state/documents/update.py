@@ -15,7 +15,7 @@ from typing import NamedTuple
 import msgspec
 
 from foedus.state.documents.errors import BadUpdate
-from foedus.state.documents.limits import CLOCK_MAX, NESTING_MAX, UPDATE_BYTES_MAX
+from foedus.state.documents.limits import CLOCK_MAX, NESTING_MAX, STRUCTS_MAX, UPDATE_BYTES_MAX
 from foedus.state.documents.reading import Reader
 
 EMPTY = b"\x00\x00"
@@ -50,21 +50,36 @@ def reach(update: bytes) -> Reach:
     reader = Reader(update, BadUpdate)
     found = Reach({}, {})
     named: dict[int, int] = {}
+    counted = _Count()
     for _ in range(reader.count()):
-        _structs(reader, found, named)
+        _structs(reader, counted, found, named)
     for client, clock in named.items():
         if clock > found.ends.get(client, 0):
             _raise(found.needs, client, clock)
-    _deletions(reader)
+    _deletions(reader, counted)
     return found
 
 
-def _deletions(reader: Reader) -> None:
+class _Count:
+    """How many structs, and ranges of what was deleted, an update has."""
+
+    def __init__(self) -> None:
+        self._left = STRUCTS_MAX
+
+    def more(self, count: int) -> int:
+        """Return a count that comes next; raise BadUpdate where with it there are too many."""
+        self._left -= count
+        if self._left < 0:
+            raise BadUpdate(f"an update has at most {STRUCTS_MAX} structs", code="too_large")
+        return count
+
+
+def _deletions(reader: Reader, counted: _Count) -> None:
     """Read what is deleted. It need not be held: what comes later comes deleted."""
     deleted: set[int] = set()
     for _ in range(reader.count()):
         deleted.add(_other(reader, deleted))
-        for _ in range(reader.count()):
+        for _ in range(counted.more(reader.count())):
             _range(reader, reader.number(CLOCK_MAX))
     reader.end()
 
@@ -85,9 +100,9 @@ def clocks(state_vector: bytes) -> dict[int, int]:
     return held
 
 
-def _structs(reader: Reader, found: Reach, named: dict[int, int]) -> None:
+def _structs(reader: Reader, counted: _Count, found: Reach, named: dict[int, int]) -> None:
     """Read the structs of one client. ``named``: up to which clock they name what stands beside or around them."""
-    count = reader.count()
+    count = counted.more(reader.count())
     client = _other(reader, found.ends)
     clock = reader.number(CLOCK_MAX)
     _raise(found.needs, client, clock)

@@ -172,9 +172,8 @@ class Handler(RequestHandler):
                     response = made(update, StreamResponse)
                     yield getattr(response, response.WhichOneof("payload"))
 
-    def _news(self, view: ErrandView) -> AsyncGenerator[ErrandNews]:
-        news: Any = self._node.errand_follow(view.errand, view.did)
-        return news  # type: ignore[no-any-return]  # an async generator
+    def _news(self, view: ErrandView) -> AsyncGenerator[ErrandNews, None]:
+        return self._node.errand_follow(view.errand, view.did)
 
     # --- tasks --------------------------------------------------------------------------------
 

@@ -81,8 +81,7 @@ class Notices:
 
     async def _tell_all(self, view: ErrandView) -> None:
         try:
-            news: Any = self._node.errand_follow(view.errand, view.did)
-            async with aclosing(news) as coming:
+            async with aclosing(self._node.errand_follow(view.errand, view.did)) as coming:
                 async for one in coming:
                     if not one.number:
                         await self._tell(self._fresh(view))

@@ -253,7 +253,7 @@ class HttpConnection(HttpToolsProtocol):
 
 
 DIRECT = "foedus.direct"
-"""The ASGI extension of a WebSocket's scope that holds ``WebSocketConnection.try_send``."""
+"""The ASGI extension of a WebSocket's scope that holds ``try_send`` and ``take_up_to`` of ``WebSocketConnection``."""
 
 
 class WebSocketConnection(WebSocketsSansIOProtocol):
@@ -282,7 +282,11 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         """Offer ``try_send`` to the application."""
         super().handle_connect(event)
         if not self.close_sent:
-            self.scope["extensions"][DIRECT] = {"try_send": self.try_send}
+            self.scope["extensions"][DIRECT] = {"try_send": self.try_send, "take_up_to": self.take_up_to}
+
+    def take_up_to(self, size: int) -> None:
+        """Let messages have so many bytes, from the second on: the parser waits for the first already."""
+        self.conn.max_message_size = size
 
     def try_send(self, make: Callable[[], bytes]) -> bool:
         """Send a binary message now, past the tasks of ASGI; False where the client is behind or it is not open."""

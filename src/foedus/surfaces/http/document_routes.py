@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from foedus.base.errors import FoedusError
 from foedus.base.limits import NAME_MAX
 from foedus.node.document_values import TicketView
+from foedus.state.documents.limits import UPDATE_BYTES_MAX
 from foedus.surfaces.http.callers import Rule
+from foedus.surfaces.http.connection import DIRECT
 from foedus.surfaces.http.exposure import refuse_websocket
 from foedus.surfaces.http.federation import WebSocketStream
 from foedus.surfaces.http.operations import API, Operation, Text
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from foedus.node.api import NodeService
 
 SOCKET = f"{API}/rooms/{{room}}/documents/{{name}}"
+MESSAGE_MAX = UPDATE_BYTES_MAX + 1_024
+"""Bytes of a message of who was let in: the largest update, and what stands before it."""
 _FAILED = 1011
 
 DOCUMENTS = [
@@ -50,6 +54,7 @@ class DocumentDoor:
             visit = self._service.document_visit(room, name, query_of(scope).get("ticket", ""))
             with self._streams.counted(visit.did):
                 await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
+                scope["extensions"][DIRECT]["take_up_to"](MESSAGE_MAX)
                 stream = WebSocketStream(receive, send, lambda _make: False)
                 code, reason = _FAILED, "internal"
                 try:
