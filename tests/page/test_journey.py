@@ -261,3 +261,17 @@ def test_a_lost_node_is_said_and_the_page_goes_on_when_it_is_back(ada, nodes):
     ada.page.get_by_role("textbox", name="Message").fill("back again")
     ada.page.get_by_role("textbox", name="Message").press("Enter")
     hears(ada, "back again")
+
+
+def test_people_of_one_node_see_each_others_carets(ada, browser):
+    cleo = Visitor(browser, ada.node).sign_in("cleo")
+    for visitor in (ada, cleo):
+        open_room(visitor)
+        visitor.page.get_by_role("link", name="Document").click()
+        expect(visitor.page.get_by_text("what you write is signed and shared")).to_be_visible()
+    cleo.page.get_by_role("textbox", name="Document page").click()
+    expect(ada.page.get_by_role("list", name="Who is here")).to_contain_text("cleo")
+    expect(ada.page.locator(".other-caret")).to_contain_text("cleo")
+    ada.shoot("document-carets")
+    cleo.close()
+    expect(ada.page.locator(".other-caret")).to_have_count(0)
