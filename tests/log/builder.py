@@ -20,6 +20,7 @@ from foedus.identity.record import SignedRecord
 from foedus.identity.ucan import issue_delegation, issue_revocation, parse_delegation
 from foedus.log import streams
 from foedus.log.checkpoints import make_checkpoint
+from foedus.log.documents import scope
 from foedus.log.event import (
     Act,
     Envelope,
@@ -261,6 +262,12 @@ class Participant:
         ucan = issue_delegation(fields.pop("key", signer.key), **(token | fields))
         return self.node.write(self.stream, "grant.create", {"ucan": ucan}, device=signer, auth=(signer.enrolment,))
 
+    def session(self, key: bytes, room: Room, until: int, by: Device | None = None) -> Parsed:
+        """Let a key sign updates of the document ``page`` of a room."""
+        signer = by or self.devices[0]
+        body = {"key": key, "room": scope(room.id), "document": scope(room.id, "page"), "until": until}
+        return self.node.write(self.stream, "document.session", body, device=signer, auth=(signer.enrolment,))
+
     def withdraw(self, grant: Parsed, cuts: list, by: Device | None = None) -> Parsed:
         """Take a delegation back, whoever issued it."""
         signer = by or self.devices[0]
@@ -294,6 +301,13 @@ class Room:
         write.setdefault("auth", (device.enrolment, membership.id))
         node = write.pop("node", device.participant.node)
         return node.write(self.stream, "message.text", {"text": text}, device=device, **write)
+
+    def edit(self, device: Device, membership: Parsed, kind: str = "document.update") -> Parsed:
+        """Sign with a device, or a session key in place of one (``enrolment``: the session)."""
+        body = {"document": "page", "part": 0, "parts": 1, "update": b"\0\0"}
+        body = body if kind == "document.update" else {"text": "by a session key"}
+        auth = (device.enrolment, membership.id)
+        return device.participant.node.write(self.stream, kind, body, device=device, auth=auth)
 
     def say_as_node(self, node: Node, membership: Parsed, text: str = "hello", **write: object) -> Parsed:
         write.setdefault("auth", (membership.id,))

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from foedus.base.cbor import Malformed, NotCanonical, decode_as
+from foedus.base.cbor import Malformed, NotCanonical, decode_as, encode
 from foedus.base.errors import FoedusError
 from foedus.base.ids import sha256
-from foedus.base.limits import MINUTE, SECOND
+from foedus.base.limits import HOUR, MINUTE, SECOND
 from foedus.crypto import ed25519
 from foedus.identity.did import did_of
 from foedus.identity.directory import IdentityDirectory
@@ -45,6 +45,8 @@ BY_DEVICE = {
     "device.revoke": {"participant"},
     "grant.create": {"participant"},
     "grant.revoke": {"participant"},
+    "document.session": {"participant"},
+    "document.update": {"room"},
     "message.text": {"room"},
     "event.erase": {"room"},
 }
@@ -68,6 +70,7 @@ class Oracle:
         self.at = {(p.event.epoch, p.event.stream, p.event.seq): p for p in self.held}
         self._folds = {}
         self._withdrawn = {}
+        self._sessions = {}
 
     def node(self, parsed):
         return self.identities.node_of(parsed.event.epoch)
@@ -175,13 +178,9 @@ class Oracle:
         if act.kind in {"epoch.open", "checkpoint"}:
             return OK
         node, chain = self.node(parsed), chain_id(event.epoch, event.stream)
-        if act.device is not None:
-            _, devices = self.participant(node, act.author)
-            enrolment, revoked = devices.get(act.device, (None, None))
-            if enrolment not in act.auth:
-                return self.unfounded(parsed, "unknown_device")
-            if revoked is not None and event.seq > revoked.get(chain, 0):
-                return ("rejected", "unknown_device")
+        found = self.by_device(parsed, subject, node, chain) if act.device is not None else None
+        if found is not None:
+            return found
         verdicts, withdrawn = self.room(subject)
         for cited in act.auth:
             add = self.by_id.get(cited)
@@ -196,6 +195,27 @@ class Oracle:
                     return ("rejected", "role")
                 return self.by_grants(parsed, chain)
         return self.unfounded(parsed, "not_permitted")
+
+    def by_device(self, parsed, subject, node, chain):
+        """Return why the device, or the session key, that signed an act does not carry it."""
+        event, act = parsed.event, parsed.event.act
+        _, devices = self.participant(node, act.author)
+        session = None if act.device in devices else self._sessions.get((node, act.author), {}).get(act.device)
+        enrolment, revoked = devices.get(act.device, (None, None))
+        if session is not None:
+            enrolment, revoked = session.id, devices[session.event.act.device][1]
+        if enrolment not in act.auth:
+            return self.unfounded(parsed, "unknown_device")
+        if revoked is not None and event.seq > revoked.get(chain, 0):
+            return ("rejected", "unknown_device")
+        fits = session is None or self.signs(session, parsed, subject)
+        return None if fits else ("rejected", "not_permitted")
+
+    def signs(self, session, parsed, subject):
+        """Tell whether a session lets its key sign an act of a room, but for the document."""
+        body = self.body(session)
+        is_there = body.room == sha256(encode([bytes.fromhex(subject), ""]))
+        return parsed.event.act.kind == "document.update" and is_there and parsed.event.hlc[0] < body.until
 
     # rule 8
 
@@ -278,7 +298,11 @@ class Oracle:
             if held is None:
                 continue
             kind, stream = held.event.act.kind, held.event.stream
-            enrols = kind == "device.enrol" and stream == f"participant:{act.author}" and self.node(held) == node
+            enrols = (
+                kind in {"device.enrol", "document.session"}
+                and stream == f"participant:{act.author}"
+                and self.node(held) == node
+            )
             adds = kind == "member.add" and stream == parsed.event.stream.replace("room:", "members:")
             if (enrols or adds) and self.verdict(held)[0] == "pending":
                 return ("pending", "auth")
@@ -340,6 +364,15 @@ class Oracle:
             devices[body.device] = (enrolment, {cut.chain: cut.seq for cut in body.cuts})
         if act.kind in {"grant.create", "grant.revoke"}:
             return self._on_grant(act, body, node, did)
+        if act.kind == "document.session":
+            return self._on_session(parsed, body, devices, self._sessions.setdefault((node, did), {}))
+        return OK
+
+    def _on_session(self, parsed, body, devices, sessions):
+        lasts = body.until - parsed.event.hlc[0]
+        if body.key in devices or body.key in sessions or lasts > 24 * HOUR:
+            return ("rejected", "not_permitted")
+        sessions[body.key] = parsed
         return OK
 
     def _on_grant(self, act, body, node, did):

@@ -29,6 +29,7 @@ ACTIONS = [
     *["junk", "drift", "foreign", "unknown"],
     *["grant", "withdraw", "say_granted", "say_granted"],
     *["give_role", "give_role", "leave"],
+    *["open_session", "edit", "edit"],
 ]
 PAPER = Ed25519Key(bytes([0x33]) * 32)
 """The recovery key of each participant of a story."""
@@ -66,6 +67,8 @@ class Story:
         ]
         self.past: dict = {}
         self.grants: list = []
+        self.sessions: list = []
+        self.other = self.nodes[0].room("another")
         self.genuine: set = set()
 
     def act(self, name: str):
@@ -208,6 +211,25 @@ class Story:
         add, _ = self.pick(self.adds)
         cited = [self.pick(self.grants).id for _ in range(self.random.randint(1, 2)) if self.grants]
         self.room.say(device, add, auth=(device.enrolment, add.id, *cited))
+
+    def open_session(self):
+        """Let a key sign for a while, now and then one that signs already, for too long, or in another room."""
+        who = self.pick(self.people)
+        key = Device(who, f"session {len(self.sessions)}")
+        if self.sessions and self.random.random() < 0.2:
+            key = self.pick([*self.sessions, self.device()])
+        until = self.world.now + self.pick([HOUR, HOUR, 2 * SECOND, 25 * HOUR])
+        session = Device(who, key.name)
+        room = self.pick([self.room, self.room, self.room, self.other])
+        session.enrolment = who.session(
+            key.public, room, until, self.pick([*who.devices[:1] * 3, *self.signers(who)])
+        ).id
+        self.sessions.append(session)
+
+    def edit(self):
+        """Write in a document by a session key, or by a device; a session key may try to say something."""
+        key = self.pick([*self.sessions, *self.sessions, self.device()])
+        self.room.edit(key, self.pick(self.adds)[0], self.pick(["document.update"] * 4 + ["message.text"]))
 
     def fork(self):
         """Write another event after one that has a successor, or another opening."""
@@ -387,6 +409,23 @@ def test_every_order_gives_the_verdicts_of_grants(seed, actions, order):
     check_same(one, other)
 
 
+EDITING = [*["edit"] * 8, *["open_session"] * 4]
+EDITING += ["revoke", "enrol", "say", "add", "remove", "rotate", "steal", "fork", "recover", "go_on", "erase", "leave"]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.integers(0, 10_000), st.lists(st.sampled_from(EDITING), min_size=10, max_size=50), st.integers(0, 1000))
+def test_every_order_gives_the_verdicts_of_sessions(seed, actions, order):
+    story = tell(seed, actions)
+    receivers = []
+    for number in range(2):
+        with resting(eagerly=bool(number)):
+            receivers.append(receive(story, order + number))
+            check_against_oracle(receivers[-1])
+            check_against_load(receivers[-1])
+    check_same(*receivers)
+
+
 FORKING = [*["say_granted"] * 8, *["grant"] * 8, *["withdraw"] * 4]
 FORKING += ["revoke", "enrol", "say", "add", "rotate", "steal", "fork", "fork", "recover", "go_on"]
 
@@ -411,7 +450,7 @@ def test_stories_found_by_seeds(kinds, seed):
 def test_every_order_gives_the_verdicts_of_the_protocol_in_many_long_stories():
     for seed in range(5_000):
         random = Random(seed)
-        story = tell(seed, random.choices([ACTIONS, GRANTING][seed % 2], k=random.randint(5, 80)))
+        story = tell(seed, random.choices([ACTIONS, GRANTING, EDITING][seed % 3], k=random.randint(5, 80)))
         receivers = []
         for number in range(3):
             with resting(eagerly=number != 1):

@@ -140,7 +140,7 @@ async def test_an_older_head_is_not_countersigned_and_is_evidence(tmp_path):
         body = {"statement": forged.statement, "ed25519": forged.ed25519, "mldsa65": forged.mldsa65}
         stream = elm.node.peers.pair_stream(oak.node.store.node)
         await elm.node.author.order([elm.node.author.node_act(stream, "audit.head", body)])
-        await until(lambda: len(events(oak, "audit.head", elm)) == 2, "it arrives")
+        await until(lambda: oak.node.ingest.refusals["audit_rewritten"], "it arrives and is judged")
         await oak.node.audit.flush()
         (evidence,) = oak.service.peer(elm.id).evidence
         assert (evidence.kind, evidence.points) == ("breach", 50_000)

@@ -373,3 +373,12 @@ async def test_another_agent_takes_neither_the_name_nor_the_work(two):
         await b.service.capability_register(CapabilityForm(name="echo", agent=other))
     assert error.value.code == "name_taken"
     await made
+
+
+async def test_an_offer_that_this_version_does_not_take_keeps_no_node_from_starting(two, monkeypatch):
+    it, _, b, *_, callee = two
+    await offer(b, callee)
+    await b.service.capability_register(CapabilityForm(name="other", agent=callee))
+    monkeypatch.setattr("foedus.query.schemas.SCHEMA_PARTS_MAX", 1)
+    b = await it.restart("b")
+    assert [view.name for view in b.service.capabilities()] == ["other"]

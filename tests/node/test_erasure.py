@@ -44,7 +44,7 @@ async def pair(tmp_path):
     async with street(tmp_path) as nodes:
         anna, bert = await nodes.add("anna"), await nodes.add("bert")
         await connect(anna, bert)
-        await share(anna, bert)
+        nodes.room = await share(anna, bert)
         nodes.anna, nodes.bert = anna, bert
         yield nodes
 
@@ -179,6 +179,21 @@ async def test_a_crash_between_the_erase_and_the_drop_is_made_good(pair, monkeyp
     anna = await pair.restart("anna")
     await erased_at(anna, event=event)
     assert_gone(anna)
+
+
+async def test_the_audit_log_keeps_that_it_happened(pair):
+    """A row named the erase among other events of the room, and none said what was gone, by whom and why."""
+    anna, bert = pair.anna, pair.bert
+    event = await say_everywhere(bert, SECRET, anna)
+    await anna.service.erase(event, "moderator")
+    await erased_at(anna, bert, event=event)
+    for it, by in ((anna, "node"), (bert, anna.id)):
+        await it.node.audit.flush()
+        page = await it.service.audit_rows(limit=1000)
+        (row,) = [row for row in page.rows if row.act == "erase"]
+        said = (row.actor, row.subject, row.rule, row.outcome, row.digest)
+        assert said == (by, f"room:{pair.room}", "moderator", "erased", event)
+        assert_gone(it)
 
 
 async def test_an_erasure_that_is_done_counts_no_more_and_is_shown_after_a_restart(pair):

@@ -191,3 +191,21 @@ async def test_who_reads_over_http_alone_is_told_what_was_pruned(tmp_path):
         (gap,) = alice.node.log.gaps()
         assert (gap.after, gap.seq) == (0, 5)
         assert (await alice.service.verify()).ok
+
+
+async def test_who_is_only_pushed_to_is_told_what_was_pruned(tmp_path):
+    """Who cannot reach the other at all never asked it: what came after the gap was put off for ever."""
+    async with two_connected(tmp_path, behind=BOTH) as (it, alice, bob):
+        await it.proxies["alice"].refuse(LINK)
+        await it.proxies["bob"].refuse(LINK, STREAM, EVENTS, f"{ROOT}/pruned", f"{ROOT}/records")
+        await until(lambda: kinds(alice, bob) == ("none", "sse"), "alice reaches nobody", 30)
+        room = (await bob.service.room_create("plans")).room
+        for number in range(5):
+            await bob.say(f"old {number}")
+        await bob.node.checkpointer._write((bob.node.store.epoch, f"room:{room}"), bob.node.store.now())
+        assert (await bob.node.retention.prune({"room": 0})).events == 5
+        await bob.say("new")
+        await bob.service.room_share("plans", alice.id)
+        await until(lambda: alice.texts() == ["new"], "alice begins behind the gap", 60)
+        (gap,) = alice.node.log.gaps()
+        assert (gap.after, gap.seq) == (0, 5)

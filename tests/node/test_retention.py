@@ -6,6 +6,7 @@ import pytest
 
 from foedus.base.limits import DAY
 from foedus.log import streams
+from foedus.node.home import Home
 from foedus.node.room_values import Said
 from foedus.node.store import wall_clock
 from foedus.sync.frames import Pruned
@@ -77,6 +78,47 @@ async def test_old_events_go_and_the_chain_holds(pair):
     await until(lambda: pair.running["anna"].is_linked(pair.running["bert"]), "linked again")
     await pair.running["anna"].say("and newer")
     await until(lambda: "and newer" in pair.running["bert"].texts(), "talk goes on")
+
+
+async def test_the_days_of_the_policy_are_kept_by_the_hour_and_audited(pair):
+    anna = pair.anna
+    await grow(pair, anna, "old")
+    pair.clock.ahead = 10 * DAY
+    await anna.say("new")
+    for days, left in ((30, 22), (5, 2)):
+        Home(anna.path).policy_path.write_text(f"[federation.retention]\nroom = {days}\n", encoding="utf-8")
+        assert anna.node.policy.reload()
+        await anna.node.retention.prune(anna.node.retention.days)
+        assert len(anna.texts()) == left
+    await anna.node.audit.flush()
+    (row,) = [row for row in (await anna.service.audit_rows(limit=1000)).rows if row.act == "erase"]
+    assert (row.rule, row.outcome, row.times, row.subject) == ("retention", "pruned", 20, f"room:{pair.room}")
+
+
+async def test_who_writes_no_checkpoint_is_not_kept_for_ever(pair):
+    """Of a chain whose writer vouches for nothing no word ever went, whatever the policy said."""
+    anna, bert = pair.anna, pair.bert
+    stream = f"room:{pair.room}"
+    await anna.service.say_batch("plans", [Said(text=f"the-old-words {n}") for n in range(150)])
+    await until(lambda: len(bert.texts()) == 150, "bert has all")
+    pair.clock.ahead = 11 * DAY
+    await anna.say("new")
+    await until(lambda: "new" in bert.texts(), "bert hears it")
+    Home(bert.path).policy_path.write_text("[federation.retention]\nroom = 5\n", encoding="utf-8")
+    assert bert.node.policy.reload()
+    await bert.node.retention.prune(bert.node.retention.days)
+    assert len([text for text in bert.texts() if text]) == 151, "a week of grace"
+    pair.clock.ahead = 13 * DAY
+    await bert.node.retention.prune(bert.node.retention.days)
+    assert [text for text in bert.texts() if text] == ["new"]
+    assert [file for file in bert.path.rglob("*") if file.is_file() and b"the-old-words 3" in file.read_bytes()] == []
+    assert len(bert.service.events(limit=1000, stream=stream).events) == 151
+    assert (await bert.service.verify()).problems == []
+    bodiless = bert.node.log.bodiless_rows(0, 1000)
+    assert (len(bodiless), bert.node.wanted_bodies.want(bodiless)) == (150, 0)
+    await bert.node.audit.flush()
+    rows = [row for row in (await bert.service.audit_rows(limit=1000)).rows if row.act == "erase"]
+    assert [(row.rule, row.outcome, row.times) for row in rows] == [("retention", "erased", 150)]
 
 
 async def test_days_that_were_agreed_bound_how_long_the_other_side_keeps_what_one_wrote(pair):

@@ -256,3 +256,19 @@ async def test_a_paused_peer_gets_what_it_missed_when_resumed(tmp_path):
         assert bob.texts() == []
         await alice.service.peer_resume("bob")
         await until(lambda: bob.texts() == ["later"], "it comes")
+
+
+async def test_messages_are_read_backwards_from_any_of_them(tmp_path):
+    async with street(tmp_path) as it:
+        alice, bob = await it.add("alice"), await it.add("bob")
+        await connect(alice, bob)
+        await share(alice, bob)
+        for number in range(6):
+            await (alice if number % 2 else bob).say(str(number))
+            await until(lambda: len(alice.texts()) == len(bob.texts()), "both have it")
+        held = alice.service.messages("plans").messages
+        page = alice.service.messages("plans", before=held[4].id, limit=3).messages
+        assert [message.id for message in page] == [message.id for message in held[1:4]]
+        assert alice.service.messages("plans", before=held[0].id).messages == []
+        with pytest.raises(FoedusError, match="no such message"):
+            alice.service.messages("plans", before="ab" * 32)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foedus.query.limits import JSON_BYTES_MAX, JSON_DEPTH_MAX, SCHEMA_BYTES_MAX
-from foedus.query.schemas import BadJson, BadSchema, SchemaMismatch, Shape, read_json, write_json
+from foedus.query.schemas import BadJson, BadSchema, SchemaMismatch, Shape, TooCostly, read_json, write_json
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.text(max_size=20),
@@ -87,6 +87,14 @@ def test_references_that_double_at_each_step_are_refused():
         Shape(json.dumps({"$defs": parts, "$ref": "#/$defs/a0"}).encode())
 
 
+def test_references_that_the_library_reads_in_another_way_are_refused():
+    """Counted here as the harmless ``%24defs``, followed there to ``$defs``, where each doubles the next one's work."""
+    doubling = {f"a{n}": {"allOf": [{"$ref": f"#/%24defs/a{n + 1}"}] * 2} for n in range(40)} | {"a40": {}}
+    schema = {"$ref": "#/%24defs/a0", "%24defs": dict.fromkeys(doubling, True), "$defs": doubling}
+    with pytest.raises(BadSchema, match="without %"):
+        Shape(json.dumps(schema).encode())
+
+
 def test_a_reference_into_the_schema_itself_holds():
     it = Shape(b'{"$defs": {"a": {"type": "string"}}, "items": {"$ref": "#/$defs/a"}}')
     assert it.check(b'["x"]') == ["x"]
@@ -107,10 +115,88 @@ def test_a_refusal_names_few_faults_and_not_the_whole_input():
     assert len(str(error.value)) < 1_200
 
 
+def test_of_a_large_value_no_more_than_the_first_fault_is_looked_for():
+    allowed = shape(items={"enum": list(range(2, 800))})
+    with pytest.raises(SchemaMismatch) as few:
+        allowed.check(b"[" + b",".join([b"1"] * 5) + b"]")
+    assert str(few.value).count("at /") == 3
+    with pytest.raises(SchemaMismatch) as one:
+        allowed.check(b"[" + b",".join([b"1"] * 32_000) + b"]")
+    assert str(one.value).count("at /") == 0
+
+
 def test_no_schema_takes_everything_that_is_json():
     assert Shape(b"").check(b"[1]") == [1]
     with pytest.raises(BadJson):
         Shape(b"").check(b"[")
+
+
+LONG = write_json("ab" * 32_000)
+MANY = write_json([1.5] * 16_000)
+NAMES = write_json({f"a{number}": 1 for number in range(6_000)})
+BOMBS = {
+    "patterns": ({"$defs": {"p": {"allOf": [{"not": {"pattern": f"[ab]*a[ab]{{40}}c{n}"}} for n in range(40)]}},
+                  "allOf": [{"$ref": "#/$defs/p"}] * 9}, LONG),
+    "names": ({"propertyNames": {"allOf": [{"pattern": f"a.*{n}b"} for n in range(100)]}}, NAMES),
+    "multiples": ({"items": {"allOf": [{"multipleOf": 0.0001 * (n + 1)} for n in range(80)]}}, MANY),
+    "choices": ({"items": {"anyOf": [{"const": n} for n in range(200)]}}, MANY),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_what_would_take_too_long_is_not_begun(name):
+    schema, data = BOMBS[name]
+    with pytest.raises(TooCostly) as error:
+        Shape(write_json(schema)).check(data)
+    assert (error.value.code, error.value.http_status) == ("too_costly", 413)
+
+
+@pytest.mark.parametrize("schema", [{"anyOf": [{"type": "string"}] * 60}, {"items": {"type": "string"}}, {"not": {}}])
+def test_the_faults_of_much_that_is_wrong_are_not_collected(schema):
+    with pytest.raises(SchemaMismatch, match="too large to say where"):
+        Shape(write_json(schema)).check(MANY)
+
+
+def test_a_pattern_that_is_large_when_compiled_is_refused():
+    for pattern in ("[ab]*a[ab]{600}c", "(a{1,50}){1,50}b"):
+        with pytest.raises(BadSchema):
+            shape(pattern=pattern)
+    for pattern in ("^[A-Za-z0-9_-]{43}$", r"^\d{4}-\d{2}-\d{2}$", r"^\w+@[a-z0-9.-]+\.[a-z]{2,}$"):
+        shape(pattern=pattern)
+
+
+SCHEMAS = st.recursive(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "type": st.sampled_from(["string", "integer", "object", "array", "nothing", 5]),
+            "pattern": st.text(max_size=6),
+            "multipleOf": st.floats() | st.integers(-3, 3),
+            "enum": st.lists(VALUES, max_size=3),
+            "$ref": st.sampled_from(["#", "#/$defs/a", "#/properties/x", "http://x/", ""]),
+            "minLength": st.integers(-2, 4),
+        },
+    ),
+    lambda inner: st.fixed_dictionaries(
+        {},
+        optional={
+            "properties": st.dictionaries(st.sampled_from(["x", "y"]), inner, max_size=2),
+            "items": inner,
+            "anyOf": st.lists(inner, max_size=3),
+            "not": inner,
+            "$defs": st.dictionaries(st.just("a"), inner, max_size=1),
+        },
+    ),
+    max_leaves=8,
+)
+
+
+@given(SCHEMAS, VALUES)
+def test_any_schema_takes_a_value_or_refuses_it_or_is_none(schema, value):
+    try:
+        shape(**schema).check(write_json(value))
+    except (BadSchema, SchemaMismatch):
+        return
 
 
 @pytest.mark.parametrize("data", [rb'"\ud800"', rb'{"\udfff": 1}', rb'["\ud83d", "\ude00"]', b"1e999", b"[-1e400]"])

@@ -5,10 +5,14 @@ import pytest
 
 from foedus.base.errors import UsageError
 from foedus.node import document_desk
+from foedus.node.rates import TooOften
+from foedus.state.documents import messages
+from foedus.state.documents.fold import Document
 from tests.node.document_client import editing, ticket
 from tests.node.nodes import share, street, until
 from tests.node.people import agent, enrol
 from tests.node.test_documents import pair
+from tests.red_team.test_documents_that_lie import updates_at
 
 
 async def visit(running, word, name="page", room="plans"):
@@ -76,3 +80,47 @@ async def test_a_ticket_serves_once_and_its_own_document(tmp_path):
             ash.service.document_visit("plans", "another", word)
         with pytest.raises(UsageError, match="does not open"):
             ash.service.document_visit("plans", "page", word)
+
+
+DELETES = b"\x00\x01\x05\x01\x00\x01"
+"""An update that deletes what nobody wrote."""
+
+
+async def test_an_answer_that_was_not_asked_for_is_compared_with_nothing(tmp_path, monkeypatch):
+    looked = []
+    has = Document.has
+    monkeypatch.setattr(Document, "has", lambda self, *args: looked.append(self) or has(self, *args))
+    async with street(tmp_path) as road:
+        ash = await road.add("ash")
+        await share(ash)
+        who = await agent(ash, "one")
+        async with editing(ash, who) as it:
+            await it.edit(0, "x")
+            await updates_at(ash, 1)
+            for _ in range(20):
+                await it.send(messages.brings(DELETES, is_answer=True))
+            await it.edit(0, "y")
+            await updates_at(ash, 2)
+        assert len(looked) <= 1, "it was asked once"
+
+
+async def test_who_types_faster_than_a_participant_may_speak_waits_and_loses_nothing(tmp_path, monkeypatch):
+    async with street(tmp_path) as road:
+        ash = await road.add("ash")
+        await share(ash)
+        who = await agent(ash, "one")
+        turns, take = [], ash.node.rates.take
+
+        def rarely(kind, by, cost=1):
+            if kind == "speech_per_participant":
+                turns.append(by)
+                if len(turns) % 2 == 0:
+                    raise TooOften(kind, "1/second", 0.01)
+            take(kind, by, cost)
+
+        monkeypatch.setattr(ash.node.rates, "take", rarely)
+        async with editing(ash, who) as it, editing(ash, who) as other:
+            for letter in "hello":
+                await it.edit(0, letter)
+            await until(lambda: str(other) == "olleh", "all of it came")
+        assert set(turns) == {who}

@@ -12,7 +12,7 @@ from tests.node.document_client import editing, ticket
 from tests.node.nodes import share, street, until
 from tests.node.people import agent
 from tests.node.test_documents import equal, pair
-from tests.red_team.lying_updates import ABORT, PANIC
+from tests.red_team.lying_updates import HARM, PANIC
 
 
 async def send(running, who, name, updates):
@@ -21,20 +21,28 @@ async def send(running, who, name, updates):
     url = f"{running.url.replace('http', 'ws', 1)}/api/v1/rooms/plans/documents/{name}?ticket={word}"
     async with aiohttp.ClientSession() as session, session.ws_connect(url) as socket:
         await socket.receive()  # it is asked what it has
+        reading = asyncio.ensure_future(_read(socket))
         with suppress(aiohttp.ClientError, ConnectionError):
-            for update in updates:
+            for number, update in enumerate(updates, 1):
                 await socket.send_bytes(messages.brings(update))
-                await asyncio.wait_for(socket.receive(), 30)  # its own update, or the end
+                await until(lambda number=number: reading.done() or held(running) >= number, "it is held, or the end")
+        reading.cancel()
+
+
+async def _read(socket):
+    async for _ in socket:
+        pass
+
+
+def held(running):
+    return sum(event.kind == "document.update" for event in running.service.events(limit=1000).events)
 
 
 async def updates_at(running, count):
-    def held():
-        return sum(event.kind == "document.update" for event in running.service.events(limit=1000).events) >= count
-
-    await until(held, f"{count} updates came")
+    await until(lambda: held(running) >= count, f"{count} updates came")
 
 
-@pytest.mark.parametrize("updates", [PANIC, ABORT], ids=["panic", "abort"])
+@pytest.mark.parametrize("updates", [PANIC, HARM], ids=["panic", "harm"])
 async def test_a_client_whose_updates_end_the_library_ends_no_node(tmp_path, updates):
     for update in updates:
         check(update)

@@ -89,7 +89,7 @@ async def test_values_and_knowledge_say_so_and_go_on(one):
 
 
 async def test_a_call_is_neither_lost_nor_run_twice(one, monkeypatch):
-    monkeypatch.setattr(call_life, "_AGAIN_S", 0.05)
+    monkeypatch.setattr(call_life, "AGAIN_S", 0.05)
     it, a, who, disk = one
     b = await it.add("b")
     await connect(a, b)
@@ -113,7 +113,7 @@ async def test_a_call_is_neither_lost_nor_run_twice(one, monkeypatch):
 
 
 async def test_a_node_starts_where_it_cannot_write_how_its_calls_ended(one, monkeypatch):
-    monkeypatch.setattr(call_life, "_AGAIN_S", 0.05)
+    monkeypatch.setattr(call_life, "AGAIN_S", 0.05)
     it, a, who, _ = one
     made = calling(a, await offer(a, who), wait_ms=60_000)
     work = await take(a, who)

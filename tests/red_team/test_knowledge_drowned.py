@@ -5,6 +5,7 @@ import pytest
 from foedus.adapters.sqlite_knowledge import SqliteKnowledge
 from foedus.base.ids import parse_id
 from foedus.node import knowledge_indexing
+from foedus.node.knowledge import Knowledge
 from foedus.state.knowledge.port import Change, Entry, terms_of
 from tests.node.knowing import DOMAIN, ClaimForm, DoneForm, OfferForm, RetractForm, ReviseForm, holds, publish, tell
 from tests.node.nodes import connect, street
@@ -44,6 +45,20 @@ async def test_a_neighbour_who_revises_without_end_keeps_no_author_from_taking_b
     await a.service.knowledge_tell([ReviseForm(packet=packet, title="mine", as_=neighbour)] * 30)
     await tell(a, RetractForm(packet=packet, as_=author))
     assert (await a.service.knowledge_show(packet)).state == "retracted"
+
+
+async def test_what_a_packet_stands_on_is_not_read_whole_to_show_it(pair, monkeypatch):
+    a, _ = pair
+    below = [await publish(a, title=f"below {number}") for number in range(10)]
+    top = await publish(a, title="top", dependencies=sorted([*below, "ab" * 32]))
+    folded = []
+    told = Knowledge._told
+    monkeypatch.setattr(Knowledge, "_told", lambda self, packet: folded.append(packet) or told(self, packet))
+    assert (await a.service.knowledge_show(top)).missing == ["ab" * 32]
+    assert len(folded) <= 2
+    retracted = await tell(a, RetractForm(packet=below[0]))
+    assert retracted
+    assert (await a.service.knowledge_show(top)).missing == ["ab" * 32], "who asks for it finds that it was taken back"
 
 
 def subject(number):

@@ -2,6 +2,9 @@
 
 import asyncio
 
+import pytest
+
+from foedus.base.errors import UsageError
 from foedus.sdk import Calling, Client, Device, Question
 from foedus.sdk.values.calls import CallView
 from foedus.trust.standing import Standing
@@ -43,3 +46,28 @@ async def test_a_person_calls_what_an_agent_elsewhere_offers_and_does(tmp_path):
             assert await clerk.calls.all() == []
             await clerk.capabilities.withdraw("echo")
             assert await clerk.capabilities.all() == []
+
+
+async def test_an_agent_has_its_own_calls_sent_to_its_own_machine(tmp_path):
+    async with street(tmp_path) as it:
+        elm = await it.add("elm")
+        machine = await paired(elm, "clerk", kind="agent")
+        other = (await elm.service.participant_add_custodial("other")).did
+        async with Client(elm.url, machine.token, Device(machine.key, machine.did, elm.node.store.node)) as clerk:
+            hook = await clerk.webhooks.register("http://127.0.0.1:8080/calls")
+            assert (hook.agent, hook.by_operator, hook.last) == (machine.did, False, "")
+            assert await clerk.webhooks.all() == [hook]
+            for refused, code in (
+                (clerk.webhooks.register("https://10.0.0.1/"), "webhook_forbidden"),
+                (clerk.webhooks.register("http://127.0.0.1/", agent=other), "not_yourself"),
+                (clerk.webhooks.register("ftp://127.0.0.1/"), "bad_webhook"),
+                (clerk.webhooks.remove(other), "not_yourself"),
+            ):
+                with pytest.raises(UsageError) as error:
+                    await refused
+                assert error.value.code == code
+            await clerk.webhooks.remove(machine.did)
+            assert await clerk.webhooks.all() == []
+            metrics = elm.service.metrics()
+            assert b'foedus_calls_under_way{side="hosted"} 0' in metrics
+            assert b"# TYPE foedus_webhook_deliveries_total counter" in metrics

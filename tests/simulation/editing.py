@@ -11,11 +11,11 @@ from pycrdt import Doc, Text
 
 from foedus.base.cbor import decode_as
 from foedus.log import streams
-from foedus.log.documents import DocumentUpdate
+from foedus.log.documents import DocumentUpdate, DocumentUpload
 from foedus.log.event import parse_event
 from foedus.log.port import Verdict
 from foedus.state.documents import messages
-from foedus.state.documents.fold import UPDATE
+from foedus.state.documents.fold import UPDATE, UPLOAD
 from foedus.state.documents.replica import merged
 from foedus.state.documents.update import clocks
 from tests.node.document_client import enrol_session
@@ -72,7 +72,7 @@ class Editor:
             width = [len(it.encode()) for it in str(self.text)]
             del self.text[sum(width[:start]) : sum(width[:end])]
         else:
-            more = self._editing.model.characters(draw.randint(1, 4))
+            more = self._editing.model.characters(draw.randint(1, 4), (self.room, self.name))
             self.text.insert(self._at(draw.randint(0, length)), more)
 
     def paste(self):
@@ -153,7 +153,8 @@ class Model:
     """What was typed, what the nodes said is durable, and what was taken out."""
 
     def __init__(self):
-        self._typed = 0
+        self.typed = {}
+        """Character → (room, document)."""
         self.deleted = set()
         """By any client, whether its node ever heard of it or not."""
         self.durable = {}
@@ -161,12 +162,11 @@ class Model:
         self.gone = set()
         """(character, place): shown by the node there no more, after it had been."""
 
-    def characters(self, number):
-        self._typed += number
-        return "".join(chr(_FIRST + self._typed - each) for each in range(number))
-
-    def is_typed(self, character):
-        return _FIRST < ord(character) <= _FIRST + self._typed
+    def characters(self, number, where):
+        """Return characters that nobody typed before."""
+        new = [chr(_FIRST + len(self.typed) + each) for each in range(number)]
+        self.typed.update(dict.fromkeys(new, where))
+        return "".join(new)
 
     def saw(self, editor, before, now):
         """Take what a node has just shown a client."""
@@ -291,8 +291,8 @@ def _check_characters(editing, place, document, where):
     doc.apply_update(document.whole())
     doc["text"] = text = Text()
     there = str(text).replace(_FILLER, "")
-    if len(set(there)) != len(there) or not all(map(model.is_typed, there)):
-        world.failed(f"{place} shows characters twice, or some that nobody typed, in {where[1]}")
+    if len(set(there)) != len(there) or any(model.typed.get(it) != where for it in there):
+        world.failed(f"{place} shows characters twice, or some that nobody typed there, in {where[1]}")
     whole = {source for source in rooms_of(world)[bytes.fromhex(where[0])] if _all_count(source, where[0])}
     if place not in whole:
         return
@@ -310,7 +310,7 @@ def _all_count(place, room):
     """Whether each update of a room counts at a place, and none was forgotten with a backup."""
     node = place.life.node
     for row in place.life.disk.log.since(0, 1 << 30, f"room:{room}"):
-        if row.kind == UPDATE and not _counts(node, row):
+        if row.kind in {UPDATE, UPLOAD} and not _counts(node, row):
             return False
     return True
 
@@ -348,6 +348,9 @@ def _twin(place, stream):
         if row.kind == UPDATE and _counts(node, row):
             body = decode_as(row.envelope.body, DocumentUpdate)
             parts[row.epoch, row.seq - body.part, body.part] = body
+        if row.kind == UPLOAD and _counts(node, row):
+            body = decode_as(row.envelope.body, DocumentUpload)
+            found.setdefault(body.document, []).append(node.documents._blob(stream, body.blob))
     for (epoch, first, part), body in parts.items():
         whole = [parts.get((epoch, first, number)) for number in range(body.parts)]
         if part == 0 and all(whole):

@@ -37,6 +37,9 @@ class Plan(NamedTuple):
     edits: int = 0
     """Deeds of clients of documents."""
     calls: int = 0
+    questions: int = 0
+    pauses: int = 0
+    """Of one peer by another, for some seconds."""
 
 
 def state_plan_of(seed, draw):
@@ -61,8 +64,11 @@ def state_plan_of(seed, draw):
         roles=draw.choice([0, 0, 2]),
         erasures=draw.choice([0, 0, 5]),
         deltas=draw.randint(5, 20),
-        edits=draw.randint(20, 80),
-        calls=draw.choice([0, 10, 40]),
+        edits=draw.randint(20, 60),
+        calls=draw.choice([0, 10, 30]),
+        questions=draw.choice([0, 10, 30]),
+        pauses=draw.choice([0, 0, 3]),
+        terminations=draw.choice([0, 0, 0, 1]),
     )
 
 

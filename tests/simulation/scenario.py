@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 from typing import NamedTuple
 
 from foedus.base.errors import FoedusError
@@ -10,7 +11,7 @@ from foedus.crypto.words import to_words
 from foedus.identity.did import did_of
 from foedus.node.room_values import Said
 from tests.node.people import Person, enrol
-from tests.simulation import calling, checks, editing, peerings, terms, writing
+from tests.simulation import asking, calling, checks, editing, peerings, terms, writing
 from tests.simulation.peerings import human_key
 from tests.simulation.watch import described
 from tests.simulation.world import EPOCH_US
@@ -45,6 +46,7 @@ class Scenario:
         self.writing = writing.Writing(self)
         self.editing = editing.Editing(self)
         self.calling = calling.Calling(self)
+        self.asking = asking.Asking(self)
         world.acknowledged = []
         world.on_crash = self._crashed
 
@@ -69,6 +71,7 @@ class Scenario:
         await writing.check(self.world)
         await editing.check(self.editing)
         calling.check(self.calling)
+        await self.asking.check()
 
     # --- building -------------------------------------------------------------------------------
 
@@ -349,7 +352,8 @@ class Scenario:
         deeds += [self.terms.negotiate] * plan.negotiations + [self.terms.terminate] * plan.terminations
         deeds += [self.terms.give_role] * plan.roles + [self.terms.erase] * plan.erasures
         deeds += [self.writing.write] * plan.deltas + [self.editing.edit] * plan.edits
-        deeds += [self.calling.call] * plan.calls
+        deeds += [self.calling.call] * plan.calls + [self.asking.ask] * plan.questions
+        deeds += [partial(asking.pause, self)] * plan.pauses
         begun = [self.world.loop.create_task(self._later(deed)) for deed in deeds]
         human = self.world.loop.create_task(self._decide())
         await asyncio.gather(*begun)
@@ -367,6 +371,8 @@ class Scenario:
                 if place.up:
                     await self._answer(place, place.life.node)
             if not self.is_busy:
+                for place in self.world.places if self.plan.pauses else ():
+                    await asking.resume(self, place)
                 await self.terms.reopen()
 
     async def _answer(self, place, node):

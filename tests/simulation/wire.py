@@ -36,6 +36,7 @@ class Wire:
             return
         frame = libipld.decode_dag_cbor(data)
         self.frames[frame[0]] = self.frames.get(frame[0], 0) + 1
+        self._world.ear.hear(sender, receiver, frame)
         for epoch, stream in self._named(frame):
             if stream.startswith(_ROOMS):
                 self._check(sender, receiver, frame[0], stream)

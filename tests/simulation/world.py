@@ -10,6 +10,7 @@ from foedus.identity.recovery import RecoverySecrets
 from foedus.log.port import Commit, Value
 from foedus.node.home import SETTINGS
 from tests.simulation.disk import Disk
+from tests.simulation.ear import Ear
 from tests.simulation.life import CURRENT, Life
 from tests.simulation.network import Network
 from tests.simulation.versions import Versions
@@ -61,6 +62,7 @@ class World:
         self.failures = []
         self.lines = []
         self.wire = Wire(self)
+        self.ear = Ear(self)
         self.network = Network(draw, self.wire.hear)
         self.faults = lambda _life, _what: ""
         self.on_crash = lambda _place: None
@@ -139,6 +141,7 @@ class World:
         """Start a node from what its disk holds."""
         life = place.life = Life(self, place, place.disk)
         self.versions.watch(life)
+        self.ear.watch(life)
         self.trace(f"{place} starts")
         try:
             await life.start()

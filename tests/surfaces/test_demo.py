@@ -12,9 +12,6 @@ from foedus.base.errors import Unavailable
 from foedus.surfaces.demo import run_demo, show
 from foedus.surfaces.demo.story import STEPS
 
-SECONDS_MAX = 40.0
-"""20 on two free cores; here they run other tests, too."""
-
 
 @pytest.mark.slow
 def test_the_demo_holds_and_leaves_nothing_behind(tmp_path):
@@ -26,7 +23,7 @@ def test_the_demo_holds_and_leaves_nothing_behind(tmp_path):
     assert shown["ok"] is True
     assert [step["name"] for step in shown["steps"]] == list(STEPS)
     assert all(step["ok"] and step["detail"] for step in shown["steps"])
-    assert sum(step["seconds"] for step in shown["steps"]) <= shown["seconds"] < SECONDS_MAX
+    assert sum(step["seconds"] for step in shown["steps"]) <= shown["seconds"]
     assert list(tmp_path.iterdir()) == []
     assert ran.stderr == ""
 

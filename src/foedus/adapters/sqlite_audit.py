@@ -156,8 +156,9 @@ def _open(path: Path, *, is_reader: bool) -> apsw.Connection:
 
 
 def _check(connection: apsw.Connection, path: Path, *, is_reader: bool) -> None:
-    owner, version = _pragma(connection, "application_id"), _pragma(connection, "user_version")
+    # In this order: a log that is being made gets its tables and its owner at one moment, which may be between the two.
     tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()[0][0]
+    owner, version = _pragma(connection, "application_id"), _pragma(connection, "user_version")
     if is_reader and not (tables or owner):
         raise NothingWritten(f"{path} holds nothing")
     if (tables or owner) and owner != APPLICATION_ID:

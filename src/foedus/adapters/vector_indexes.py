@@ -7,6 +7,7 @@ compared, which at 100,000 vectors of 384 numbers took 18 ms a question.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from threading import Lock
@@ -29,6 +30,11 @@ class MissingExtra(UsageError):
     """A library is not installed that is not everybody's."""
 
     code = "missing_extra"
+
+
+def is_installed() -> bool:
+    """Whether vectors can be compared here, without loading what compares them."""
+    return importlib.util.find_spec("numpy") is not None
 
 
 def load(module: str, extra: str) -> Any:

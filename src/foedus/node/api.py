@@ -259,8 +259,8 @@ class NodeService(
         """Order messages that devices signed, all or none."""
         ...
 
-    def messages(self, room: str, *, after: str = "", limit: int = 50) -> MessagesPage:
-        """Return the ``limit`` messages after the cursor, or the newest where ``after`` is ''."""
+    def messages(self, room: str, *, after: str = "", limit: int = 50, before: str = "") -> MessagesPage:
+        """Return the ``limit`` messages after the cursor, or without one the newest, or the last before a message."""
         ...
 
     def events(self, *, after: str = "", limit: int = 100, stream: str = "") -> EventsPage:

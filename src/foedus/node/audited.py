@@ -9,9 +9,10 @@ from typing import NamedTuple
 from foedus.base.clock import Instant
 from foedus.base.errors import FoedusError
 from foedus.log.outcomes import OVER_QUOTA
-from foedus.log.port import Row, Verdict, VerdictChange
+from foedus.log.port import Gap, Row, Verdict, VerdictChange
 from foedus.node.approvals import Approval
 from foedus.node.author import Draft
+from foedus.node.erasing import Erased
 from foedus.node.publisher import Published
 from foedus.node.reports import Rejection, Report
 from foedus.node.store import Store
@@ -125,6 +126,21 @@ class Audited:
         for (verdict, reason, clause), ids in groups.items():
             outcome = f"judged anew: {'withheld' if clause else _VERDICTS[verdict]}"
             self._note(Decision(OWN, "event", "", clause or reason, outcome, tuple(ids), times=len(ids)))
+
+    def erased(self, gone: Erased) -> None:
+        """Note that a body went, by whose word and why: that it happened stays."""
+        by = gone.by if isinstance(gone.by, str) else self._name(gone.by)
+        self._note(Decision(by, "erase", gone.stream, gone.reason, "erased", (gone.event,)))
+
+    def pruned(self, gap: Gap, dropped: int) -> None:
+        """Note that retention let events of a chain go, up to one that a checkpoint names."""
+        ids = (gap.id,)
+        self._note(Decision(OWN, "erase", gap.stream, "retention", "pruned", ids, gap.after + 1, gap.seq, dropped))
+
+    def dropped(self, rows: Sequence[Row]) -> None:
+        """Note that retention let what was said go, of events of one chain that stay."""
+        ids, span = tuple(row.id for row in rows), (rows[0].seq, rows[-1].seq, len(rows))
+        self._note(Decision(OWN, "erase", rows[0].stream, "retention", "erased", ids, *span))
 
     def reported(self, carrier: bytes | None, report: Report) -> None:
         """Note what was refused from a carrier, and what there was no room for."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import NamedTuple
 
 from foedus.base.cbor import to_plain
@@ -13,8 +14,9 @@ from foedus.query.kinds import CAPABILITY
 from foedus.query.limits import OFFERS_MAX
 from foedus.query.offer import Offer, encode_offer, offer_id, parse_offer
 from foedus.query.port import Finding, Findings
-from foedus.query.schemas import Shape
+from foedus.query.schemas import BadSchema, Shape
 
+log = logging.getLogger("foedus.calls")
 SPACE = "capabilities"
 _EXACT, _SOME = 1_000_000, 500_000
 """Scores, in millionths."""
@@ -36,7 +38,12 @@ class CapabilityBook:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._offers = {key.decode(): _offered(data) for key, data in store.log.values(SPACE).items()}
+        self._offers: dict[str, Offered] = {}
+        for key, data in store.log.values(SPACE).items():
+            try:
+                self._offers[key.decode()] = _offered(data)
+            except BadSchema as error:  # what an older version took; nobody calls by it until it is offered again
+                log.warning("%s is offered no more: %s", key.decode(), error)
 
     def all(self) -> list[Offered]:
         """Return all, by name."""

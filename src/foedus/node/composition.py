@@ -268,6 +268,10 @@ class Node:
         self.peers.on_refused = self.audited.peering_refused
         self.peers.on_lost = self._link_lost
         self.author.on_refused = self.audited.author_refused
+        self.eraser.on_erased.append(self.audited.erased)
+        self.wanted_bodies.lets_go = self.retention.lets_go
+        self.retention.on_pruned = self.audited.pruned
+        self.retention.on_dropped = self.audited.dropped
         self.witnesses.on_rewritten = self.audited.rewritten
         self.outbox.on_forbidden = self.audited.forbidden
         self.consent.approvals.on_change = self.audited.approval

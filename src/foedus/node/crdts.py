@@ -22,6 +22,8 @@ from foedus.state.crdt.limits import ENTRIES_MAX
 
 ENTRIES_KEPT_MAX = 2 * ENTRIES_MAX
 """Entries of all rooms that are kept: two of the largest CRDTs, some 600 MB; the room asked for longest ago goes."""
+REFUSED_MAX = 1_024
+"""Rooms that are remembered as too large."""
 _PAGE = 500
 _LOOKED_UP_MAX = 1_000
 """Changed events that are looked up to see whether they matter; with more, everything is folded anew."""
@@ -48,6 +50,8 @@ class Crdts:
         self._rooms: OrderedDict[str, RoomFold] = OrderedDict()
         self._read: dict[str, int] = {}
         """Up to which local number a room is folded."""
+        self._refused: dict[str, str] = {}
+        """Rooms that are too large, and by how much, until something of them goes: no question has all read again."""
         self._folding = asyncio.Lock()
         self._folded = ""
         """The stream that is being folded."""
@@ -60,18 +64,31 @@ class Crdts:
         """Return the fold of a room; read it before anything else is awaited, and change nothing. Raises TooLarge."""
         async with self._folding:
             while stream not in self._rooms:
+                if stream in self._refused:
+                    raise TooLarge(self._refused[stream])
                 self._folded, self._is_stale = stream, False
-                fold = RoomFold(self._gaps(stream), self._store.identities.node_of)
-                local = 0
-                while not self._is_stale and (rows := self._store.log.since(local, _PAGE, stream)):
-                    self.take(fold, rows)
-                    local = rows[-1].local
-                    await asyncio.sleep(0)
-                if not self._is_stale:
-                    self._rooms[stream], self._read[stream] = fold, local
+                try:
+                    await self._fold(stream)
+                except TooLarge as error:
+                    if not self._is_stale:
+                        self._refuse(stream, error)
             self._rooms.move_to_end(stream)
             self._make_room()
             return self._rooms[stream]
+
+    async def _fold(self, stream: str) -> None:
+        fold, local = RoomFold(self._gaps(stream), self._store.identities.node_of), 0
+        while not self._is_stale and (rows := self._store.log.since(local, _PAGE, stream)):
+            self.take(fold, rows)
+            local = rows[-1].local
+            await asyncio.sleep(0)
+        if not self._is_stale:
+            self._rooms[stream], self._read[stream] = fold, local
+
+    def _refuse(self, stream: str, error: TooLarge) -> None:
+        self._refused[stream] = str(error)
+        if len(self._refused) > REFUSED_MAX:
+            del self._refused[next(iter(self._refused))]
 
     def own(self, stream: str) -> RoomFold:
         """Return the fold of this node's own chains of a room alone, empty: ``take`` their rows, each in its order."""
@@ -84,6 +101,7 @@ class Crdts:
         self._is_stale = True
         self._rooms.clear()
         self._read.clear()
+        self._refused.clear()
 
     def _gaps(self, stream: str) -> dict[bytes, int]:
         admission = self._store.admission
@@ -138,15 +156,16 @@ class Crdts:
     def _go_on(self, stream: str, fold: RoomFold, rows: list[Row]) -> None:
         try:
             self.take(fold, rows)
-        except TooLarge:
+        except TooLarge as error:
             self._drop(stream)
+            self._refuse(stream, error)
 
     def _drop_changed(self, commit: Commit) -> None:
         """Drop the rooms in which something old is no longer as it was."""
         for stream in [*(cut.stream for cut in commit.truncations), *(gap.stream for gap in commit.gaps)]:
             self._drop(stream)
         ids = [*(change.id for change in commit.verdicts), *(fill.id for fill in commit.bodies), *commit.drops]
-        if not ids or (not self._rooms and not self._folding.locked()):
+        if not ids or (not self._rooms and not self._refused and not self._folding.locked()):
             return
         if len(ids) > _LOOKED_UP_MAX:
             self.forget()
@@ -159,3 +178,4 @@ class Crdts:
         self._is_stale |= stream == self._folded
         self._rooms.pop(stream, None)
         self._read.pop(stream, None)
+        self._refused.pop(stream, None)

@@ -22,6 +22,7 @@ from foedus.node.document_tickets import Seat, Tickets
 from foedus.node.document_values import SessionAsk
 from foedus.node.document_visit import DocumentVisit
 from foedus.node.publisher import Published
+from foedus.node.rates import TooOften
 from foedus.state.documents.fold import UPDATE, UPLOAD, parts_of
 from foedus.state.documents.limits import IN_ACTS_MAX
 from foedus.state.documents.messages import Presence, brings, shows
@@ -90,6 +91,7 @@ class DocumentDesk:
 
         Raises what ``Author.order`` does, and NeedsApproval: nobody is asked for single edits.
         """
+        await self._in_turn(seat.did)
         who = self.node.agents.find(seat.did)
         room = self.node.store.admission.authority.rooms[seat.room]
         membership = self._membership(room, seat.did, UPDATE)
@@ -119,6 +121,16 @@ class DocumentDesk:
             raise
         await self.node.blobs.settle(token, [row.id for row in rows])
         return rows
+
+    async def _in_turn(self, did: str) -> None:
+        """Wait until a participant may speak: an edit counts as a message does. What is typed meanwhile gathers."""
+        while True:
+            try:
+                self.node.rates.take("speech_per_participant", did)
+            except TooOften as error:
+                await asyncio.sleep(error.retry_after_s)
+            else:
+                return
 
     def _signer(self, who: Participant, seat: Seat) -> tuple[Ed25519Key, bytes]:
         if who.custody == "node":

@@ -51,6 +51,8 @@ class DocumentVisit:
         self._seat = seat
         self._in: deque[bytes] = deque()
         self._in_bytes = 0
+        self._asked = 0
+        """Answers that the client still owes: to see whether one brings anything costs as much as the document."""
         self._out: deque[bytes] = deque()
         self._out_bytes = 0
         self._came = asyncio.Event()
@@ -124,6 +126,10 @@ class DocumentVisit:
     def begin(self, document: Document | None) -> None:
         """Send what the document is and ask for what the client has beyond it."""
         self.send(messages.brings(document.whole() if document is not None else EMPTY, is_answer=True))
+        self._ask(document)
+
+    def _ask(self, document: Document | None) -> None:
+        self._asked += 1
         self.send(messages.asks(document.state_vector() if document is not None else _NOTHING))
 
     async def _write(self, stream: ByteStream) -> None:
@@ -142,7 +148,7 @@ class DocumentVisit:
     async def _read(self, stream: ByteStream, presences: Presences) -> None:
         try:
             held = await self._document()
-            self.send(messages.asks(held.state_vector() if held is not None else _NOTHING))
+            self._ask(held)
             if there := presences.all():
                 self.send(messages.shows(there))
             while (data := await stream.receive()) is not None:
@@ -180,10 +186,12 @@ class DocumentVisit:
         """Let an update wait to be ordered; who brings too much at a time waits, too."""
         is_small = len(update) <= CHECKED_HERE_MAX
         ends = check(update) if is_small else await asyncio.to_thread(check, update)
+        is_answer = is_answer and self._asked > 0
         if is_answer:
+            self._asked -= 1
             await self._below(1)  # an answer repeats what the client has just sent
-        if is_answer and await self._of_document(
-            lambda held: held.has(update, ends) if held is not None else update == EMPTY
+        if update == EMPTY or (
+            is_answer and await self._of_document(lambda held: held is not None and held.has(update, ends))
         ):
             return
         size = self._in_bytes + len(update)

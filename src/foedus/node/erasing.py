@@ -32,6 +32,7 @@ class Erased(NamedTuple):
     """A body went: of which event, by which erase event of whom (did:key text or node id) at which node, and why."""
 
     event: bytes
+    stream: str
     erase: bytes
     by: str | bytes
     node: bytes
@@ -169,6 +170,6 @@ class Eraser:
 
     def _tell(self, row: Row, erase: Erase) -> None:
         reason = erase.body.reason if erase.body is not None else ""
-        told = Erased(row.id, erase.id, erase.act.author, erase.chain.node, reason)
+        told = Erased(row.id, row.stream, erase.id, erase.act.author, erase.chain.node, reason)
         for listener in self.on_erased:
             listener(told)

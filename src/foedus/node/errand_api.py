@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Mapping
 from typing import Protocol
 
 from foedus.node.call_values import CapabilityView
@@ -32,7 +32,7 @@ class ErrandService(Protocol):
         """Keep a surface's own words with one, in place of those before."""
         ...
 
-    def errand_follow(self, errand: str, did: str) -> AsyncIterator[ErrandNews]:
+    def errand_follow(self, errand: str, did: str) -> AsyncGenerator[ErrandNews, None]:
         """Yield what is new of one until it is over; raise NotFound."""
         ...
 
@@ -42,6 +42,14 @@ class ErrandService(Protocol):
 
     def offers_known(self) -> list[CapabilityView]:
         """Return what agents of connected peers offered when this node last asked."""
+        ...
+
+    def notice_check(self, url: str) -> None:
+        """Raise UsageError where an agent may not have anything sent to a URL."""
+        ...
+
+    async def notice_send(self, url: str, headers: Mapping[str, str], body: bytes) -> int:
+        """Send a notice for an agent; return the HTTP status, 0 where there was no answer."""
         ...
 
     def sign_card(self, data: bytes) -> bytes:

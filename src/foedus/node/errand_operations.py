@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from foedus.base.errors import NotFound, UsageError
@@ -11,6 +12,7 @@ from foedus.base.ids import parse_id
 from foedus.node.call_values import CapabilityView
 from foedus.node.errand_records import NOTE_BYTES_MAX, Errand
 from foedus.node.errand_values import ErrandForm, ErrandNews, ErrandView
+from foedus.node.notice_sending import check_notice, send_notice
 from foedus.query.schemas import write_json
 
 if TYPE_CHECKING:
@@ -74,15 +76,25 @@ class ErrandOperations:
             raise UsageError(f"an errand has at most {NOTE_BYTES_MAX} bytes", code="too_large", http_status=413)
         await self._node.errands.note(self._own_errand(errand, did), note)
 
-    async def errand_follow(self, errand: str, did: str) -> AsyncIterator[ErrandNews]:
+    async def errand_follow(self, errand: str, did: str) -> AsyncGenerator[ErrandNews, None]:
         """Yield what is new of one until it is over; raise NotFound."""
         found = self._own_errand(errand, did)
-        async for one in self._node.errands.follow(found):
-            view = self._errand(found)
-            if one is None:
-                yield ErrandNews(errand=view)
-            else:
-                yield ErrandNews(errand=view, number=one.number, data=one.data)
+        async with aclosing(self._node.errands.follow(found)) as coming:
+            async for one in coming:
+                view = self._errand(found)
+                yield (
+                    ErrandNews(errand=view)
+                    if one is None
+                    else ErrandNews(errand=view, number=one.number, data=one.data)
+                )
+
+    def notice_check(self, url: str) -> None:
+        """Raise UsageError where an agent may not have anything sent to a URL."""
+        check_notice(self._node, url)
+
+    async def notice_send(self, url: str, headers: Mapping[str, str], body: bytes) -> int:
+        """Send a notice for an agent; return the HTTP status, 0 where there was no answer."""
+        return await send_notice(self._node, url, headers, body)
 
     def sign_card(self, data: bytes) -> bytes:
         """Sign what says which agents are reached here: the signing input of a JWS, by the node's Ed25519 key."""

@@ -15,7 +15,7 @@ import asyncio
 import json
 import logging
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from foedus.base.errors import FoedusError
@@ -88,7 +88,7 @@ class Errands:
         """Keep a surface's own words with one."""
         await self.book.change(errand, note=note)
 
-    async def follow(self, errand: bytes) -> AsyncIterator[CallProgressView | None]:
+    async def follow(self, errand: bytes) -> AsyncGenerator[CallProgressView | None, None]:
         """Yield progress as it comes, and None whenever the errand stands otherwise, until it is over."""
         queue: asyncio.Queue[CallProgressView | None] = asyncio.Queue(_UNREAD_MAX)
         self._followers.setdefault(errand, set()).add(queue)

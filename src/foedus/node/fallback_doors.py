@@ -16,8 +16,9 @@ from foedus.base.limits import RECORDS_MAX
 from foedus.identity.manifest import read_manifest
 from foedus.identity.record import parse_signed_record
 from foedus.log.streams import chain_id
-from foedus.node.federation_values import MORE_HEADER, RECORDS_TYPE
-from foedus.sync.frames import Pruned, decode_frame
+from foedus.node.federation_values import MORE_HEADER, PRUNED_TYPE, RECORDS_TYPE
+from foedus.node.visible import Viewer
+from foedus.sync.frames import Pruned, decode_frame, encode_frame
 
 if TYPE_CHECKING:
     from foedus.node.composition import Node
@@ -38,6 +39,7 @@ class PeerDoors:
         self._peer = peer
         self._urls = urls
         self._turn = 0
+        self._told_after = b""
 
     def _door(self) -> Door:
         urls = self._urls()
@@ -86,6 +88,14 @@ class PeerDoors:
                 after = named
                 await self._node.pruned.take(self._peer, pruned)
             more = answer.headers.get(MORE_HEADER, "") if answer.body else ""
+
+    async def tell_pruned(self) -> None:
+        """Tell the peer what this node no longer holds: of a page of its chains in each call."""
+        found = self._node.visible.pruned(Viewer(self._peer, own_only=True), self._told_after, PRUNED_PAGE)
+        self._told_after = chain_id(found[-1].epoch, found[-1].stream) if len(found) == PRUNED_PAGE else b""
+        frames = (encode_frame(Pruned(gap.epoch, gap.stream, gap.after, gap.checkpoint)) for gap in found)
+        if body := b"".join(map(frame, frames)):
+            await self.call(Query("POST", f"{ROOT}/pruned", body=body, media_type=PRUNED_TYPE))
 
     async def _introduce(self, door: Door) -> None:
         """Bring our own records: the peer may not know our newest epoch."""

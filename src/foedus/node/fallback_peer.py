@@ -95,7 +95,7 @@ class PeerFallback:
         self._pulled = _Reading(cursors.get("pull", ""))
         self._pushed = _Reading(cursors.get("push", ""))
         self._stream_at = 0
-        self._pruned_at = 0
+        self._pruned_at = self._told_at = 0
         self._grown = asyncio.Event()
 
     async def run(self) -> None:
@@ -242,7 +242,12 @@ class PeerFallback:
             body = b"".join(frame(data) for _, data in page.rows)
             answer = await self._doors.call(Query("POST", f"{ROOT}/events", body=body, media_type=EVENTS_TYPE))
             rates.sent(self._peer, sum(rates.is_ours((row.epoch, row.stream)) for row, _ in page.rows))
-            if _reasons(answer.body) & _PUT_OFF:
+            reasons = _reasons(answer.body)
+            if "missing_prev" in reasons and self._node.store.now() >= self._told_at:
+                self._told_at = self._node.store.now() + _PRUNED_EVERY
+                with suppress(Refused):  # an older node has no such door
+                    await self._doors.tell_pruned()
+            if reasons & _PUT_OFF:
                 self._pushed.put_off(self._node.store.now())
         self._pushed.move(visible.cursor(viewer, page.end), self._node.store.now())
         if page.rows:

@@ -61,7 +61,7 @@ class Federation:
                 "POST": _Way(own, self._records.post),
             },
             f"{ROOT}/events": {"GET": _Way(peer, self._events.get), "POST": _Way(peer, self._events.post)},
-            f"{ROOT}/pruned": {"GET": _Way(peer, self._events.pruned)},
+            f"{ROOT}/pruned": {"GET": _Way(peer, self._events.pruned), "POST": _Way(peer, self._events.post_pruned)},
             f"{ROOT}/stream": {"GET": _Way(peer, self._events.stream)},
             f"{ROOT}/status": {"GET": _Way(peer, self._status)},
             _PEERS: {"GET": _Way(peer, self._peers)},

@@ -10,9 +10,10 @@ from typing import Any
 
 from foedus.base.base64url import to_base64url
 from foedus.base.cbor import frame, split_frames
+from foedus.base.clock import Instant
 from foedus.base.errors import UsageError
 from foedus.base.ids import parse_id
-from foedus.base.limits import BATCH_BYTES_MAX, BATCH_EVENTS_MAX, HTTP_PAGE_MAX
+from foedus.base.limits import BATCH_BYTES_MAX, BATCH_EVENTS_MAX, HTTP_PAGE_MAX, MINUTE
 from foedus.log.port import Row
 from foedus.node.composition import Node
 from foedus.node.fallback_doors import PRUNED_PAGE
@@ -31,7 +32,7 @@ from foedus.node.federation_values import (
 from foedus.node.ports import FederationResponse
 from foedus.node.reports import Report
 from foedus.node.visible import Viewer
-from foedus.sync.frames import Pruned, encode_frame
+from foedus.sync.frames import Pruned, decode_frame, encode_frame
 from foedus.trust.peer import State
 
 OPENING = b"retry: 1000\n\n"
@@ -39,7 +40,17 @@ HEARTBEAT_S = 10.0
 """Silence on a stream: proxies cut a connection that is silent for 30 to 60 s."""
 STREAMS_PER_PEER = 2
 """Streams of one peer: the one it reads, and the one that it has not noticed to be dead."""
+TOLD_EVERY = MINUTE // 2
+"""Between two words of one peer on what was pruned: each of its 128 checkpoints costs a check of ML-DSA-65."""
 _STREAM_PAGE = 256
+
+
+class TooOften(UsageError):
+    """The peer tells the same again and again."""
+
+    code = "rate_limited"
+    http_status = 429
+    remedy = "tell it again in half a minute"
 
 
 class TooManyStreams(UsageError):
@@ -67,6 +78,7 @@ class EventDoors:
         self._visible = node.visible
         self._counts: dict[bytes, Counts] = {}
         self._streams: Counter[bytes] = Counter()
+        self._told_at: dict[bytes, Instant] = {}
 
     def counts(self, peer: bytes) -> Counts:
         """Return the counters of a connected peer since this node started."""
@@ -91,6 +103,22 @@ class EventDoors:
         self._note(asking.peer, len(envelopes), report)
         await asyncio.sleep(self._node.rates.event_delay_s(asking.peer, len(envelopes)))
         return json_reply(200, {**_shown(report), "clock": self._node.store.now(), "head": self.head(asking)})
+
+    async def post_pruned(self, asking: Asking) -> FederationResponse:
+        """Take what the peer no longer holds: it pushes events that wait for those before them."""
+        check_media_type(asking.request, PRUNED_TYPE)
+        frames = [decode_frame(data) for data in split_frames(asking.request.body, PRUNED_PAGE)]
+        told = [it for it in frames if isinstance(it, Pruned)]
+        if len(told) < len(frames):
+            raise BadBody("the body is not about what was pruned")
+        now = self._node.store.now()
+        self._told_at = {peer: at for peer, at in self._told_at.items() if at > now - TOLD_EVERY}
+        if asking.peer in self._told_at:
+            raise TooOften("what was pruned is told once in half a minute")
+        self._told_at[asking.peer] = now
+        for pruned in told:
+            await self._node.pruned.take(asking.peer, pruned)
+        return json_reply(200, {"taken": len(told)})
 
     def _note(self, peer: bytes, received: int, report: Report) -> None:
         counts = self.counts(peer)

@@ -26,7 +26,7 @@ from foedus.node.store import Store
 from foedus.query.port import Meaning
 from foedus.state.knowledge.dependencies import Ground, walk
 from foedus.state.knowledge.fusion import fuse
-from foedus.state.knowledge.packets import Packet, content_of, fold_packet
+from foedus.state.knowledge.packets import BEGINS, Packet, content_of, fold_packet
 from foedus.state.knowledge.port import Hit, KnowledgeIndex, terms_of
 from foedus.state.knowledge.tasks import Task, fold_task
 from foedus.state.knowledge.told import Told
@@ -153,6 +153,12 @@ class Knowledge:
     def packet_or_none(self, packet: bytes) -> Packet | None:
         """Return a packet, None where it is not held or not shown here."""
         return fold_packet(packet, self._told(packet))
+
+    def is_shown(self, packet: bytes) -> bool:
+        """Whether ``packet_or_none`` returns one, without reading all that was said of it."""
+        row = self._store.log.by_ids([packet]).get(packet)
+        told = self.told(row) if row is not None and row.local else None
+        return told is not None and told.kind in BEGINS
 
     def task(self, task: bytes) -> Task:
         """Return a task; raise NotFound."""

@@ -83,7 +83,7 @@ class KnowledgeViews:
         )
 
     def _is_missing(self, event: bytes) -> bool:
-        return self._node.knowledge.packet_or_none(event) is None
+        return not self._node.knowledge.is_shown(event)
 
     def _source(self, told: Told) -> SourceView | None:
         source = read_source(told.body.source) if isinstance(told.body, KnowledgeRepublish) else None

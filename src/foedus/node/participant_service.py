@@ -115,9 +115,9 @@ class ParticipantService(ParticipantDocuments, ParticipantKnowledge, Participant
         found: RoomView = await self._service.room_direct(participant, self._holder.did, may_cross=may_cross)
         return found
 
-    async def messages(self, room: str, *, after: str = "", limit: int = 50) -> MessagesPage:
+    async def messages(self, room: str, *, after: str = "", limit: int = 50, before: str = "") -> MessagesPage:
         """Return messages of a room that it is in."""
-        page: MessagesPage = self._service.messages(self._room(room), after=after, limit=limit)
+        page: MessagesPage = self._service.messages(self._room(room), after=after, limit=limit, before=before)
         await self._note_read(page.messages)
         return page
 

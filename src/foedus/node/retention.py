@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from foedus.base.cbor import Malformed, NotCanonical
@@ -24,6 +24,7 @@ from foedus.log.port import Gap, Row
 from foedus.node.publisher import Publisher
 from foedus.node.sealed import SealedBodies
 from foedus.node.store import Store
+from foedus.node.unvouched import GRACE, UnvouchedBodies, may_go
 
 log = logging.getLogger("foedus.retention")
 
@@ -51,6 +52,11 @@ class Retention:
         self.agreed: Callable[[bytes], int | None] = lambda _node: None
         self.prepare: Callable[[], Awaitable[object]] = _nothing
         """Keeps what follows from that which is about to go."""
+        self.on_pruned: Callable[[Gap, int], None] = lambda _gap, _dropped: None
+        """Told of each chain of which events went, and of how many."""
+        self.on_dropped: Callable[[Sequence[Row]], None] = lambda _rows: None
+        """Told of events of one chain whose bodies went, though no checkpoint vouches for them."""
+        self._unvouched = UnvouchedBodies(store, publisher)
         self._store = store
         self._publisher = publisher
         self._turn = asyncio.Lock()
@@ -82,23 +88,41 @@ class Retention:
         return bool({subject, "room"} & self.days.keys()) or any(self.agreed(node) is not None for node in peers)
 
     async def _prune(self, days: Mapping[str, int]) -> Pruning:
-        now, chains, events = self._store.now(), 0, 0
+        now, chains, events, bodies = self._store.now(), 0, 0, 0
         for chain in self._store.admission.chains:
             kept = _days_of(chain, days, self.agreed(chain.node))
             if kept is None or not chain.seq:
                 continue
             gap = await asyncio.to_thread(self._find, chain, now - kept * DAY)
-            if gap is None or not may_prune(chain, gap.seq):
-                continue
-            if not chains:
-                await self._prepare()
-            events += gap.seq - max([gap.after, *(one.seq for one in self._store.admission.gaps.of(chain.key))])
-            chains += 1
-            await self._store.commit(self._store.admission.leave_gap(gap))
-            self._publisher.recent.forget(chain.key)
-        if chains:
+            if gap is not None and may_prune(chain, gap.seq):
+                if not chains:
+                    await self._prepare()
+                events, chains = events + await self._leave(gap), chains + 1
+            bodies += await self._drop_unvouched(chain, now - kept * DAY - GRACE)
+        if chains or bodies:
             await asyncio.to_thread(self._store.log.scrub)
         return Pruning(chains, events)
+
+    async def _leave(self, gap: Gap) -> int:
+        """Drop the events of a gap; return how many."""
+        key = (gap.epoch, gap.stream)
+        dropped = gap.seq - max([gap.after, *(one.seq for one in self._store.admission.gaps.of(key))])
+        await self._store.commit(self._store.admission.leave_gap(gap))
+        self.on_pruned(gap, dropped)
+        self._publisher.recent.forget(key)
+        return dropped
+
+    async def _drop_unvouched(self, chain: Chain, before: Instant) -> int:
+        rows = await self._unvouched.drop(chain, before)
+        if rows:
+            self.on_dropped(rows)
+        return len(rows)
+
+    def lets_go(self, row: Row) -> bool:
+        """Whether the days of a text without a checkpoint are over, so that its body is not asked for."""
+        chain = self._store.admission.chains.get((row.epoch, row.stream))
+        days = _days_of(chain, self.days, self.agreed(chain.node)) if chain is not None and may_go(row) else None
+        return days is not None and row.hlc.us < self._store.now() - days * DAY - GRACE
 
     def _find(self, chain: Chain, before: Instant) -> Gap | None:
         """Return how far a chain can go: to the event that its newest checkpoint from ``before`` names.

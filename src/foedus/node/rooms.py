@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from foedus.base.cbor import Malformed, NotCanonical, decode_as, encode
 from foedus.base.clock import Hlc
-from foedus.base.errors import UsageError
+from foedus.base.errors import NotFound, UsageError
 from foedus.base.ids import parse_id, sha256
 from foedus.base.limits import HTTP_PAGE_MAX, TEXT_MAX
 from foedus.log import streams
@@ -279,27 +279,41 @@ class Rooms:
 
     # --- reading -----------------------------------------------------------------------------
 
-    def read(self, wanted: str, after: str, limit: int) -> MessagesPage:
-        """Return a page of messages in the order of their clocks: after a cursor, or the newest."""
+    def read(self, wanted: str, after: str, limit: int, before: str = "") -> MessagesPage:
+        """Return a page of messages in the order of their clocks: after a cursor, or the newest.
+
+        ``before``: the id of a message; then the last ones before it.
+        """
         room = self.find(wanted)
         limit = max(1, min(limit, HTTP_PAGE_MAX))
         chains = [chain for chain in self._node.store.admission.chains.of_stream(streams.room(room.id)) if chain.seq]
-        rows = self._after(chains, _parse(after), limit) if after else self._newest(chains, limit)
+        end = self._place(room, before) if before else None
+        rows = self._after(chains, _parse(after), limit) if after else self._newest(chains, limit, end)
         views = [self._views.message(row, stored_event(row)) for row in rows]
         cursor = f"{rows[-1].hlc.us}.{rows[-1].hlc.counter}.{rows[-1].id.hex()}" if rows else after
         return MessagesPage(messages=views, cursor=cursor)
 
-    def _newest(self, chains: Sequence[Chain], limit: int) -> list[Row]:
-        """Merge the ends of the chains: the clock grows along each, so no index over all is needed."""
+    def _place(self, room: Room, message: str) -> tuple[Hlc, bytes]:
+        """Return where in the order of a room a message stands; raise NotFound."""
+        row = self._node.log.by_ids([parse_id(message)]).get(parse_id(message))
+        if row is None or row.stream != streams.room(room.id):
+            raise NotFound("this room holds no such message", code="unknown_event", remedy="take its id from a page")
+        return _order(row)
+
+    def _newest(self, chains: Sequence[Chain], limit: int, end: tuple[Hlc, bytes] | None) -> list[Row]:
+        """Merge the ends of the chains: the clock grows along each, so no index over all is needed.
+
+        ``end``: only what comes before it.
+        """
         found: list[Row] = []
         for chain in chains:
-            before = chain.seq + 1
+            before = (chain.seq if end is None else self._seek(chain, end)) + 1
             mine: list[Row] = []
             while len(mine) < limit and before > 1:
                 page = self._node.log.chain_backwards(chain.epoch, chain.stream, before, limit)
                 if not page:
                     break
-                mine += [row for row in page if row.kind == "message.text"]
+                mine += [row for row in page if row.kind == "message.text" and (end is None or _order(row) < end)]
                 before = page[-1].seq
             found += mine[:limit]
         return sorted(found, key=_order)[-limit:]

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from foedus.adapters.vector_indexes import GrowingVectors, MissingExtra
+from foedus.adapters.vector_indexes import GrowingVectors, is_installed
 from foedus.base.clock import Hlc
 from foedus.base.vectors import VectorIndex
 from foedus.log.chains import Chain, ChainKey
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 REACH_PAUSE_S = 1.0
 """Between two tellings: what changes in a second is told at once, and a flapping link does not make a storm."""
+_REST_SHARE = 10
+"""And ten times what the last one took: a peer that changes its mind all day gets a tenth of our time for it."""
+_RANKINGS_MAX = 2
+"""Questions that are compared with all sketches at one time: the others wait."""
 _CAPABILITY = "routing"
 
 
@@ -54,6 +58,8 @@ class Routing:
         self._wake = asyncio.Event()
         self._told: dict[bytes, tuple[Reached, ...]] = {}
         self._telling: asyncio.TimerHandle | None = None
+        self._rested_at = 0.0
+        self._places = asyncio.Semaphore(_RANKINGS_MAX)
 
     # --- sketches ----------------------------------------------------------------------------
 
@@ -128,7 +134,8 @@ class Routing:
     def changed(self) -> None:
         """Tell the peers what is reached from here, soon."""
         if self._telling is None:
-            self._telling = asyncio.get_running_loop().call_later(REACH_PAUSE_S, self._tell)
+            loop = asyncio.get_running_loop()
+            self._telling = loop.call_at(max(loop.time() + REACH_PAUSE_S, self._rested_at), self._tell)
 
     def close(self) -> None:
         """Tell nothing more."""
@@ -137,6 +144,8 @@ class Routing:
 
     def _tell(self) -> None:
         self._telling = None
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         for link in self._node.links.open():
             if _CAPABILITY not in link.peer.capabilities or not link.session.is_open:
                 continue
@@ -144,6 +153,7 @@ class Routing:
             if self._told.get(link.node, ()) != reach:
                 self._told[link.node] = reach
                 link.control(Reach(reach))
+        self._rested_at = loop.time() + _REST_SHARE * (loop.time() - began)
 
     def _reach_for(self, peer: bytes) -> tuple[Reached, ...]:
         """Return what a peer is told; nothing where it would learn with whom this node is connected, and may not.
@@ -175,7 +185,8 @@ class Routing:
         asked = about(question)
         assert isinstance(asked, SemanticAbout)  # noqa: S101  # of this kind the question was read so
         vector = parse_vector(asked.vector, asked.dimension)
-        ranked = await asyncio.to_thread(self.known.rank, vector, asked.model)
+        async with self._places:
+            ranked = await asyncio.to_thread(self.known.rank, vector, asked.model)
         within = self.routes.reach().keys() - {self._node.store.node, *path}
         near = [each for each in ranked if each.node in within]
         arrival = Arrival(peers, path[-1] if path else None, question.hops - len(path))
@@ -191,9 +202,8 @@ def _is_sketch(key: ChainKey) -> bool:
 
 
 def _index_maker() -> Callable[[int], VectorIndex] | None:
-    """Return what makes an index of many centroids; None where the extra ``vectors`` is not installed."""
-    try:
-        GrowingVectors(1)
-    except MissingExtra:
-        return None
-    return GrowingVectors
+    """Return what makes an index of many centroids; None where the extra ``vectors`` is not installed.
+
+    It is not loaded for that: a node that holds no sketches keeps its 10 MB.
+    """
+    return GrowingVectors if is_installed() else None

@@ -244,9 +244,9 @@ class Service(
         """Order signed messages, all or none."""
         return await self._rooms.say(room, acts)
 
-    def messages(self, room: str, *, after: str = "", limit: int = 50) -> MessagesPage:
+    def messages(self, room: str, *, after: str = "", limit: int = 50, before: str = "") -> MessagesPage:
         """Return a page of messages."""
-        return self._rooms.read(room, after, limit)
+        return self._rooms.read(room, after, limit, before)
 
     # --- events ------------------------------------------------------------------------------
 

@@ -27,6 +27,8 @@ class WantedBodies:
     """Finds the bodies to ask for. ``run`` is its task; ``ask`` asks all peers that are linked."""
 
     def __init__(self, store: Store, publisher: Publisher, ingest: Ingest, ask: Callable[[list[bytes]], None]) -> None:
+        self.lets_go: Callable[[Row], bool] = lambda _row: False
+        """Whether retention has let the body of an event go."""
         self._store = store
         self._ingest = ingest
         self._ask = ask
@@ -62,7 +64,7 @@ class WantedBodies:
 
     def _is_wanted(self, row: Row) -> bool:
         is_over = row.verdict is Verdict.REJECTED and row.hlc.us < self._store.now() - SEALED_FOR
-        if row.envelope.body is not None or is_over:
+        if row.envelope.body is not None or is_over or self.lets_go(row):
             return False
         return not self._ingest.is_erased(row.id, read_event(row.envelope))
 

@@ -60,6 +60,10 @@ SCHEMA_BYTES_MAX = 4 * 1024
 """Of one schema: both of an offer, and its words, fit the body of a result (BODY_BYTES_MAX)."""
 SCHEMA_PARTS_MAX = 2_048
 """Parts of a schema when its references are followed: what checking a value may cost."""
+SCHEMA_WORK_MAX = 4_000_000
+"""Parts of a schema times values of what is checked: 0.3 s of the node at the worst that was found."""
+SCHEMA_PATTERN_WORK_MAX = 1_048_576
+"""Patterns of a schema times bytes of what is checked: a second, were each pattern the slowest there is."""
 OFFERS_MAX = 256
 """Capabilities of one node."""
 CALL_LASTS_MAX = 60 * MINUTE

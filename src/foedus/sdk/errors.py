@@ -51,6 +51,7 @@ VIOLATIONS = frozenset(
         "bad_key",
         "bad_manifest",
         "bad_proof",
+        "bad_vote",
         "credential_expired",
         "credential_not_yet_valid",
         "credential_revoked",

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycrdt import Array, Doc, Map, Text, XmlElement, XmlFragment, XmlText
 
+from foedus.state.documents import fold
 from foedus.state.documents.errors import BadMessage, BadUpdate
 from foedus.state.documents.fold import Document, Part, RoomDocuments, parts_of
 from foedus.state.documents.messages import GONE, Asks, Brings, Presence, Shows, asks, brings, read, shows
@@ -179,3 +180,11 @@ def test_who_comes_back_is_told_at_a_later_clock_than_the_end_was():
     assert presences.take("again", [Presence(7, 5, '{"a":2}')]) == (Presence(7, 7, '{"a":2}'),)
     assert presences.all() == (Presence(7, 7, '{"a":2}'),)
     assert presences.leave("again") == (Presence(7, 8, GONE),)
+
+
+def test_what_stands_on_nothing_that_comes_takes_no_memory_without_end(monkeypatch):
+    monkeypatch.setattr(fold, "WAITING_BYTES_MAX", 200)
+    document, update = Document(), b"\x01\x01\x05\x63\x04\x01\x01t\x01x\x00"  # clock 99, of which none before came
+    for _ in range(1_000):
+        assert document.take(update) == []
+    assert document._waiting_bytes <= 200

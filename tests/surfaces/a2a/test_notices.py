@@ -86,6 +86,6 @@ async def test_a_config_is_kept_shown_and_removed(tmp_path):
         await client.delete_task_push_notification_config(removed)
         with pytest.raises((A2AError, A2AClientError)):
             await client.get_task_push_notification_config(named)
-        for url in ("https://example.org/hook", "http://169.254.169.254/", "file:///etc/passwd", "http://[::"):
+        for url in ("https://93.184.216.34/hook", "http://169.254.169.254/", "file:///etc/passwd", "http://[::"):
             with pytest.raises((A2AError, A2AClientError)):
                 await client.create_task_push_notification_config(TaskPushNotificationConfig(task_id=task.id, url=url))

@@ -211,6 +211,19 @@ async def test_what_is_not_meant_so_is_refused(tmp_path):
         assert oak.service.errands("") == []
 
 
+async def test_a_client_of_version_0_3_is_served(tmp_path):
+    async with alone(tmp_path) as (oak, token, clerk), httpx.AsyncClient() as http:
+        parts = [{"kind": "text", "text": "Hallo"}]
+        said = {"kind": "message", "messageId": "m1", "role": "user", "parts": parts}
+        call = {"jsonrpc": "2.0", "id": 1, "method": "message/send", "params": {"message": said}}
+        working = asyncio.create_task(work(oak, clerk))
+        url, who = f"{oak.url}/a2a/{oak.id}/{clerk}", {"Authorization": f"Bearer {token}"}
+        answer = (await http.post(url, json=call, headers=who, timeout=60)).json()
+        await working
+        assert answer["result"]["status"]["state"] == "completed"
+        assert answer["result"]["artifacts"][0]["parts"][0]["data"] == {"said": "HALLO"}
+
+
 async def test_who_comes_in(tmp_path):
     async with alone(tmp_path) as (oak, token, clerk), httpx.AsyncClient() as http:
         card = (await http.get(f"{oak.url}/.well-known/agent-card.json")).json()

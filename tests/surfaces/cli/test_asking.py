@@ -8,6 +8,7 @@ from foedus.identity.did import did_of
 from foedus.query.question import parse_question, signing_bytes
 from foedus.surfaces.cli.questions import Moment, Reach, question_bytes
 from tests.surfaces.cli import samples
+from tests.surfaces.cli.test_consent import WAITING
 from tests.surfaces.http.fake_queries import ANSWERS, FOUND
 
 
@@ -72,3 +73,29 @@ def test_a_device_signs_what_it_asks():
     question = parse_question(data)
     assert (question.hops, question.results, question.deadline) == (5, 7, 2_001_000)
     assert ed25519.verify(key.public, signing_bytes(data), key.sign(signing_bytes(data)))
+
+
+def test_by_meaning_the_node_makes_the_vector(foedus, node):
+    node.on("POST", "/queries", ANSWERS)
+    assert foedus("ask", "lamp", "--meaning").code == 0
+    (body,) = node.bodies("POST", "/queries")
+    assert (body["kind"], body["text"]) == ("semantic", "lamp")
+
+
+def test_an_agent_without_a_grant_is_told_what_waits_for_a_human(foedus, node):
+    node.on("GET", "/participants", [samples.ROBOT])
+    node.on("POST", "/queries", (403, {"code": "grant.human_required", "message": "no", "remedy": "look"}))
+    node.on("POST", "/queries/approvals", (201, WAITING))
+    ran = foedus("ask", "lamp", "--as", "robot")
+    assert ran.code != 0
+    assert f"foedus approval allow {WAITING.id}" in ran.err
+    (body,) = node.bodies("POST", "/queries/approvals")
+    assert (body["kind"], body["text"], body["as"]) == ("text", "lamp", samples.ROBOT.did)
+
+
+def test_what_no_human_could_allow_waits_for_nobody(foedus, node):
+    node.on("GET", "/participants", [samples.ROBOT])
+    node.on("POST", "/queries", (403, {"code": "agreement.commands", "message": "no", "remedy": "look"}))
+    ran = foedus("ask", "lamp", "--as", "robot")
+    assert ran.code != 0
+    assert node.bodies("POST", "/queries/approvals") == []

@@ -335,7 +335,7 @@ class FakeService(
             self._news.notify_all()
         return Placed(id=event.id, stream=stream, seq=seq, hlc=event.hlc)
 
-    def messages(self, room, *, after="", limit=50):
+    def messages(self, room, *, after="", limit=50, before=""):  # noqa: ARG002  # NodeService
         stream = f"room:{self.room(room).room}"
         found = [event.message for event in self.log[self._position(after) :] if event.stream == stream]
         page = found[:limit] if after else found[-limit:]

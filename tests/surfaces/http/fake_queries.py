@@ -1,5 +1,6 @@
 """The part of the fake node that answers questions."""
 
+from foedus.base.errors import UsageError
 from foedus.node.query_values import AnswersView, FoundView, MergedView, NodeReport, VectorView
 from tests.surfaces.http.fake_values import EPOCH, NODE
 
@@ -48,7 +49,8 @@ class FakeQueries:
 
     async def vector(self, text):
         self._note("vector", text)
-        return VectorView(model="fake", dimension=2, vector="AACAPwAAAAA")
+        return VectorView(model="small", dimension=1, vector="AACAPw")
 
     async def query_propose(self, asked):
-        return await self.approval(asked.text)
+        self._note("query_propose", asked)
+        raise UsageError("no node waits for a human's word", code="no_approval_needed", http_status=409)

@@ -317,7 +317,7 @@ export interface Operations {
   "POST /api/v1/rooms/{room}/unshare": { path: { room: string; }; query: {  }; body: PeerInput; answer: RoomView };
   "POST /api/v1/rooms/{room}/leave": { path: { room: string; }; query: {  }; body: undefined; answer: RoomView };
   "POST /api/v1/rooms/{room}/messages": { path: { room: string; }; query: {  }; body: MessageInput; answer: Placed };
-  "GET /api/v1/rooms/{room}/messages": { path: { room: string; }; query: { after?: string; limit?: number; }; body: undefined; answer: MessagesPage };
+  "GET /api/v1/rooms/{room}/messages": { path: { room: string; }; query: { after?: string; limit?: number; before?: string; }; body: undefined; answer: MessagesPage };
   "POST /api/v1/rooms/{room}/messages:batch": { path: { room: string; }; query: {  }; body: Array<MessageInput>; answer: Array<Placed> };
   "GET /api/v1/rooms/{room}/crdts": { path: { room: string; }; query: {  }; body: undefined; answer: Array<CrdtView> };
   "GET /api/v1/rooms/{room}/crdts/{name}": { path: { room: string; name: string; }; query: { type?: string; entry?: string; additions?: number; }; body: undefined; answer: CrdtView };
@@ -383,6 +383,7 @@ export interface Operations {
   "GET /api/v1/tasks": { path: {  }; query: { domain?: string; state?: string; after?: string; limit?: number; }; body: undefined; answer: TasksPage };
   "GET /api/v1/tasks/{task}": { path: { task: string; }; query: {  }; body: undefined; answer: TaskView };
   "POST /api/v1/queries": { path: {  }; query: {  }; body: QuestionInput; answer: AnswersView };
+  "POST /api/v1/queries/approvals": { path: {  }; query: {  }; body: QuestionInput; answer: ApprovalView };
   "POST /api/v1/queries/vector": { path: {  }; query: {  }; body: TextInput; answer: VectorView };
   "GET /api/v1/capabilities": { path: {  }; query: {  }; body: undefined; answer: Array<CapabilityView> };
   "POST /api/v1/capabilities": { path: {  }; query: {  }; body: CapabilityInput; answer: CapabilityView };

@@ -1,11 +1,12 @@
 // The messages of one room: those of late, and each that comes. In the order of their clock.
 
-import type { EventView, MessageView } from '../api/types.ts'
+import type { EventView, MessagesPage, MessageView } from '../api/types.ts'
 import { Problem } from '../core/client.ts'
 import { inert, inertName } from '../parts/text.ts'
 import { session } from './session.svelte.ts'
 
-const PAGE = 1000
+const PAGE = 500
+const OLDER = 1000
 const KEPT_MAX = 20_000
 const SETTLE_MS = 30
 
@@ -13,11 +14,13 @@ export class Messages {
   items = $state.raw<MessageView[]>([])
   loaded = $state(false)
   problem = $state.raw<Problem>()
+  /** Whether the first message of the room is among them. */
+  whole = $state(false)
   /** The newest of others in words, for who hears the page. */
   latest = $state('')
   readonly #room: string
   #held = new Map<string, MessageView>()
-  #cursor = ''
+  #asking = false
   #timer: ReturnType<typeof setTimeout> | undefined
   #ended = false
 
@@ -38,25 +41,41 @@ export class Messages {
     }
   }
 
-  /** Ask for what is newer than what is held; the first time for the newest. */
+  /** Ask for the newest; what comes later the stream brings, without a gap. */
   async #load(): Promise<void> {
     try {
-      for (;;) {
-        const query = { after: this.#cursor, limit: PAGE }
-        const page = await session.client.ask('GET /api/v1/rooms/{room}/messages', { path: { room: this.#room }, query })
-        if (this.#ended) return
-        const isFirst = this.#cursor === ''
-        for (const message of page.messages) this.#held.set(message.id, message)
-        this.#cursor = page.cursor
-        this.#show()
-        if (isFirst || page.messages.length < PAGE) break
-      }
+      this.#take(await this.#page({ limit: PAGE }), PAGE)
       this.problem = undefined
     } catch (error) {
       if (!(error instanceof Problem)) throw error
       this.problem = error
     }
     this.loaded = true
+  }
+
+  /** Ask for those before the oldest that is shown. */
+  async older(): Promise<void> {
+    const oldest = this.items[0]
+    if (!oldest || this.whole || this.#asking || this.items.length >= KEPT_MAX) return
+    this.#asking = true
+    try {
+      this.#take(await this.#page({ limit: OLDER, before: oldest.id }), OLDER)
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error
+    } finally {
+      this.#asking = false
+    }
+  }
+
+  #page(query: { limit: number; before?: string }): Promise<MessagesPage> {
+    return session.client.ask('GET /api/v1/rooms/{room}/messages', { path: { room: this.#room }, query })
+  }
+
+  #take(page: MessagesPage, asked: number): void {
+    if (this.#ended) return
+    if (page.messages.length < asked) this.whole = true
+    for (const message of page.messages) this.#held.set(message.id, message)
+    this.#show()
   }
 
   #heard(event: EventView): void {
@@ -72,7 +91,6 @@ export class Messages {
         this.#show()
       }, SETTLE_MS)
     } else if (event.kind === 'event.erase') {
-      this.#cursor = ''
       void this.#load()
     }
   }

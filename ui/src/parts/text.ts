@@ -3,6 +3,7 @@
 // stands beside it, hide letters, or be endless.
 
 export const NAME_SHOWN = 128
+export const SENTENCE_SHOWN = 500
 export const TEXT_SHOWN = 4_000
 
 // Controls but for tab and line feed; marks that turn or isolate direction; letters without width that hide others;
@@ -23,6 +24,12 @@ export function inert(text: string, most: number): { shown: string; left: number
 /** A name: one line. */
 export function inertName(text: string): string {
   const { shown, left } = inert(text.replace(BLANK, ' ').trim(), NAME_SHOWN)
+  return left ? `${shown}…` : shown
+}
+
+/** A sentence of the node's, which may quote what others call themselves. */
+export function sentence(text: string): string {
+  const { shown, left } = inert(text.replace(BLANK, ' ').trim(), SENTENCE_SHOWN)
   return left ? `${shown}…` : shown
 }
 

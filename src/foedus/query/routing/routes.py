@@ -35,6 +35,8 @@ class Routes:
     def __init__(self, own: bytes) -> None:
         self._own = own
         self._heard: dict[bytes, dict[bytes, int]] = {}
+        self._reach: dict[bytes, int] | None = None
+        """As ``reach`` made it, until something changes: with many peers that is many comparisons."""
 
     def hear(self, peer: bytes, reach: Mapping[bytes, int]) -> None:
         """Take what ``peer`` reaches, in place of what it said before: {node: links from it}; raise BadReach."""
@@ -46,10 +48,12 @@ class Routes:
             raise BadReach("nodes are named by their ids")
         if peer in self._heard or len(self._heard) < PEERS_MAX:
             self._heard[peer] = dict(reach)
+            self._reach = None
 
     def forget(self, peer: bytes) -> None:
         """Nothing goes over ``peer`` any more."""
-        self._heard.pop(peer, None)
+        if self._heard.pop(peer, None) is not None:
+            self._reach = None
 
     def knows(self, peer: bytes) -> bool:
         """Whether a peer has said what it reaches."""
@@ -57,6 +61,11 @@ class Routes:
 
     def reach(self) -> dict[bytes, int]:
         """Return what to tell the peers: {node: links from here}, the nearest NODES_MAX; this node itself is at 0."""
+        if self._reach is None:
+            self._reach = self._nearest()
+        return dict(self._reach)
+
+    def _nearest(self) -> dict[bytes, int]:
         best = {self._own: 0}
         for heard in self._heard.values():
             for node, hops in heard.items():

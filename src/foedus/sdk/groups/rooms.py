@@ -58,9 +58,9 @@ class Rooms(Group[M]):
         return Sent({"room": room})
 
     @operation("GET", "/rooms/{room}/messages")
-    def messages(self, room: str, *, after: str = "", limit: int = 50) -> Sent[MessagesPage]:
-        """Return messages after a cursor, or the newest."""
-        return Sent({"room": room}, {"after": after, "limit": limit})
+    def messages(self, room: str, *, after: str = "", limit: int = 50, before: str = "") -> Sent[MessagesPage]:
+        """Return messages after a cursor, or the newest; ``before``: the last ones before the message of that id."""
+        return Sent({"room": room}, {"after": after, "limit": limit, "before": before})
 
     @Action
     async def say(self, room: str, text: str, *, as_: str = "", wait_s: float = 0) -> Placed:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from foedus.log.documents import PART_BYTES
 from foedus.state.documents.errors import BadUpdate
-from foedus.state.documents.limits import DOCUMENT_BYTES_MAX
+from foedus.state.documents.limits import DOCUMENT_BYTES_MAX, WAITING_BYTES_MAX
 from foedus.state.documents.replica import Replica, Unheld, Yjs
 from foedus.state.documents.update import EMPTY, Reach, clocks, reach
 
@@ -117,6 +117,8 @@ class Document:
         return next((client for client, clock in found.needs.items() if clock > held.get(client, 0)), None)
 
     def _wait(self, client: int, update: bytes, found: Reach) -> None:
+        if self._waiting_bytes + len(update) > WAITING_BYTES_MAX:
+            return  # who stands on nothing that ever comes fills the log and no memory
         self._waiting.setdefault(client, []).append((update, found))
         self._waiting_bytes += len(update)
 

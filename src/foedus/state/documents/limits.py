@@ -6,6 +6,8 @@ from foedus.log.documents import PART_BYTES, PARTS_MAX
 
 DOCUMENT_BYTES_MAX = 16 * 1_048_576
 """Bytes of a document's state: a book of several thousand pages. Beyond it nothing more is taken in from clients."""
+WAITING_BYTES_MAX = 2 * DOCUMENT_BYTES_MAX
+"""Bytes of updates of one document that wait for what they stand on: beyond, they count when it is folded anew."""
 UPDATE_BYTES_MAX = DOCUMENT_BYTES_MAX
 """Bytes of one update: a client that has a whole document can bring it."""
 IN_ACTS_MAX = PART_BYTES * PARTS_MAX

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from foedus.base.errors import FoedusError, NotFound
@@ -11,6 +12,10 @@ from foedus.node.call_values import CapabilityView
 
 if TYPE_CHECKING:
     from foedus.node.api import NodeService
+
+
+AGAIN_S = 5.0
+"""What peers offer changes seldom, and each look asks all of them."""
 
 
 class Agent(NamedTuple):
@@ -36,23 +41,25 @@ class Directory:
     def __init__(self, node: NodeService) -> None:
         self._node = node
         self._asking = asyncio.Lock()
+        self._asked_at = 0.0
 
     async def look(self) -> list[Agent]:
-        """Ask the peers what they offer now, and return all agents; who does not answer is as before."""
+        """Ask the peers what they offer, but not all the time; return all agents. Who is silent is as before."""
+        loop = asyncio.get_running_loop()
         async with self._asking:
-            try:
-                await self._node.offers_ask()
-            except FoedusError:
-                return self.agents()
+            if not self._asked_at or loop.time() > self._asked_at + AGAIN_S:
+                with suppress(FoedusError):  # the terms let this node ask nobody
+                    await self._node.offers_ask()
+                self._asked_at = loop.time()
         return self.agents()
 
     def agents(self) -> list[Agent]:
         """Return all agents that are known."""
         return _agents([*self._node.capabilities(), *self._node.offers_known()])
 
-    async def find(self, node: str, did: str) -> Agent:
-        """Return one; raise NotFound."""
-        found = self._find(node, did)
+    async def find(self, node: str, did: str, *, anew: bool = False) -> Agent:
+        """Return one, as it is known, or (``anew``) as it is now; raise NotFound."""
+        found = None if anew else self._find(node, did)
         if found is None:
             await self.look()
             found = self._find(node, did)

@@ -42,7 +42,7 @@ from foedus.node.errand_values import ErrandForm, ErrandNews, ErrandView
 from foedus.surfaces.a2a import cards
 from foedus.surfaces.a2a.directory import Agent, Directory, Target
 from foedus.surfaces.a2a.mapping import TERMINAL, input_of, state_of, task_of, updates_of
-from foedus.surfaces.a2a.notices import Notices, check_url
+from foedus.surfaces.a2a.notices import Notices
 from foedus.surfaces.a2a.proto import made, plain
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class Handler(RequestHandler):
         push = params.configuration.task_push_notification_config
         wanted = [plain(push)] if push.url else []
         for one in wanted:
-            _refuse_bad(one["url"])
+            self._check_address(one["url"])
         try:
             offer = await self._offer(params, context.state["target"])
             form = ErrandForm(
@@ -172,9 +172,8 @@ class Handler(RequestHandler):
                     response = made(update, StreamResponse)
                     yield getattr(response, response.WhichOneof("payload"))
 
-    def _news(self, view: ErrandView) -> AsyncGenerator[ErrandNews]:
-        news: Any = self._node.errand_follow(view.errand, view.did)
-        return news  # type: ignore[no-any-return]  # an async generator
+    def _news(self, view: ErrandView) -> AsyncGenerator[ErrandNews, None]:
+        return self._node.errand_follow(view.errand, view.did)
 
     # --- tasks --------------------------------------------------------------------------------
 
@@ -233,7 +232,7 @@ class Handler(RequestHandler):
     ) -> TaskPushNotificationConfig:
         """Tell an address of a task from now on."""
         view = self._own(params.task_id, context)
-        _refuse_bad(params.url)
+        self._check_address(params.url)
         if len(self._notices.of(view)) >= PUSH_MAX:
             raise InvalidParamsError(message=f"a task tells at most {PUSH_MAX} addresses")
         kept = await self._notices.add(view, plain(params))
@@ -264,6 +263,12 @@ class Handler(RequestHandler):
         """Tell an address no more."""
         await self._notices.remove(self._own(params.task_id, context), params.id)
 
+    def _check_address(self, url: str) -> None:
+        try:
+            self._node.notice_check(url)
+        except FoedusError as error:
+            raise InvalidParamsError(message=_words(error)) from None
+
     # --- cards --------------------------------------------------------------------------------
 
     async def on_get_extended_agent_card(
@@ -284,13 +289,6 @@ def _is_settled(view: ErrandView) -> bool:
 
 def _task(view: ErrandView, history: int | None) -> Task:
     return made(task_of(view, history=history), Task)
-
-
-def _refuse_bad(url: str) -> None:
-    try:
-        check_url(url)
-    except FoedusError as error:
-        raise InvalidParamsError(message=_words(error)) from None
 
 
 def _words(error: FoedusError) -> str:

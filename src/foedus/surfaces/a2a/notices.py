@@ -1,4 +1,7 @@
-"""Push notices: an address on this machine is told whenever a task stands otherwise. Best effort, and again later."""
+"""Push notices: an address is told whenever a task stands otherwise. Best effort, and again after a restart.
+
+Where that may be is the node's to say: where the agent's own webhook might be.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,8 @@ import secrets
 from contextlib import aclosing
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-import aiohttp
-
-from foedus.base.errors import FoedusError, UsageError
+from foedus.base.errors import FoedusError
 from foedus.node.errand_values import ErrandView
 from foedus.surfaces.a2a.mapping import task_of
 
@@ -23,26 +23,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("foedus.a2a")
 TRIES = 5
 _FIRST_S = 0.5
-_ANSWER_S = 10.0
-_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-
-
-class BadAddress(UsageError):
-    """A notice may not go there."""
-
-    code = "bad_address"
-    remedy = "give an http address on this machine: an agent's token sends requests nowhere else"
-
-
-def check_url(url: str) -> None:
-    """Raise BadAddress where an agent may not have this node send requests."""
-    try:
-        parts = urlsplit(url)
-        is_good = parts.scheme in {"http", "https"} and parts.hostname in _LOOPBACK and not parts.username
-    except ValueError:
-        is_good = False
-    if not is_good:
-        raise BadAddress("notices go to this machine only")
 
 
 class Notices:
@@ -101,24 +81,39 @@ class Notices:
 
     async def _tell_all(self, view: ErrandView) -> None:
         try:
-            news: Any = self._node.errand_follow(view.errand, view.did)
-            async with aclosing(news) as coming, aiohttp.ClientSession() as session:
+            async with aclosing(self._node.errand_follow(view.errand, view.did)) as coming:
                 async for one in coming:
                     if not one.number:
-                        await self._tell(session, self._fresh(view))
-                await self._tell(session, self._fresh(view))
+                        await self._tell(self._fresh(view))
+            await self._tell(self._fresh(view))
         except FoedusError as error:
             log.info("notices end: %s", error.code)
 
-    async def _tell(self, session: aiohttp.ClientSession, view: ErrandView) -> None:
+    async def _tell(self, view: ErrandView) -> None:
         """Tell how an errand stands, where that was not told; and remember that it was."""
         if _told(view) == _mark(view):
             return
         body = json.dumps({"task": task_of(view)}).encode()
-        sent = [await _post(session, one, body) for one in self.of(view)]
+        sent = [await self._send(one, body) for one in self.of(view)]
         if all(sent):
             async with self._writing:
                 await self._keep(view, told=_mark(view))
+
+    async def _send(self, config: dict[str, Any], body: bytes) -> bool:
+        """Send one notice; return whether it arrived."""
+        headers = {"Content-Type": "application/a2a+json", "User-Agent": "foedus"}
+        if token := config.get("token", ""):
+            headers["X-A2A-Notification-Token"] = token
+        proof = config.get("authentication", {})
+        if proof.get("scheme") and proof.get("credentials"):
+            headers["Authorization"] = f"{proof['scheme']} {proof['credentials']}"
+        for attempt in range(TRIES):
+            status = await self._node.notice_send(config["url"], headers, body)
+            if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+                return True
+            if attempt + 1 < TRIES:
+                await asyncio.sleep(_FIRST_S * 2**attempt)
+        return False
 
 
 def _mark(view: ErrandView) -> str:
@@ -128,27 +123,3 @@ def _mark(view: ErrandView) -> str:
 def _told(view: ErrandView) -> str:
     told: str = json.loads(view.note).get("told", "") if view.note else ""
     return told
-
-
-async def _post(session: aiohttp.ClientSession, config: dict[str, Any], body: bytes) -> bool:
-    """Send one notice; return whether it arrived."""
-    check_url(config["url"])
-    headers = {"Content-Type": "application/a2a+json"}
-    if token := config.get("token", ""):
-        headers["X-A2A-Notification-Token"] = token
-    proof = config.get("authentication", {})
-    if proof.get("scheme") and proof.get("credentials"):
-        headers["Authorization"] = f"{proof['scheme']} {proof['credentials']}"
-    limits = aiohttp.ClientTimeout(total=_ANSWER_S)
-    for attempt in range(TRIES):
-        try:
-            async with session.post(
-                config["url"], data=body, headers=headers, timeout=limits, allow_redirects=False
-            ) as response:
-                if response.status < HTTPStatus.MULTIPLE_CHOICES:
-                    return True
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            log.info("a notice did not arrive: %s", type(error).__name__)
-        if attempt + 1 < TRIES:
-            await asyncio.sleep(_FIRST_S * 2**attempt)
-    return False

@@ -41,7 +41,10 @@ class Serving:
     async def card(self, send: Send, target: Target) -> None:
         """Show the node's card as anyone may see it, or that of an agent."""
         if target.agent:
-            card = cards.agent_card(self._signer(), target.url, await self._directory.find(target.node, target.agent))
+            agent = await self._directory.find(
+                target.node, target.agent, anew=target.node != self._node.identity().node
+            )
+            card = cards.agent_card(self._signer(), target.url, agent)
         else:
             card = cards.node_card(self._signer(), target.url, ())
         await send_whole(send, 200, cards.shown(card), JSON)

@@ -15,6 +15,7 @@ import msgspec
 from litestar import Litestar, Response, asgi
 from litestar.exceptions import HTTPException, NotFoundException
 from litestar.handlers import ASGIRouteHandler
+from litestar.plugins.core import MsgspecDIPlugin
 
 from foedus.base.errors import FoedusError, NotFound
 from foedus.surfaces.a2a.door import AGENT_CARD_PATH, AGENT_PATH, CARD_PATH, NODE_PATH, A2aDoor
@@ -49,6 +50,8 @@ from foedus.surfaces.mcp.door import McpDoor
 from foedus.surfaces.web.page import Page
 
 if TYPE_CHECKING:
+    from litestar.plugins import PluginProtocol
+
     from foedus.node.api import NodeService
     from foedus.node.ports import FederationDoors, LinkDoor
 
@@ -99,7 +102,7 @@ def create_app(service: NodeService, federation: FederationDoors, links: LinkDoo
     """Return the ASGI application of a node."""
     streams = Streams()
     carrier = FederationApp(federation, links, exposure, streams)
-    others = Litestar(
+    others = _Litestar(
         route_handlers=[*_federation_doors(carrier), _schema_door()],
         exception_handlers={Exception: _show_error},
         openapi_config=None,
@@ -113,6 +116,14 @@ def create_app(service: NodeService, federation: FederationDoors, links: LinkDoo
     for path, door in A2A.items():
         dispatch.add(path, getattr(agents, door))
     return Application(Gate(dispatch, exposure), streams, links.has_room, agents)
+
+
+class _Litestar(Litestar):
+    """Litestar for what is typed by msgspec alone: its plugins for pydantic would load that at each start, 20 MB."""
+
+    @staticmethod
+    def _get_default_plugins(plugins: list[PluginProtocol]) -> list[PluginProtocol]:
+        return [*plugins, MsgspecDIPlugin()]
 
 
 class Application:

@@ -20,7 +20,7 @@ from foedus.surfaces.http.bodies import (
     ShareInput,
 )
 from foedus.surfaces.http.callers import Rule
-from foedus.surfaces.http.limits import CURSOR_MAX
+from foedus.surfaces.http.limits import CURSOR_MAX, TARGET_MAX
 from foedus.surfaces.http.operations import Call, Number, Operation, Text
 from foedus.surfaces.http.problems import MalformedRequest
 
@@ -59,7 +59,12 @@ async def _say_batch(node: NodeService, call: Call) -> list[Placed]:
 
 
 def _messages(node: NodeService, call: Call) -> MessagesPage:
-    return node.messages(call.path["room"], after=call.query.get("after", ""), limit=call.query["limit"])
+    return node.messages(
+        call.path["room"],
+        after=call.query.get("after", ""),
+        limit=call.query["limit"],
+        before=call.query.get("before", ""),
+    )
 
 
 PARTICIPANTS = [
@@ -183,11 +188,12 @@ MESSAGES = [
     Operation(
         method="GET",
         path="/rooms/{room}/messages",
-        about="Messages after a cursor, or the newest",
+        about="Messages after a cursor, or the newest; with before, the last ones before that message",
         answer=MessagesPage,
         query=(
             Text(name="after", about="cursor of an earlier answer", max_length=CURSOR_MAX),
             Number(name="limit", about="messages at most", default=50, minimum=1, maximum=HTTP_PAGE_MAX),
+            Text(name="before", about="id of a message, where no after is given", max_length=TARGET_MAX),
         ),
         rule=Rule.PARTICIPANT,
         run=_messages,

@@ -15,6 +15,7 @@ import aiohttp
 
 from foedus.sdk.client import Client
 from foedus.sdk.transport import Request, Socket, Transport, socket_closed
+from foedus.surfaces.http.connection import DIRECT
 from foedus.surfaces.http.wire import BODY_IS_HERE, Event, Receive, Scope, Send
 
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -82,7 +83,7 @@ class _Inside(Transport):
             "query_string": query.encode(),
             "headers": [(b"host", b"localhost"), *fields],
             "client": self._caller.address,
-            "extensions": {},
+            "extensions": {DIRECT: {"try_send": _never, "take_up_to": _anything}},
         }
 
 
@@ -154,7 +155,11 @@ class _InsideSocket:
         self._out: asyncio.Queue[Event] = asyncio.Queue(_CHUNKS_MAX)
         self._left = False
         self._in.put_nowait({"type": "websocket.connect"})
-        self._work = asyncio.ensure_future(application(scope, self._in.get, self._send))
+        self._work = asyncio.create_task(self._run(application, scope), name="mcp socket inside")
+
+    async def _run(self, application: Application, scope: Scope) -> None:
+        await application(scope, self._in.get, self._send)
+        await self._send({"type": "websocket.close", "code": 1011, "reason": ""})  # as a server does that is left
 
     async def _send(self, event: Event) -> None:
         if not self._left:
@@ -185,6 +190,15 @@ class _InsideSocket:
         _empty(self._out)
         with suppress(Exception):
             await self._work
+
+
+def _never(_make: Callable[[], bytes]) -> bool:
+    """Send nothing past ASGI."""
+    return False
+
+
+def _anything(_size: int) -> None:
+    """Bound nothing: what comes from this process was bounded where it came in."""
 
 
 def _empty(queue: asyncio.Queue[Any]) -> None:

@@ -20,7 +20,19 @@ ROW_MAX = 2_048
 """Bytes of a row: five texts of 160 characters, in UTF-8, and some hundred bytes beside."""
 
 Act: TypeAlias = Literal[
-    "event", "fork", "peering", "federation", "author", "approval", "key", "operator", "link", "audit", "query", "call"
+    "event",
+    "fork",
+    "peering",
+    "federation",
+    "author",
+    "approval",
+    "key",
+    "operator",
+    "link",
+    "audit",
+    "query",
+    "call",
+    "erase",
 ]
 """The kind of decision: one row each in the table of docs/terms.md."""
 Text: TypeAlias = Annotated[str, Meta(max_length=TEXT_MAX)]

@@ -1,0 +1,163 @@
+"""A peer that names itself, and writes, whatever hurts: no screen runs it, is bent by it, or waits for it.
+
+The node's answers are changed on their way to the browser, so that every text which anybody else may choose is hostile,
+on every screen at once.
+"""
+
+import json
+import re
+
+import pytest
+from playwright.sync_api import Error, expect
+
+from foedus.node.knowledge_values import KnowledgePlaced
+from foedus.node.room_values import RoomView
+from foedus.node.values import ParticipantView, Placed
+from tests.page.browsing import SHOTS, Visitor
+from tests.processes.nodes import connect, node_id, say, shared_room
+
+MARKUP = '<img src=x onerror="globalThis.owned=1"><script>globalThis.owned=1</script><b>{@html 1}</b>'
+HOSTILE = f"\u202e{MARKUP}\u2066\u200b" + "W" * 300 + "\u0301" * 200
+LONG = HOSTILE + "x" * 1_000_000
+KEPT = frozenset(
+    [
+        *("node", "room", "id", "did", "key", "device", "epoch", "stream", "cursor", "peer", "host", "participant"),
+        *("author", "verdict", "hash", "digest", "n", "cid", "enrolment", "token", "session", "document", "code"),
+        *("state", "tier", "their_tier", "link", "kind", "author_kind", "custody", "public", "url"),
+    ]
+)
+"""What is no words: ids, and what programs tell apart. All other texts of an answer are hostile."""
+TEXTS = frozenset({"text", "content"})
+LISTS = frozenset(
+    {"looks_like", "author_looks_like", "name_clash", "host_looks_like", "tags", "room_names", "host_names"}
+)
+
+
+ANSWERS = re.compile(r"/api/v1/(?!events)")
+BENT = """[...document.querySelectorAll('main *')]
+  .filter((part) => [...part.childNodes].some((text) => text.nodeType === 3 && HIDDEN.test(text.data)))
+  .map((part) => part.outerHTML.slice(0, 160)).slice(0, 5)""".replace("HIDDEN", "/[\\u202a-\\u202e\\u2066\\u200b]/")
+"""Where text stands that turns the reading direction, or has invisible letters."""
+WIDE = """[...document.querySelectorAll('main *')]
+  .filter((part) => part.getBoundingClientRect().right > innerWidth + 1)
+  .map((part) => part.outerHTML.slice(0, 160)).slice(0, 5)"""
+
+
+def poisoned(value, key=""):
+    """Return an answer in which every text of others is hostile."""
+    if isinstance(value, dict):
+        return {name: poisoned(item, name) for name, item in value.items()}
+    if isinstance(value, list):
+        return [HOSTILE, HOSTILE] if key in LISTS else [poisoned(item, key) for item in value]
+    if isinstance(value, str) and key in TEXTS:
+        return LONG
+    return HOSTILE if isinstance(value, str) and key not in KEPT else value
+
+
+def poison(route):
+    try:
+        answer = route.fetch()
+        if answer.status >= 400 or "json" not in answer.headers.get("content-type", ""):
+            return route.fulfill(response=answer)
+        return route.fulfill(response=answer, json=poisoned(json.loads(answer.body())))
+    except Error:  # the page has left meanwhile
+        return None
+
+
+@pytest.fixture(scope="module")
+def eve(browser, nodes):
+    oak, elm = nodes
+    visitor = Visitor(browser, oak).sign_in("eve")
+    connect(elm, oak)
+    room = shared_room(oak, elm, name="harbour")
+    agent = oak.client.post("/participants", ParticipantView, {"name": "scout"})
+    say(oak, room, agent.did, MARKUP, "second")
+    told = {"kind": "knowledge.publish", "domain": "harbour", "title": "tides", "content": "low", "as": agent.did}
+    oak.client.post("/knowledge/acts", KnowledgePlaced, told)
+    yield visitor
+    visitor.context.close()
+
+
+def is_unharmed(visitor):
+    """Fail where something ran, where markup became elements, or where a screen is wider than the window."""
+    page = visitor.page
+    assert page.evaluate("globalThis.owned") is None
+    assert page.locator("main img, main script, main b").count() == 0
+    assert page.evaluate(BENT) == [], page.url
+    width = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+    assert width[0] <= width[1], (page.url, page.evaluate(WIDE))
+
+
+def test_hostile_text_on_every_screen_is_only_text(eve, nodes):
+    oak, elm = nodes
+    room = oak.client.get("/rooms/harbour", RoomView).room
+    peer = node_id(elm)
+    eve.page.route(ANSWERS, poison)
+    try:
+        for width in (1280, 360):
+            eve.page.set_viewport_size({"width": width, "height": 740})
+            for screen in (
+                [],
+                ["rooms"],
+                ["rooms", room],
+                ["rooms", room, "members"],
+                ["connections"],
+                ["connections", "peer", peer],
+                ["approvals", "grants"],
+                ["knowledge"],
+                ["network"],
+                ["audit"],
+                ["settings"],
+                ["settings", "people"],
+                ["settings", "policy"],
+            ):
+                eve.go(*screen)
+                eve.page.reload()
+                expect(eve.page.get_by_role("main"), str(screen)).to_contain_text("onerror")
+                is_unharmed(eve)
+            eve.page.screenshot(path=SHOTS / f"hostile-{width}.png")
+    finally:
+        eve.page.unroute(ANSWERS)
+    eve.page.goto("/")
+    assert not eve.complaints
+    eve.page.set_viewport_size({"width": 1280, "height": 900})
+
+
+def test_ten_thousand_messages_are_as_few_elements_as_thirty(eve, nodes):
+    oak, _ = nodes
+    room = oak.client.post("/rooms", RoomView, {"name": "long"}).room
+    scout = oak.client.get("/participants", list[ParticipantView], {"q": "scout"})[0]
+    for batch in range(10):
+        say(oak, room, scout.did, *(f"message {batch * 1000 + n}" for n in range(1000)))
+    eve.go("rooms", room)
+    messages = eve.page.get_by_role("group", name="Messages")
+    expect(messages.get_by_text("message 9999", exact=True)).to_be_visible()
+    assert messages.get_by_role("listitem").count() < 60
+    frames = """async (view) => {
+      const longest = []
+      let last = performance.now()
+      for (let step = 0; step < 60; step++) {
+        view.scrollTop -= 400
+        await new Promise(requestAnimationFrame)
+        const now = performance.now()
+        longest.push(now - last)
+        last = now
+      }
+      return Math.max(...longest)
+    }"""
+    print(f"longest frame while scrolling: {messages.evaluate(frames):.0f} ms")  # noqa: T201  # looked at by hand
+    assert messages.get_by_role("listitem").count() < 60
+    size = "(view) => Number(view.querySelector('[aria-setsize]').ariaSetSize)"
+    while (held := messages.evaluate(size)) < 10_000:  # older ones come as the top is reached
+        messages.evaluate("(view) => { view.scrollTop = 0 }")
+        eve.page.wait_for_function(f"([view, held]) => ({size})(view) > held", arg=[messages.element_handle(), held])
+        assert messages.get_by_role("listitem").count() < 60
+    messages.evaluate("(view) => { view.scrollTop = 0 }")
+    expect(messages.get_by_text("message 0", exact=True)).to_be_visible()
+    assert messages.get_by_role("listitem").first.get_attribute("aria-setsize") == "10000"
+    assert messages.get_by_role("listitem").count() < 60
+    placed = oak.client.post(f"/rooms/{room}/messages", Placed, {"text": "the last word", "as": scout.did})
+    eve.page.get_by_role("textbox", name="Message").fill("mine")
+    eve.page.get_by_role("button", name="Say").click()
+    expect(messages.get_by_text("mine", exact=True)).to_be_visible()
+    assert placed.id

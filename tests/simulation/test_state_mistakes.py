@@ -1,0 +1,125 @@
+"""The simulation notices what is broken in documents, questions and calls: mistakes that a node could have."""
+
+from unittest import mock
+
+import pytest
+
+from foedus.node.audience import Audience
+from foedus.node.call_life import CallLife
+from foedus.node.document_desk import DocumentDesk
+from foedus.node.documents import Documents
+from foedus.node.log_substrate import LogSubstrate
+from foedus.node.query_judging import Judge
+from foedus.query.desk import Desk
+from foedus.state.documents.messages import brings
+from tests.simulation.plans import Plan
+from tests.simulation.simulate import simulate
+
+_TYPING = Plan(nodes=4, rooms=2, messages=0, breaks=0.5, partitions=2, removals=4, edits=60, patience_s=150.0)
+_CRASHING = Plan(nodes=3, rooms=1, messages=0, crashes=0.1, edits=60, patience_s=150.0)
+_CALLING = Plan(nodes=3, rooms=1, messages=0, crashes=0.05, calls=60, patience_s=150.0)
+_ASKING = Plan(nodes=5, rooms=2, messages=20, partitions=1, questions=60, pauses=8, patience_s=150.0)
+
+
+def drop_an_update():
+    """The first update of a room that others wrote is passed over."""
+    real = Documents._brought
+    passed_over = {}
+
+    def brought(self, row):
+        first = passed_over.setdefault((self, row.stream), row.id)
+        return None if first == row.id else real(self, row)
+
+    return mock.patch.object(Documents, "_brought", brought)
+
+
+def keep_what_was_folded():
+    """What counts no longer stays in the document."""
+    return mock.patch.object(Documents, "_drop_changed")
+
+
+def take_edits_of_any_document():
+    """What was written in one document is read in all."""
+    real = Documents._brought
+
+    def brought(self, row):
+        found = real(self, row)
+        return None if found is None else found._replace(name="page")
+
+    return mock.patch.object(Documents, "_brought", brought)
+
+
+def say_that_it_is_durable_at_once():
+    real = DocumentDesk.order
+
+    async def order(self, seat, update):
+        self.tell((f"room:{seat.room.hex()}", seat.name), brings(update))
+        await real(self, seat, update)
+
+    return mock.patch.object(DocumentDesk, "order", order)
+
+
+def answer_whoever_asks():
+    return mock.patch.object(Judge, "clause", return_value="")
+
+
+def tell_strangers_of_rooms():
+    return mock.patch.object(Audience, "may_be_told", return_value=True)
+
+
+def forget_what_followed():
+    return mock.patch.object(LogSubstrate, "_after", return_value=[])
+
+
+def wait_for_everybody():
+    return mock.patch.object(Desk, "next_deadline", return_value=None)
+
+
+def begin_again_after_a_restart():
+    """What an agent had when its node was killed is given to it once more."""
+
+    async def start(self):
+        for call, record in self._records:
+            if not record.is_over:
+                self._under_way[call] = record.request.node
+                await self._records.change(call, state="open", began=0)
+                self._begin(call, self._records.get(call))
+
+    return mock.patch.object(CallLife, "start", start)
+
+
+def hand_over_before_it_is_written():
+    """An agent gets a call while that is on its way to the disk."""
+
+    async def hand(self, call):
+        record = self._records.get(call)
+        if record is None or record.state != "open":
+            return None
+        self._open_no_more(call, record)
+        return record
+
+    return mock.patch.object(CallLife, "hand", hand)
+
+
+@pytest.mark.parametrize(
+    ("mistake", "said", "plan"),
+    [
+        (drop_an_update, "is not what its log has", _TYPING),
+        (keep_what_was_folded, "keeps other documents", _TYPING),
+        (take_edits_of_any_document, "some that nobody typed there", _TYPING),
+        (say_that_it_is_durable_at_once, "had said is durable", _CRASHING),
+        (answer_whoever_asks, "who may not ask", _ASKING),
+        (tell_strangers_of_rooms, "never a member, of", _ASKING),
+        (forget_what_followed, " causes", _ASKING),
+        (wait_for_everybody, "for answers within", _ASKING),
+        (begin_again_after_a_restart, "was run 2 times", _CALLING),
+        (hand_over_before_it_is_written, "was run", _CALLING),
+    ],
+)
+def test_a_mistake_is_noticed(mistake, said, plan):
+    for seed in range(1, 9):
+        with mistake():
+            outcome = simulate(seed, plan)
+        if any(said in failure for failure in outcome.failures):
+            return
+    raise AssertionError(f"eight seeds with {mistake.__name__}, and nobody noticed")
