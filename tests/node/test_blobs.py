@@ -1,5 +1,7 @@
 """Blobs across real nodes: large updates come whole to who may see them, whatever others send, and go when erased."""
 
+from pycrdt import Doc, Text
+
 from foedus.base.cbor import encode, to_plain
 from foedus.base.limits import CHUNK_BYTES, DAY
 from foedus.log import streams
@@ -36,6 +38,15 @@ def is_here(running, kind="document.upload"):
         for row in rows(running, kind)
         if (it := running.node.blobs.held_by(row)) is not None
     )
+
+
+def text_at(running):
+    """The text of the document as a node holds it."""
+    fold = running.node.documents.held(stream_of(running))
+    doc = Doc()
+    doc["text"] = text = Text()
+    doc.apply_update(fold.documents["page"].whole())
+    return str(text)
 
 
 async def write_large(running, who, text=LARGE):
@@ -119,7 +130,7 @@ async def test_what_rests_on_a_blob_and_comes_before_it_is_in_its_place(tmp_path
             del ann.text[8:16]
             await ann.edit(0, "first ")
         wanted = str(ann)
-        await until(lambda: taken(ash) > len(LARGE) + 9 * 5, "all of it is written")
+        await until(lambda: text_at(ash) == wanted, "all of it is written and published")
         count = len(rows(ash, "document.update"))
         await until(lambda: len(rows(elm, "document.update")) == count, "the small ones are at elm")
         assert str(eve) != wanted
