@@ -135,10 +135,10 @@ async def test_a_peer_that_sends_too_fast_is_slowed_and_loses_nothing(tmp_path):
         room = await share(alice, bob)
         limit(it, "bob", events_per_peer="200/second")
         start = time.monotonic()
-        for turn in range(6):
+        for turn in range(10):
             await alice.service.say_batch(room, [Said(text=f"{turn} {n} {'x' * 4_000}") for n in range(100)])
-        await until(lambda: len(bob.texts(room)) == 600, "all arrive", 30)
+        await until(lambda: len(bob.texts(room)) == 1_000, "all arrive", 60)
         await until(lambda: not alice.peer(bob).lag, "all are acknowledged")
-        assert time.monotonic() - start > 1.5, "the first 200 at once, the rest at 200 a second"
+        assert time.monotonic() - start > 1.5, "what its credit allows at once, the rest at 200 a second"
         link = bob.node.links.get(alice.node.store.node)
         assert not link.session.is_closed
