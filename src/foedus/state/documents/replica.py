@@ -8,13 +8,14 @@ replicas in a process of their own (``adapters.document_keeper``), and loses tha
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
-
-from pycrdt import Doc, merge_updates
+from typing import TYPE_CHECKING, Any, Protocol
 
 from foedus.base.errors import Unavailable
 from foedus.state.documents.errors import BadUpdate
 from foedus.state.documents.update import EMPTY
+
+if TYPE_CHECKING:
+    from pycrdt import Doc
 
 _MERGED_AT_ONCE = 32
 """Updates of one call of ``merge_updates``."""
@@ -78,7 +79,7 @@ class Yjs:
     """``Replica`` in this process: for the process that may be lost, and for tests."""
 
     def __init__(self) -> None:
-        self._doc: Doc[Any] = Doc()
+        self._doc = _new()
 
     def apply(self, update: bytes) -> None:
         """Take in an update."""
@@ -98,7 +99,7 @@ class Yjs:
 
     def is_changed_by(self, update: bytes) -> bool:
         """Apply the update to a copy."""
-        copy: Doc[Any] = Doc()
+        copy = _new()
         copy.apply_update(self.whole())
         before = copy.get_update()
         _apply(copy, update)
@@ -184,6 +185,8 @@ class Here:
 
 def merged(updates: Sequence[bytes]) -> bytes:
     """Return checked updates as one; raise BadUpdate."""
+    from pycrdt import merge_updates  # noqa: PLC0415  # 2 MB: loaded where documents are held
+
     found = list(updates)
     try:
         while len(found) > 1:  # all at once takes the square of their number
@@ -192,6 +195,12 @@ def merged(updates: Sequence[bytes]) -> bytes:
         return found[0]
     except (RuntimeError, ValueError) as error:
         raise BadUpdate(str(error)[:200]) from None
+
+
+def _new() -> Doc[Any]:
+    from pycrdt import Doc  # noqa: PLC0415  # 2 MB: loaded where documents are held
+
+    return Doc()
 
 
 def _apply(doc: Doc[Any], update: bytes) -> None:
