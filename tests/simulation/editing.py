@@ -32,6 +32,7 @@ _LARGE = 60_000 * _FILLER
 """What one act cannot hold."""
 _BAD, _REFUSED = 4400, 4403
 _REFUSALS_MAX = 8
+_IN_SYNC_S = 5.0
 
 
 class Editor:
@@ -52,6 +53,7 @@ class Editor:
         self._line = None
         self._is_hearing = False
         self._refusals = 0
+        self._since = 0.0
         self.is_over = False
 
     def __str__(self):
@@ -59,7 +61,8 @@ class Editor:
 
     @property
     def is_connected(self):
-        return self._line is not None
+        """Whether it has been connected for long enough to be in sync, or to be refused."""
+        return self._line is not None and self._editing.scenario.now > self._since + _IN_SYNC_S
 
     # --- typing ----------------------------------------------------------------------------------
 
@@ -104,6 +107,7 @@ class Editor:
         line = self._line = Line(scenario.world.network)
         visit = life.service.document_visit(self.room, self.name, ticket)
         life.lines[line] = None
+        self._since = scenario.now
         serving = life.spawn(visit.run(line))
         serving.add_done_callback(lambda _: line.end())
         line.say(messages.asks(self.doc.get_state()))

@@ -49,7 +49,8 @@ class DocumentDesk:
         self._membership = membership
         self._keys: dict[tuple[str, bytes, str], tuple[Ed25519Key, Instant]] = {}
         """Session keys and until when they may be enrolled to sign. A restart forgets them: new ones are enrolled."""
-        self._visits: dict[Open, set[DocumentVisit]] = {}
+        self._visits: dict[Open, dict[DocumentVisit, None]] = {}
+        """In the order in which they came, which is that in which they are told."""
         self._tasks: set[asyncio.Task[None]] = set()
         node.presences.is_open = lambda place: place in self._visits
         node.presences.on_news = lambda place, news: self.tell(place, shows(news))
@@ -149,13 +150,13 @@ class DocumentDesk:
 
     def enter(self, visit: DocumentVisit) -> Presences:
         """Let a client hear what comes to its document."""
-        self._visits.setdefault(visit.place, set()).add(visit)
+        self._visits.setdefault(visit.place, {})[visit] = None
         return self.node.presences.at(visit.place)
 
     def leave(self, visit: DocumentVisit) -> None:
         """Forget a client."""
-        there = self._visits.get(visit.place, set())
-        there.discard(visit)
+        there = self._visits.get(visit.place, {})
+        there.pop(visit, None)
         if not there:
             self._visits.pop(visit.place, None)
             self.node.presences.left(visit.place)
