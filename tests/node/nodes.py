@@ -17,7 +17,8 @@ from foedus.surfaces.http.app import create_app
 from foedus.surfaces.http.exposure import Exposure
 from foedus.surfaces.http.server import HttpServer
 
-WAIT_S = 15.0
+WAIT_S = 30.0
+"""Two cores run two test workers and their nodes."""
 
 
 class NoFederation:
