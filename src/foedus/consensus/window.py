@@ -128,7 +128,7 @@ class Window:
     # --- certificates ------------------------------------------------------------------------------
 
     def prepared(self, slot: Slot, view: int) -> Prepared | None:
-        """Return the certificate of what was accepted in the open view, where a quorum is behind it that was not before.
+        """Return the certificate of what was accepted in the open view, where a quorum newly stands behind it.
 
         What was accepted in an earlier view has no votes here: those of this view prove nothing of it.
         """
