@@ -152,7 +152,7 @@ class Ordering(Generic[M]):
 
     def _advance(self, slot: Slot) -> None:
         """See whether a place is prepared or decided now."""
-        prepared = self._window.prepared(slot)
+        prepared = self._window.prepared(slot, self.view)
         if prepared is not None and not self.diverged:
             slot.prepared = prepared
             self._effects.append(Keep(Place("prepared", slot.sequence), prepared))

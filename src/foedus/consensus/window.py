@@ -127,12 +127,15 @@ class Window:
 
     # --- certificates ------------------------------------------------------------------------------
 
-    def prepared(self, slot: Slot) -> Prepared | None:
-        """Return the certificate of what was accepted, where a quorum is behind it that was not before."""
+    def prepared(self, slot: Slot, view: int) -> Prepared | None:
+        """Return the certificate of what was accepted in the open view, where a quorum newly stands behind it.
+
+        What was accepted in an earlier view has no votes here: those of this view prove nothing of it.
+        """
         accepted = slot.accepted
-        if accepted is None or (slot.prepared is not None and slot.prepared.view >= accepted.view):
+        if accepted is None or accepted.view != view or (slot.prepared is not None and slot.prepared.view >= view):
             return None
-        leader = self._membership.leader(accepted.view)
+        leader = self._membership.leader(view)
         votes = {who: sig for who, sig in slot.votes("prepare", accepted.digest).items() if who != leader}
         needed = self._membership.quorum - 1
         if len(votes) < needed:
