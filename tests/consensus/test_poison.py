@@ -3,10 +3,22 @@
 import pytest
 from msgspec.structs import replace
 
+from foedus.consensus import window
 from foedus.consensus.certificates import checks
-from foedus.consensus.messages import NewView, Proposal, ViewChange, Vote, change_bytes, new_view_bytes, vote_bytes
+from foedus.consensus.messages import (
+    NewView,
+    Prepared,
+    Proposal,
+    Signed,
+    ViewChange,
+    Vote,
+    change_bytes,
+    new_view_bytes,
+    vote_bytes,
+)
+from foedus.consensus.records import BATCHES_MAX
 from foedus.consensus.updates import Batch
-from tests.consensus.world import Faults, World, fake_sign, update_of
+from tests.consensus.world import SECOND, Faults, World, fake_sign, update_of
 
 FIRST, OTHER = Batch((update_of(1),)), Batch((update_of(2),))
 
@@ -54,3 +66,31 @@ def test_prepares_of_this_view_prove_nothing_of_a_proposal_of_an_earlier_one(wor
         host.hear(member, vote(world, member, "prepare", 1, 1, FIRST.digest))
     host.replica._leave(2)
     assert holds(world, host.replica._change)
+
+
+@pytest.mark.parametrize("kept", [BATCHES_MAX, 1])
+def test_what_one_liar_alone_still_holds_is_never_decided(world, monkeypatch, kept):
+    """A liar shows the certificate of a batch when the others have accepted another one since, and gives no batch."""
+    monkeypatch.setattr(window, "BATCHES_MAX", kept)
+    liar, *honest = world.hosts
+    liar.is_liar = True
+    world.filter = lambda *_: False
+    for host in honest[:2]:
+        host.hear(0, proposal(world, 0, 1, FIRST))
+    hidden = Prepared(
+        0, 1, FIRST.digest, vote(world, 0, "pre-prepare", 0, 1, FIRST.digest).signature,
+        tuple(Signed(member, vote(world, member, "prepare", 0, 1, FIRST.digest).signature) for member in (1, 2)),
+    )  # fmt: skip
+    for host in honest:
+        host.hear(1, new_view(world, 1, [change(world, member, 1) for member in (1, 2, 3)]))
+        host.hear(1, proposal(world, 1, 1, OTHER))
+    opening = new_view(
+        world, 2, [change(world, 0, 2, [hidden]), change(world, 1, 2), change(world, 3, 2)], [(1, FIRST.digest)]
+    )
+    for host in honest:
+        host.hear(2, opening)
+    world.filter = lambda host, _other, _message: host is not liar
+    for host in honest:
+        world.ask(host, update_of(3))
+    world.run(60 * SECOND)
+    assert {host.replica.ledger.sequence > 0 for host in honest} == {True}

@@ -214,9 +214,11 @@ class Replica(Recovering[M]):
         """Return what this member said of a place in this view."""
         said: list[Message] = []
         batch = slot.batch(accepted.digest)
-        if self.me != self.leader:
+        if batch is None:
+            pass  # not voted for: see ``_prepare``
+        elif self.me != self.leader:
             said.append(self._signed_vote("prepare", self.view, slot.sequence, accepted.digest))
-        elif batch is not None:
+        else:
             vote = Vote("pre-prepare", self.view, slot.sequence, accepted.digest, self.me, accepted.proposal)
             said.append(Proposal(vote, batch))
         if slot.prepared is not None and slot.prepared.view == self.view:
