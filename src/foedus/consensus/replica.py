@@ -329,6 +329,7 @@ class Replica(Recovering[M]):
             self._change, self._opened_by = in_view.change, in_view.opened_by
             if in_view.change is not None:
                 self._changes.add(in_view.change)
+            self._restore_low(in_view)
         self._execute()
         self._count_own_again()
         self._effects.clear()
@@ -339,6 +340,16 @@ class Replica(Recovering[M]):
         self.stable, self._snapshot, self._lowest = snapshot.certificate, snapshot, snapshot.certificate
         self._window.border = self.ledger.border
         self._window.advance(snapshot.certificate.sequence, 0)
+
+    def _restore_low(self, in_view: InView) -> None:
+        """Begin again above the checkpoint above which the view began here, where the kept state does not reach it."""
+        certificate = in_view.change.stable if in_view.change is not None else None
+        if in_view.opened_by is not None:
+            certificate = reproposed(in_view.opened_by.changes, self._start).stable
+        if certificate is not None and certificate.sequence > self._window.low:
+            self._lowest = certificate
+            self._raise_low(certificate.sequence)
+            self._begin_fetch(certificate, certificate.votes[0].member)
 
     def _restore_slot(self, place: Place, record: Record) -> None:
         match record:
