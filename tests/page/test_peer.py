@@ -1,9 +1,11 @@
 """What a person does about one peer, clicked: its name, its tier, what is agreed with it, and the end of it."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
+from msgspec import to_builtins
 from playwright.sync_api import expect
 
 from foedus.node.values import PeerView
@@ -92,6 +94,27 @@ def test_the_audit_log_is_taken_along(ada):
     assert [row["n"] for row in rows] == list(range(rows[0]["n"], rows[-1]["n"] + 1))
     assert {"operator", "peering"} <= {row["act"] for row in rows}
     assert taken.value.suggested_filename == f"foedus-audit-{rows[0]['n']}-{rows[-1]['n']}.jsonl"
+
+
+def test_a_thousand_peers_are_as_few_elements_as_thirty(ada, nodes):
+    oak, elm = nodes
+    known = to_builtins(held(oak, elm))
+    many = [known | {"node": f"{place:064x}", "known_as": f"harbour {place:04}"} for place in range(1_000)]
+    ada.page.route(re.compile(r"/api/v1/peers$"), lambda route: route.fulfill(json=many))
+    try:
+        ada.go("connections")
+        peers = ada.page.get_by_role("group", name="Peers")
+        for name in ("harbour 0000", "harbour 0999"):
+            expect(peers.get_by_role("link", name=name)).to_be_visible()
+            assert peers.get_by_role("listitem").first.get_attribute("aria-setsize") == "1000"
+            assert peers.get_by_role("listitem").count() < 60
+            ada.shoot("connections-many")
+            peers.evaluate("(view) => { view.scrollTop = view.scrollHeight }")
+        assert not ada.accessible()
+        ada.page.get_by_label("Find a peer").fill("harbour 0500")
+        expect(ada.page.get_by_role("main").get_by_role("link", name="harbour")).to_have_count(1)
+    finally:
+        ada.page.unroute(re.compile(r"/api/v1/peers$"))
 
 
 def test_the_end_is_told_to_both(ada, bea, nodes):
