@@ -104,7 +104,7 @@ async def test_a_statement_that_its_node_did_not_sign_ends_the_link(tmp_path):
         good = told(elm, elm, (Shown(7, 1, EVE, elm.human.did, None),))
         link.control(Presences(good.statement, bytes(64)))
         await until(lambda: link.session.is_closed, "it is closed")
-        assert ash.node.ingest.refusals["invalid_signature"] == 1
+        await until(lambda: ash.node.ingest.refusals["invalid_signature"] == 1, "it is counted")
 
 
 async def test_what_is_no_statement_ends_the_link(tmp_path):

@@ -132,14 +132,25 @@ class Ordering(Generic[M]):
             return
         slot.accepted = Accepted(vote.view, vote.sequence, vote.digest, vote.signature)
         self._effects.append(Keep(Place("accepted", slot.sequence), slot.accepted))
-        if batch is not None and slot.batch(vote.digest) is None:
+        if slot.batch(vote.digest) is not None:
+            self._prepare(slot)
+        elif batch is not None:
             self._learn(slot, batch)
-        if self.me != self.leader:
-            self._vote(slot, "prepare", vote.digest)
 
     def _learn(self, slot: Slot, batch: Batch) -> None:
         slot.keep(batch)
         self._effects.append(Keep(Place("batches", slot.sequence), Batches(tuple(slot.batches()))))
+        self._prepare(slot)
+
+    def _prepare(self, slot: Slot) -> None:
+        """Vote for what is accepted in this view, its batch being here: what a quorum prepares can also be made.
+
+        A liar may alone hold a batch of which it shows an old certificate; decided, it would stop the council for ever.
+        """
+        accepted = slot.accepted
+        is_open = self.active and not self.diverged and self.me != self.leader
+        if is_open and accepted is not None and accepted.view == self.view and slot.batch(accepted.digest) is not None:
+            self._vote(slot, "prepare", accepted.digest)
 
     def _vote(self, slot: Slot, phase: Phase, digest: bytes) -> None:
         vote = self._signed_vote(phase, self.view, slot.sequence, digest)

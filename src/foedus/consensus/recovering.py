@@ -130,6 +130,7 @@ class Recovering(Ordering[M]):
         if isinstance(message, HaveBatch):
             if slot.wanted == message.batch.digest:
                 self._learn(slot, message.batch)
+                self._advance(slot)
                 self._execute()
         elif (batch := slot.batch(message.digest)) is not None:
             self._effects.append(Send(sender, HaveBatch(message.sequence, batch)))

@@ -54,8 +54,6 @@ BLOCKING_S = 50.0
 """A request that waits for the end gets the task as it is after so long: clients and proxies give up at a minute."""
 CANCEL_S = 5.0
 """For the other node to say how a task that it has ended."""
-PUSH_MAX = 4
-"""Addresses that are told of one task."""
 _PAGE = 50
 
 
@@ -121,10 +119,10 @@ class Handler(RequestHandler):
                 wait_ms=KEPT_MS,
             )
             view = await self._node.errand_begin(form)
+            for one in wanted:
+                await self._notices.add(view, one)
         except FoedusError as error:
             raise InvalidParamsError(message=_words(error)) from None
-        for one in wanted:
-            await self._notices.add(view, one)
         return self._own(view.errand, context)
 
     async def _offer(self, params: SendMessageRequest, target: Target) -> CapabilityView:
@@ -233,9 +231,10 @@ class Handler(RequestHandler):
         """Tell an address of a task from now on."""
         view = self._own(params.task_id, context)
         self._check_address(params.url)
-        if len(self._notices.of(view)) >= PUSH_MAX:
-            raise InvalidParamsError(message=f"a task tells at most {PUSH_MAX} addresses")
-        kept = await self._notices.add(view, plain(params))
+        try:
+            kept = await self._notices.add(view, plain(params))
+        except FoedusError as error:
+            raise InvalidParamsError(message=_words(error)) from None
         return made(kept, TaskPushNotificationConfig)
 
     @validate_request_params
