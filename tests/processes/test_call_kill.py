@@ -12,7 +12,7 @@ from foedus.node.call_values import CallView, CapabilityView, WorkPage
 from foedus.surfaces.demo.processes import eventually
 from tests.processes.nodes import add_agent, connect, is_linked, node_id, node_processes
 
-CALLS = 60
+CALLS = 40
 KILLS = 5
 WITHIN_S = 60.0
 WAIT_MS = 20_000
@@ -85,7 +85,7 @@ def test_no_call_runs_twice_while_both_nodes_are_killed(tmp_path):
             killed.start()
             eventually("they are linked", lambda: is_linked(north, node_id(south)), WITHIN_S)
         caller.survived.set()
-        caller.join(WITHIN_S)
+        caller.join(2 * WITHIN_S)
         assert not caller.is_alive()
         eventually("every call has its outcome", lambda: all_ended(north), WITHIN_S)
         worker.stops.set()
