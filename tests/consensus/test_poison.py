@@ -5,7 +5,8 @@ from msgspec.structs import replace
 
 from foedus.base.cbor import Malformed
 from foedus.base.ids import sha256
-from foedus.consensus import ledger, window
+from foedus.consensus import ahead, ledger, window
+from foedus.consensus.ahead import AHEAD_MAX
 from foedus.consensus.certificates import checks
 from foedus.consensus.changing import Start, check_places
 from foedus.consensus.ledger import Ledger
@@ -127,3 +128,34 @@ def test_a_state_that_would_fill_the_memory_is_not_decoded(monkeypatch):
     monkeypatch.setattr(ledger, "decode", lambda _: pytest.fail("it was decoded"))
     with pytest.raises(Malformed):
         Ledger(KeyValue()).restored(b"\x9a\x00\x4c\x4b\x40" + b"\x80" * 5_000_000)
+
+
+def test_words_said_again_by_others_push_out_no_word_that_waits_for_its_view(world):
+    host = world.hosts[3]
+    words = [vote(world, 2, "prepare", 1, place, FIRST.digest) for place in (1, 2, 3)]
+    for word in words:
+        host.hear(2, word)
+    for _ in range(AHEAD_MAX):
+        host.hear(0, words[0])
+    assert list(host.replica._ahead.take()) == words
+
+
+def test_batches_for_views_that_never_open_fill_no_memory(world, monkeypatch):
+    """A liar leads every fourth view, and proposes in all of those to come."""
+    monkeypatch.setattr(ahead, "AHEAD_BYTES_MAX", 3 * FIRST.size)
+    host = world.hosts[3]
+    for number in range(1, 20):
+        host.hear(0, proposal(world, 4 * number, 1, FIRST))
+    waiting = list(host.replica._ahead.take())
+    assert [it.vote.view for it in waiting] == [68, 72, 76]
+
+
+def test_who_is_always_first_to_tell_of_a_checkpoint_does_not_hold_up_the_state_for_ever(world):
+    host = world.hosts[3]
+    asked = []
+    for place in range(2, 10, 2):
+        root = sha256(bytes([place]))
+        votes = tuple(Signed(it, vote(world, it, "checkpoint", 0, place, root).signature) for it in (0, 1, 2))
+        host.hear(0, Stable(place, root, votes))
+        asked.append(host.replica._fetch.source)
+    assert asked == [0, 1, 2, 0]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
+from foedus.consensus.ahead import Ahead
 from foedus.consensus.certificates import BadVote
 from foedus.consensus.effects import Effect, Executed, Exposed, Keep, Send
 from foedus.consensus.machine import StateMachine
-from foedus.consensus.membership import WINDOW_MAX
 from foedus.consensus.messages import Phase, Proposal, Vote, vote_bytes
 from foedus.consensus.pending import Pending
 from foedus.consensus.records import Accepted, Batches, Place
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from foedus.consensus.membership import Membership
 
 M = TypeVar("M", bound=StateMachine)
-
-AHEAD_MAX = 2 * WINDOW_MAX
-"""Messages of one member for a view that is not open here yet: two for each place."""
 
 
 class Settings(NamedTuple):
@@ -63,7 +60,7 @@ class Ordering(Generic[M]):
         self.settings = settings
         self._sign = sign
         self._window = Window(membership, ledger.sequence)
-        self._ahead: dict[int, list[Vote | Proposal]] = {}
+        self._ahead = Ahead()
         self._exposed: set[int] = set()
         self._next = ledger.sequence + 1
         self._under_way: set[bytes] = set()
@@ -88,8 +85,7 @@ class Ordering(Generic[M]):
             raise BadVote("a pre-prepare comes with its batch")
         vote = message.vote if isinstance(message, Proposal) else message
         if vote.view > self.view or (vote.view == self.view and not self.active):
-            waiting = self._ahead.setdefault(vote.member, [])
-            waiting[:] = [*waiting, message][-AHEAD_MAX:]
+            self._ahead.add(message)
             return
         if vote.view < self.view or not self._window.holds(vote.sequence):
             return
@@ -101,10 +97,8 @@ class Ordering(Generic[M]):
 
     def _take_waiting(self) -> None:
         """Take in what came for this view before it was open."""
-        waiting, self._ahead = self._ahead, {}
-        for messages in waiting.values():
-            for message in messages:
-                self._ordered(message)
+        for message in self._ahead.take():
+            self._ordered(message)
 
     def _count(self, slot: Slot, vote: Vote) -> None:
         other = slot.count(vote)

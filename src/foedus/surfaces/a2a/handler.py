@@ -55,6 +55,8 @@ BLOCKING_S = 50.0
 CANCEL_S = 5.0
 """For the other node to say how a task that it has ended."""
 _PAGE = 50
+_TOKEN_DIGITS = 6
+"""A token that this node gave is the place of a task among those kept."""
 
 
 class Handler(RequestHandler):
@@ -189,8 +191,9 @@ class Handler(RequestHandler):
             for it in self._node.errands(context.state["did"])
             if params.context_id in {"", it.context} and wanted in {"", state_of(it)}
         ]
-        start = int(params.page_token) if params.page_token.isdecimal() else 0
-        size = min(params.page_size or _PAGE, 2 * _PAGE)
+        token = params.page_token
+        start = int(token) if token.isdecimal() and len(token) <= _TOKEN_DIGITS else 0
+        size = max(1, min(params.page_size or _PAGE, 2 * _PAGE))
         history = params.history_length if params.HasField("history_length") else None
         page = views[start : start + size]
         following = str(start + size) if start + size < len(views) else ""
