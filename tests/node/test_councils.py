@@ -6,6 +6,7 @@ from itertools import combinations
 
 import pytest
 
+from foedus.base.base64url import from_base64url, to_base64url
 from foedus.base.cbor import decode
 from foedus.base.errors import FoedusError, PeerViolation, Unavailable, UsageError
 from foedus.consensus import verify_commit_proof
@@ -14,6 +15,7 @@ from foedus.consensus.messages import Stable, Vote
 from foedus.node import council_driver
 from foedus.node.council_driver import CouncilDown
 from foedus.node.council_messages import read, write
+from foedus.sdk import Client
 from foedus.sync.frames import CouncilSays
 from tests.node.nodes import connect, street, until
 
@@ -202,3 +204,24 @@ async def test_what_no_member_says_is_passed_over_and_what_is_no_message_ends_th
 def test_what_is_no_message_is_refused(data):
     with pytest.raises(PeerViolation):
         read(data)
+
+
+async def test_programs_found_a_council_propose_to_it_and_take_a_proof(tmp_path):
+    async with four(tmp_path) as (_, nodes):
+        async with Client(nodes[0].url, nodes[0].node.home.token()) as client:
+            made = await client.councils.create("board", [node.id for node in nodes[1:]])
+            assert made.state == "waiting"
+            for node in nodes[1:]:
+                await until(lambda node=node: node.service.council("board").state == "asked", "it is asked")
+                await node.service.council_join("board")
+            await until(lambda: all(node.service.council("board").state == "running" for node in nodes), "all begin")
+            decision = await client.councils.put("board", "k", b"v")
+            assert decision.outcome == "done"
+            assert (await client.councils.put("board", "k", b"x", if_value=[None])).outcome == "unequal"
+            assert (await client.councils.get("board", "k")).value == to_base64url(b"v")
+            proof = await client.councils.proof("board", decision.sequence, position=decision.position)
+            assert verify_commit_proof(from_base64url(proof.proof)).council.hex() == made.id
+            log = await client.councils.log("board")
+            assert [it.outcome for it in log] == ["done", "unequal", "value"]
+        await all_hold(nodes, bytes.fromhex(made.id), "k", b"v")
+        assert nodes[3].service.council_held("board", "k").value == to_base64url(b"v")
