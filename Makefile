@@ -10,6 +10,7 @@ BUILT := src/foedus/surfaces/web/files/index.html
 help:
 	@echo 'make demo | test | check | bench | soak | page     [ARGS=...]'
 	@echo '  test ARGS=tests/crypto    runs one folder'
+	@echo '  demo ARGS=--keep          stays up, and signs you in at its pages'
 
 .venv/.stamp: pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv

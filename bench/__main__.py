@@ -33,6 +33,7 @@ NAMES = (
     "query",
     "calls",
     "routing",
+    "page",
 )
 
 

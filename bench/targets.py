@@ -56,6 +56,8 @@ TARGETS = [
     _most("handshake_p50_ms", 10, "≤ 10 ms"),
     _most("start_s", 1, "≤ 1 s"),
     _most("idle_mb", 90, "≤ 90 MB"),
+    _most("page_usable_s", 1, "≤ 1 s"),
+    _most("page_frame_ms", 50, "≤ 50 ms"),
     _most("growth_ratio", 1.3, "≤ 1.3"),
     _least("fanout20_per_s", 20_000, "≥ 20,000/s"),
     _most("flood_p95_ratio", 1.2, "≤ 1.2 of quiet"),

@@ -118,6 +118,8 @@ def old_votes_in_a_later_view(**made_of):
     stage.only(lambda sender, _to, message: sender != 0 and not isinstance(message, Decided))
     stage.go_on(300)
     stage.tell((2,), HaveBatch(1, batch))
+    for phase in ("prepare", "commit"):
+        stage.tell((1, 2, 3), stage.vote(phase, 5, 1, batch.digest))
     return stage.end()
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from tests.docs.pages import blocks, read, section
 
-_PATIENCE_S = 100
+_PATIENCE_S = 240
 _NODES = ("oak", "elm")
 
 

@@ -15,7 +15,7 @@ from tests.node.nodes import share, street, until
 from tests.node.people import agent, enrol
 
 _PASSPHRASE = "only for this page"
-_PATIENCE_S = 60
+_PATIENCE_S = 200
 
 EXPECTED = [
     r"scout says: six boats are in",

@@ -30,7 +30,7 @@ def run(home, *arguments):
         done = subprocess.run(
             [FOEDUS, *arguments, "--home", str(home)],
             capture_output=True,
-            timeout=30,
+            timeout=120,
             check=False,
             env=environment,
         )

@@ -2,7 +2,6 @@
 
 import asyncio
 import secrets
-import time
 
 from foedus.identity.record import successor
 from foedus.sync.frames import ChainPosition, Cursors, Events, Records
@@ -20,6 +19,7 @@ def writes(node):
 
 async def overheard(evil):
     """What the villain was sent, to be played back."""
+    await evil.wait_for(Events)
     await asyncio.sleep(0.3)
     return [each.batch for each in evil.got(Events)]
 
@@ -118,8 +118,6 @@ async def test_a_restored_node_does_not_wait_for_ever_for_events_that_a_liar_cla
                 for seq in (chain.seq + 2, 1 << 40)
             ]
             await evil.send(Cursors(tuple(lies), more=False))
-            started = time.monotonic()
             await it.start("bob")
             await until(lambda: number(victim) == 1 and writes(victim), "it opens an epoch all the same")
-            assert time.monotonic() - started < 10
             assert victim.texts() == ["lost"]

@@ -14,11 +14,11 @@ async def offer(running, agent, name="echo", **fields):
 
 
 def form(capability, text="hello", **fields):
-    fields = {"input": {"text": text}, "wait_ms": 10_000} | fields
+    fields = {"input": {"text": text}, "wait_ms": 30_000} | fields
     return CallForm(node=capability.node, name=capability.name, offer=capability.offer, **fields)
 
 
-async def take(running, agent, wait_ms=10_000):
+async def take(running, agent, wait_ms=30_000):
     return await running.service.call_work(agent, wait_ms)
 
 

@@ -17,7 +17,7 @@ from foedus.surfaces.http.app import create_app
 from foedus.surfaces.http.exposure import Exposure
 from foedus.surfaces.http.server import HttpServer
 from foedus.sync.http_signature import Signer, Target, sign_request, verify_response
-from tests.node.nodes import Running, Street, connect
+from tests.node.nodes import Noted, Running, Street, connect
 
 ROOT = "/api/federation"
 LINK = f"{ROOT}/link"
@@ -38,7 +38,7 @@ class FederatedStreet(Street):
     async def start(self, name, clock=None):
         home = Home(self.folder / name)
         node = Node(home, clock) if clock else Node(home)
-        service = Service(node)
+        service, noted = Service(node), Noted(node)
         app = create_app(service, Federation(node, service), node.links, Exposure())
         server = HttpServer(app, port=self.ports.get(name, 0))
         await server.start()
@@ -51,7 +51,7 @@ class FederatedStreet(Street):
             url = self.proxies[name].url
         node.peers.advertised = [url]
         await node.start()
-        self.running[name] = Running(name, home.path, node, service, server, url, self.words[name])
+        self.running[name] = Running(name, home.path, node, service, server, url, self.words[name], noted)
         return self.running[name]
 
     async def close(self):

@@ -17,7 +17,8 @@ from foedus.surfaces.http.app import create_app
 from foedus.surfaces.http.exposure import Exposure
 from foedus.surfaces.http.server import HttpServer
 
-WAIT_S = 15.0
+WAIT_S = 30.0
+"""Two cores run two test workers and their nodes."""
 
 
 class NoFederation:
@@ -27,15 +28,40 @@ class NoFederation:
         return FederationResponse(status=404)
 
 
+_streets = []
+"""Those that are open now."""
+
+
 async def until(condition, what, wait_s=WAIT_S):
-    """Wait until a condition holds (what is not there yet does not); fail by name."""
+    """Wait until a condition holds (what is not there yet does not); fail by name.
+
+    What it read is then published too: a row can be read from disk a moment before its node has taken note of it.
+    """
     end = time.monotonic() + wait_s
     while time.monotonic() < end:
         with suppress(IndexError, NotFound):
             if condition():
-                return
+                break
         await asyncio.sleep(0.01)
-    raise AssertionError(f"not in {wait_s} s: {what}")
+    else:
+        raise AssertionError(f"not in {wait_s} s: {what}")
+    for running in [each for it in _streets for each in it.running.values()]:
+        durable = running.node.log.last_local
+        while running.noted.upto < durable:
+            assert time.monotonic() < end + wait_s, f"{running.name} takes no note of what is durable: {what}"
+            await asyncio.sleep(0.001)
+
+
+class Noted:
+    """Up to which local number all bookkeepers of a node have taken note."""
+
+    def __init__(self, node):
+        self.upto = node.log.last_local
+        node.publisher.bookkeepers.append(self._published)
+
+    def _published(self, published):
+        if published.rows:
+            self.upto = published.rows[-1].local
 
 
 @dataclass
@@ -49,6 +75,7 @@ class Running:
     server: HttpServer
     url: str
     words: list[str]
+    noted: Noted
 
     @property
     def id(self):
@@ -83,6 +110,7 @@ class Street:
         self.running = {}
         self.words = {}
         self.ports = {}
+        _streets.append(self)
 
     async def add(self, name, clock=None):
         home = Home(self.folder / name)
@@ -92,14 +120,14 @@ class Street:
     async def start(self, name, clock=None):
         home = Home(self.folder / name)
         node = Node(home, clock) if clock else Node(home)
-        service = Service(node)
+        service, noted = Service(node), Noted(node)
         server = HttpServer(create_app(service, NoFederation(), node.links, Exposure()), port=self.ports.get(name, 0))
         await server.start()
         self.ports[name] = server.port
         url = f"http://127.0.0.1:{server.port}"
         node.peers.advertised = [url]
         await node.start()
-        self.running[name] = Running(name, home.path, node, service, server, url, self.words[name])
+        self.running[name] = Running(name, home.path, node, service, server, url, self.words[name], noted)
         return self.running[name]
 
     async def stop(self, name):
@@ -121,6 +149,7 @@ class Street:
         shutil.copytree(self.folder / source, self.folder / name)
 
     async def close(self):
+        _streets.remove(self)
         for name in list(self.running):
             await self.stop(name)
 

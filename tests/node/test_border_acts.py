@@ -107,7 +107,7 @@ async def test_an_agent_with_its_own_key_that_asks_again_gets_what_was_allowed_o
     assert (await b.service.approval_ask("plans", "rover", "hello!")).id != first.id
     told = asyncio.create_task(b.service.approval(first.id, wait_s=30))
     await ada.allow(first.id)
-    assert (await asyncio.wait_for(told, 5)).state == "allowed", "it is told at once, since nobody else goes on"
+    assert (await asyncio.wait_for(told, 25)).state == "allowed", "it is told at once, since nobody else goes on"
     again = await b.service.approval_ask("plans", "rover", "hello")
     assert (again.id, again.state, again.salt) == (first.id, "allowed", first.salt)
     grants = [bytes.fromhex(each) for each in again.grants]

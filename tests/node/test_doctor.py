@@ -283,7 +283,7 @@ def test_a_node_that_does_not_answer(answering, examine):
 def test_the_command_fails_where_a_check_does_and_shows_no_traceback(home):
     home.database.write_bytes(b"no database")
     command = [sys.executable, "-m", "foedus.surfaces.cli.main", "doctor", "--home", home.path]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
     assert ran.returncode == 1
     assert "Traceback" not in ran.stdout + ran.stderr
     assert "database" in ran.stdout.splitlines()[0] + ran.stdout

@@ -58,7 +58,7 @@ def form(scout, capability, key="one", **fields):
 
 
 async def do(running, clerk):
-    work = await running.service.call_work(clerk, 15_000)
+    work = await running.service.call_work(clerk, 30_000)
     await running.service.call_finish(clerk, work.call, WorkResult(output={"said": work.input["text"]}))
 
 
@@ -112,7 +112,7 @@ async def test_it_waits_for_a_persons_grant(tmp_path):
 async def test_what_was_handed_over_when_its_node_stopped_never_runs_again(tmp_path):
     async with two(tmp_path) as (nodes, oak, elm, scout, clerk, capability, _):
         sent = await oak.service.errand_begin(form(scout, capability))
-        assert await elm.service.call_work(clerk, 15_000) is not None
+        assert await elm.service.call_work(clerk, 30_000) is not None
         elm = await nodes.restart("elm")  # noqa: PLW2901  # the same, once more
         lets_call(elm)
         ended = await over(oak, sent.errand, scout)
@@ -142,7 +142,7 @@ async def test_it_is_cancelled_before_and_after_it_is_called(tmp_path):
         assert (await over(oak, first.errand, scout)).outcome == "cancelled"
         await ada.give(scout, Scope(CALL, after_foreign=True))
         second = await oak.service.errand_begin(form(scout, capability, "two"))
-        work = await elm.service.call_work(clerk, 15_000)
+        work = await elm.service.call_work(clerk, 30_000)
         assert work is not None
         await oak.service.errand_cancel(second.errand, scout)
         ended = await over(oak, second.errand, scout)
@@ -179,9 +179,9 @@ async def test_progress_and_ends_are_told(tmp_path):
                 told.append((news.errand.state, news.number, news.data))  # noqa: PERF401  # looked at meanwhile
 
         listening = asyncio.create_task(listen())
-        work = await elm.service.call_work(clerk, 15_000)
+        work = await elm.service.call_work(clerk, 30_000)
         await elm.service.call_progress(clerk, work.call, {"done": 1})
         await until(lambda: ("called", 1, {"done": 1}) in told, "progress is told")
         await elm.service.call_finish(clerk, work.call, WorkResult(output={"said": "x"}))
-        await asyncio.wait_for(listening, 15)
+        await asyncio.wait_for(listening, 30)
         assert told[-1][0] == "over"

@@ -218,7 +218,7 @@ async def test_an_agents_packet_crosses_in_the_name_of_a_human_where_its_standin
         assert b.service.event(placed.id).withheld == "room.standing", "a foreigner starts as normal"
         b.node.crossings.standing_of = lambda _node, _did: Standing.ELEVATED
         b.node.crossings.forget()
-        assert await titles(b, "agent") == ["By an agent"]
+        await finds(b, "agent", ["By an agent"])
         await ada.take_back(grant)
         later = await tell(a, PublishForm(domain=DOMAIN, title="Too late", as_="scout"))
         assert [kept.clause for kept in later.kept_from] == ["grant.human_required"]

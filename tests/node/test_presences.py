@@ -104,7 +104,7 @@ async def test_a_statement_that_its_node_did_not_sign_ends_the_link(tmp_path):
         good = told(elm, elm, (Shown(7, 1, EVE, elm.human.did, None),))
         link.control(Presences(good.statement, bytes(64)))
         await until(lambda: link.session.is_closed, "it is closed")
-        assert ash.node.ingest.refusals["invalid_signature"] == 1
+        await until(lambda: ash.node.ingest.refusals["invalid_signature"] == 1, "it is counted")
 
 
 async def test_what_is_no_statement_ends_the_link(tmp_path):
@@ -178,6 +178,7 @@ async def test_a_flood_is_dropped_and_the_link_stays(tmp_path):
 async def test_who_is_silent_is_gone(tmp_path, monkeypatch):
     monkeypatch.setattr(presences, "SILENCE_S", 0.3)
     async with pair(tmp_path) as (_, ash, elm), editing(ash, ash.agent) as ann:
+        await until(lambda: ann.seen, "ann is served, and is told")
         link = elm.node.links.get(bytes.fromhex(ash.id))
         link.control(told(elm, elm, (Shown(7, 1, EVE, elm.human.did, None),)))
         await until(lambda: any(_is_gone(it, 7) for it in ann.seen), "they are gone")

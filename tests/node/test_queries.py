@@ -2,7 +2,6 @@
 
 import asyncio
 import secrets
-import time
 from functools import partial
 
 import pytest
@@ -22,6 +21,9 @@ from foedus.sync.frames import Query, Results, SignedResult
 from tests.node.nodes import connect, share, street, until
 from tests.node.people import agent, enrol
 from tests.node.questions import ask, codes, hush, outcomes, raw, remember, row_of, send_raw, texts
+
+WAIT_MS = 30_000
+"""How long answers may take where nobody is to be waited for: half of it, on the slowest machine."""
 
 
 @pytest.fixture
@@ -71,11 +73,13 @@ async def test_a_participant_finds_what_was_said_in_its_own_rooms_alone(two):
 async def test_results_come_as_they_are_found(two):
     _, a, b = two
     remember(a, "quick lamp")
-    remember(b, "slow lamp", delay_s=0.2)
-    coming = await a.service.ask(Asked(kind="text", text="lamp"))
-    seen = [("end" if isinstance(it, AnswersView) else it.body["text"], time.monotonic()) async for it in coming]
-    assert [what for what, _ in seen] == ["quick lamp", "slow lamp", "end"]
-    assert seen[1][1] - seen[0][1] > 0.15
+    quick_came = asyncio.Event()
+    remember(b, "slow lamp", after=quick_came)
+    seen = []
+    async for it in await a.service.ask(Asked(kind="text", text="lamp")):
+        seen.append("end" if isinstance(it, AnswersView) else it.body["text"])
+        quick_came.set()
+    assert seen == ["quick lamp", "slow lamp", "end"]
 
 
 async def test_what_was_erased_is_not_found(two):
@@ -108,11 +112,11 @@ async def test_a_ring_answers_once(tmp_path):
         nodes = await row_of(it, "a", "b", "c", "d")
         await connect(nodes[3], nodes[0])
         memories = [remember(node, f"the lamp of {node.name}") for node in nodes]
-        answers = await ask(nodes[0], "lamp", scope="global", hops=6)
+        answers = await ask(nodes[0], "lamp", scope="global", hops=6, wait_ms=WAIT_MS)
         assert texts(answers) == [f"the lamp of {name}" for name in "abcd"]
         assert [len(memory.asked) for memory in memories] == [1, 1, 1, 1]
         assert {report.outcome for report in answers.nodes} == {"answered"}
-        assert answers.took_us < 2_000_000
+        assert answers.took_us < WAIT_MS * 500
 
 
 async def test_a_node_that_was_killed_is_named_and_not_waited_for(tmp_path):
@@ -120,42 +124,42 @@ async def test_a_node_that_was_killed_is_named_and_not_waited_for(tmp_path):
         a, b, c = await row_of(it, "a", "b", "c")
         await it.stop("c")
         await until(lambda: not b.is_linked(c), "b sees that c is gone")
-        answers = await ask(a, "lamp", scope="global", wait_ms=5_000)
+        answers = await ask(a, "lamp", scope="global", wait_ms=WAIT_MS)
         assert texts(answers) == ["the lamp of a", "the lamp of b"]
         assert {report.node: report.outcome for report in answers.nodes}[c.id] == "unreachable"
-        assert answers.took_us < 2_000_000
+        assert answers.took_us < WAIT_MS * 500
 
 
 async def test_a_node_that_dies_while_it_is_asked_is_lost(tmp_path):
     async with street(tmp_path) as it:
         a, b = await row_of(it, "a", "b")
-        memory = remember(b, "lamp", delay_s=10)
-        asking = asyncio.create_task(ask(a, "lamp", wait_ms=8_000))
+        memory = remember(b, "lamp", delay_s=60)
+        asking = asyncio.create_task(ask(a, "lamp", wait_ms=WAIT_MS))
         await until(lambda: memory.asked, "b was asked")
         await it.stop("b")
         answers = await asking
         assert (texts(answers), outcomes(answers)["b"]) == (["the lamp of a"], "lost")
-        assert answers.took_us < 4_000_000
+        assert answers.took_us < WAIT_MS * 500
 
 
 async def test_a_silent_node_is_named_at_the_deadline(tmp_path):
     async with street(tmp_path) as it:
         a, _, c = await row_of(it, "a", "b", "c")
         hush(c)
-        answers = await ask(a, "lamp", scope="global", wait_ms=1_600)
+        answers = await ask(a, "lamp", scope="global", wait_ms=3_000)
         assert texts(answers) == ["the lamp of a", "the lamp of b"]
         assert {report.node: report.outcome for report in answers.nodes}[c.id] == "silent"
-        assert answers.took_us < 3_000_000
+        assert answers.took_us < WAIT_MS * 500
 
 
 async def test_a_late_node_is_named_and_its_answer_not_taken(tmp_path):
     async with street(tmp_path) as it:
         a, b = await row_of(it, "a", "b")
-        remember(b, "slow lamp", delay_s=5)
-        answers = await ask(a, "lamp", wait_ms=400)
+        remember(b, "slow lamp", delay_s=60)
+        answers = await ask(a, "lamp", wait_ms=1_000)
         assert texts(answers) == ["the lamp of a"]
         assert outcomes(answers) == {"a": "answered", "b": "late"}
-        assert answers.took_us < 1_500_000
+        assert answers.took_us < WAIT_MS * 500
 
 
 async def test_who_gives_up_stops_the_search_at_other_nodes(tmp_path):

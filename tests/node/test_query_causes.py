@@ -169,7 +169,7 @@ async def test_nobody_is_told_where_the_policy_says_so_and_the_silent_are_only_c
         b.path.joinpath("foedus.toml").write_text('[federation.policy]\ntells_peers = "nobody"\n')
         b.node.policy.reload()
         c.node.links.on_query = lambda _link, _frame: None
-        found, answers = await connections(a, wait_ms=1_600)
+        found, answers = await connections(a, wait_ms=3_000)
         assert found == {tuple(sorted((a.id, b.id)))}
         assert c.id not in {report.node for report in answers.nodes}
         assert [(report.outcome, report.results) for report in answers.nodes if not report.node] == [("silent", 1)]

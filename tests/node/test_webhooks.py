@@ -216,7 +216,7 @@ async def test_an_agents_own_token_sends_to_this_machine_only_and_the_policy_nar
         assert error.value.code == "webhook_forbidden"
     (b.node.home.path / "foedus.toml").write_text('[webhooks]\nagents = "nowhere"\n')
     assert b.node.policy.reload()
-    view = await ended(a, capability, wait_ms=200)
+    view = await ended(a, capability, wait_ms=1_500)
     assert (view.outcome, view.began, len(hook.calls)) == ("not_run", 0, 1)
     assert b.node.calls.webhooks.outcomes["webhook_forbidden"]
 

@@ -9,12 +9,13 @@ from foedus.query.port import Finding, Findings
 
 
 class ToyMemory:
-    """Notes with a tier that one must have to read them; '' is this node itself. ``delay_s`` makes it slow."""
+    """Notes with a tier that one must have to read them; '' is this node itself. ``delay_s``, ``after``: it is slow."""
 
-    def __init__(self, *notes, tiers=("", "CORE"), delay_s=0.0):
+    def __init__(self, *notes, tiers=("", "CORE"), delay_s=0.0, after=None):
         self.notes = list(notes)
         self.tiers = tiers
         self.delay_s = delay_s
+        self.after = after
         self.asked = []
         self.applied = {}
         self.failing = 0
@@ -22,6 +23,8 @@ class ToyMemory:
     async def search(self, text, wanted):
         self.asked.append(wanted.reader)
         await asyncio.sleep(self.delay_s)
+        if self.after is not None:
+            await self.after.wait()
         words = set(text.casefold().split())
         if wanted.reader.tier not in self.tiers:
             return Findings(())

@@ -1,5 +1,7 @@
 """Two people at the pages of two federated nodes, from the first sign-in on: each test goes on where the last ended."""
 
+import re
+
 from playwright.sync_api import expect
 
 from foedus.node.values import ParticipantView, Placed
@@ -99,6 +101,29 @@ def test_they_talk_in_a_room_and_each_word_is_verified(ada, bea):
     assert not ada.accessible()
 
 
+def test_what_was_not_read_is_counted_until_it_is_looked_at(ada, bea):
+    ada.go()
+    expect(ada.page.get_by_text("Nothing waits for you")).to_be_visible()
+    for text in ("low water soon", "at six"):
+        bea.page.get_by_role("textbox", name="Message").fill(text)
+        bea.page.get_by_role("button", name="Say").click()
+        hears(bea, text)
+    rooms = ada.page.get_by_role("navigation", name="Screens").get_by_role("link", name="Rooms")
+    expect(rooms).to_have_accessible_name("Rooms 2 unread")
+    expect(ada.page.get_by_role("main").get_by_role("link", name="elm")).to_have_accessible_name(re.compile("2 unread"))
+    ada.page.reload()
+    expect(rooms).to_have_accessible_name("Rooms 2 unread")
+    expect(ada.page).to_have_title("(2) Home · foedus")
+    ada.shoot("home-unread")
+    assert not ada.accessible()
+    open_room(ada)
+    hears(ada, "at six")
+    expect(rooms).to_have_accessible_name("Rooms")
+    ada.page.reload()
+    hears(ada, "at six")
+    expect(rooms).to_have_accessible_name("Rooms")
+
+
 def test_both_write_in_one_document_and_see_each_other(ada, bea):
     for visitor in (ada, bea):
         visitor.page.get_by_role("link", name="Document").click()
@@ -111,6 +136,9 @@ def test_both_write_in_one_document_and_see_each_other(ada, bea):
     bea.page.keyboard.press("Control+End")
     bea.page.keyboard.type(" and a raft")
     expect(ours).to_contain_text("Six boats and a raft")
+    for visitor, other in ((ada, "bea"), (bea, "ada")):
+        expect(visitor.page.get_by_role("list", name="Who is here")).to_contain_text(other)
+        expect(visitor.page.locator(".other-caret")).to_contain_text(other)
     ada.shoot("document")
     assert not ada.accessible()
 

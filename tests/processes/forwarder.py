@@ -76,8 +76,8 @@ class ForwardedNode(NodeProcess):
         python, _, _, *arguments = super().command()
         return [python, "-m", "tests.processes.forwarder", self.wire.url, *arguments]
 
-    def wait_ready(self, *given):
-        super().wait_ready(*given)
+    def wait_ready(self):
+        super().wait_ready()
         self.wire.target = self._port
 
 

@@ -35,11 +35,12 @@ def node_processes(folder: Path, *names: str, kind: type[NodeProcess] = NodeProc
         home = Home(folder / name)
         create_home(home, name)
         nodes.append(kind(name, home))
+        nodes[-1].patience_s = PATIENCE_S
     try:
         for node in nodes:
             node.launch()
         for node in nodes:
-            node.wait_ready(PATIENCE_S)
+            node.wait_ready()
         yield nodes
     finally:
         for node in nodes:

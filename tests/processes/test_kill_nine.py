@@ -78,12 +78,12 @@ def _said(speakers):
     return sum(len(speaker.acknowledged) for speaker in speakers)
 
 
-@pytest.mark.slow
 def the_same(one, other):
     """Return what both hold where it is the same."""
     return one if one == other else None
 
 
+@pytest.mark.slow
 def test_two_nodes_lose_and_double_nothing_while_one_is_killed_five_times(tmp_path):
     seed = int(os.environ.get("FOEDUS_TEST_SEED") or random.randrange(1 << 32))
     print(f"FOEDUS_TEST_SEED={seed}")  # noqa: T201  # pytest shows it where the test fails

@@ -45,10 +45,11 @@ def test_a_signal_stops_a_node_cleanly(tmp_path, number):
 def test_a_second_node_on_the_same_home_is_refused(tmp_path):
     with node_processes(tmp_path, "a") as (a,):
         second = NodeProcess("second", a.home)
+        second.patience_s = PATIENCE_S
         second.errors = tmp_path / "second.stderr"
         second.launch()
         with pytest.raises(NodeFailed, match="status 1"):
-            second.wait_ready(PATIENCE_S)
+            second.wait_ready()
         second.end()
         assert status(a).identity.name == "a", "the first one is not disturbed"
         assert a.home.running() is not None, "and can still be found"

@@ -109,7 +109,8 @@ async def test_a_call_is_neither_lost_nor_run_twice(one, monkeypatch):
     disk.is_full = False
     await a.service.call_finish(who, work.call, result)
     assert (await made).output == {"said": "hello"}
-    assert await take(a, who, wait_ms=0) is None
+    left = await take(a, who, wait_ms=0)
+    assert left is None or left.call == late.call, "the late one may still come within its time"
 
 
 async def test_a_node_starts_where_it_cannot_write_how_its_calls_ended(one, monkeypatch):

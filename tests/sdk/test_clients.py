@@ -56,7 +56,7 @@ async def test_an_agent_speaks_and_is_followed_across_a_restart(tmp_path):
         await nodes.restart("oak")
         for text in ("two", "three"):
             await client.rooms.say("plans", text, as_=scout.did)
-        await asyncio.wait_for(listening, 15)
+        await asyncio.wait_for(listening, 30)
         assert said == ["one", "two", "three"]
         assert [it.text for it in (await client.rooms.messages("plans")).messages] == said
 

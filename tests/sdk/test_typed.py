@@ -19,7 +19,7 @@ def test_a_type_checker_knows_what_each_client_returns():
         env=os.environ | {"MYPYPATH": str(ROOT / "src")},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=200,
         check=False,
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr

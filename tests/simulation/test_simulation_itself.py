@@ -47,7 +47,7 @@ def test_the_trace_does_not_depend_on_how_python_hashes(of):
             capture_output=True,
             text=True,
             check=True,
-            timeout=60,
+            timeout=200,
         ).stdout.splitlines()[:-1]
         for hash_seed in ("1", "2")
     ]

@@ -6,7 +6,7 @@ from typing import Annotated, Generic, TypeAlias, TypeVar
 
 from msgspec import Meta, Struct
 
-from foedus.base.cbor import Malformed, NotCanonical, convert, decode, decode_as, encode, learn, to_plain
+from foedus.base.cbor import Malformed, NotCanonical, check_items, convert, decode, decode_as, encode, learn, to_plain
 from foedus.base.ids import sha256
 from foedus.consensus.founding import successor
 from foedus.consensus.machine import StateMachine
@@ -14,6 +14,9 @@ from foedus.consensus.membership import MEMBERS_MAX, MEMBERS_MIN, Member, Member
 from foedus.consensus.updates import Update
 
 M = TypeVar("M", bound=StateMachine)
+
+_ITEMS_MAX = 16 * MEMBERS_MAX * MEMBERS_MAX
+"""Values in a snapshot beside the machine's own: a wish of each member, of five values for each that it names."""
 
 
 class Renew(Struct, frozen=True, forbid_unknown_fields=True, tag_field="op", tag="renew"):
@@ -73,6 +76,7 @@ class Governed(Generic[M]):
 
     def restored(self, state: bytes) -> Governed[M]:
         """Return a machine with the state of a snapshot."""
+        check_items(state, _ITEMS_MAX)
         plain: _State = convert(decode(state), _State)  # type: ignore[arg-type]  # msgspec takes any type
         machine, (wishes, renewal) = plain
         fresh = Governed(self.machine.restored(machine), self._membership)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeAlias, TypeVar
 
-from foedus.base.cbor import convert, decode, encode, to_plain
+from foedus.base.cbor import check_items, convert, decode, encode, to_plain
 from foedus.base.ids import sha256
 from foedus.consensus.machine import StateMachine
 from foedus.consensus.membership import INTERVAL, WINDOW, Member
-from foedus.consensus.updates import LIFE
+from foedus.consensus.updates import BATCH_UPDATES_MAX, LIFE
 from foedus.log.event import Id
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound=StateMachine)
 
 _Plain: TypeAlias = tuple[int, bytes, int | None, list[tuple[int, list[Id]]]]
+_ITEMS_MAX = 2 * LIFE * BATCH_UPDATES_MAX
+"""Values in a snapshot beside the machine's own: it remembers what was made in LIFE places."""
 REPEATED = encode(["repeated", None])
 LATE = encode(["late", None])
 EARLY = encode(["early", None])
@@ -96,6 +98,7 @@ class Ledger(Generic[M]):
 
     def restored(self, state: bytes) -> Ledger[M]:
         """Return a ledger from a snapshot; raise Malformed or NotCanonical. Compare its root before it is used."""
+        check_items(state, _ITEMS_MAX)
         plain: _Plain = convert(decode(state), _Plain)  # type: ignore[arg-type]  # msgspec takes any type
         sequence, machine, border, made = plain
         fresh = Ledger(self.machine.restored(machine), sequence, window=self._window, interval=self._interval)

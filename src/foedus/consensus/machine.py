@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Protocol, Self, TypeAlias
 
 from msgspec import Meta, Struct
 
-from foedus.base.cbor import Malformed, NotCanonical, convert, decode, decode_as, encode, learn
+from foedus.base.cbor import Malformed, NotCanonical, check_items, convert, decode, decode_as, encode, learn
 from foedus.base.ids import sha256
 from foedus.consensus import merkle
 from foedus.consensus.membership import Member
@@ -16,6 +16,10 @@ BUCKETS = 1_024
 KEY_MAX, VALUE_MAX = 256, 16_384
 STATE_BYTES_MAX = 64 * 1_048_576
 """What a new member has to fetch, and a checkpoint to write, at most."""
+
+ENTRY_COST = 64
+"""Bytes that each entry counts for beside its own: in memory it has more."""
+_ITEMS_MAX = 1 + 3 * STATE_BYTES_MAX // ENTRY_COST
 
 
 class StateMachine(Protocol):
@@ -124,13 +128,14 @@ class KeyValue:
     def restored(self, state: bytes) -> KeyValue:
         """Return a map with the entries of a snapshot."""
         fresh = KeyValue()
+        check_items(state, _ITEMS_MAX)
         for key, value in convert(decode(state), list[tuple[str, bytes]]):
             fresh._set(key, value)  # one of us
         return fresh
 
 
 def _cost(key: str, value: bytes | None) -> int:
-    return 0 if value is None else len(key) + len(value)
+    return 0 if value is None else ENTRY_COST + len(key) + len(value)
 
 
 def _result(outcome: Outcome, value: bytes | None) -> bytes:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
+from foedus.consensus.ahead import Ahead
 from foedus.consensus.certificates import BadVote
 from foedus.consensus.effects import Effect, Executed, Exposed, Keep, Send
 from foedus.consensus.machine import StateMachine
-from foedus.consensus.membership import WINDOW_MAX
 from foedus.consensus.messages import Phase, Proposal, Vote, vote_bytes
 from foedus.consensus.pending import Pending
 from foedus.consensus.records import Accepted, Batches, Place
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from foedus.consensus.membership import Membership
 
 M = TypeVar("M", bound=StateMachine)
-
-AHEAD_MAX = 2 * WINDOW_MAX
-"""Messages of one member for a view that is not open here yet: two for each place."""
 
 
 class Settings(NamedTuple):
@@ -63,7 +60,7 @@ class Ordering(Generic[M]):
         self.settings = settings
         self._sign = sign
         self._window = Window(membership, ledger.sequence)
-        self._ahead: dict[int, list[Vote | Proposal]] = {}
+        self._ahead = Ahead()
         self._exposed: set[int] = set()
         self._next = ledger.sequence + 1
         self._under_way: set[bytes] = set()
@@ -88,8 +85,7 @@ class Ordering(Generic[M]):
             raise BadVote("a pre-prepare comes with its batch")
         vote = message.vote if isinstance(message, Proposal) else message
         if vote.view > self.view or (vote.view == self.view and not self.active):
-            waiting = self._ahead.setdefault(vote.member, [])
-            waiting[:] = [*waiting, message][-AHEAD_MAX:]
+            self._ahead.add(message)
             return
         if vote.view < self.view or not self._window.holds(vote.sequence):
             return
@@ -101,10 +97,8 @@ class Ordering(Generic[M]):
 
     def _take_waiting(self) -> None:
         """Take in what came for this view before it was open."""
-        waiting, self._ahead = self._ahead, {}
-        for messages in waiting.values():
-            for message in messages:
-                self._ordered(message)
+        for message in self._ahead.take():
+            self._ordered(message)
 
     def _count(self, slot: Slot, vote: Vote) -> None:
         other = slot.count(vote)
@@ -132,14 +126,25 @@ class Ordering(Generic[M]):
             return
         slot.accepted = Accepted(vote.view, vote.sequence, vote.digest, vote.signature)
         self._effects.append(Keep(Place("accepted", slot.sequence), slot.accepted))
-        if batch is not None and slot.batch(vote.digest) is None:
+        if slot.batch(vote.digest) is not None:
+            self._prepare(slot)
+        elif batch is not None:
             self._learn(slot, batch)
-        if self.me != self.leader:
-            self._vote(slot, "prepare", vote.digest)
 
     def _learn(self, slot: Slot, batch: Batch) -> None:
         slot.keep(batch)
         self._effects.append(Keep(Place("batches", slot.sequence), Batches(tuple(slot.batches()))))
+        self._prepare(slot)
+
+    def _prepare(self, slot: Slot) -> None:
+        """Vote for what is accepted in this view, its batch being here: what a quorum prepares can also be made.
+
+        A liar may alone hold a batch of which it shows an old certificate; decided, it would stop the council for ever.
+        """
+        accepted = slot.accepted
+        is_open = self.active and not self.diverged and self.me != self.leader
+        if is_open and accepted is not None and accepted.view == self.view and slot.batch(accepted.digest) is not None:
+            self._vote(slot, "prepare", accepted.digest)
 
     def _vote(self, slot: Slot, phase: Phase, digest: bytes) -> None:
         vote = self._signed_vote(phase, self.view, slot.sequence, digest)
@@ -152,7 +157,7 @@ class Ordering(Generic[M]):
 
     def _advance(self, slot: Slot) -> None:
         """See whether a place is prepared or decided now."""
-        prepared = self._window.prepared(slot)
+        prepared = self._window.prepared(slot, self.view)
         if prepared is not None and not self.diverged:
             slot.prepared = prepared
             self._effects.append(Keep(Place("prepared", slot.sequence), prepared))

@@ -11,6 +11,10 @@ from foedus.consensus.messages import Committed, NewView, Prepared, Stable, View
 from foedus.consensus.updates import Batch, Sequence
 from foedus.log.event import Id, Signature
 
+BATCHES_MAX = 5
+"""At one place: what is accepted, prepared and decided there may be three, and two more of earlier views. It bounds
+what leaders that lie can fill; a member prepares nothing whose batch it has not, so fewer cost time alone."""
+
 
 class InView(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="in-view"):
     """The view this replica is in, whether it is open, and by what: its view-change, the new view."""
@@ -31,9 +35,9 @@ class Accepted(Struct, frozen=True, array_like=True, forbid_unknown_fields=True,
 
 
 class Batches(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="batches"):
-    """The batches that may still be made at a place: what was accepted there, and what was prepared before."""
+    """The batches that may still be made at a place: what was accepted there, in this view and before."""
 
-    batches: Annotated[tuple[Batch, ...], Meta(max_length=3)]
+    batches: Annotated[tuple[Batch, ...], Meta(max_length=BATCHES_MAX)]
 
 
 class Snapshot(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="snapshot"):

@@ -130,6 +130,7 @@ class Recovering(Ordering[M]):
         if isinstance(message, HaveBatch):
             if slot.wanted == message.batch.digest:
                 self._learn(slot, message.batch)
+                self._advance(slot)
                 self._execute()
         elif (batch := slot.batch(message.digest)) is not None:
             self._effects.append(Send(sender, HaveBatch(message.sequence, batch)))
@@ -167,6 +168,8 @@ class Recovering(Ordering[M]):
     def _begin_fetch(self, certificate: Stable, source: int) -> None:
         held = self._fetch
         if held is None or held.certificate.sequence < certificate.sequence:
+            if held is not None:  # another has its turn: a liar may be the first to tell of every checkpoint
+                source = (held.source + 1) % self.membership.size
             self._fetch = Fetch(certificate, self._other_than_me(source))
             self._effects.append(Send(self._fetch.source, self._fetch.wanted()))
 

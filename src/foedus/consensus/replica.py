@@ -214,9 +214,11 @@ class Replica(Recovering[M]):
         """Return what this member said of a place in this view."""
         said: list[Message] = []
         batch = slot.batch(accepted.digest)
-        if self.me != self.leader:
+        if batch is None:
+            pass  # not voted for: see ``_prepare``
+        elif self.me != self.leader:
             said.append(self._signed_vote("prepare", self.view, slot.sequence, accepted.digest))
-        elif batch is not None:
+        else:
             vote = Vote("pre-prepare", self.view, slot.sequence, accepted.digest, self.me, accepted.proposal)
             said.append(Proposal(vote, batch))
         if slot.prepared is not None and slot.prepared.view == self.view:
@@ -327,6 +329,7 @@ class Replica(Recovering[M]):
             self._change, self._opened_by = in_view.change, in_view.opened_by
             if in_view.change is not None:
                 self._changes.add(in_view.change)
+            self._restore_low(in_view)
         self._execute()
         self._count_own_again()
         self._effects.clear()
@@ -337,6 +340,16 @@ class Replica(Recovering[M]):
         self.stable, self._snapshot, self._lowest = snapshot.certificate, snapshot, snapshot.certificate
         self._window.border = self.ledger.border
         self._window.advance(snapshot.certificate.sequence, 0)
+
+    def _restore_low(self, in_view: InView) -> None:
+        """Begin again above the checkpoint above which the view began here, where the kept state does not reach it."""
+        certificate = in_view.change.stable if in_view.change is not None else None
+        if in_view.opened_by is not None:
+            certificate = reproposed(in_view.opened_by.changes, self._start).stable
+        if certificate is not None and certificate.sequence > self._window.low:
+            self._lowest = certificate
+            self._raise_low(certificate.sequence)
+            self._begin_fetch(certificate, certificate.votes[0].member)
 
     def _restore_slot(self, place: Place, record: Record) -> None:
         match record:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from foedus.consensus.messages import Committed, Phase, Prepared, Signed, Vote
+from foedus.consensus.records import BATCHES_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -68,10 +69,15 @@ class Slot:
         return self._batches.get(digest)
 
     def keep(self, batch: Batch) -> None:
-        """Keep a batch, and drop those that can no longer be made here."""
+        """Keep a batch; of those accepted before keep the newest.
+
+        Also what another view accepted here may be made yet: somebody may hold a certificate that nobody else has seen.
+        """
         self._batches[batch.digest] = batch
         alive = {held.digest for held in (self.accepted, self.prepared, self.committed) if held is not None}
-        self._batches = {digest: it for digest, it in self._batches.items() if digest in alive or it is batch}
+        old = [digest for digest in self._batches if digest not in alive]
+        for digest in old[: max(0, len(self._batches) - BATCHES_MAX)]:
+            del self._batches[digest]
 
     def restore(self, batch: Batch) -> None:
         """Take up a batch that was kept."""
@@ -127,12 +133,15 @@ class Window:
 
     # --- certificates ------------------------------------------------------------------------------
 
-    def prepared(self, slot: Slot) -> Prepared | None:
-        """Return the certificate of what was accepted, where a quorum is behind it that was not before."""
+    def prepared(self, slot: Slot, view: int) -> Prepared | None:
+        """Return the certificate of what was accepted in the open view, where a quorum is newly behind it.
+
+        What was accepted in an earlier view has no votes here: those of this view prove nothing of it.
+        """
         accepted = slot.accepted
-        if accepted is None or (slot.prepared is not None and slot.prepared.view >= accepted.view):
+        if accepted is None or accepted.view != view or (slot.prepared is not None and slot.prepared.view >= view):
             return None
-        leader = self._membership.leader(accepted.view)
+        leader = self._membership.leader(view)
         votes = {who: sig for who, sig in slot.votes("prepare", accepted.digest).items() if who != leader}
         needed = self._membership.quorum - 1
         if len(votes) < needed:

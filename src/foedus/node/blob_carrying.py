@@ -27,8 +27,9 @@ from foedus.sync.frames import BlobFrame, Chunk, HaveBlob, NoChunks, WantChunks
 log = logging.getLogger("foedus.blobs")
 
 CAPABILITY = "blobs"
-AWAITING_MAX = 4_096
-"""Blobs of which others were told that they are not here, and who hear when they are."""
+AWAITING_MAX = 1_024
+"""Blobs that one peer was told are not here, and of which it hears when they are: of each the newest, so that what one
+asks for takes no room from others."""
 _RETRY_S = 1.0
 
 
@@ -51,8 +52,8 @@ class BlobCarrying:
         self._wanted: dict[bytes, Held] = {}
         self._arrived: deque[_Arrived] = deque()
         self._serving: Counter[bytes] = Counter()
-        self._awaiting: dict[bytes, set[bytes]] = {}
-        """Event → peers that were told that its blob is not here."""
+        self._awaiting: dict[bytes, dict[bytes, None]] = {}
+        """Peer → events of which it was told that their blobs are not here."""
         self._wake = asyncio.Event()
         blobs.on_wanted = self._want
         blobs.on_gone = self._forget
@@ -65,7 +66,8 @@ class BlobCarrying:
     def _forget(self, event: bytes) -> None:
         self._wanted.pop(event, None)
         self._core.forget(event)
-        self._awaiting.pop(event, None)
+        for awaited in self._awaiting.values():
+            awaited.pop(event, None)
 
     # --- links -------------------------------------------------------------------------------
 
@@ -80,8 +82,7 @@ class BlobCarrying:
         """Ask others for what a peer that went did not bring."""
         self._serving.pop(link.node, None)
         self._core.closed(link.node)
-        for waiting in self._awaiting.values():
-            waiting.discard(link.node)
+        self._awaiting.pop(link.node, None)
         self._wake.set()
 
     def frame(self, link: Link, frame: BlobFrame) -> None:
@@ -156,9 +157,10 @@ class BlobCarrying:
 
     def _whole(self, held: Held) -> None:
         self._wanted.pop(held.row.id, None)
-        for node in self._awaiting.pop(held.row.id, set()):
+        told = [node for node, awaited in self._awaiting.items() if awaited.pop(held.row.id, b"") is None]
+        for node in told:
             link = self._links.get(node)
-            if link is not None and link.session.is_open:
+            if link is not None and link.session.is_open and self._may_see(node, held):
                 link.control(HaveBlob(held.row.id))
         for listener in self.on_whole:
             listener(held.row)
@@ -193,8 +195,10 @@ class BlobCarrying:
         if data is not None:
             link.control(Chunk(event, number, data))
             return
-        if event in self._awaiting or len(self._awaiting) < AWAITING_MAX:
-            self._awaiting.setdefault(event, set()).add(link.node)
+        awaited = self._awaiting.setdefault(link.node, {})
+        awaited[event] = None
+        if len(awaited) > AWAITING_MAX:
+            del awaited[next(iter(awaited))]
         link.control(NoChunks(event, (number,)))
 
     def _chunk_for(self, node: bytes, event: bytes, number: int) -> bytes | None:

@@ -22,6 +22,8 @@ OPEN_MAX = 1_024
 OPEN_PER_PARTICIPANT_MAX = 128
 """Of these, one participant's: an agent that sends and never looks does not take all of them."""
 KEPT_MAX = 4_096
+KEPT_PER_PARTICIPANT_MAX = 1_024
+"""Of these, one participant's, over or not: beyond, its own oldest that are over make room, and nobody else waits."""
 KEPT = DAY
 """How long one is shown when it is over: who sent it in the evening looks in the morning."""
 NOTE_BYTES_MAX = 131_072
@@ -97,7 +99,7 @@ class ErrandBook:
 
     async def _add(self, errand: bytes, record: Errand) -> None:
         under_way = [it for it in self._held.values() if not it.is_over]
-        old = [key for key, it in self._held.items() if it.is_over and it.changed + KEPT < self._store.now()]
+        old = self._forgettable(record.did)
         mine = sum(it.did == record.did for it in under_way)
         if mine >= OPEN_PER_PARTICIPANT_MAX or len(under_way) >= OPEN_MAX or len(self._held) - len(old) >= KEPT_MAX:
             raise UsageError("too many errands are kept here", code="busy", http_status=503, remedy="send it later")
@@ -106,6 +108,14 @@ class ErrandBook:
         for key in old:
             self._held.pop(key, None)
         self._held[errand] = record
+
+    def _forgettable(self, did: str) -> list[bytes]:
+        """Return those that had their time, and of ``did`` so many of the oldest that there is room for one more."""
+        over = sorted((it.changed, key) for key, it in self._held.items() if it.is_over)
+        old = [key for changed, key in over if changed + KEPT < self._store.now()]
+        its = [key for _, key in over[len(old) :] if self._held[key].did == did]
+        count = sum(it.did == did for it in self._held.values()) - sum(self._held[key].did == did for key in old)
+        return old + its[: max(0, count + 1 - KEPT_PER_PARTICIPANT_MAX)]
 
     async def change(self, errand: bytes, **fields: object) -> Errand:
         """Change what is kept of one."""

@@ -6,7 +6,8 @@
 //   ["cursor", name, user]            show a presence
 //   ["users", name]                   the users of all presences that are seen, sorted
 //   ["text", name]                    the text
-//   ["state", name]                   the whole document as an update, base64
+//   ["state", name]                   the whole document as an update, base64, as one writes it who has just read it:
+//                                     how a client cuts its runs depends on the order in which they came to it
 import { createInterface } from 'node:readline'
 import * as Y from 'yjs'
 import { WebsocketProvider } from 'y-websocket'
@@ -65,7 +66,11 @@ const commands = {
   users: name => [...editors.get(name).provider.awareness.getStates().values()]
     .flatMap(state => state.user ? [state.user.name] : []).sort(),
   text: name => editors.get(name).text.toString(),
-  state: name => Buffer.from(Y.encodeStateAsUpdate(editors.get(name).doc)).toString('base64')
+  state: name => {
+    const read = new Y.Doc()
+    Y.applyUpdate(read, Y.encodeStateAsUpdate(editors.get(name).doc))
+    return Buffer.from(Y.encodeStateAsUpdate(read)).toString('base64')
+  }
 }
 
 for await (const line of createInterface({ input: process.stdin })) {

@@ -11,6 +11,7 @@ from a2a.types import (
 from a2a.utils.errors import A2AError
 from aiohttp import web
 
+from foedus.surfaces.a2a.notices import PUSH_MAX
 from tests.node.nodes import until
 from tests.surfaces.a2a.clients import client_of, message, sent
 from tests.surfaces.a2a.test_tasks import alone, looking_often, work
@@ -89,3 +90,16 @@ async def test_a_config_is_kept_shown_and_removed(tmp_path):
         for url in ("https://93.184.216.34/hook", "http://169.254.169.254/", "file:///etc/passwd", "http://[::"):
             with pytest.raises((A2AError, A2AClientError)):
                 await client.create_task_push_notification_config(TaskPushNotificationConfig(task_id=task.id, url=url))
+
+
+async def test_a_message_sent_again_with_other_addresses_brings_no_more_of_them(tmp_path):
+    async with alone(tmp_path) as (oak, token, clerk), client_of(oak, token, clerk, streaming=False) as client:
+        for number in range(PUSH_MAX + 1):
+            request = message("Hallo", id_="the same")
+            request.configuration.return_immediately = True
+            request.configuration.task_push_notification_config.url = f"http://127.0.0.1:9/{number}"
+            if number < PUSH_MAX:
+                await sent(client, request)
+                continue
+            with pytest.raises((A2AError, A2AClientError), match="too_many_addresses"):
+                await sent(client, request)

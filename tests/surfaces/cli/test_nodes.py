@@ -109,14 +109,15 @@ def test_doctor_json(foedus, stand_in):
 
 
 def test_demo_passes_the_exit_code_on(foedus, stand_in):
-    def run_demo(as_json, out):
-        out.write(json.dumps({"json": as_json}))
+    def run_demo(as_json, out, keep):
+        out.write(json.dumps({"json": as_json, "keep": keep}))
         return 1
 
     stand_in("foedus.surfaces.demo", run_demo=run_demo)
     ran = foedus("demo", "--json")
     assert ran.code == 1
-    assert ran.json == {"json": True}
+    assert ran.json == {"json": True, "keep": False}
+    assert foedus("demo", "--json", "--keep").json == {"json": True, "keep": True}
 
 
 def test_version(foedus):
@@ -144,6 +145,16 @@ def test_up_says_where_and_who_and_what_next_and_stops_on_sigterm(foedus, stand_
     assert OWN in ran.out
     assert "foedus status" in ran.err
     assert "stopping" in ran.err
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize(("host", "named"), [("192.168.1.20", "IP:192.168.1.20"), ("oak.lan", "DNS:oak.lan")])
+def test_up_says_in_one_line_how_a_page_beyond_loopback_gets_tls(foedus, stand_in, host, named):
+    stand_in("foedus.surfaces.serve", serve=_serves)
+    said = [line for line in foedus("up", "--host", host, "--port", "8103").err.splitlines() if "TLS" in line]
+    assert len(said) == 1
+    assert f"subjectAltName={named} " in said[0]
+    assert said[0].endswith(f"&& foedus up --host {host} --port 8103 --tls-cert cert.pem --tls-key key.pem")
 
 
 @pytest.mark.usefixtures("home")

@@ -14,6 +14,8 @@ from foedus.surfaces.http.server import HttpServer
 from tests.surfaces.http.fake import TOKEN, FakeService
 from tests.surfaces.http.fake_doors import FakeDoors, FakeLinks
 
+PATIENCE_S = 20.0
+"""For what takes milliseconds on an idle machine."""
 AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
 
 
@@ -61,15 +63,15 @@ def serving_in_thread():
 
     thread = threading.Thread(target=lambda: uvloop.run(run()))
     thread.start()
-    assert ready.wait(10)
+    assert ready.wait(PATIENCE_S)
     try:
         yield box["served"]
     finally:
         box["loop"].call_soon_threadsafe(box["stop"].set)
-        thread.join(10)
+        thread.join(PATIENCE_S)
 
 
-def exchange(port, data, *, timeout=5.0, finish=False):
+def exchange(port, data, *, timeout=PATIENCE_S, finish=False):
     """Send raw bytes; return what comes back until the server closes. ``finish``: say that no more will come."""
     with socket.create_connection(("127.0.0.1", port), timeout=timeout) as connection:
         received = b""
@@ -93,7 +95,7 @@ def request_bytes(method, path, body=b"", **headers):
 
 async def until(condition):
     """Wait until ``condition()`` holds; fail after some seconds."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while not condition():  # noqa: ASYNC110  # what is waited for tells nobody
             await asyncio.sleep(0.01)
 

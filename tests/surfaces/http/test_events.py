@@ -27,7 +27,7 @@ async def say(served, *texts):
 async def take(response, count):
     """Return [(id, text)] of the next events."""
     found = []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while len(found) < count:
             block = (await response.content.readuntil(b"\n\n")).decode()
             fields = dict(line.split(": ", 1) for line in block.strip().split("\n") if ": " in line)
@@ -87,7 +87,7 @@ async def endless():
 
 async def test_a_silent_stream_has_a_heartbeat(served, monkeypatch):
     monkeypatch.setattr(sse, "SSE_HEARTBEAT_S", 0.05)
-    async with served.client.get("/api/v1/events", headers=STREAM) as response, asyncio.timeout(5):
+    async with served.client.get("/api/v1/events", headers=STREAM) as response, asyncio.timeout(30):
         assert await response.content.readuntil(b"\n\n") == sse.OPENING
         assert await response.content.readuntil(b"\n\n") == sse.HEARTBEAT
 

@@ -8,7 +8,7 @@ import pytest
 from aiohttp import WSMsgType
 
 from foedus.surfaces.http.limits import WEBSOCKET_MESSAGE_MAX
-from tests.surfaces.http.running import until
+from tests.surfaces.http.running import PATIENCE_S, until
 
 LINK = "/api/federation/link"
 
@@ -46,7 +46,7 @@ async def test_a_stream_flows_until_the_server_stops(served):
         assert response.content_type == "text/event-stream"
         await response.content.readuntil(b"data: 3\n\n")
         await served.server.stop()
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(PATIENCE_S):
             await response.content.read()
         assert response.content.at_eof()
 
@@ -63,7 +63,7 @@ async def test_a_link_carries_binary_messages_both_ways(served):
 async def closing(served, send):
     async with served.client.ws_connect(LINK, autoping=False) as link:
         await send(link)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             message = await link.receive()
         assert message.type in {WSMsgType.CLOSE, WSMsgType.CLOSED, WSMsgType.CLOSING}
         return link.close_code
@@ -119,6 +119,6 @@ async def test_a_link_is_told_when_the_server_stops(served):
         await link.send_bytes(b"x")
         await link.receive()
         await served.server.stop()
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(PATIENCE_S):
             assert (await link.receive()).type in {WSMsgType.CLOSE, WSMsgType.CLOSED, WSMsgType.CLOSING}
     assert served.links.ended == 1

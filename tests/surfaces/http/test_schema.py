@@ -27,14 +27,14 @@ CHECKS = [
 
 
 def test_it_is_served_as_json_and_as_a_page_without_foreign_parts(live):
-    served = requests.get(f"{live.url}/schema", timeout=5)
+    served = requests.get(f"{live.url}/schema", timeout=30)
     assert served.json() == SCHEMA
-    page = requests.get(f"{live.url}/schema", headers={"Accept": "text/html"}, timeout=5)
+    page = requests.get(f"{live.url}/schema", headers={"Accept": "text/html"}, timeout=30)
     assert page.headers["Content-Type"].startswith("text/html")
     assert "messages:batch" in page.text
     assert "http://" not in page.text
     assert "https://" not in page.text
-    assert requests.post(f"{live.url}/schema", timeout=5).json()["code"] == "method_not_allowed"
+    assert requests.post(f"{live.url}/schema", timeout=30).json()["code"] == "method_not_allowed"
 
 
 def test_every_operation_has_a_name_of_its_own_and_says_how_it_fails():
@@ -53,5 +53,5 @@ def test_every_operation_has_a_name_of_its_own_and_says_how_it_fails():
     derandomize=True,
 )
 def test_the_api_does_what_its_schema_says(live, case):
-    response = case.call(base_url=live.url, headers=AUTHORIZED, timeout=10)
+    response = case.call(base_url=live.url, headers=AUTHORIZED, timeout=30)
     case.validate_response(response, checks=CHECKS)

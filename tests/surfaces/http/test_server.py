@@ -5,20 +5,19 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 
 import aiohttp
 import pytest
 
 from foedus.surfaces.http import connection, wire
 from foedus.surfaces.http.server import BadCertificate, CannotListen, HttpServer
-from tests.surfaces.http.running import Served, request_bytes, serving, status_of, until
+from tests.surfaces.http.running import PATIENCE_S, Served, request_bytes, serving, status_of, until
 
 
 async def until_closed(port, data):
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(data)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         received = await reader.read()
     writer.close()
     return received
@@ -71,14 +70,15 @@ async def test_it_leaves_signals_to_the_command_line():
         assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
 
 
-async def test_it_stops_at_once_when_nothing_is_in_flight():
+async def test_it_stops_at_once_when_nothing_is_in_flight(monkeypatch):
+    monkeypatch.setattr("foedus.surfaces.http.server._GRACE_S", 2 * PATIENCE_S)
+    monkeypatch.setattr("foedus.surfaces.http.server.STOP_TIMEOUT_S", 2 * PATIENCE_S)
     async with serving() as served:
         async with served.client.get("/api/v1/identity"):
             pass
         stream = await served.client.get("/api/v1/events", headers={"Accept": "text/event-stream"})
-        started = time.monotonic()
-        await served.server.stop()
-        assert time.monotonic() - started < 1
+        async with asyncio.timeout(PATIENCE_S):
+            await served.server.stop()
         await stream.content.read()
         assert stream.content.at_eof()
         await served.server.stop()
@@ -90,9 +90,8 @@ async def test_it_stops_within_its_bound_whatever_is_in_flight(caplog):
         served.service.verify = lambda: asyncio.sleep(60)
         asked = asyncio.create_task(served.client.post("/api/v1/verify").__aenter__())
         await asyncio.sleep(0.1)
-        started = time.monotonic()
-        await served.server.stop()
-        assert time.monotonic() - started < 3.5
+        async with asyncio.timeout(PATIENCE_S):
+            await served.server.stop()
         response = await asked
         assert response.status == 503
         assert (await response.json())["code"] == "stopping"
@@ -113,13 +112,13 @@ async def test_a_body_that_dawdles_is_cut_off(served, monkeypatch):
 
 @pytest.mark.parametrize(("piece", "count", "answer"), [(2_000, 3, b"too_slow"), (70_000, 8, b"malformed_request")])
 async def test_a_body_may_take_long_while_it_makes_progress(served, monkeypatch, piece, count, answer):
-    """A piece each tenth of a second: three of 2,000 bytes are not 64 KiB in 0.3 s, each of 70,000 is."""
-    monkeypatch.setattr(wire, "PROGRESS_S", 0.3)
+    """A piece each quarter of a second: three of 2,000 bytes are not 64 KiB in 1.5 s, each of 70,000 is."""
+    monkeypatch.setattr(wire, "PROGRESS_S", 1.5)
     reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
     writer.write(request_bytes("POST", "/api/v1/rooms", b"", **{"Content-Length": 8 * piece}))
     for _ in range(count):
         writer.write(b"x" * piece)
-        await asyncio.sleep(0.09)
+        await asyncio.sleep(0.25)
     assert answer in await reader.read()
     writer.close()
 
@@ -141,9 +140,9 @@ async def test_a_reader_that_stands_still_is_cut_off(served, monkeypatch):
         await until(lambda: not connections)
 
 
-@pytest.mark.parametrize(("piece", "stays"), [(4_096, False), (262_144, True)])
+@pytest.mark.parametrize(("piece", "stays"), [(2_048, False), (262_144, True)])
 async def test_a_reader_is_cut_off_by_its_pace_and_not_for_being_behind(served, monkeypatch, piece, stays):
-    monkeypatch.setattr(connection, "PROGRESS_S", 0.5)
+    monkeypatch.setattr(connection, "PROGRESS_S", 1.0)
 
     async def flood():
         while True:
@@ -159,10 +158,10 @@ async def test_a_reader_is_cut_off_by_its_pace_and_not_for_being_behind(served, 
         await loop.sock_connect(client, ("127.0.0.1", served.port))
         await loop.sock_sendall(client, request_bytes("GET", "/api/federation/stream"))
         await until(lambda: connections)
-        for _ in range(20):
+        for _ in range(25):
             taken = 0
             while taken < piece and connections:
-                taken += len(await asyncio.wait_for(loop.sock_recv(client, piece), 5) or b"x" * piece)
+                taken += len(await asyncio.wait_for(loop.sock_recv(client, piece), PATIENCE_S) or b"x" * piece)
             await asyncio.sleep(0.1)
             if not connections:
                 break

@@ -54,9 +54,9 @@ BLOCKING_S = 50.0
 """A request that waits for the end gets the task as it is after so long: clients and proxies give up at a minute."""
 CANCEL_S = 5.0
 """For the other node to say how a task that it has ended."""
-PUSH_MAX = 4
-"""Addresses that are told of one task."""
 _PAGE = 50
+_TOKEN_DIGITS = 6
+"""A token that this node gave is the place of a task among those kept."""
 
 
 class Handler(RequestHandler):
@@ -121,10 +121,10 @@ class Handler(RequestHandler):
                 wait_ms=KEPT_MS,
             )
             view = await self._node.errand_begin(form)
+            for one in wanted:
+                await self._notices.add(view, one)
         except FoedusError as error:
             raise InvalidParamsError(message=_words(error)) from None
-        for one in wanted:
-            await self._notices.add(view, one)
         return self._own(view.errand, context)
 
     async def _offer(self, params: SendMessageRequest, target: Target) -> CapabilityView:
@@ -191,8 +191,9 @@ class Handler(RequestHandler):
             for it in self._node.errands(context.state["did"])
             if params.context_id in {"", it.context} and wanted in {"", state_of(it)}
         ]
-        start = int(params.page_token) if params.page_token.isdecimal() else 0
-        size = min(params.page_size or _PAGE, 2 * _PAGE)
+        token = params.page_token
+        start = int(token) if token.isdecimal() and len(token) <= _TOKEN_DIGITS else 0
+        size = max(1, min(params.page_size or _PAGE, 2 * _PAGE))
         history = params.history_length if params.HasField("history_length") else None
         page = views[start : start + size]
         following = str(start + size) if start + size < len(views) else ""
@@ -233,9 +234,10 @@ class Handler(RequestHandler):
         """Tell an address of a task from now on."""
         view = self._own(params.task_id, context)
         self._check_address(params.url)
-        if len(self._notices.of(view)) >= PUSH_MAX:
-            raise InvalidParamsError(message=f"a task tells at most {PUSH_MAX} addresses")
-        kept = await self._notices.add(view, plain(params))
+        try:
+            kept = await self._notices.add(view, plain(params))
+        except FoedusError as error:
+            raise InvalidParamsError(message=_words(error)) from None
         return made(kept, TaskPushNotificationConfig)
 
     @validate_request_params

@@ -13,7 +13,7 @@ from contextlib import aclosing
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from foedus.base.errors import FoedusError
+from foedus.base.errors import FoedusError, UsageError
 from foedus.node.errand_values import ErrandView
 from foedus.surfaces.a2a.mapping import task_of
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("foedus.a2a")
 TRIES = 5
 _FIRST_S = 0.5
+PUSH_MAX = 4
+"""Addresses that are told of one task, in whatever way they were given."""
 
 
 class Notices:
@@ -52,10 +54,12 @@ class Notices:
         return found
 
     async def add(self, view: ErrandView, wanted: dict[str, Any]) -> dict[str, Any]:
-        """Tell an address from now on; return the config as it is kept. One of the same id is replaced."""
+        """Tell an address from now on; return the config as kept, in place of one of its id. Raises UsageError."""
         kept = wanted | {"id": wanted.get("id") or secrets.token_hex(8), "taskId": view.errand}
         async with self._writing:
             held = [one for one in self.of(self._fresh(view)) if one["id"] != kept["id"]]
+            if len(held) >= PUSH_MAX:
+                raise UsageError(f"a task tells at most {PUSH_MAX} addresses", code="too_many_addresses")
             await self._keep(view, push=[*held, kept])
         self._watch(view)
         return kept

@@ -141,12 +141,20 @@ def _check_lines(checks: list[Check]) -> Iterable[Line]:
             yield [f"  {ARROW} {check.remedy}"]
 
 
-def demo(*, common: Common = COMMON) -> int:
+def demo(
+    *,
+    keep: Annotated[
+        bool,
+        Parameter(negative="", help="Let the nodes run afterwards, and print links that sign you in at their pages."),
+    ] = False,
+    common: Common = COMMON,
+) -> int:
     """Run three real nodes in a temporary folder through a short story; exit 1 where a step fails."""
     from foedus.surfaces.demo import run_demo
 
-    code = run_demo(common.json, sys.stdout)
-    common.output().next("foedus init")
+    code = run_demo(common.json, sys.stdout, keep)
+    stays = "" if keep or code else "foedus demo --keep (the nodes stay up, and you look at their pages), or "
+    common.output().next(f"{stays}foedus init")
     return code
 
 

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
 
 from cyclopts import Parameter, validators
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 LOOPBACK = "127.0.0.1"
 PORT = 8102
 _PORTS = validators.Number(gte=0, lte=65_535)
+_CERTIFICATE = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 365"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -59,10 +61,21 @@ def _tell_ready(out: Output, identity: IdentityView, url: str) -> None:
     ready: list[Line] = [[(identity.name, "bold"), f" listens at {url}"], [f"id {identity.node}"]]
     out.show({"url": url, "identity": identity}, lambda _: ready)
     if not out.as_json:
-        secure = url.startswith("https:") or "//127." in url or "//[::1]" in url or "//localhost" in url
-        out.words(f"Its page is {url}/" if secure else "Its page needs --tls-cert and --tls-key at this address.")
+        out.words(*_page_words(url))
         out.words("Stop it with Ctrl-C.")
     out.next("in another terminal: foedus pair start --architect (signs you in at the page), or foedus status")
+
+
+def _page_words(url: str) -> Line:
+    """Return where the page is; or, where browsers lend it no keys, how to get TLS, to be copied whole."""
+    parts = urlsplit(url)
+    name = parts.hostname or ""
+    if url.startswith("https:") or name.startswith("127.") or name in {"::1", "localhost"}:
+        return [f"Its page is {url}/"]
+    kind = "IP" if ":" in name or name.replace(".", "").isdigit() else "DNS"
+    made = f"-subj /CN=foedus -addext subjectAltName={kind}:{name} -keyout key.pem -out cert.pem"
+    then = f"foedus up --host {name} --port {parts.port} --tls-cert cert.pem --tls-key key.pem"
+    return [f"Its page needs TLS here: {_CERTIFICATE} {made} && {then}"]
 
 
 def run_until_signalled(serving: Coroutine[Any, Any, None], out: Output) -> None:

@@ -18,8 +18,8 @@ from foedus.surfaces.cli.client import Client
 
 T = TypeVar("T")
 
-PATIENCE_S = 15.0
-"""For what takes a second at most on an idle machine: many times that on one that is busy."""
+PATIENCE_S = 30.0
+"""For what takes a second or two on an idle machine: many times that on one that is busy."""
 _POLL_S = 0.02
 _TAIL_BYTES = 4_096
 
@@ -68,6 +68,7 @@ class NodeProcess:
         self.name = name
         self.home = home
         self.client = Client(home)
+        self.patience_s = PATIENCE_S
         self.errors = home.path.with_name(f"{home.path.name}.stderr")
         self._port = 0
         self._process: subprocess.Popen[bytes] | None = None
@@ -89,9 +90,9 @@ class NodeProcess:
                 self.command(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors, env=surroundings()
             )
 
-    def wait_ready(self, within_s: float = PATIENCE_S) -> None:
+    def wait_ready(self) -> None:
         """Wait until it says that it serves; raise NodeFailed or TookTooLong."""
-        eventually(f"{self.name} starts", self._is_ready, within_s)
+        eventually(f"{self.name} starts", self._is_ready, self.patience_s)
 
     def _is_ready(self) -> bool:
         process = self._running()
@@ -113,9 +114,9 @@ class NodeProcess:
         process = self._running()
         process.terminate()
         try:
-            status = process.wait(PATIENCE_S)
+            status = process.wait(self.patience_s)
         except subprocess.TimeoutExpired:
-            raise TookTooLong(f"{self.name} did not stop within {PATIENCE_S:.0f} s of SIGTERM") from None
+            raise TookTooLong(f"{self.name} did not stop within {self.patience_s:.0f} s of SIGTERM") from None
         self._process = None
         if status:
             raise NodeFailed(f"{self.name} ended with status {status}: {self.complaint()}")

@@ -7,7 +7,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import TextIO
@@ -15,7 +15,9 @@ from typing import TextIO
 from msgspec import Struct, to_builtins
 
 from foedus.base.errors import FoedusError
+from foedus.node.access_values import PairCodeView
 from foedus.surfaces.cli.text import CROSS, TICK
+from foedus.surfaces.demo.processes import NodeProcess
 from foedus.surfaces.demo.story import STEPS, Story
 
 FAILED = 1
@@ -30,16 +32,28 @@ class Step(Struct, frozen=True):
     detail: str
 
 
+class Page(Struct, frozen=True):
+    """Where a node of the story that stays up shows its page. ``link`` signs one browser in, within ten minutes."""
+
+    name: str
+    url: str
+    link: str
+
+
 class Shown(Struct, frozen=True):
-    """The whole demo, as ``--json`` prints it."""
+    """The whole demo, as ``--json`` prints it. ``pages``: those of the nodes that stay up."""
 
     ok: bool
     steps: list[Step]
     seconds: float
+    pages: list[Page]
 
 
-def run_demo(as_json: bool, out: TextIO) -> int:  # noqa: FBT001  # what `foedus demo` passes on
-    """Tell the story on ``out``; return 0, or 1 where a step failed: the story then ends there."""
+def run_demo(as_json: bool, out: TextIO, keep: bool = False) -> int:  # noqa: FBT001, FBT002  # `foedus demo` passes both on
+    """Tell the story on ``out``; return 0, or 1 where a step failed: the story then ends there.
+
+    ``keep``: where all of it held, let the nodes run until Ctrl-C or SIGTERM, so that people can look at their pages.
+    """
     started = time.monotonic()
     steps: list[Step] = []
     with _signals_raise(), tempfile.TemporaryDirectory(prefix="foedus-demo-", ignore_cleanup_errors=True) as folder:
@@ -49,15 +63,45 @@ def run_demo(as_json: bool, out: TextIO) -> int:  # noqa: FBT001  # what `foedus
                 steps.append(step)
                 if not as_json:
                     print(_line(step), file=out, flush=True)
+            shown = _shown(steps, started, story if keep else None)
+            _tell(shown, as_json, out)
+            if shown.pages:
+                _stay()
         finally:
             story.end()
-    shown = Shown(all(step.ok for step in steps), steps, round(time.monotonic() - started, 3))
+    return 0 if shown.ok else FAILED
+
+
+def _shown(steps: list[Step], started: float, stays: Story | None) -> Shown:
+    ok = all(step.ok for step in steps)
+    pages = [_page(node) for node in stays.nodes] if ok and stays is not None else []
+    return Shown(ok, steps, round(time.monotonic() - started, 3), pages)
+
+
+def _page(node: NodeProcess) -> Page:
+    """Ask a node for the code that makes a browser a person who governs it, as `foedus pair start --architect` does."""
+    body = {"participant": "", "kind": "human", "architect": True}
+    code = node.client.ask("POST", "/api/pair/generate", PairCodeView, body)
+    return Page(node.name, f"{node.url}/", code.link)
+
+
+def _tell(shown: Shown, as_json: bool, out: TextIO) -> None:  # noqa: FBT001  # as above
     if as_json:
         print(json.dumps(to_builtins(shown)), file=out, flush=True)
-    else:
-        end = "All of it held" if shown.ok else "The demo failed"
-        print(f"{end}, after {shown.seconds:.1f} s.", file=out, flush=True)
-    return 0 if shown.ok else FAILED
+        return
+    end = "All of it held" if shown.ok else "The demo failed"
+    print(f"{end}, after {shown.seconds:.1f} s.", file=out, flush=True)
+    for page in shown.pages:
+        print(f"{page.name}'s page is {page.url} and this signs you in, once: {page.link}", file=out, flush=True)
+    if shown.pages:
+        print("The nodes stay up until Ctrl-C; then all of it is gone.", file=out, flush=True)
+
+
+def _stay() -> None:
+    """Return when a signal says so."""
+    with suppress(KeyboardInterrupt):
+        while True:
+            signal.pause()
 
 
 def _played(story: Story) -> Iterator[Step]:
