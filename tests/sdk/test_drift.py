@@ -25,6 +25,13 @@ ID = "ab" * 32
 ACT = SignedAct(act="aa", asig="bb", salt="cc", body="dd")
 SAMPLES = {
     "act": ACT,
+    "peers": [ID],
+    "value": b"v",
+    "if_value": [b"w"],
+    "after": 3,
+    "sequence": 3,
+    "position": 1,
+    "held": True,
     "acts": [ACT],
     "grant": ID,
     "human": HumanWord(did=ID, device=ID, signature="aa"),

@@ -71,6 +71,7 @@ EXAMPLES = [
     (frames.NoChunks(ID, (0,)), ["no_chunks", ID, [0]]),
     (frames.HaveBlob(ID), ["have_blob", ID]),
     (frames.Presences(b"statement", SIGNATURE), ["presences", b"statement", SIGNATURE]),
+    (frames.CouncilSays(ID, b"message"), ["council", ID, b"message"]),
     (frames.Ping(1), ["ping", 1]),
     (frames.Pong(1, 1_700_000_000_000_000), ["pong", 1, 1_700_000_000_000_000]),
     (frames.Bye("rekey"), ["bye", "rekey"]),

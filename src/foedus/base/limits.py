@@ -118,6 +118,8 @@ FRAMES_PER_KEY_MAX = 1 << 32
 BACKOFF_FIRST = SECOND // 2
 BACKOFF_MAX = 300 * SECOND
 
+COUNCIL_MESSAGE_MAX = FRAME_MAX - 4_096
+"""Bytes of a message of a council: a batch or a part of a state with its votes, in one frame."""
 PRESENCE_STATEMENT_MAX = 65_536
 """Bytes of what a node tells at one time of those who are in a document: a hundred cursors, or four of the largest."""
 

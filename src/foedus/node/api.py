@@ -10,6 +10,7 @@ from foedus.node.agreement_values import AgreementService
 from foedus.node.audit_values import AuditPage, AuditRowView
 from foedus.node.call_api import CallService
 from foedus.node.consent_values import ApprovalView, GrantView
+from foedus.node.council_api import CouncilService
 from foedus.node.crdt_values import CrdtService
 from foedus.node.credential_values import (
     BeliefView,
@@ -55,6 +56,7 @@ class NodeService(
     QueryService,
     CallService,
     ErrandService,
+    CouncilService,
     Protocol,
 ):
     """A running node. ``peer`` and ``room`` arguments take a whole id, or an unambiguous name or id prefix ≥ 8."""

@@ -38,6 +38,7 @@ from foedus.node.branches import BranchCollector
 from foedus.node.calls import Calls
 from foedus.node.checkpointer import Checkpointer
 from foedus.node.consent import Consent
+from foedus.node.councils import Councils
 from foedus.node.crdt_snapshots import Snapshots
 from foedus.node.crdts import Crdts
 from foedus.node.crossings import Crossings
@@ -161,17 +162,21 @@ class Node:
         self.audited = Audited(self.store, self.audit.note, self.door, self.ingest.clauses, self.ingest.refusals)
         self.witnesses = Witnesses(self.store, self.author, self.audit, self._reachable)
         self.receipts = Receipts(self.store, self.author, self.audit, self._agreement_with)
-        self.queries = Queries(self)
-        self.sketching = Sketching(self)
-        self.calls = Calls(self)
-        self.errands = Errands(self)
-        self.peer_offers = PeerOffers(self)
+        self.councils = Councils(self.store, self.links, self.ingest.checking)
+        self._make_asking()
         self.reputations = Reputations(self.store, self.audit, self.peers, self._spawn)
         self._make_knowledge()
         self.started_at = self.store.now()
         self._tasks: set[asyncio.Task[None]] = set()
         self._leaving: set[tuple[str, bytes]] = set()
         self._writer: ClosingWriter | None = None
+
+    def _make_asking(self) -> None:
+        self.queries = Queries(self)
+        self.sketching = Sketching(self)
+        self.calls = Calls(self)
+        self.errands = Errands(self)
+        self.peer_offers = PeerOffers(self)
 
     def _make_documents(self) -> None:
         self.blobs = Blobs(
@@ -208,6 +213,7 @@ class Node:
         self.links.on_call = self.calls.frame
         self.links.on_blob = self.blob_carrying.frame
         self.links.on_presences = self.presences.frame
+        self.links.on_council = self.councils.frame
         self.presences.door = self.door
         self.links.on_opened = self._linked
         self.links.on_reach = self.queries.routing.frame
@@ -356,6 +362,7 @@ class Node:
         self.queries.ended(link)
         self.blob_carrying.ended(link)
         self.presences.ended(link)
+        self.councils.carrier.ended(link)
 
     def _link_lost(self, link: Link) -> None:
         self.audited.link_ended(link.node, link.closing)
@@ -374,6 +381,7 @@ class Node:
         self.queries.routing.changed()
         self.blob_carrying.opened(link)
         self.presences.opened(link)
+        self.councils.foundings.linked(link)
 
     def _learned(self, node: bytes) -> None:
         self.audited.learned(node)
@@ -425,6 +433,7 @@ class Node:
             self.agreements.settle_all()
             await self.calls.start()
             self.errands.start()
+            self.councils.start()
         self._spawn(self.eraser.run())
         self._spawn(self.wanted_bodies.run())
         self._spawn(self.audit.run())
@@ -512,6 +521,7 @@ class Node:
     async def close(self) -> None:
         """End links, write what is queued, and release the home folder."""
         self.presences.close()
+        await self.councils.close()
         await self.errands.close()
         await self.calls.close()
         await self.queries.close()

@@ -39,6 +39,7 @@ from foedus.sync.frames import (
     CallSigned,
     Cancel,
     Chunk,
+    CouncilSays,
     Frame,
     HaveBlob,
     Missing,
@@ -76,6 +77,7 @@ CAPABILITIES: Capabilities = {
     "calls": {"major": 1},
     "blobs": {"major": 1},
     "presences": {"major": 1},
+    "council": {"major": 1},
 }
 """What this version can do on a link."""
 
@@ -132,6 +134,7 @@ class Links:
         self.on_call: Callable[[Link, CallFrame], None]
         self.on_blob: Callable[[Link, BlobFrame], None]
         self.on_presences: Callable[[Link, Presences], None]
+        self.on_council: Callable[[Link, CouncilSays], None] = lambda _link, _frame: None
         self.on_opened: Callable[[Link], None] = lambda _link: None
         self.on_ended: Callable[[Link], None] = lambda _link: None
         self.on_report: Callable[[Link, Report], None] = lambda _link, _report: None
@@ -355,6 +358,8 @@ class Links:
                 self.on_blob(link, frame)
             case Presences():
                 self.on_presences(link, frame)
+            case CouncilSays():
+                self.on_council(link, frame)
             case Pruned():
                 self._spawn(self.on_pruned(link.node, frame), link)
             case Proof(one=one, other=other):

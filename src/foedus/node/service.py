@@ -24,6 +24,7 @@ from foedus.node.call_operations import CallOperations
 from foedus.node.codec import draft_of
 from foedus.node.composition import Node
 from foedus.node.consent_operations import ConsentOperations
+from foedus.node.council_operations import CouncilOperations
 from foedus.node.crdt_operations import CrdtOperations
 from foedus.node.credential_operations import CredentialOperations
 from foedus.node.credentials import Credentials
@@ -80,6 +81,7 @@ class Service(
     WorkOperations,
     WebhookOperations,
     ErrandOperations,
+    CouncilOperations,
 ):
     """Answers the surfaces. One per running node."""
 

@@ -9,6 +9,7 @@ from typing import Generic, Self
 from foedus.sdk.device import Device
 from foedus.sdk.groups.calls import Calls, Capabilities, Webhooks
 from foedus.sdk.groups.consent import Approvals, Grants
+from foedus.sdk.groups.councils import Councils
 from foedus.sdk.groups.credentials import Credentials
 from foedus.sdk.groups.events import Events
 from foedus.sdk.groups.knowledge import Knowledge, Tasks
@@ -48,6 +49,7 @@ class Api(Generic[M]):
         self.capabilities = Capabilities(client, mode)
         self.calls = Calls(client, mode)
         self.webhooks = Webhooks(client, mode)
+        self.councils = Councils(client, mode)
 
 
 class Client(Api[Asynchronous]):

@@ -19,6 +19,7 @@ from foedus.base.limits import (
     BODY_MAX,
     CHUNK_BYTES,
     CHUNKS_PER_FRAME,
+    COUNCIL_MESSAGE_MAX,
     CREDIT_BYTES,
     CURSORS_PER_FRAME,
     ENVELOPE_MAX,
@@ -403,6 +404,13 @@ class Presences(Struct, frozen=True, array_like=True, forbid_unknown_fields=True
     sig: Signature
 
 
+class CouncilSays(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="council"):
+    """A message between two members of a council; what it says is opaque here."""
+
+    council: Id
+    message: Annotated[bytes, Meta(min_length=1, max_length=COUNCIL_MESSAGE_MAX)]
+
+
 class Ping(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="ping"):
     """Asks for a pong with the same number."""
 
@@ -428,7 +436,7 @@ Frame: TypeAlias = (
     | Cursors | Records | WantRecords | Events | Ack | Want | Missing | Proof | Pruned
     | Query | Results | Answered | Cancel | Reach
     | Call | CallProgress | CallEnded | CallRefused | CallSigned | CallCancel
-    | WantChunks | Chunk | NoChunks | HaveBlob | Presences | Ping | Pong | Bye
+    | WantChunks | Chunk | NoChunks | HaveBlob | Presences | CouncilSays | Ping | Pong | Bye
 )  # fmt: skip
 
 _BUILTIN = (bytes,)

@@ -70,13 +70,16 @@ BLOBS = ("want_chunks", "chunk", "no_chunks", "have_blob")
 """Frames that only peers with the capability ``blobs`` are sent."""
 PRESENCES = ("presences",)
 """Frames that only peers with the capability ``presences`` are sent."""
+COUNCILS = ("council",)
+"""Frames that only peers with the capability ``council`` are sent."""
 ROUTING = ("reach",)
 """Frames that only peers with the capability ``routing`` are sent."""
 _LOG = ("cursors", "events", "ack", "want", "missing", "proof", "pruned")
-SYNC = (*_LOG, *QUERIES, *ROUTING, *CALLS, *BLOBS, *PRESENCES)
+SYNC = (*_LOG, *QUERIES, *ROUTING, *CALLS, *BLOBS, *PRESENCES, *COUNCILS)
 """Frames that a side may send only while *both* voices are ready."""
-BY_THE_WAY = frozenset({"events", "ack", "ping", "pong", "bye"})
-"""Frames that come as often as they like: credit bounds events and thereby acks, the rest costs next to nothing."""
+BY_THE_WAY = frozenset({"events", "ack", "council", "ping", "pong", "bye"})
+"""Frames that come as often as they like: credit bounds events and thereby acks, a council's members have bounded
+inboxes (``node/council_inbox.py``), the rest costs next to nothing."""
 BY_SESSION = frozenset({"ready", "pending", "refused", "cursors", "events", "ack", "want", "ping", "pong", "bye"})
 """Frames that a session sends by itself; the node sends the others through it."""
 

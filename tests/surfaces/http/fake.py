@@ -23,6 +23,7 @@ from foedus.node.values import (
 from tests.surfaces.http.fake_access import FakeAccess
 from tests.surfaces.http.fake_agreements import FakeAgreements
 from tests.surfaces.http.fake_calls import FakeCalls
+from tests.surfaces.http.fake_councils import FakeCouncils
 from tests.surfaces.http.fake_crdts import FakeCrdts
 from tests.surfaces.http.fake_credentials import FakeCredentials
 from tests.surfaces.http.fake_documents import FakeDocuments
@@ -41,6 +42,7 @@ class FakeService(
     FakeNames,
     FakeCredentials,
     FakeStanding,
+    FakeCouncils,
     FakeCrdts,
     FakeDocuments,
     FakeQueries,

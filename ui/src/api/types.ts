@@ -44,6 +44,20 @@ export type ClaimInput = { step: "claim"; code: string; device: string; name: st
 
 export type ClauseView = { clause: string; about: string; words: string; };
 
+export type CouncilDecisionView = { sequence: number; position: number; outcome: string; value: string | null; };
+
+export type CouncilEntryView = { sequence: number; position: number; id: string; author: string; key: string | null; value: string | null; is_read: boolean; outcome: string; };
+
+export type CouncilInput = { name: string; peers: Array<string>; };
+
+export type CouncilMemberView = { node: string; name: string; is_local: boolean; has_joined: boolean; is_connected: boolean; leads: boolean; is_exposed: boolean; };
+
+export type CouncilProofView = { proof: string; };
+
+export type CouncilUpdateInput = { key: string; value: string | null; if_value?: Array<string | null> | null; };
+
+export type CouncilView = { id: string; name: string; state: "asked" | "down" | "key_changed" | "running" | "waiting"; members: Array<CouncilMemberView>; quorum: number; faults: number; view: number | null; made: number | null; waiting: number | null; };
+
 export type CrdtInput = { type?: string; as?: string; value?: unknown; set?: Record<string, unknown>; add?: Array<unknown>; remove?: Array<unknown>; by?: number | null; transfers?: Array<TransferAsk>; act?: string; asig?: string; salt?: string; body?: string; };
 
 export type CrdtView = { room: string; name: string; type: string; entries: number; writers: Array<string>; holes: number; value: unknown; digest: string; additions: Array<AdditionView>; };
@@ -398,4 +412,12 @@ export interface Operations {
   "GET /api/v1/webhooks": { path: {  }; query: {  }; body: undefined; answer: Array<WebhookView> };
   "POST /api/v1/webhooks": { path: {  }; query: {  }; body: WebhookInput; answer: WebhookView };
   "DELETE /api/v1/webhooks/{did}": { path: { did: string; }; query: {  }; body: undefined; answer: undefined };
+  "GET /api/v1/councils": { path: {  }; query: {  }; body: undefined; answer: Array<CouncilView> };
+  "POST /api/v1/councils": { path: {  }; query: {  }; body: CouncilInput; answer: CouncilView };
+  "GET /api/v1/councils/{council}": { path: { council: string; }; query: {  }; body: undefined; answer: CouncilView };
+  "POST /api/v1/councils/{council}/join": { path: { council: string; }; query: {  }; body: undefined; answer: CouncilView };
+  "POST /api/v1/councils/{council}/updates": { path: { council: string; }; query: {  }; body: CouncilUpdateInput; answer: CouncilDecisionView };
+  "GET /api/v1/councils/{council}/updates": { path: { council: string; }; query: { after?: number; limit?: number; }; body: undefined; answer: Array<CouncilEntryView> };
+  "GET /api/v1/councils/{council}/values": { path: { council: string; }; query: { key?: string; held?: number; }; body: undefined; answer: CouncilDecisionView };
+  "GET /api/v1/councils/{council}/proof": { path: { council: string; }; query: { sequence?: number; position?: number; }; body: undefined; answer: CouncilProofView };
 }

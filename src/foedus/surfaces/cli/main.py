@@ -19,6 +19,7 @@ from foedus.surfaces.cli import (
     audit,
     calls,
     capabilities,
+    councils,
     crdts,
     credentials,
     device_commands,
@@ -76,6 +77,7 @@ app.command(names.app)
 app.command(credentials.app)
 app.command(credentials.vouch)
 app.command(speaking.say, usage=speaking.USAGE)
+app.command(councils.app)
 app.command(capabilities.app)
 app.command(calls.app)
 app.command(webhooks.app)

@@ -25,6 +25,7 @@ from foedus.surfaces.http.audit_routes import AUDIT
 from foedus.surfaces.http.call_routes import CALLS
 from foedus.surfaces.http.callers import Rule
 from foedus.surfaces.http.consent_routes import CONSENT
+from foedus.surfaces.http.council_routes import COUNCILS
 from foedus.surfaces.http.crdt_routes import CRDTS
 from foedus.surfaces.http.credential_routes import CREDENTIALS
 from foedus.surfaces.http.document_routes import DOCUMENTS, SOCKET, DocumentDoor
@@ -77,6 +78,7 @@ OPERATIONS: list[Operation] = [
     *QUERIES,
     *CALLS,
     *WEBHOOKS,
+    *COUNCILS,
 ]
 FEDERATION = "/api/federation"
 SCHEMA = "/schema"

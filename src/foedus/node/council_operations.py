@@ -1,0 +1,176 @@
+"""What surfaces may do with councils, for ``Service``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+from foedus.base.base64url import to_base64url
+from foedus.base.cbor import Malformed, NotCanonical, convert, decode, decode_as
+from foedus.base.errors import UsageError
+from foedus.consensus.machine import KEY_MAX, VALUE_MAX, Command, Get, Put
+from foedus.node.composition import Node
+from foedus.node.council_driver import CouncilDown
+from foedus.node.council_messages import Founded
+from foedus.node.council_records import Made
+from foedus.node.council_values import (
+    CouncilDecisionView,
+    CouncilEntryView,
+    CouncilMemberView,
+    CouncilProofView,
+    CouncilView,
+)
+from foedus.node.councils import Decided
+from foedus.node.lookup import find
+
+_REMEDY = "see `foedus council list`"
+
+
+class CouncilOperations:
+    """Operations on councils."""
+
+    _node: Node
+    if TYPE_CHECKING:
+
+        def _given_id(self, wanted: str) -> bytes:
+            """Return the id of a connected peer: ``PeerOperations`` does."""
+            ...
+
+    def councils(self) -> list[CouncilView]:
+        """Return the councils of this node, and those that it is asked to join."""
+        return [self._council(held) for held in self._node.councils.foundings.all()]
+
+    def council(self, council: str) -> CouncilView:
+        """Return one council."""
+        return self._council(self._node.councils.foundings.held(self._council_id(council)))
+
+    async def council_create(self, name: str, peers: Sequence[str]) -> CouncilView:
+        """Found a council with connected peers, and ask them to join."""
+        nodes = [self._given_id(peer) for peer in peers]
+        return self._council(await self._node.councils.foundings.create(name, nodes))
+
+    async def council_join(self, council: str) -> CouncilView:
+        """Join a council that this node is asked to join, as its human decided."""
+        return self._council(await self._node.councils.foundings.join(self._council_id(council)))
+
+    async def council_put(
+        self, council: str, key: str, value: bytes | None, expected: tuple[bytes | None] | None = None
+    ) -> CouncilDecisionView:
+        """Set a key, or delete it (None), if it has the value ``expected`` (where given); wait for the decision."""
+        if len(value or b"") > VALUE_MAX or (expected is not None and len(expected[0] or b"") > VALUE_MAX):
+            raise UsageError(f"a value has at most {VALUE_MAX} bytes", code="value_too_long")
+        put = Put(_checked(key), value, expected)
+        return _decision(await self._node.councils.propose(self._council_id(council), put))
+
+    async def council_get(self, council: str, key: str) -> CouncilDecisionView:
+        """Read a key in the order of all updates."""
+        return _decision(await self._node.councils.propose(self._council_id(council), Get(_checked(key))))
+
+    def council_held(self, council: str, key: str) -> CouncilDecisionView:
+        """Read what this node holds of a key: it may be behind what the council decided."""
+        ledger = self._node.councils.driver(self._council_id(council)).replica.ledger
+        value = ledger.machine.get(_checked(key))
+        return CouncilDecisionView(sequence=ledger.sequence, position=0, outcome="value", value=_shown(value))
+
+    def council_log(self, council: str, after: int = 0, limit: int = 100) -> list[CouncilEntryView]:
+        """Return the updates at the ``limit`` places after ``after``."""
+        made = self._node.councils.made(self._council_id(council), after, limit)
+        return [_entry(batch, position) for batch in made for position in range(len(batch.batch.updates))]
+
+    def council_proof(self, council: str, sequence: int, position: int = 0) -> CouncilProofView:
+        """Return the proof of one update."""
+        proof = self._node.councils.proof(self._council_id(council), sequence, position)
+        return CouncilProofView(proof=to_base64url(proof))
+
+    def _council_id(self, wanted: str) -> bytes:
+        held = self._node.councils.foundings.all()
+        return find(wanted, [(it.founding.id, it.founding.name) for it in held], "council", _REMEDY)
+
+    def _council(self, held: Founded) -> CouncilView:
+        founding, councils = held.founding, self._node.councils
+        membership = founding.membership()
+        state = self._council_state(held)
+        driver = councils.driver(founding.id) if state in {"running", "down"} else None
+        replica = driver.replica if driver is not None and state == "running" else None
+        leader = replica.leader if replica is not None else None
+        return CouncilView(
+            id=founding.id.hex(),
+            name=founding.name,
+            state=state,
+            members=[
+                self._council_member(held, index, leader, driver.exposed if driver is not None else set())
+                for index in range(membership.size)
+            ],
+            quorum=membership.quorum,
+            faults=membership.faults,
+            view=replica.view if replica is not None else None,
+            made=replica.ledger.sequence if replica is not None else None,
+            waiting=len(replica.pending) if replica is not None else None,
+        )
+
+    def _council_state(self, held: Founded) -> Literal["asked", "waiting", "running", "down", "key_changed"]:
+        councils = self._node.councils
+        if not councils.foundings.has_joined(held):
+            return "asked"
+        if not held.is_whole:
+            return "waiting"
+        if not councils.has_begun(held.founding.id):
+            return "key_changed"
+        try:
+            councils.driver(held.founding.id).replica  # noqa: B018  # whether there is one
+        except CouncilDown:
+            return "down"
+        return "running"
+
+    def _council_member(self, held: Founded, index: int, leader: int | None, exposed: set[int]) -> CouncilMemberView:
+        node = held.founding.members[index].node
+        is_local = node == self._node.store.node
+        peer = self._node.peers.book.peers.get(node)
+        return CouncilMemberView(
+            node=node.hex(),
+            name=self._node.store.name if is_local else peer.name if peer is not None else "",
+            is_local=is_local,
+            has_joined=index in {signed.member for signed in held.signatures},
+            is_connected=is_local or self._node.councils.carrier.link(node) is not None,
+            leads=index == leader,
+            is_exposed=index in exposed,
+        )
+
+
+def _checked(key: str) -> str:
+    if not 1 <= len(key) <= KEY_MAX:
+        raise UsageError(f"a key has 1 to {KEY_MAX} characters", code="key_too_long")
+    return key
+
+
+def _shown(value: bytes | None) -> str | None:
+    return None if value is None else to_base64url(value)
+
+
+def _result(data: bytes) -> tuple[str, bytes | None]:
+    return convert(decode(data), tuple[str, bytes | None])
+
+
+def _decision(decided: Decided) -> CouncilDecisionView:
+    outcome, value = _result(decided.result)
+    return CouncilDecisionView(
+        sequence=decided.sequence, position=decided.position, outcome=outcome, value=_shown(value)
+    )
+
+
+def _entry(made: Made, position: int) -> CouncilEntryView:
+    update = made.batch.updates[position]
+    try:
+        command: Command | None = decode_as(update.command, Command)  # type: ignore[arg-type]  # takes a union
+    except (Malformed, NotCanonical):
+        command = None
+    return CouncilEntryView(
+        sequence=made.certificate.sequence,
+        position=position,
+        id=update.id.hex(),
+        author=update.author,
+        key=command.key if command is not None else None,
+        value=_shown(command.value) if isinstance(command, Put) else None,
+        is_read=isinstance(command, Get),
+        outcome=_result(made.results[position])[0],
+    )

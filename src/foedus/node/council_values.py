@@ -1,0 +1,73 @@
+"""The values in which councils are shown."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from foedus.node.values import View
+
+
+class CouncilMemberView(View, frozen=True):
+    """A member of a council."""
+
+    node: str
+    name: str
+    """What it calls itself."""
+    is_local: bool
+    has_joined: bool
+    is_connected: bool
+    leads: bool
+    is_exposed: bool
+    """It said two things of one place under its signature."""
+
+
+class CouncilView(View, frozen=True):
+    """A council that this node takes part in, or is asked to join."""
+
+    id: str
+    name: str
+    state: Literal["asked", "waiting", "running", "down", "key_changed"]
+    """``asked``: a human here may join; ``waiting``: others have not joined yet; ``down``: the disk failed."""
+    members: list[CouncilMemberView]
+    quorum: int
+    faults: int
+    """How many members may be away or lie."""
+    view: int | None
+    made: int | None
+    """The last place at which a batch was made here."""
+    waiting: int | None
+    """Updates known here that are not made yet."""
+
+
+class CouncilDecisionView(View, frozen=True):
+    """What came of an update."""
+
+    sequence: int
+    position: int
+    """Which of the batch at that place: together they name it, for `foedus council proof`."""
+    outcome: str
+    """``done``, ``value``, ``unequal`` (it was not as expected), ``full``; ``late``, ``repeated``: it was not made."""
+    value: str | None
+    """base64url: the value before it, or the value that was read."""
+
+
+class CouncilEntryView(View, frozen=True):
+    """One update that the council made."""
+
+    sequence: int
+    position: int
+    id: str
+    author: str
+    key: str | None
+    """None where this node does not know the command."""
+    value: str | None
+    """base64url: what the key was set to; None: deleted, or only read."""
+    is_read: bool
+    outcome: str
+
+
+class CouncilProofView(View, frozen=True):
+    """A commit proof."""
+
+    proof: str
+    """base64url: the file."""

@@ -1,0 +1,60 @@
+"""Councils: nodes that decide together although some of them lie."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from foedus.base.base64url import to_base64url
+from foedus.sdk.operation import Group, M, Sent, operation
+from foedus.sdk.values.councils import CouncilDecisionView, CouncilEntryView, CouncilProofView, CouncilView
+
+
+class Councils(Group[M]):
+    """Councils. ``council``: its id, the first 8 digits of it, or its name."""
+
+    @operation("GET", "/councils")
+    def all(self) -> Sent[list[CouncilView]]:
+        """Return the councils of this node, and those that it is asked to join."""
+        return Sent()
+
+    @operation("POST", "/councils")
+    def create(self, name: str, peers: Sequence[str]) -> Sent[CouncilView]:
+        """Found a council with connected peers, and ask them to join."""
+        return Sent(body={"name": name, "peers": list(peers)})
+
+    @operation("GET", "/councils/{council}")
+    def show(self, council: str) -> Sent[CouncilView]:
+        """Return one council."""
+        return Sent({"council": council})
+
+    @operation("POST", "/councils/{council}/join")
+    def join(self, council: str) -> Sent[CouncilView]:
+        """Join a council that this node is asked to join."""
+        return Sent({"council": council})
+
+    @operation("POST", "/councils/{council}/updates")
+    def put(
+        self, council: str, key: str, value: bytes | None, *, if_value: Sequence[bytes | None] | None = None
+    ) -> Sent[CouncilDecisionView]:
+        """Set a key (None deletes it) and wait for the decision. ``if_value``: a list of the one value it must have."""
+        expected = None if if_value is None else [_text(it) for it in if_value]
+        return Sent({"council": council}, body={"key": key, "value": _text(value), "if_value": expected})
+
+    @operation("GET", "/councils/{council}/updates")
+    def log(self, council: str, *, after: int = 0, limit: int = 100) -> Sent[list[CouncilEntryView]]:
+        """Return what was made at the ``limit`` places after ``after``."""
+        return Sent({"council": council}, {"after": after, "limit": limit})
+
+    @operation("GET", "/councils/{council}/values")
+    def get(self, council: str, key: str, *, held: bool = False) -> Sent[CouncilDecisionView]:
+        """Read a key in the order of all updates. ``held``: at once what the node holds, perhaps behind."""
+        return Sent({"council": council}, {"key": key, "held": 1 if held else None})
+
+    @operation("GET", "/councils/{council}/proof")
+    def proof(self, council: str, sequence: int, *, position: int = 0) -> Sent[CouncilProofView]:
+        """Return the proof of one update; ``foedus.consensus.verify_commit_proof`` checks it."""
+        return Sent({"council": council}, {"sequence": sequence, "position": position})
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else to_base64url(value)

@@ -1,0 +1,288 @@
+"""Councils: nodes that decide together although some of them lie."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter, validators
+
+from foedus.node.council_values import (
+    CouncilDecisionView,
+    CouncilEntryView,
+    CouncilMemberView,
+    CouncilProofView,
+    CouncilView,
+)
+from foedus.surfaces.cli.options import COMMON, Common, Yes
+from foedus.surfaces.cli.output import Line, Part, pairs
+from foedus.surfaces.cli.prompts import confirm
+from foedus.surfaces.cli.text import TICK, inert, named, short
+
+app = App(name="council", help="Councils: four nodes or more that decide together although some of them lie.")
+
+Council = Annotated[str, Parameter(help="A council's name or id.")]
+Key = Annotated[str, Parameter(help="A key of the council's map.")]
+_STATES = {
+    "asked": "asks this node to join",
+    "waiting": "waits for others to join",
+    "running": "decides",
+    "down": "stopped here: the disk failed",
+    "key_changed": "this node has other keys now",
+}
+_DECISION_S = 60.0
+"""The node waits 30 s for a decision."""
+
+
+@app.command
+def create(
+    name: Annotated[str, Parameter(help="What the council is called.")],
+    /,
+    *peers: Annotated[str, Parameter(help="The other members: connected peers, three or more.")],
+    common: Common = COMMON,
+) -> None:
+    """Found a council with connected peers. It begins when a person at each of them has joined."""
+    out = common.output()
+    view = common.client().post("/councils", CouncilView, {"name": name, "peers": list(peers)})
+    out.show(view, council_lines)
+    out.next("foedus council show {}", short(view.id))
+
+
+@app.command
+def join(council: Council, /, *, yes: Yes = False, common: Common = COMMON) -> None:
+    """Join a council: this node signs its founding document, and votes from then on."""
+    from foedus.surfaces.cli.client import path_of
+
+    out = common.output()
+    node = common.client()
+    view = node.get(path_of("councils", council), CouncilView)
+    members = ", ".join(f"{_name(it)} {it.node}" for it in view.members)
+    confirm(f"Join the council {inert(view.name)!r} ({view.id}) of {members}?", yes=yes)
+    out.show(node.post(path_of("councils", view.id, "join"), CouncilView), council_lines)
+    out.next("foedus council show {}", short(view.id))
+
+
+@app.command(name="list")
+def list_(*, common: Common = COMMON) -> None:
+    """List the councils of this node, and those that it is asked to join."""
+    out = common.output()
+    found = common.client().get("/councils", list[CouncilView])
+    if out.as_json or not found:
+        out.show(found, lambda _: [["no councils yet"]])
+    else:
+        out.table(["name", "id", "members", ""], (_row(view) for view in found))
+    out.next("foedus council show NAME" if found else "foedus council create NAME PEER PEER PEER")
+
+
+@app.command
+def show(council: Council, /, *, common: Common = COMMON) -> None:
+    """Show how far a council is here, and who leads it."""
+    from foedus.surfaces.cli.client import path_of
+
+    out = common.output()
+    view = common.client().get(path_of("councils", council), CouncilView)
+    out.show(view, council_lines)
+    out.next("foedus council join {}" if view.state == "asked" else "foedus council log {}", council)
+
+
+@app.command
+def members(council: Council, /, *, common: Common = COMMON) -> None:
+    """List the members of a council."""
+    from foedus.surfaces.cli.client import path_of
+
+    out = common.output()
+    found = common.client().get(path_of("councils", council), CouncilView).members
+    if out.as_json:
+        out.show(found, lambda _: [])
+    else:
+        out.table(["member", "id", "", ""], ([_name(it), it.node, _joined(it), _seen(it)] for it in found))
+    out.next("foedus council show {}", council)
+
+
+@app.command
+def propose(
+    council: Council,
+    key: Key,
+    value: Annotated[str, Parameter(help="What it shall be.")],
+    /,
+    *,
+    expect: Annotated[str | None, Parameter(help="Only if the key has this value now.")] = None,
+    common: Common = COMMON,
+) -> None:
+    """Set a key, and wait until the council has decided."""
+    from foedus.base.base64url import to_base64url
+    from foedus.surfaces.cli.client import path_of
+
+    out = common.output()
+    if_value = None if expect is None else [to_base64url(expect.encode())]
+    body = {"key": key, "value": to_base64url(value.encode()), "if_value": if_value}
+    view = common.client().post(
+        path_of("councils", council, "updates"), CouncilDecisionView, body, timeout_s=_DECISION_S
+    )
+    out.show(view, _decision_lines)
+    out.next("foedus council proof {} " + f"{view.sequence} {view.position} > FILE", council)
+
+
+@app.command
+def get(
+    council: Council,
+    key: Key,
+    /,
+    *,
+    held: Annotated[
+        bool, Parameter(negative="", help="What this node holds, at once: it may be behind the council.")
+    ] = False,
+    common: Common = COMMON,
+) -> None:
+    """Read a key, in the order of all updates: no decision before it is missed."""
+    from foedus.surfaces.cli.client import path_of
+
+    out = common.output()
+    query: dict[str, str | int] = {"key": key, "held": int(held)}
+    view = common.client().get(path_of("councils", council, "values"), CouncilDecisionView, query)
+    out.show(view, lambda it: [["there is no such key" if it.value is None else _text(it.value)]])
+    out.next("foedus council log {}", council)
+
+
+@app.command
+def log(
+    council: Council,
+    /,
+    *,
+    after: Annotated[int, Parameter(help="Begin after this place.", validator=validators.Number(gte=0))] = 0,
+    limit: Annotated[int, Parameter(help="Places to show.", validator=validators.Number(gte=1, lte=1000))] = 100,
+    common: Common = COMMON,
+) -> None:
+    """List what the council made, in its order."""
+    from foedus.surfaces.cli.client import path_of
+
+    out = common.output()
+    query = {"after": after, "limit": limit}
+    found = common.client().get(path_of("councils", council, "updates"), list[CouncilEntryView], query)
+    if out.as_json or not found:
+        out.show(found, lambda _: [["nothing was made there"]])
+    else:
+        out.table(["place", "outcome", "update"], ([_place(it), it.outcome, _update(it)] for it in found))
+    out.next("foedus council proof {} PLACE > FILE", council)
+
+
+@app.command
+def proof(
+    council: Council,
+    place: Annotated[int, Parameter(help="Its place, as `foedus council log` shows it.")],
+    position: Annotated[int, Parameter(help="Its position in the batch there.")] = 0,
+    /,
+    *,
+    common: Common = COMMON,
+) -> None:
+    """Write the proof of one update to stdout: a file that anybody can verify without a node."""
+    from foedus.base.base64url import from_base64url
+    from foedus.surfaces.cli.client import path_of
+
+    query = {"sequence": place, "position": position}
+    view = common.client().get(path_of("councils", council, "proof"), CouncilProofView, query)
+    sys.stdout.buffer.write(from_base64url(view.proof, "the proof"))
+    sys.stdout.buffer.flush()
+    common.output().next("foedus council verify FILE")
+
+
+@app.command
+def verify(
+    file: Annotated[Path, Parameter(metavar="FILE", help="A commit proof.")],
+    /,
+    *,
+    council: Annotated[str, Parameter(help="The whole id of the council that it must be of.")] = "",
+    common: Common = COMMON,
+) -> None:
+    """Check a commit proof and say what it proves. Needs no node and no network; exit 1 where it proves nothing."""
+    from foedus.base.ids import parse_id
+    from foedus.consensus import verify_commit_proof
+    from foedus.consensus.proof import PROOF_BYTES_MAX
+
+    out = common.output()
+    with file.open("rb") as opened:
+        data = opened.read(PROOF_BYTES_MAX + 1)
+    proved = verify_commit_proof(data, parse_id(council) if council else None)
+    shown = {
+        "council": proved.council.hex(),
+        "name": proved.name,
+        "epoch": proved.epoch,
+        "place": proved.sequence,
+        "update": proved.update.id.hex(),
+        "author": proved.update.author,
+        "signers": [node.hex() for node in proved.signers],
+        "members": [node.hex() for node in proved.members],
+    }
+    said = f" the council {inert(proved.name)!r} decided the update at place {proved.sequence}: "
+    signed = f"{len(proved.signers)} of its {len(proved.members)} members signed that"
+    out.show(shown, lambda _: [[(TICK, "bold green"), said + signed], *pairs([("council", proved.council.hex())])])
+    out.next("foedus council log NAME")
+
+
+def council_lines(view: CouncilView) -> Iterable[Line]:
+    """Return how far a council is, line by line."""
+    rows: list[tuple[str, Part]] = [
+        ("council", (inert(view.name), "bold")),
+        ("id", view.id),
+        ("state", _STATES[view.state]),
+        ("members", ", ".join(_member(it) for it in view.members)),
+        ("bears", f"{view.faults} that are away or lie; {view.quorum} decide"),
+    ]
+    missing = [_member(it) for it in view.members if not it.has_joined]
+    if missing:
+        rows.append(("not joined", ", ".join(missing)))
+    if view.made is not None:
+        leader = next((_member(it) for it in view.members if it.leads), "")
+        rows += [("made", str(view.made)), ("waiting", str(view.waiting)), ("leader", f"{leader}, view {view.view}")]
+    away = [_member(it) for it in view.members if not it.is_connected]
+    if away:
+        rows.append(("not connected", (", ".join(away), "yellow")))
+    exposed = [_member(it) for it in view.members if it.is_exposed]
+    if exposed:
+        rows.append(("lied", (", ".join(exposed), "red")))
+    return pairs(rows)
+
+
+def _row(view: CouncilView) -> list[Part]:
+    return [inert(view.name), short(view.id), str(len(view.members)), _STATES[view.state]]
+
+
+def _name(it: CouncilMemberView) -> str:
+    return "this node" if it.is_local else named("", it.name)
+
+
+def _member(it: CouncilMemberView) -> str:
+    return "this node" if it.is_local else named("", it.name, it.node)
+
+
+def _joined(it: CouncilMemberView) -> str:
+    return "joined" if it.has_joined else "not joined"
+
+
+def _seen(it: CouncilMemberView) -> str:
+    return "leads" if it.leads else "connected" if it.is_connected else "not connected"
+
+
+def _place(it: CouncilEntryView) -> str:
+    return f"{it.sequence} {it.position}"
+
+
+def _update(it: CouncilEntryView) -> str:
+    if it.key is None:
+        return "another command"
+    if it.is_read:
+        return f"read {inert(it.key)}"
+    return f"{inert(it.key)} = {_text(it.value)}" if it.value is not None else f"delete {inert(it.key)}"
+
+
+def _text(value: str) -> str:
+    from foedus.base.base64url import from_base64url
+
+    return inert(from_base64url(value).decode(errors="replace"))
+
+
+def _decision_lines(view: CouncilDecisionView) -> Iterable[Line]:
+    before = "nothing" if view.value is None else _text(view.value)
+    return pairs([("outcome", (view.outcome, "bold")), ("place", f"{view.sequence} {view.position}"), ("was", before)])

@@ -1,0 +1,130 @@
+"""Councils: nodes that decide together although some of them lie."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Annotated
+
+from msgspec import Meta
+
+from foedus.base.base64url import from_base64url
+from foedus.consensus.machine import KEY_MAX, VALUE_MAX
+from foedus.consensus.membership import MEMBERS_MAX
+from foedus.node.api import NodeService
+from foedus.node.council_values import CouncilDecisionView, CouncilEntryView, CouncilProofView, CouncilView
+from foedus.surfaces.http.bodies import Input, Name, Target
+from foedus.surfaces.http.operations import Call, Number, Operation, Text
+from foedus.surfaces.http.problems import MalformedRequest
+
+_Key = Annotated[str, Meta(min_length=1, max_length=KEY_MAX)]
+_Value = Annotated[str, Meta(max_length=-(-VALUE_MAX * 4 // 3))]
+_SEQUENCE_MAX = 999_999_999
+_PLACES_MAX = 1_000
+
+
+class CouncilInput(Input, frozen=True):
+    """A council to found: its name, and the peers that are its members beside this node."""
+
+    name: Name
+    peers: Annotated[list[Target], Meta(max_length=MEMBERS_MAX)]
+
+
+class CouncilUpdateInput(Input, frozen=True):
+    """A key to set. ``value``: base64url, null deletes it. ``if_value``: [base64url or null], which it must have."""
+
+    key: _Key
+    value: _Value | None
+    if_value: Annotated[list[_Value | None], Meta(min_length=1, max_length=1)] | None = None
+
+
+def _bytes(value: str | None) -> bytes | None:
+    return None if value is None else from_base64url(value, "a value")
+
+
+def _put(node: NodeService, call: Call) -> Awaitable[CouncilDecisionView]:
+    body: CouncilUpdateInput = call.body
+    expected = None if body.if_value is None else (_bytes(body.if_value[0]),)
+    return node.council_put(call.path["council"], body.key, _bytes(body.value), expected)
+
+
+def _get(node: NodeService, call: Call) -> Awaitable[CouncilDecisionView] | CouncilDecisionView:
+    key = call.query.get("key", "")
+    if not key:
+        raise MalformedRequest("key is missing")
+    council = call.path["council"]
+    return node.council_held(council, key) if call.query["held"] else node.council_get(council, key)
+
+
+COUNCILS = [
+    Operation(
+        method="GET",
+        path="/councils",
+        about="Councils of this node, and those that it is asked to join",
+        answer=list[CouncilView],
+        run=lambda node, _: node.councils(),
+    ),
+    Operation(
+        method="POST",
+        path="/councils",
+        about="Found a council with connected peers, and ask them to join",
+        answer=CouncilView,
+        status=201,
+        body=CouncilInput,
+        run=lambda node, call: node.council_create(call.body.name, call.body.peers),
+    ),
+    Operation(
+        method="GET",
+        path="/councils/{council}",
+        about="One council: its members, and how far it is",
+        answer=CouncilView,
+        run=lambda node, call: node.council(call.path["council"]),
+    ),
+    Operation(
+        method="POST",
+        path="/councils/{council}/join",
+        about="Join a council that this node is asked to join",
+        answer=CouncilView,
+        run=lambda node, call: node.council_join(call.path["council"]),
+    ),
+    Operation(
+        method="POST",
+        path="/councils/{council}/updates",
+        about="Set a key, if it is as expected; answers when the council has decided",
+        answer=CouncilDecisionView,
+        body=CouncilUpdateInput,
+        run=_put,
+    ),
+    Operation(
+        method="GET",
+        path="/councils/{council}/updates",
+        about="What was made at the places after one",
+        answer=list[CouncilEntryView],
+        query=(
+            Number(name="after", about="a place", default=0, minimum=0, maximum=_SEQUENCE_MAX),
+            Number(name="limit", about="places", default=100, minimum=1, maximum=_PLACES_MAX),
+        ),
+        run=lambda node, call: node.council_log(call.path["council"], call.query["after"], call.query["limit"]),
+    ),
+    Operation(
+        method="GET",
+        path="/councils/{council}/values",
+        about="Read a key: in the order of all updates, or at once what this node holds",
+        answer=CouncilDecisionView,
+        query=(
+            Text(name="key", about="the key", max_length=KEY_MAX),
+            Number(name="held", about="1: what this node holds, perhaps behind", default=0, minimum=0, maximum=1),
+        ),
+        run=_get,
+    ),
+    Operation(
+        method="GET",
+        path="/councils/{council}/proof",
+        about="The proof of one update: a file that needs no node to be verified",
+        answer=CouncilProofView,
+        query=(
+            Number(name="sequence", about="its place", default=1, minimum=1, maximum=_SEQUENCE_MAX),
+            Number(name="position", about="its position in the batch", default=0, minimum=0, maximum=127),
+        ),
+        run=lambda node, call: node.council_proof(call.path["council"], call.query["sequence"], call.query["position"]),
+    ),
+]

@@ -1,0 +1,38 @@
+import base64
+
+import msgspec
+
+from tests.surfaces.http.fake_councils import BOARD, ENTRY
+
+VIEW = msgspec.to_builtins(BOARD)
+DECISION = {"sequence": 4, "position": 0, "outcome": "done", "value": None}
+
+
+def test_a_council_is_founded_and_shown(foedus, node):
+    node.on("POST", "/councils", VIEW).on("GET", "/councils", [VIEW]).on("GET", "/councils/board", VIEW)
+    assert foedus("council", "create", "board", "bob", "carol", "dora", "--json").json == VIEW
+    assert node.bodies("POST", "/councils") == [{"name": "board", "peers": ["bob", "carol", "dora"]}]
+    assert "3 decide" in foedus("council", "show", "board").out
+    assert "board" in foedus("council", "list").out
+    assert "joined" in foedus("council", "members", "board").out
+
+
+def test_joining_signs(foedus, node):
+    node.on("GET", "/councils/board", VIEW).on("POST", f"/councils/{BOARD.id}/join", VIEW)
+    assert foedus("council", "join", "board", "--yes", "--json").json == VIEW
+
+
+def test_an_update_is_proposed_read_and_listed(foedus, node):
+    node.on("POST", "/councils/board/updates", DECISION).on("GET", "/councils/board/values", DECISION | {"value": "dg"})
+    node.on("GET", "/councils/board/updates", [msgspec.to_builtins(ENTRY)])
+    assert foedus("council", "propose", "board", "k", "v", "--expect", "w", "--json").json == DECISION
+    assert node.bodies("POST", "/councils/board/updates") == [{"key": "k", "value": "dg", "if_value": ["dw"]}]
+    assert foedus("council", "get", "board", "k").out == "v\n"
+    assert "k = v" in foedus("council", "log", "board").out
+
+
+def test_what_is_no_proof_proves_nothing(foedus, tmp_path):
+    (tmp_path / "file").write_bytes(base64.b64decode("AAAA"))
+    ran = foedus("council", "verify", str(tmp_path / "file"), "--json")
+    assert ran.code == 1
+    assert ran.error["code"] == "proof_failed"

@@ -1,0 +1,68 @@
+"""The part of the fake node that knows councils."""
+
+from foedus.base.base64url import to_base64url
+from foedus.base.errors import NotFound
+from foedus.node.council_values import (
+    CouncilDecisionView,
+    CouncilEntryView,
+    CouncilMemberView,
+    CouncilProofView,
+    CouncilView,
+)
+from tests.surfaces.http.fake_values import NODE
+
+MEMBER = CouncilMemberView(
+    node=NODE, name="fake", is_local=True, has_joined=True, is_connected=True, leads=True, is_exposed=False
+)
+BOARD = CouncilView(
+    id="cd" * 32,
+    name="board",
+    state="running",
+    members=[MEMBER],
+    quorum=3,
+    faults=1,
+    view=0,
+    made=1,
+    waiting=0,
+)
+ENTRY = CouncilEntryView(
+    sequence=1, position=0, id="ef" * 32, author="did:key:zAda", key="k", value="dg", is_read=False, outcome="done"
+)
+
+
+class FakeCouncils:
+    """Knows the board alone, which holds nothing."""
+
+    def councils(self):
+        return [BOARD]
+
+    def council(self, council):
+        if council not in {BOARD.id, BOARD.name}:
+            raise NotFound(f"no council {council[:80]!r}")
+        return BOARD
+
+    async def council_create(self, _name, _peers):
+        return BOARD
+
+    async def council_join(self, council):
+        return self.council(council)
+
+    async def council_put(self, council, _key, _value, expected=None):
+        self.council(council)
+        outcome = "done" if expected in {None, (None,)} else "unequal"
+        return CouncilDecisionView(sequence=1, position=0, outcome=outcome, value=None)
+
+    async def council_get(self, council, key):
+        return self.council_held(council, key)
+
+    def council_held(self, council, _key):
+        self.council(council)
+        return CouncilDecisionView(sequence=1, position=0, outcome="value", value=None)
+
+    def council_log(self, council, after=0, limit=100):
+        self.council(council)
+        return [ENTRY][after : after + limit]
+
+    def council_proof(self, council, _sequence, _position=0):
+        self.council(council)
+        return CouncilProofView(proof=to_base64url(b"proof"))
