@@ -270,6 +270,7 @@ class Node:
         self.publisher.bookkeepers.append(self.receipts.published)
         self.crossings.grants_count = self.reputations.grants_count
         self.reputations.on_weighed = self._folds_changed
+        self.reputations.on_breach = self.standings.on_evidence
         self.peers.on_decided = self.audited.peering
         self.peers.on_refused = self.audited.peering_refused
         self.peers.on_lost = self._link_lost
