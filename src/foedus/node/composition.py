@@ -60,6 +60,7 @@ from foedus.node.links import Links
 from foedus.node.manifests import ManifestReader
 from foedus.node.outbox import Outbox
 from foedus.node.parts import ClosingWriter, Parts, open_parts
+from foedus.node.passkeys import Passkeys
 from foedus.node.peer_offers import PeerOffers
 from foedus.node.peers import Peers
 from foedus.node.petnames import Petnames
@@ -139,6 +140,7 @@ class Node:
         self.epochs = Epochs(self.store, self.author)
         self.agents = Agents(self.store, self.author)
         self.access = Access(self.store, self.agents)
+        self.passkeys = Passkeys(self.store, self.policy)
         self.crossings = Crossings(self.store, self.agreements.border_terms)
         self.crdts = Crdts(self.store, self.publisher, self._withheld)
         self._make_documents()

@@ -91,6 +91,10 @@ class PeeringPolicy(Struct, frozen=True, kw_only=True):
     rise_acts: Annotated[
         int, Meta(ge=0, le=RISE_ACTS_MAX, description="Accepted acts in rooms in that time, before it can.")
     ] = 100
+    require_passkey: Annotated[
+        bool,
+        Meta(description="What a person grants or allows by their token needs their passkey, too (docs/page.md)."),
+    ] = False
     tells_peers: Annotated[
         TellsPeers,
         Meta(description="Who is told with whom this node is connected, and asks: `nobody`, `core` or `connected`."),

@@ -31,6 +31,7 @@ COMMANDS = [
     ["say"],
     ["ask"],
     *(["call", verb] for verb in ("list", "show", "cancel")),
+    *(["passkey", verb] for verb in ("list", "remove")),
     *(["webhook", verb] for verb in ("set", "list", "remove")),
     ["council", "create"],
     ["council", "get"],

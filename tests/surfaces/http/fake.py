@@ -29,6 +29,7 @@ from tests.surfaces.http.fake_credentials import FakeCredentials
 from tests.surfaces.http.fake_documents import FakeDocuments
 from tests.surfaces.http.fake_knowledge import FakeKnowledge
 from tests.surfaces.http.fake_names import FakeNames
+from tests.surfaces.http.fake_passkeys import FakePasskeys
 from tests.surfaces.http.fake_queries import FakeQueries
 from tests.surfaces.http.fake_standing import FakeStanding
 from tests.surfaces.http.fake_values import EPOCH, NODE, STORE, a_peer, an_event, hex_id
@@ -48,6 +49,7 @@ class FakeService(
     FakeQueries,
     FakeCalls,
     FakeKnowledge,
+    FakePasskeys,
 ):
     """Keeps everything in dictionaries. ``calls`` records (method, arguments) for assertions."""
 

@@ -152,6 +152,12 @@ export type ParticipantInput = { name: string; kind?: "agent"; custodial?: true;
 
 export type ParticipantView = { did: string; name: string; kind: "agent" | "human"; custody: "device" | "node"; node: string; node_name: string; is_local: boolean; devices: Array<DeviceView>; known_as: string; node_known_as: string; looks_like: Array<string>; };
 
+export type PasskeyInput = { name: string; salt: string; response: string; };
+
+export type PasskeyView = { passkey: string; credential: string; did: string; name: string; origin: string; added: number; used: number; };
+
+export type PasskeysView = { required: boolean; passkeys: Array<PasskeyView>; };
+
 export type PeerInput = { peer: string; };
 
 export type PeerView = { node: string; name: string; name_clash: Array<string>; state: "accepting" | "answered" | "connected" | "declined" | "disconnected" | "ignored" | "incoming" | "known" | "requested" | "turned_down"; tier: "CORE" | "EXTERNAL" | "SANDBOX" | "UNKNOWN"; their_tier: "CORE" | "EXTERNAL" | "SANDBOX" | "UNKNOWN" | null; note: string; url: string; endpoints: Array<string>; requested_at: number | null; connected_at: number | null; last_seen: number | null; paused: boolean; link: "link" | "none" | "pull" | "sse"; link_error: string; lag: number; sent: number; received: number; refused: Record<string, number>; clock_offset_us: number | null; epoch: string; epoch_number: number; held_epoch: string | null; address: string; did: string; known_as: string; looks_like: Array<string>; reputation: number; evidence: Array<EvidenceView>; };
@@ -213,6 +219,8 @@ export type RotationView = { node: string; epoch: string; epoch_number: number; 
 export type SessionAsk = { key: string; room: string; document: string; until: number; };
 
 export type ShareInput = { peer: string; role?: number | null; };
+
+export type ShownInput = { credential: string; statement: string; response: string; };
 
 export type SideTerms = { directions?: Array<"council" | "knowledge" | "room">; commands?: Array<string>; rate?: number; signers?: Array<Signer>; };
 
@@ -366,6 +374,10 @@ export interface Operations {
   "DELETE /api/v1/participants/{did}/token": { path: { did: string; }; query: { device?: string; }; body: undefined; answer: undefined };
   "POST /api/pair/generate": { path: {  }; query: {  }; body: PairCodeInput | undefined; answer: PairCodeView };
   "POST /api/pair": { path: {  }; query: {  }; body: ClaimInput | ProveInput; answer: PairStep };
+  "GET /api/v1/passkeys": { path: {  }; query: {  }; body: undefined; answer: PasskeysView };
+  "POST /api/v1/passkeys": { path: {  }; query: {  }; body: PasskeyInput; answer: PasskeyView };
+  "POST /api/v1/passkeys/show": { path: {  }; query: {  }; body: ShownInput; answer: undefined };
+  "DELETE /api/v1/passkeys/{passkey}": { path: { passkey: string; }; query: {  }; body: undefined; answer: undefined };
   "GET /api/v1/names": { path: {  }; query: {  }; body: undefined; answer: Array<NameView> };
   "POST /api/v1/names": { path: {  }; query: {  }; body: NameInput; answer: NameView };
   "DELETE /api/v1/names/{id}": { path: { id: string; }; query: {  }; body: undefined; answer: undefined };
