@@ -439,6 +439,7 @@ class Node:
             self.councils.start()
         self._spawn(self.eraser.run())
         self._spawn(self.wanted_bodies.run())
+        self._spawn(self.wanted_bodies.insist())
         self._spawn(self.audit.run())
         self._spawn(self.knowledge.indexer.run())
         self._spawn(self.embedding.run())
