@@ -132,6 +132,10 @@ export type NameView = { id: string; name: string; };
 
 export type NamedInput = { agreement?: string; };
 
+export type NearbyView = { interface: string; announced: boolean; nodes: Array<NodeNearby>; };
+
+export type NodeNearby = { node: string; name: string; urls: Array<string>; state: string; known_as: string; looks_like: Array<string>; };
+
 export type NodeReport = { node: string; node_name: string; node_known_as: string; outcome: string; code: string; results: number; };
 
 export type OfferForm = { kind: "task.offer"; domain: string; title: string; content?: string; tags?: Array<string>; dependencies?: Array<string>; lease?: number; as?: string; };
@@ -301,6 +305,7 @@ export interface Operations {
   "GET /api/v1/signing": { path: {  }; query: {  }; body: undefined; answer: SigningContext };
   "GET /api/v1/peers": { path: {  }; query: {  }; body: undefined; answer: Array<PeerView> };
   "GET /api/v1/peers/pending": { path: {  }; query: {  }; body: undefined; answer: Array<PeerView> };
+  "GET /api/v1/peers/nearby": { path: {  }; query: { wait?: number; }; body: undefined; answer: NearbyView };
   "POST /api/v1/peers/probe": { path: {  }; query: {  }; body: ProbeInput; answer: ProbeView };
   "POST /api/v1/peers/request": { path: {  }; query: {  }; body: RequestInput; answer: PeerView };
   "GET /api/v1/peers/{peer}": { path: { peer: string; }; query: {  }; body: undefined; answer: PeerView };
