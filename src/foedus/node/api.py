@@ -26,6 +26,7 @@ from foedus.node.credential_values import (
 from foedus.node.document_values import DocumentService
 from foedus.node.errand_api import ErrandService
 from foedus.node.knowledge_values import KnowledgeService
+from foedus.node.nearby_operations import NearbyService
 from foedus.node.passkey_values import PasskeyService
 from foedus.node.query_api import QueryService
 from foedus.node.room_values import EventsPage, EventView, MessagesPage, RoomView, Said
@@ -59,6 +60,7 @@ class NodeService(
     ErrandService,
     CouncilService,
     PasskeyService,
+    NearbyService,
     Protocol,
 ):
     """A running node. ``peer`` and ``room`` arguments take a whole id, or an unambiguous name or id prefix ≥ 8."""

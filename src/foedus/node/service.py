@@ -35,6 +35,7 @@ from foedus.node.home import identity_view
 from foedus.node.knowledge_operations import KnowledgeOperations
 from foedus.node.metrics import render
 from foedus.node.name_operations import NameOperations
+from foedus.node.nearby_operations import NearbyOperations
 from foedus.node.passkey_operations import PasskeyOperations
 from foedus.node.query_operations import QueryOperations
 from foedus.node.room_values import EventsPage, EventView, MessagesPage, RoomView, Said
@@ -84,6 +85,7 @@ class Service(
     ErrandOperations,
     CouncilOperations,
     PasskeyOperations,
+    NearbyOperations,
 ):
     """Answers the surfaces. One per running node."""
 

@@ -192,6 +192,22 @@ class WebhookPolicy(Struct, frozen=True, kw_only=True):
     ] = WebhookReach.LOOPBACK
 
 
+class DiscoveryPolicy(Struct, frozen=True, kw_only=True):
+    """``[discovery]``: nodes on the network, found by multicast DNS."""
+
+    announce: Annotated[
+        bool, Meta(description="The network is told that this node is there: its name, id and address.")
+    ] = False
+    interface: Annotated[
+        str,
+        Meta(
+            max_length=NAME_MAX,
+            description="IP address of the network interface on which nodes are looked for and told; empty: the one "
+            "that this node listens at.",
+        ),
+    ] = ""
+
+
 class Policy(Struct, frozen=True, kw_only=True):
     """The whole file. What it does not say is the default."""
 
@@ -200,10 +216,11 @@ class Policy(Struct, frozen=True, kw_only=True):
     retention: Retention = Retention()
     knowledge: KnowledgePolicy = KnowledgePolicy()
     webhooks: WebhookPolicy = WebhookPolicy()
+    discovery: DiscoveryPolicy = DiscoveryPolicy()
 
 
 DEFAULT = Policy()
-TOP_SECTIONS = frozenset({"knowledge", "webhooks"})
+TOP_SECTIONS = frozenset({"knowledge", "webhooks", "discovery"})
 """Sections that are not about the federation, and do not stand below it."""
 ALIASES: Mapping[str, str] = {"min_auth_tier": "min_assurance"}
 """Other names of options in ``[federation.policy]``."""

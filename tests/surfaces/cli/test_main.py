@@ -19,7 +19,7 @@ COMMANDS = [
     ["demo"],
     ["version"],
     *(["peer", verb] for verb in ("request", "pending", "accept", "decline", "ignore", "trust", "untrust", "list")),
-    *(["peer", verb] for verb in ("confirm", "show", "tier", "pause", "resume", "disconnect", "follow")),
+    *(["peer", verb] for verb in ("browse", "confirm", "show", "tier", "pause", "resume", "disconnect", "follow")),
     *(["policy", verb] for verb in ("check", "show")),
     *(["agreement", verb] for verb in ("show", "propose", "counter", "sign", "decline", "withdraw", "terminate")),
     *(["agreement", verb] for verb in ("diff", "history")),

@@ -10,6 +10,7 @@ from foedus.node.audit_values import AuditPage
 from foedus.node.room_values import EventsPage, MemberView, MessagesPage, RoomView
 from foedus.node.values import (
     IdentityView,
+    NearbyView,
     ParticipantView,
     PeerView,
     Placed,
@@ -132,6 +133,10 @@ class FakeService(
     # --- peers ------------------------------------------------------------------------------
     async def probe(self, url):
         return ProbeView(url=url, node="bb" * 32, did="did:key:z6MkOther", name="other", endpoints=[url])
+
+    async def peers_nearby(self, wait_s):
+        self._note("peers_nearby", wait_s)
+        return NearbyView(interface="127.0.0.1", announced=False, nodes=[])
 
     def check_rate(self, caller, address):
         pass

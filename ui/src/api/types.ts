@@ -94,7 +94,7 @@ export type EvidenceView = { row: number; kind: string; at: number; times: numbe
 
 export type ExplainView = { who: string; name: string; node: string; node_name: string; is_local: boolean; act: string; room: string; event: string; allowed: boolean; layer: string; code: string; layers: Array<LayerView>; why: string; };
 
-export type FoundView = { query: string; node: string; node_name: string; node_known_as: string; epoch: string; rank: number; content: string; kind: string; score: number; hlc: Array<number>; body: Record<string, unknown>; signed: string; sig: string; };
+export type FoundView = { query: string; node: string; node_name: string; node_known_as: string; epoch: string; rank: number; content: string; kind: string; score: number; hlc: Array<number>; body: Record<string, unknown>; signed: string; sig: string; via: string; via_name: string; via_known_as: string; };
 
 export type GrantView = { id: string; cid: string; node: string; issuer: LinkView; audience: LinkView; command: string; policy: Array<unknown>; rooms: Array<string>; hosts: Array<string>; one_act: boolean; uses_per_hour: number; after_foreign: boolean; not_before: number | null; expires: number | null; state: "expired" | "in_force" | "not_yet" | "revoked"; last_used: number | null; domains: Array<string>; room_names: Array<string>; host_names: Array<string>; hosts_known_as: Array<string>; };
 
@@ -131,6 +131,10 @@ export type NameInput = { id: string; name: string; };
 export type NameView = { id: string; name: string; };
 
 export type NamedInput = { agreement?: string; };
+
+export type NearbyView = { interface: string; announced: boolean; nodes: Array<NodeNearby>; };
+
+export type NodeNearby = { node: string; name: string; urls: Array<string>; state: string; known_as: string; looks_like: Array<string>; };
 
 export type NodeReport = { node: string; node_name: string; node_known_as: string; outcome: string; code: string; results: number; };
 
@@ -301,6 +305,7 @@ export interface Operations {
   "GET /api/v1/signing": { path: {  }; query: {  }; body: undefined; answer: SigningContext };
   "GET /api/v1/peers": { path: {  }; query: {  }; body: undefined; answer: Array<PeerView> };
   "GET /api/v1/peers/pending": { path: {  }; query: {  }; body: undefined; answer: Array<PeerView> };
+  "GET /api/v1/peers/nearby": { path: {  }; query: { wait?: number; }; body: undefined; answer: NearbyView };
   "POST /api/v1/peers/probe": { path: {  }; query: {  }; body: ProbeInput; answer: ProbeView };
   "POST /api/v1/peers/request": { path: {  }; query: {  }; body: RequestInput; answer: PeerView };
   "GET /api/v1/peers/{peer}": { path: { peer: string; }; query: {  }; body: undefined; answer: PeerView };
