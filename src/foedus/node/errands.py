@@ -201,7 +201,7 @@ class Errands:
                 await self._wait(errand, NeedsApproval.code, f"{error}. {_GRANT}")
                 return
             record = await self.book.change(errand, approval=asked.id)
-        words = f"A person allows this one: foedus approval allow {record.approval} --as NAME"
+        words = f"{_GRANT}. This one alone: foedus approval allow {record.approval} --as NAME"
         await self._wait(errand, NeedsApproval.code, words)
 
     async def _ask_no_more(self, errand: bytes) -> None:
