@@ -281,6 +281,9 @@ class Node:
         self.retention.on_dropped = self.audited.dropped
         self.witnesses.on_rewritten = self.audited.rewritten
         self.outbox.on_forbidden = self.audited.forbidden
+        self.links.on_turned_away = self.audited.turned_away
+        self.pruned.on_refused = self.audited.bad_answer
+        self.records.on_refused = self.audited.record_refused
         self.consent.approvals.on_change = self.audited.approval
         self.agreements.on_without_effect = self.audited.without_effect
 
@@ -366,7 +369,7 @@ class Node:
         self.councils.carrier.ended(link)
 
     def _link_lost(self, link: Link) -> None:
-        self.audited.link_ended(link.node, link.closing)
+        self.audited.link_ended(link.node, link.closing, by_peering=link.is_closed_by_peering)
         self.pruned.forget(link.node)
 
     def _peer_changed(self, node: bytes) -> None:
