@@ -50,6 +50,7 @@ _WORDS: dict[str, str] = {
     "unknown_device": "the device that signs is not enrolled, or was revoked",
     "not_yourself": "it was asked for in another's name",
     "replayed_nonce": "it was done before: its nonce counts once",
+    "ucan_replayed": "it was asked before: an invocation serves once",
     "excessive_drift": "its clock is too far from ours, or from that of the act in it",
     "hlc_not_growing": "its clock goes back",
     "invalid_signature": "a signature in it is not by the key that it names",
