@@ -60,6 +60,7 @@ from foedus.node.links import Links
 from foedus.node.manifests import ManifestReader
 from foedus.node.outbox import Outbox
 from foedus.node.parts import ClosingWriter, Parts, open_parts
+from foedus.node.passed_on import PassedOn
 from foedus.node.peer_offers import PeerOffers
 from foedus.node.peers import Peers
 from foedus.node.petnames import Petnames
@@ -174,6 +175,7 @@ class Node:
     def _make_asking(self) -> None:
         self.queries = Queries(self)
         self.sketching = Sketching(self)
+        self.passed_on = PassedOn(self.store, self.author)
         self.calls = Calls(self)
         self.errands = Errands(self)
         self.peer_offers = PeerOffers(self)
@@ -246,7 +248,8 @@ class Node:
         self.knowledge.indexer.on_read = self.embedding.wake
         self.embedding.on_made = self.sketching.wake
         self.publisher.bookkeepers += [self.sketching.published, self.queries.routing.published]
-        self.eraser.on_erased.append(self.sketching.erased)
+        self.publisher.bookkeepers.append(self.passed_on.published)
+        self.eraser.on_erased += [self.sketching.erased, self.passed_on.erased]
         self.policy.on_changed.append(self._follow_knowledge_policy)
 
     def _join_snapshots(self) -> None:
@@ -446,6 +449,7 @@ class Node:
         self._spawn(self.blobs.run())
         self._spawn(self.blob_carrying.run())
         self._spawn(self.sketching.run())
+        self._spawn(self.passed_on.run())
         self._spawn(self.queries.routing.run())
         if network:
             self._spawn(self.retention.run())
