@@ -550,7 +550,7 @@ class Node:
         await self._parts.dialler.close()
         await self.client.close()
         await self.embedding.close()
-        self.documents.replicas.close()
+        self.documents.close()
         if self._writer is not None:
             await self._writer.close()
         await self.audit.close()
