@@ -25,6 +25,7 @@ LABELS = frozenset(
         "presence",
         "webhook",
         "council",
+        "council-join",
         "update",
         "vote",
         "view-change",

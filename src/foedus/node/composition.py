@@ -381,10 +381,11 @@ class Node:
         self.queries.routing.changed()
         self.blob_carrying.opened(link)
         self.presences.opened(link)
-        self.councils.foundings.linked(link)
+        self.councils.linked(link)
 
     def _learned(self, node: bytes) -> None:
         self.audited.learned(node)
+        self.councils.learned()
         if node == self.store.node:
             self.epochs.check_superseded()
 
@@ -406,6 +407,7 @@ class Node:
         self.audited.learned(self.store.node)
         for link in self.links.all():
             link.close("rekey", "a new epoch was opened")
+        self.councils.learned()
         self.agreements.settle_all()
 
     def _reloaded(self) -> None:
@@ -433,7 +435,7 @@ class Node:
             self.agreements.settle_all()
             await self.calls.start()
             self.errands.start()
-            self.councils.start()
+            await self.councils.start()
         self._spawn(self.eraser.run())
         self._spawn(self.wanted_bodies.run())
         self._spawn(self.audit.run())

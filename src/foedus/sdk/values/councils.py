@@ -26,8 +26,9 @@ class CouncilView(View, frozen=True):
 
     id: str
     name: str
-    state: Literal["asked", "waiting", "running", "down", "key_changed"]
-    """``asked``: a human here may join; ``waiting``: others have not joined yet; ``down``: the disk failed."""
+    state: Literal["asked", "waiting", "running", "down", "fetching", "key_changed", "removed"]
+    """``asked``: a human here may join; ``waiting``: others have not joined yet; ``down``: the disk failed;
+    ``fetching``: its state is on its way here; ``key_changed``: others take this node over with its new keys."""
     members: list[CouncilMemberView]
     quorum: int
     faults: int

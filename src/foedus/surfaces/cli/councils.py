@@ -30,7 +30,9 @@ _STATES = {
     "waiting": "waits for others to join",
     "running": "decides",
     "down": "stopped here: the disk failed",
-    "key_changed": "this node has other keys now",
+    "fetching": "fetches its state",
+    "key_changed": "waits until the others take this node over with its new keys",
+    "removed": "goes on without this node",
 }
 _DECISION_S = 60.0
 """The node waits 30 s for a decision."""
