@@ -263,12 +263,9 @@ class CouncilDriver:
 
     def _is_permitted(self, message: Message) -> bool:
         """Whether the authors of what is asked or proposed may ask for it. What a quorum prepared is not judged."""
-        match message:
-            case Ask(update=update):
-                return self._host.may(self.membership, update)
-            case Proposal(batch=batch):
-                return all(self._host.may(self.membership, update) for update in batch.updates)
-        return True
+        if not isinstance(message, Ask | Proposal):
+            return True
+        return all(self._host.may(self.membership, update) for update in message.batch.updates)
 
     def _gives_start(self, member: int, message: Message) -> bool:
         """Give a part of the state with which this epoch began, where that is asked for."""
