@@ -6,15 +6,19 @@ from itertools import combinations
 from foedus.base.errors import FoedusError
 from foedus.consensus.machine import Put
 from tests.node.nodes import connect, street, until
+from tests.node.people import enrol
 
 NAMES = ("alice", "bob", "carol", "dora")
 
 
 @asynccontextmanager
-async def connected(folder, names=NAMES):
-    """Nodes, each connected to each."""
+async def connected(folder, names=NAMES, people=()):
+    """Nodes, each connected to each. ``people``: of the first, whom agreements then name."""
     async with street(folder) as it:
+        it.people = {}
         nodes = [await it.add(name) for name in names]
+        for name in people:
+            it.people[name] = await enrol(nodes[0], name)
         for one, other in combinations(nodes, 2):
             await connect(one, other)
         yield it, nodes

@@ -26,7 +26,7 @@ from foedus.consensus.proof import Renewal
 from foedus.consensus.records import Place, Record, Snapshot
 from foedus.consensus.replica import Replica
 from foedus.consensus.transfer import part_of
-from foedus.consensus.updates import Update
+from foedus.consensus.updates import Batch, Update
 from foedus.crypto.ed25519 import Ed25519Key
 from foedus.log.port import Commit, Value
 from foedus.node.background import Background
@@ -152,6 +152,7 @@ class CouncilDriver:
         self._background = Background(log)
         self._closed = False
         self._has_ended = False
+        self._judged_at: Instant = 0
 
     @property
     def replica(self) -> Replica[Board]:
@@ -244,13 +245,13 @@ class CouncilDriver:
                 self._written.clear()
                 await self._written.wait()
             try:
-                holds = await self._host.checking.hold(await self._checks(message))
-                if not holds:
+                if not await self._host.checking.hold(await self._checks(message)):
                     self.refused["invalid_signature"] += 1
-                elif not self._is_permitted(message):
-                    self.refused["not_permitted"] += 1
-                elif self._replica is not None and not self._has_ended and not self._gives_start(member, message):
-                    self._run(self._replica.handle(member, message, self._now()))
+                    continue
+                judged = self._permitted(message)
+                if judged is None or self._replica is None or self._has_ended or self._gives_start(member, judged):
+                    continue
+                self._run(self._replica.handle(member, judged, self._now()))
             except BadVote as error:
                 self.refused[error.code] += 1
                 log.info("member %d of a council: %s", member, error)
@@ -261,11 +262,23 @@ class CouncilDriver:
             return await asyncio.to_thread(checks, message, self.membership)
         return checks(message, self.membership)
 
-    def _is_permitted(self, message: Message) -> bool:
-        """Whether the authors of what is asked or proposed may ask for it. What a quorum prepared is not judged."""
+    def _permitted(self, message: Message) -> Message | None:
+        """Return what of a message is judged and may be asked for. What a quorum prepared is not judged."""
         if not isinstance(message, Ask | Proposal):
-            return True
-        return all(self._host.may(self.membership, update) for update in message.batch.updates)
+            return message
+        updates = message.batch.updates
+        allowed = [update for update in updates if self._host.may(self.membership, update)]
+        self.refused["not_permitted"] += len(updates) - len(allowed)
+        if len(allowed) == len(updates):
+            return message
+        return Ask(Batch.of(allowed)) if isinstance(message, Ask) and allowed else None
+
+    def _judge_again(self) -> None:
+        """Let go of what may no longer be asked for: proposed, it would not be prepared, and wait here for ever."""
+        replica, now = self._replica, self._now()
+        if replica is not None and now >= self._judged_at + SECOND:
+            self._judged_at = now
+            replica.withdraw([it for it in replica.pending if not self._host.may(self.membership, it)])
 
     def _gives_start(self, member: int, message: Message) -> bool:
         """Give a part of the state with which this epoch began, where that is asked for."""
@@ -303,6 +316,7 @@ class CouncilDriver:
             self._timer_at = self._now() + _BEHIND_US
             self._timer = asyncio.get_running_loop().call_at(self._timer_at / SECOND, self._wake)
         elif self._replica.next_deadline() <= self._now():
+            self._judge_again()
             self._run(self._replica.on_deadline(self._now()))
         else:
             self._arm()

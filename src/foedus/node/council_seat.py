@@ -25,6 +25,7 @@ from foedus.consensus.messages import HaveState, Message
 from foedus.consensus.proof import ProofFailed, Renewal
 from foedus.consensus.records import Snapshot
 from foedus.consensus.updates import LIFE, Update
+from foedus.crypto.ed25519 import Ed25519Key
 from foedus.identity.did import did_of
 from foedus.log.port import Commit, Value
 from foedus.node.background import Background
@@ -349,9 +350,13 @@ class Seat:
     def sign(self, command: bytes) -> Update:
         """Return an update of this node, by the key that it votes by."""
         key = self._store.keys.ed25519
+        return self.signed(command, did_of(key.public), key, ())
+
+    def signed(self, command: bytes, author: str, key: Ed25519Key, auth: tuple[bytes, ...]) -> Update:
+        """Return an update that a key signs now."""
         until = self.live.replica.ledger.sequence + LIFE // 2
         nonce = secrets.token_bytes(NONCE_BYTES)
-        unsigned = Update(self.line.founding.id, did_of(key.public), key.public, until, nonce, (), command, bytes(64))
+        unsigned = Update(self.line.founding.id, author, key.public, until, nonce, auth, command, bytes(64))
         return replace(unsigned, signature=key.sign(unsigned.signed()))
 
     @property

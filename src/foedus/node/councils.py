@@ -13,14 +13,17 @@ from foedus.base.errors import NotFound, PeerViolation, Unavailable, UsageError
 from foedus.consensus.machine import Get, Put
 from foedus.consensus.membership import Membership
 from foedus.consensus.proof import make_commit_proof
+from foedus.consensus.updates import Update
 from foedus.node.background import Background
 from foedus.node.checking import Checking
 from foedus.node.council_carrier import Carrier
 from foedus.node.council_driver import CouncilDriver
 from foedus.node.council_founding import Foundings, index_of
+from foedus.node.council_judging import CouncilJudge
 from foedus.node.council_messages import At, Consent, Ends, Founded, Invited, read
 from foedus.node.council_records import MADE_KEPT, Made
 from foedus.node.council_seat import Seat
+from foedus.node.crossings import Crossings
 from foedus.node.link import Link
 from foedus.node.links import Links
 from foedus.node.store import Store
@@ -50,7 +53,8 @@ class Decided(NamedTuple):
 class Councils:
     """One per node, on the event loop's thread."""
 
-    def __init__(self, store: Store, links: Links, checking: Checking) -> None:
+    def __init__(self, store: Store, links: Links, checking: Checking, crossings: Crossings) -> None:
+        self.judge = CouncilJudge(store, crossings)
         self.carrier = Carrier(links)
         self.foundings = Foundings(store, self.carrier, links.ingest.refusals)
         self.foundings.on_signed = self._signed
@@ -85,6 +89,7 @@ class Councils:
 
     def _take_seat(self, held: Founded) -> Seat:
         seat = self._seats[held.founding.id] = Seat(held, self._store, self.carrier, self._checking)
+        seat.may = self.judge.may
         seat.on_line = self._addressed
         seat.on_exposed = partial(self._exposed, seat)
         self._addressed(seat)
@@ -171,8 +176,12 @@ class Councils:
 
     async def propose(self, council: bytes, command: Put | Get, wait_s: float = PROPOSAL_WAIT_S) -> Decided:
         """Ask for an update in this node's name; return what came of it, raise NotDecided where nothing did in time."""
-        seat = self.seat(council)
-        driver, update = seat.live, seat.sign(encode(to_plain(command)))
+        return await self.ask(council, self.seat(council).sign(encode(to_plain(command))), wait_s)
+
+    async def ask(self, council: bytes, update: Update, wait_s: float = PROPOSAL_WAIT_S) -> Decided:
+        """Ask for an update whose signature holds, where its author may; return what came of it, as ``propose``."""
+        driver = self.driver(council)
+        self.judge.check(driver.membership, update)
         try:
             effect, index = await asyncio.wait_for(driver.propose(update), wait_s)
         except TimeoutError:
