@@ -218,6 +218,7 @@ class Node:
         self.links.on_blob = self.blob_carrying.frame
         self.links.on_presences = self.presences.frame
         self.links.on_council = self.councils.frame
+        self.councils.on_exposed = self.audited.contradicted
         self.presences.door = self.door
         self.links.on_opened = self._linked
         self.links.on_reach = self.queries.routing.frame

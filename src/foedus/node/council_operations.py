@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from foedus.base.base64url import to_base64url
 from foedus.base.cbor import Malformed, NotCanonical, convert, decode, decode_as
 from foedus.base.errors import UsageError
+from foedus.consensus.board import Board
 from foedus.consensus.machine import KEY_MAX, VALUE_MAX, Command, Get, Put
 from foedus.consensus.membership import Membership
+from foedus.consensus.replica import Replica
 from foedus.node.composition import Node
 from foedus.node.council_messages import Founded
 from foedus.node.council_records import Made
@@ -20,6 +22,7 @@ from foedus.node.council_values import (
     CouncilMemberView,
     CouncilProofView,
     CouncilView,
+    CouncilWishView,
 )
 from foedus.node.councils import Decided
 from foedus.node.lookup import find
@@ -85,6 +88,9 @@ class CouncilOperations:
         proof = self._node.councils.proof(self._council_id(council), sequence, position)
         return CouncilProofView(proof=to_base64url(proof))
 
+    def _council_decision(self, decided: Decided) -> CouncilDecisionView:
+        return _decision(decided)
+
     def _council_id(self, wanted: str) -> bytes:
         held = self._node.councils.foundings.all()
         return find(wanted, [(it.founding.id, it.founding.name) for it in held], "council", _REMEDY)
@@ -106,6 +112,9 @@ class CouncilOperations:
             view=replica.view if replica is not None else None,
             made=replica.ledger.sequence if replica is not None else None,
             waiting=len(replica.pending) if replica is not None else None,
+            epoch=membership.epoch,
+            adds=sorted(node.hex() for node in seat.wishing.adds) if seat is not None else [],
+            wishes=_wishes(replica) if replica is not None else [],
         )
 
     def _council_state(self, held: Founded) -> State:
@@ -129,6 +138,22 @@ class CouncilOperations:
             leads=index == leader,
             is_exposed=held.is_whole and node in self._node.councils.seat(held.founding.id).exposed,
         )
+
+
+def _wishes(replica: Replica[Board]) -> list[CouncilWishView]:
+    """Return what members asked the council for."""
+    machine, members = replica.ledger.machine, replica.membership.members
+    now = {member.node for member in members}
+    asked = [(member.node, machine.wish(index)) for index, member in enumerate(members)]
+    return [
+        CouncilWishView(
+            node=node.hex(),
+            adds=[it.node.hex() for it in wish if it.node not in now],
+            removes=sorted(it.hex() for it in now - {it.node for it in wish}),
+        )
+        for node, wish in asked
+        if wish is not None
+    ]
 
 
 def _checked(key: str) -> str:

@@ -75,7 +75,7 @@ class Seat:
         self.driver: CouncilDriver | None = None
         self.asked = Asked()
         self.may: Callable[[Membership, Update], bool] = lambda _membership, _update: True
-        self.on_exposed: Callable[[Membership, int], None] = lambda _membership, _member: None
+        self.on_exposed: Callable[[bytes], None] = lambda _node: None
         self._store = store
         self._carrier = carrier
         self._checking = CouncilChecking(checking)
@@ -198,8 +198,10 @@ class Seat:
         return self.may(membership, update)
 
     def _exposed(self, membership: Membership, member: int) -> None:
-        self.exposed.add(membership.members[member].node)
-        self.on_exposed(membership, member)
+        node = membership.members[member].node
+        if node not in self.exposed:
+            self.exposed.add(node)
+            self.on_exposed(node)
 
     # --- what comes --------------------------------------------------------------------------
 

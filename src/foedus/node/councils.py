@@ -11,7 +11,6 @@ from typing import NamedTuple
 from foedus.base.cbor import encode, to_plain
 from foedus.base.errors import NotFound, PeerViolation, Unavailable, UsageError
 from foedus.consensus.machine import Get, Put
-from foedus.consensus.membership import Membership
 from foedus.consensus.proof import make_commit_proof
 from foedus.consensus.updates import Update
 from foedus.node.background import Background
@@ -58,8 +57,8 @@ class Councils:
         self.carrier = Carrier(links)
         self.foundings = Foundings(store, self.carrier, links.ingest.refusals)
         self.foundings.on_signed = self._signed
-        self.on_exposed: Callable[[Seat, bytes], None] = lambda _seat, _node: None
-        """A node contradicted itself in a council; what convicts it is durable."""
+        self.on_exposed: Callable[[bytes, bytes], None] = lambda _council, _node: None
+        """A council, and a node that contradicted itself there; what convicts it is durable."""
         self._store = store
         self._checking = checking
         self._seats: dict[bytes, Seat] = {}
@@ -91,7 +90,7 @@ class Councils:
         seat = self._seats[held.founding.id] = Seat(held, self._store, self.carrier, self._checking)
         seat.may = self.judge.may
         seat.on_line = self._addressed
-        seat.on_exposed = partial(self._exposed, seat)
+        seat.on_exposed = partial(self._exposed, held.founding.id)
         self._addressed(seat)
         return seat
 
@@ -100,8 +99,8 @@ class Councils:
         for membership in seat.line.memberships():
             self._addresses[membership.id] = (seat, membership.epoch)
 
-    def _exposed(self, seat: Seat, membership: Membership, member: int) -> None:
-        self.on_exposed(seat, membership.members[member].node)
+    def _exposed(self, council: bytes, node: bytes) -> None:
+        self.on_exposed(council, node)
 
     def seats(self) -> list[Seat]:
         """Return the councils that have begun, those that this node is invited to among them."""

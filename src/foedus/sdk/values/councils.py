@@ -21,6 +21,14 @@ class CouncilMemberView(View, frozen=True):
     """It said two things of one place under its signature."""
 
 
+class CouncilWishView(View, frozen=True):
+    """What a member wishes: that the council goes on with others."""
+
+    node: str
+    adds: list[str]
+    removes: list[str]
+
+
 class CouncilView(View, frozen=True):
     """A council that this node takes part in, or is asked to join."""
 
@@ -38,6 +46,12 @@ class CouncilView(View, frozen=True):
     """The last place at which a batch was made here."""
     waiting: int | None
     """Updates known here that are not made yet."""
+    epoch: int
+    """How often the members have changed."""
+    adds: list[str]
+    """Nodes that this node's human wishes to come and that have not come yet: they have to join."""
+    wishes: list[CouncilWishView]
+    """What members asked the council for in this epoch; once a quorum asks for the same, the members change."""
 
 
 class CouncilDecisionView(View, frozen=True):
