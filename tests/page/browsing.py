@@ -143,7 +143,7 @@ class Visitor:
         return found
 
     def frame_works(self, view, steps=24, by=400) -> list[float]:
-        """Scroll step by step; return what each frame took of the page's processor time, in ms, the longest first.
+        """Scroll step by step; return what each frame took of the page's processor time, in ms.
 
         Processor time, since a frame waits for a core where others are at work.
         """
@@ -154,7 +154,7 @@ class Visitor:
             view.evaluate("async (view, by) => { view.scrollTop += by; await new Promise(requestAnimationFrame) }", by)
             marks.append(_worked_ms(devtools))
         devtools.detach()
-        return sorted((after - before for before, after in pairwise(marks)), reverse=True)
+        return [after - before for before, after in pairwise(marks)]
 
     def loaded_bytes(self) -> int:
         """Return how many bytes the page's own files were on their way here, compressed as they were."""

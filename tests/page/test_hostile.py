@@ -6,6 +6,7 @@ on every screen at once.
 
 import json
 import re
+from statistics import median
 
 import pytest
 from playwright.sync_api import Error, expect
@@ -149,7 +150,7 @@ def test_ten_thousand_messages_are_as_few_elements_as_thirty(eve, nodes):
     expect(messages.get_by_text("message 9999", exact=True)).to_be_visible()
     assert messages.get_by_role("listitem").count() < 60
     works = eve.frame_works(messages, by=-400)
-    assert works[1] <= SMOOTH_MS, works  # of so many one may meet a collection of garbage
+    assert median(works) <= SMOOTH_MS, works  # the longest is for the benchmark: garbage may be collected in it
     assert messages.get_by_role("listitem").count() < 60
     size = "(view) => Number(view.querySelector('[aria-setsize]').ariaSetSize)"
     while (held := messages.evaluate(size)) < 10_000:  # older ones come as the top is reached

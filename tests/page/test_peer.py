@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from statistics import median
 
 import pytest
 from msgspec import to_builtins
@@ -111,7 +112,7 @@ def test_a_thousand_peers_are_as_few_elements_as_thirty(ada, nodes):
             assert peers.get_by_role("listitem").count() < 60
             ada.shoot("connections-many")
             works = ada.frame_works(peers)
-            assert works[1] <= SMOOTH_MS, works
+            assert median(works) <= SMOOTH_MS, works
             peers.evaluate("(view) => { view.scrollTop = view.scrollHeight }")
         assert not ada.accessible()
         ada.page.get_by_label("Find a peer").fill("harbour 0500")

@@ -1,4 +1,4 @@
-"""A disk without room, at the doors of MCP and A2A: agents are told its code and what helps, and go on when it has room."""
+"""A disk without room, at the doors of MCP and A2A: agents are told its code and what helps, and go on afterwards."""
 
 import asyncio
 from contextlib import contextmanager

@@ -292,7 +292,7 @@ def _task(view: ErrandView, history: int | None) -> Task:
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """Say what the node says in the words of A2A: as the sender's fault, or, where the world is at fault, as nobody's."""
+    """Say what the node says in the words of A2A: the sender's fault, or the world's."""
     try:
         yield
     except Unavailable as error:
