@@ -65,14 +65,14 @@ def test_the_root_follows_from_the_entries_alone(steps):
 def test_an_update_is_made_once_in_its_time():
     ledger = Ledger(KeyValue())
     asked = put("k", b"1", until=3)
-    assert [decode(it)[0] for it in ledger.make(Batch((asked,)))] == ["done"]
-    assert ledger.make(Batch((asked,))) == [REPEATED]
+    assert [decode(it)[0] for it in ledger.make(Batch.of((asked,)))] == ["done"]
+    assert ledger.make(Batch.of((asked,))) == [REPEATED]
     assert ledger.is_over(asked)
     restored = ledger.restored(ledger.snapshot())
     assert restored.root() == ledger.root()
-    assert restored.make(Batch((asked,))) == [REPEATED]
-    assert restored.make(Batch((asked, put("k", b"1", number=1, until=3)))) == [LATE, LATE]
-    assert restored.make(Batch((put("k", b"1", until=5 + LIFE + 1),))) == [EARLY]
+    assert restored.make(Batch.of((asked,))) == [REPEATED]
+    assert restored.make(Batch.of((asked, put("k", b"1", number=1, until=3)))) == [LATE, LATE]
+    assert restored.make(Batch.of((put("k", b"1", until=5 + LIFE + 1),))) == [EARLY]
 
 
 def test_a_state_that_is_none_is_refused():

@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 from foedus.base.cbor import encode, learn
 from foedus.base.ids import sha256
 from foedus.consensus.membership import MEMBERS_MAX, WINDOW_MAX, Membership
-from foedus.consensus.updates import Batch, Sequence, Update
+from foedus.consensus.updates import Batch, Sequence
 from foedus.crypto.labels import signed_bytes
 from foedus.log.event import Id, Signature
 
@@ -147,9 +147,9 @@ class HaveState(Struct, frozen=True, array_like=True, forbid_unknown_fields=True
 
 
 class Ask(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="ask"):
-    """An update that somebody wants made."""
+    """Updates that somebody wants made, in any order."""
 
-    update: Update
+    batch: Batch
 
 
 Message: TypeAlias = (

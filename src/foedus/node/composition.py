@@ -275,6 +275,7 @@ class Node:
         self.publisher.bookkeepers.append(self.receipts.published)
         self.crossings.grants_count = self.reputations.grants_count
         self.reputations.on_weighed = self._folds_changed
+        self.reputations.on_breach = self.standings.on_evidence
         self.peers.on_decided = self.audited.peering
         self.peers.on_refused = self.audited.peering_refused
         self.peers.on_lost = self._link_lost
@@ -445,6 +446,7 @@ class Node:
             self.councils.start()
         self._spawn(self.eraser.run())
         self._spawn(self.wanted_bodies.run())
+        self._spawn(self.wanted_bodies.insist())
         self._spawn(self.audit.run())
         self._spawn(self.knowledge.indexer.run())
         self._spawn(self.embedding.run())

@@ -93,6 +93,8 @@ class CouncilDriver:
         self._inboxes = {index: Inbox() for index in range(self.membership.size) if index != self.me}
         self._came, self._written = asyncio.Event(), asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at: Instant = 0
+        """Kept here: what uvloop returns for a moment that has passed does not know it."""
         self._background = Background(log)
         self._closed = False
 
@@ -174,19 +176,20 @@ class CouncilDriver:
         """Wake in time for the next deadline; a timer that stands before it does as well."""
         if self._replica is None or self._closed:
             return
-        due_s = self._replica.next_deadline() / SECOND
+        due = self._replica.next_deadline()
         if self._timer is not None:
-            if self._timer.when() <= due_s:
+            if self._timer_at <= due:
                 return
             self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_at(due_s, self._wake)
+        self._timer, self._timer_at = asyncio.get_running_loop().call_at(due / SECOND, self._wake), due
 
     def _wake(self) -> None:
         self._timer = None
         if self._replica is None:
             return
         if len(self._waiting) >= WAITING_MAX:
-            self._timer = asyncio.get_running_loop().call_later(_BEHIND_US / SECOND, self._wake)
+            self._timer_at = self._now() + _BEHIND_US
+            self._timer = asyncio.get_running_loop().call_at(self._timer_at / SECOND, self._wake)
         elif self._replica.next_deadline() <= self._now():
             self._run(self._replica.on_deadline(self._now()))
         else:
