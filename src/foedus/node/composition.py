@@ -248,7 +248,8 @@ class Node:
         self._join_audit()
         self.publisher.bookkeepers.append(self.standings.published)
         self.crossings.standing_of = self.standings.of
-        self.standings.on_changed = self._doors_changed
+        self.access.tokens.governs = self.standings.is_architect
+        self.standings.on_changed = self._standings_changed
         self.knowledge.door = self.door
         self.knowledge.indexer.on_read = self.embedding.wake
         self.embedding.on_made = self.sketching.wake
@@ -342,6 +343,10 @@ class Node:
     def _withheld(self, row: Row, event: Event, node: bytes) -> str:
         """Return the clause by which an accepted event is not shown here now, or ''."""
         return row.withheld or self.door(node, row.stream, row.hlc.us) or self.crossings.clause(event, node)
+
+    def _standings_changed(self) -> None:
+        self._doors_changed()
+        self.access.tokens.standings_changed()
 
     def _doors_changed(self) -> None:
         self.crossings.forget()
