@@ -11,6 +11,11 @@ DOMAIN = "biology.insects"
 _PAUSE_S = 0.01
 
 
+def asks_nobody(it):
+    """Let a node publish what its agents say without a person's word: what holds is the other node's judgement."""
+    it.node.consent.needs = lambda _draft, _crossings: []
+
+
 async def tell(it, form):
     (placed,) = await it.service.knowledge_tell([form])
     return placed
