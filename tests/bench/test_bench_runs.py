@@ -62,3 +62,12 @@ def test_a_run_prints_one_object_of_all(monkeypatch, capsys):
     said = json.loads(capsys.readouterr().out)
     assert said.keys() > FIGURES["author"] | FIGURES["handshake"]
     assert said["targets"].keys() == {"author_per_s", "handshake_p50_ms"}
+
+
+def test_one_that_fails_takes_no_other_with_it_and_the_run_says_so(monkeypatch, capsys):
+    monkeypatch.setattr(benchmarks, "NAMES", ("unknown", "handshake"))
+    monkeypatch.setattr(sys, "argv", ["bench", "--quick", "--json"])
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(SystemExit, match="unknown"):
+        benchmarks.main()
+    assert json.loads(capsys.readouterr().out).keys() >= FIGURES["handshake"]

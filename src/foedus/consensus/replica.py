@@ -39,10 +39,10 @@ from foedus.consensus.messages import (
 from foedus.consensus.ordering import M, Settings
 from foedus.consensus.records import SNAPSHOT, VIEW, Accepted, Batches, InView, Place, Snapshot
 from foedus.consensus.recovering import Recovering
-from foedus.consensus.updates import NOTHING, Update
+from foedus.consensus.updates import NOTHING, Update, batches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from foedus.base.clock import Instant
     from foedus.consensus.ledger import Ledger
@@ -93,14 +93,22 @@ class Replica(Recovering[M]):
         return self._end_call(now)
 
     def submit(self, update: Update, now: Instant) -> list[Effect] | None:
-        """Ask for an update whose signature holds. None: it is over, or too much waits here.
+        """Ask for an update whose signature holds. None: it is over, or too much waits here."""
+        taken, effects = self.submit_all([update], now)
+        return effects if taken else None
 
-        All members hear of it, so that all see to it that it is made.
+    def submit_all(self, updates: Iterable[Update], now: Instant) -> tuple[list[Update], list[Effect]]:
+        """Ask for updates whose signatures hold; return those that were taken in. The others are over, or too many.
+
+        All members hear of them, so that all see to it that they are made.
         """
-        if not self._ask(update):
-            return None
-        self._effects.append(Send(None, Ask(update)))
-        return self._end_call(now)
+        taken = [update for update in updates if self._ask(update)]
+        self._effects += [Send(None, Ask(batch)) for batch in batches(taken)]
+        return taken, self._end_call(now)
+
+    def withdraw(self, updates: Iterable[Update]) -> None:
+        """Wait no longer for updates whose authors may not ask for them any more; they may be made all the same."""
+        self.pending.drop(updates)
 
     def next_deadline(self) -> Instant:
         """Return when ``on_deadline`` is due."""
@@ -123,8 +131,9 @@ class Replica(Recovering[M]):
 
     def _receive(self, sender: int, message: Message) -> None:  # noqa: C901  # the table of messages
         match message:
-            case Ask(update=update):
-                self._ask(update)
+            case Ask(batch=batch):
+                for update in batch.updates:
+                    self._ask(update)
             case Vote(phase="checkpoint"):
                 self._count_checkpoint(message)
             case Vote() | Proposal():
@@ -190,7 +199,7 @@ class Replica(Recovering[M]):
         """Show what waits here: to the leader, which may have missed it; without one, to all who may still have one."""
         if not self.active or self.me != self.leader:
             to = self.leader if self.active else None
-            self._effects += [Send(to, Ask(update)) for update in islice(self.pending, SHOWN_AGAIN)]
+            self._effects += [Send(to, Ask(batch)) for batch in batches(islice(self.pending, SHOWN_AGAIN))]
 
     def _help(self, sender: int, status: Status) -> None:
         """Send what a member's status shows that it misses."""

@@ -25,6 +25,7 @@ from foedus.node.call_operations import CallOperations
 from foedus.node.codec import draft_of
 from foedus.node.composition import Node
 from foedus.node.consent_operations import ConsentOperations
+from foedus.node.council_member_operations import CouncilMemberOperations
 from foedus.node.council_operations import CouncilOperations
 from foedus.node.crdt_operations import CrdtOperations
 from foedus.node.credential_operations import CredentialOperations
@@ -36,6 +37,8 @@ from foedus.node.home import identity_view
 from foedus.node.knowledge_operations import KnowledgeOperations
 from foedus.node.metrics import render
 from foedus.node.name_operations import NameOperations
+from foedus.node.nearby_operations import NearbyOperations
+from foedus.node.passkey_operations import PasskeyOperations
 from foedus.node.query_operations import QueryOperations
 from foedus.node.room_values import EventsPage, EventView, MessagesPage, RoomView, Said
 from foedus.node.rooms import Rooms, placed
@@ -83,6 +86,9 @@ class Service(
     WebhookOperations,
     ErrandOperations,
     CouncilOperations,
+    CouncilMemberOperations,
+    PasskeyOperations,
+    NearbyOperations,
 ):
     """Answers the surfaces. One per running node."""
 
@@ -152,7 +158,13 @@ class Service(
 
     def _troubles(self) -> list[Trouble]:
         found = troubles(self._node, self._views.node_name, self.approvals())
-        return [*found, *self.agreements.troubles(), *self._audit_troubles(), *self._knowledge_troubles()]
+        return [
+            *found,
+            *self.agreements.troubles(),
+            *self._audit_troubles(),
+            *self._knowledge_troubles(),
+            *self._council_troubles(),
+        ]
 
     # --- participants ------------------------------------------------------------------------
 
