@@ -16,6 +16,7 @@ WITHIN_S = 240
 FIGURES = {
     "ingest": {"ingest_checks_per_s", "raw_verify_per_s", "ingest_ratio", "growth_ratio"},
     "border": {"border_cost_ratio", "cold_chain_ms"},
+    "revoke": {"revoke_p50_ms", "revoke_busy_p50_ms", "revoke_worst_ms"},
     "audit": {"audit_cost_ratio"},
     "author": {"author_per_s"},
     "deliver": {"deliver_p50_ms", "deliver_p95_ms", "fsync_p50_ms"},

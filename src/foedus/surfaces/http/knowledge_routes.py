@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from msgspec import Meta
 
 from foedus.base.limits import BATCH_EVENTS_MAX
+from foedus.node.consent_values import ApprovalView
 from foedus.node.knowledge_forms import Form
 from foedus.node.knowledge_values import (
     LIST_MAX,
@@ -90,6 +91,17 @@ KNOWLEDGE = [
         body=SignedInput,
         rule=Rule.SELF,
         run=lambda node, call: node.knowledge_signed(call.body.domain, [act.value() for act in call.body.acts]),
+    ),
+    Operation(
+        method="POST",
+        path="/knowledge/approvals",
+        about="Ask a human to let an agent with a key of its own tell this, where it flows to peers and no grant "
+        "carries it: it signs it then with the `salt` of the approval, and cites its `grants`",
+        answer=ApprovalView,
+        status=201,
+        body=Form,
+        rule=Rule.SELF,
+        run=lambda node, call: node.knowledge_propose(call.body),
     ),
     Operation(
         method="GET",
