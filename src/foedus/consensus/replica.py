@@ -106,6 +106,10 @@ class Replica(Recovering[M]):
         self._effects += [Send(None, Ask(batch)) for batch in batches(taken)]
         return taken, self._end_call(now)
 
+    def withdraw(self, updates: Iterable[Update]) -> None:
+        """Wait no longer for updates whose authors may not ask for them any more; they may be made all the same."""
+        self.pending.drop(updates)
+
     def next_deadline(self) -> Instant:
         """Return when ``on_deadline`` is due."""
         return self._status_at if self._patience_at is None else min(self._status_at, self._patience_at)

@@ -169,7 +169,7 @@ class Node:
         self.audited = Audited(self.store, self.audit.note, self.door, self.ingest.clauses, self.ingest.refusals)
         self.witnesses = Witnesses(self.store, self.author, self.audit, self._reachable)
         self.receipts = Receipts(self.store, self.author, self.audit, self._agreement_with)
-        self.councils = Councils(self.store, self.links, self.ingest.checking)
+        self.councils = Councils(self.store, self.links, self.ingest.checking, self.crossings)
         self._make_asking()
         self.reputations = Reputations(self.store, self.audit, self.peers, self._spawn)
         self._make_knowledge()
@@ -222,6 +222,7 @@ class Node:
         self.links.on_blob = self.blob_carrying.frame
         self.links.on_presences = self.presences.frame
         self.links.on_council = self.councils.frame
+        self.councils.on_exposed = self.audited.contradicted
         self.presences.door = self.door
         self.links.on_opened = self._linked
         self.links.on_reach = self.queries.routing.frame
@@ -249,7 +250,8 @@ class Node:
         self._join_audit()
         self.publisher.bookkeepers.append(self.standings.published)
         self.crossings.standing_of = self.standings.of
-        self.standings.on_changed = self._doors_changed
+        self.access.tokens.governs = self.standings.is_architect
+        self.standings.on_changed = self._standings_changed
         self.knowledge.door = self.door
         self.knowledge.indexer.on_read = self.embedding.wake
         self.embedding.on_made = self.sketching.wake
@@ -344,6 +346,10 @@ class Node:
         """Return the clause by which an accepted event is not shown here now, or ''."""
         return row.withheld or self.door(node, row.stream, row.hlc.us) or self.crossings.clause(event, node)
 
+    def _standings_changed(self) -> None:
+        self._doors_changed()
+        self.access.tokens.standings_changed()
+
     def _doors_changed(self) -> None:
         self.crossings.forget()
         self._folds_changed()
@@ -394,10 +400,11 @@ class Node:
         self.queries.routing.changed()
         self.blob_carrying.opened(link)
         self.presences.opened(link)
-        self.councils.foundings.linked(link)
+        self.councils.linked(link)
 
     def _learned(self, node: bytes) -> None:
         self.audited.learned(node)
+        self.councils.learned()
         if node == self.store.node:
             self.epochs.check_superseded()
 
@@ -419,6 +426,7 @@ class Node:
         self.audited.learned(self.store.node)
         for link in self.links.all():
             link.close("rekey", "a new epoch was opened")
+        self.councils.learned()
         self.agreements.settle_all()
 
     def _reloaded(self) -> None:
@@ -446,7 +454,7 @@ class Node:
             self.agreements.settle_all()
             await self.calls.start()
             self.errands.start()
-            self.councils.start()
+            await self.councils.start()
         self._spawn(self.eraser.run())
         self._spawn(self.wanted_bodies.run())
         self._spawn(self.wanted_bodies.insist())
@@ -552,7 +560,7 @@ class Node:
         await self._parts.dialler.close()
         await self.client.close()
         await self.embedding.close()
-        self.documents.replicas.close()
+        self.documents.close()
         if self._writer is not None:
             await self._writer.close()
         await self.audit.close()

@@ -84,6 +84,7 @@ _WORDS: dict[str, str] = {
     "rate_limited": "it came more often than the policy allows",
     "token_not_bound": "the token belongs to a device that did not sign the request",
     "bad_code": "there is no such pairing code: wrong, used, or over its time",
+    "ucan_invalid_claim": "what serves once would be good for longer than it is remembered",
     "too_many_tries": "too many wrong pairing codes were tried",
 }
 _DOOR = frozenset({"ignored", "paused", "not_connected", "tier", "not_a_member"})

@@ -420,8 +420,8 @@ class Links:
         self.redialler.opened(link.node)
         self.outbox.opened(link)
         self.on_opened(link)
-        if bodies := self.ingest.wanted_bodies():  # whom we asked before may have had none of them
-            link.run_effects(link.session.want(bodies))
+        if missing := self.ingest.missing():  # whom we asked before may have had none of them
+            link.run_effects(link.session.want(missing))
 
     def reported(self, link: Link, report: Report) -> None:
         """Pass on what became of a batch."""

@@ -140,7 +140,7 @@ class Store:
                 _fail(visible, error)
                 return
             if generation == self.generation:
-                self.admission.settled(commit.entries)
+                self.admission.settled(commit.entries, commit.asides)
             published = self.publisher.publish(commit, done.result(), encoded, carrier)
             # two turns of the loop later: one wakes a local reader's task and the link's writer, one lets it write
             loop.call_soon(loop.call_soon, settle, published)
