@@ -8,9 +8,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from foedus.base.cbor import encode, to_plain
+from foedus.base.cbor import convert, decode, encode, to_plain
 from foedus.base.errors import NotFound, PeerViolation, Unavailable, UsageError
 from foedus.consensus.machine import Get, Put
+from foedus.consensus.motions import Approve
 from foedus.consensus.proof import make_commit_proof
 from foedus.consensus.updates import Update
 from foedus.node.background import Background
@@ -188,6 +189,13 @@ class Councils:
         finally:
             driver.forget(update)
         return Decided(effect.sequence, index, effect.results[index])
+
+    async def approve(self, council: bytes, motion: bytes) -> str:
+        """Approve a motion in this node's name; return what came of it: ``asked``, or ``approved`` by a quorum."""
+        update = self.seat(council).sign(encode(to_plain(Approve(motion))))
+        decided = await self.ask(council, update)
+        outcome, _ = convert(decode(decided.result), tuple[str, bytes | None])
+        return outcome
 
     def made(self, council: bytes, after: int, count: int) -> list[Made]:
         """Return what was made at the ``count`` places after ``after``, as far as it is held."""

@@ -48,11 +48,15 @@ export type CouncilDecisionView = { sequence: number; position: number; outcome:
 
 export type CouncilEntryView = { sequence: number; position: number; id: string; author: string; key: string | null; value: string | null; is_read: boolean; outcome: string; };
 
+export type CouncilGovernInput = { room?: string; peer?: string; release?: boolean; };
+
 export type CouncilInput = { name: string; peers: Array<string>; };
 
 export type CouncilMemberInput = { peer: string; };
 
 export type CouncilMemberView = { node: string; name: string; is_local: boolean; has_joined: boolean; is_connected: boolean; leads: boolean; is_exposed: boolean; };
+
+export type CouncilMotionView = { id: string; op: string; host: string; subject: string; kind: string; node: string; participant: string; role: number | null; agreement: string; approved_by: Array<string>; };
 
 export type CouncilProofView = { proof: string; };
 
@@ -443,4 +447,7 @@ export interface Operations {
   "GET /api/v1/councils/{council}/proof": { path: { council: string; }; query: { sequence?: number; position?: number; }; body: undefined; answer: CouncilProofView };
   "POST /api/v1/councils/{council}/members": { path: { council: string; }; query: {  }; body: CouncilMemberInput; answer: CouncilView };
   "DELETE /api/v1/councils/{council}/members/{member}": { path: { council: string; member: string; }; query: {  }; body: undefined; answer: CouncilView };
+  "GET /api/v1/councils/{council}/motions": { path: { council: string; }; query: {  }; body: undefined; answer: Array<CouncilMotionView> };
+  "POST /api/v1/councils/{council}/motions/{motion}/approve": { path: { council: string; motion: string; }; query: {  }; body: undefined; answer: CouncilView };
+  "POST /api/v1/councils/{council}/governed": { path: { council: string; }; query: {  }; body: CouncilGovernInput; answer: CouncilView };
 }
