@@ -15,7 +15,7 @@ from foedus.consensus.updates import LIFE, NOTHING, Batch, Update
 from foedus.consensus.window import Slot, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from foedus.consensus.ledger import Ledger
     from foedus.consensus.membership import Membership
@@ -78,6 +78,14 @@ class Ordering(Generic[M]):
         """Take in an update, unless it is over; one that claims twice the life that it may have is not from now."""
         is_far = update.until > self.ledger.sequence + 2 * LIFE
         return not is_far and not self.ledger.is_over(update) and self.pending.add(update)
+
+    def _ask_all(self, updates: Sequence[Update]) -> bool:
+        """Take in all of these, or none."""
+        new = [update for update in updates if update.id not in self.pending]
+        if all(self._ask(update) for update in updates):
+            return True
+        self.pending.drop(new)
+        return False
 
     def _ordered(self, message: Vote | Proposal) -> None:
         """Take in what belongs to a view: of a later one it waits, of an earlier one it is void."""

@@ -42,7 +42,7 @@ from foedus.consensus.recovering import Recovering
 from foedus.consensus.updates import NOTHING, Update, batches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from foedus.base.clock import Instant
     from foedus.consensus.ledger import Ledger
@@ -94,17 +94,30 @@ class Replica(Recovering[M]):
 
     def submit(self, update: Update, now: Instant) -> list[Effect] | None:
         """Ask for an update whose signature holds. None: it is over, or too much waits here."""
-        taken, effects = self.submit_all([update], now)
-        return effects if taken else None
+        return self.submit_all([update], now)
 
-    def submit_all(self, updates: Iterable[Update], now: Instant) -> tuple[list[Update], list[Effect]]:
-        """Ask for updates whose signatures hold; return those that were taken in. The others are over, or too many.
+    def submit_all(self, updates: Sequence[Update], now: Instant) -> list[Effect] | None:
+        """Ask for updates whose signatures hold. None: one is over, or too much waits here, and none was taken.
 
         All members hear of them, so that all see to it that they are made.
         """
-        taken = [update for update in updates if self._ask(update)]
-        self._effects += [Send(None, Ask(batch)) for batch in batches(taken)]
-        return taken, self._end_call(now)
+        if not self._ask_all(updates):
+            return None
+        self._effects += [Send(None, Ask(batch)) for batch in batches(updates)]
+        return self._end_call(now)
+
+    def is_needless(self, message: Message) -> bool:
+        """Whether a message can change nothing here, so that nobody need check its signatures.
+
+        A vote for what is decided or prepared without it is so. A vote for something else there convicts its member.
+        """
+        if not isinstance(message, Vote) or message.view != self.view or not self.active:
+            return False
+        slot = self._window.get(message.sequence)
+        if slot is None:
+            return False
+        held = slot.committed or slot.prepared if message.phase == "prepare" else slot.committed
+        return message.phase in {"prepare", "commit"} and held is not None and held.digest == message.digest
 
     def next_deadline(self) -> Instant:
         """Return when ``on_deadline`` is due."""
@@ -175,7 +188,7 @@ class Replica(Recovering[M]):
         oldest = self.pending.oldest()
         if oldest is not None:
             return oldest
-        places = (it.sequence for it in self._window.slots() if it.sequence > self.ledger.sequence and it.accepted)
+        places = (it.sequence for it in self._window.after(self.ledger.sequence) if it.accepted)
         return next(places, self._window.border if self._window.low != self._window.border else None)
 
     def _is_open(self) -> bool:
@@ -209,11 +222,10 @@ class Replica(Recovering[M]):
 
     def _say_again(self, sender: int, executed: int) -> None:
         """Say to a member what was said in this view of the places that it has not made."""
-        for slot in self._window.slots():
+        for slot in islice(self._window.after(executed), SHOWN_AGAIN):
             accepted = slot.accepted
-            if not executed < slot.sequence <= executed + SHOWN_AGAIN or accepted is None or accepted.view != self.view:
-                continue
-            self._effects += [Send(sender, message) for message in self._words_on(slot, accepted)]
+            if accepted is not None and accepted.view == self.view:
+                self._effects += [Send(sender, message) for message in self._words_on(slot, accepted)]
 
     def _words_on(self, slot: Slot, accepted: Accepted) -> list[Message]:
         """Return what this member said of a place in this view."""

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from foedus.base.clock import Instant
 from foedus.base.errors import Unavailable, UsageError
 from foedus.base.limits import SECOND
-from foedus.consensus.certificates import BadVote, checks
+from foedus.consensus.certificates import BadVote, Check, checks
 from foedus.consensus.effects import Diverged, Effect, Executed, Exposed, Send
 from foedus.consensus.founding import Founding
 from foedus.consensus.ledger import Ledger
@@ -124,14 +124,26 @@ class CouncilDriver:
 
     def propose(self, update: Update) -> asyncio.Future[Outcome]:
         """Ask the council for an update whose signature holds; the future tells what came of it, once it is durable."""
-        if len(self._asked) >= ASKED_MAX:
+        return self.propose_all([update])[0]
+
+    def propose_all(self, updates: Sequence[Update]) -> list[asyncio.Future[Outcome]]:
+        """Ask the council for updates whose signatures hold, all or none of them; each future tells what came of one.
+
+        Some may be made although TooManyUpdates is raised: those that waited here before.
+        """
+        if len(self._asked) + len(updates) > ASKED_MAX:
             raise TooManyUpdates(f"{ASKED_MAX} updates of this node wait")
-        effects = self.replica.submit(update, self._now())
+        effects = self.replica.submit_all(updates, self._now())
         if effects is None:
-            raise TooManyUpdates("the update is over, or too many wait")
-        future = self._asked.setdefault(update.id, asyncio.get_running_loop().create_future())
+            raise TooManyUpdates("the updates are over, or too many wait")
+        loop = asyncio.get_running_loop()
+        futures = [self._asked.setdefault(update.id, loop.create_future()) for update in updates]
         self._run(effects)
-        return future
+        return futures
+
+    async def holds(self, checks: Sequence[Check]) -> bool:
+        """Tell whether signatures of updates hold, which are then not checked again when members bring them."""
+        return await self._checking.hold(checks)
 
     def forget(self, update: Update) -> None:
         """Nobody here waits for an update any more; it may still be made."""
@@ -156,6 +168,8 @@ class CouncilDriver:
             while len(self._waiting) >= WAITING_MAX:
                 self._written.clear()
                 await self._written.wait()
+            if self._replica is not None and self._replica.is_needless(message):
+                continue
             try:
                 holds = await self._checking.hold(checks(message, self.membership))
                 if not holds:

@@ -6,10 +6,10 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from foedus.base.cbor import Malformed, check_items, convert, encode, learn, strict, to_plain
+from foedus.base.cbor import Malformed, check_items, convert, encode, learn, strict
 from foedus.base.limits import COUNCIL_MESSAGE_MAX
 from foedus.consensus.founding import Founding
-from foedus.consensus.messages import Message, Signatures
+from foedus.consensus.messages import Message, Signatures, plain
 
 ITEMS_MAX = COUNCIL_MESSAGE_MAX // 16
 """Values in a message: what is signed takes 64 bytes and five values, so honest ones have far fewer."""
@@ -32,7 +32,7 @@ Said: TypeAlias = Message | Founded
 
 def write(said: Said) -> bytes:
     """Return the bytes of a message; raise ValueError where no frame holds them."""
-    data = encode(to_plain(said))
+    data = encode(plain(said))
     if len(data) > COUNCIL_MESSAGE_MAX:
         raise ValueError(f"a message of {len(data)} bytes does not fit a frame")
     return data

@@ -9,6 +9,7 @@ from foedus.base.base64url import to_base64url
 from foedus.base.cbor import Malformed, NotCanonical, convert, decode, decode_as
 from foedus.base.errors import UsageError
 from foedus.consensus.machine import KEY_MAX, VALUE_MAX, Command, Get, Put
+from foedus.consensus.updates import read_update
 from foedus.node.composition import Node
 from foedus.node.council_driver import CouncilDown
 from foedus.node.council_messages import Founded
@@ -65,6 +66,12 @@ class CouncilOperations:
     async def council_get(self, council: str, key: str) -> CouncilDecisionView:
         """Read a key in the order of all updates."""
         return _decision(await self._node.councils.propose(self._council_id(council), Get(_checked(key))))
+
+    async def council_submit(self, council: str, updates: Sequence[bytes]) -> list[CouncilDecisionView]:
+        """Ask for updates as their authors signed them (canonical bytes), all or none; wait for all decisions."""
+        read = [read_update(data) for data in updates]
+        decided = await self._node.councils.submit(self._council_id(council), read)
+        return [_decision(each) for each in decided]
 
     def council_held(self, council: str, key: str) -> CouncilDecisionView:
         """Read what this node holds of a key: it may be behind what the council decided."""

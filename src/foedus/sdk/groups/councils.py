@@ -40,6 +40,11 @@ class Councils(Group[M]):
         expected = None if if_value is None else [_text(it) for it in if_value]
         return Sent({"council": council}, body={"key": key, "value": _text(value), "if_value": expected})
 
+    @operation("POST", "/councils/{council}/updates:signed")
+    def submit(self, council: str, updates: Sequence[bytes]) -> Sent[list[CouncilDecisionView]]:
+        """Ask for updates as their authors signed them (canonical bytes), all or none; wait for all decisions."""
+        return Sent({"council": council}, body={"updates": [to_base64url(it) for it in updates]})
+
     @operation("GET", "/councils/{council}/updates")
     def log(self, council: str, *, after: int = 0, limit: int = 100) -> Sent[list[CouncilEntryView]]:
         """Return what was made at the ``limit`` places after ``after``."""
