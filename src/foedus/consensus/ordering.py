@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound=StateMachine)
 
+LASTING_DOUBLINGS = 2
+"""Of the patience, that outlast the first batch that is made: 2 s."""
+CALM = 16
+"""Batches after which one of them is taken back."""
+
 
 class Settings(NamedTuple):
     """Times in microseconds."""
@@ -64,7 +69,8 @@ class Ordering(Generic[M]):
         self._exposed: set[int] = set()
         self._next = ledger.sequence + 1
         self._under_way: set[bytes] = set()
-        self._attempts = 0
+        self._attempts = self._calm = 0
+        """Doublings of the patience, and batches made since there was one more or less."""
         self._effects: list[Effect] = []
 
     @property
@@ -188,11 +194,19 @@ class Ordering(Generic[M]):
             self.pending.drop(batch.updates)
             self.pending.expire(self.ledger.sequence)
             self._under_way.difference_update(update.id for update in batch.updates)
-            self._attempts = 0
+            self._calm_down()
             self._window.border = self.ledger.border
             self._effects.append(Executed(slot.sequence, batch, results, slot.committed))
             if slot.sequence % self.membership.interval == 0:
                 self._checkpoint()
+
+    def _calm_down(self) -> None:
+        """Something was made: be as patient as before no longer. But machines that are slow now stay so for a while."""
+        self._calm += 1
+        self._attempts = min(self._attempts, LASTING_DOUBLINGS)
+        if self._calm >= CALM:
+            self._calm = 0
+            self._attempts = max(0, self._attempts - 1)
 
     def _checkpoint(self) -> None:
         raise NotImplementedError

@@ -81,6 +81,8 @@ class Replica(Recovering[M]):
         self._waited: bytes | int | None = None
         self._patience_at: Instant | None = None
         self._status_at: Instant = 0
+        self._seen = ledger.sequence
+        """How far this member was when it last looked."""
         self._fetched_at = -1
         if records:
             self._restore(records)
@@ -173,7 +175,11 @@ class Replica(Recovering[M]):
             self._patience_at, self._waited = now + self._patience(), waiting
         elif not self.active and self._patience_at is None and self._could_open():
             self._patience_at = now + self._patience()
-        if self._is_open():
+        is_open = self._is_open()
+        if self.ledger.sequence > self._seen:  # who goes on misses nothing
+            self._seen = self.ledger.sequence
+            self._status_at = now + (self.settings.resend if is_open else self.settings.heartbeat)
+        elif is_open:
             self._status_at = min(self._status_at, now + self.settings.resend)
 
     def _could_open(self) -> bool:
@@ -246,7 +252,7 @@ class Replica(Recovering[M]):
 
     def _leave(self, view: int) -> None:
         """Leave all views below ``view``: say what was prepared here, and vote in none of them again."""
-        self._attempts += 1
+        self._attempts, self._calm = self._attempts + 1, 0
         self.view, self.active = view, False
         self._patience_at, self._waited = None, None
         for slot in self._window.slots():
