@@ -9,13 +9,15 @@ from foedus.adapters.log_errors import DiskFull
 from foedus.adapters.sqlite_audit import SqliteAudit
 from foedus.base.errors import UsageError
 from foedus.base.ids import sha256
+from foedus.base.limits import MINUTE
 from foedus.node import audit_files, witnessing
 from foedus.node.audit_claims import remembered
 from foedus.node.explained import meaning
 from foedus.node.home import Home
+from foedus.node.store import wall_clock
 from foedus.trust import reputation
 from foedus.trust.audit.rows import Decision, Draft, Head, follow, parse_row
-from foedus.trust.audit.seals import make_seal, statement_of
+from foedus.trust.audit.seals import is_signed, make_seal, read_statement, statement_of
 from foedus.trust.inputs import HumanResume
 from tests.node.nodes import connect, share, street, until
 
@@ -149,6 +151,31 @@ async def test_an_older_head_is_not_countersigned_and_is_evidence(tmp_path):
         assert oak.service.peer(elm.id).reputation == 950_000
         assert [row.rule for row in rows_of(oak) if row.n == evidence.row] == ["audit_rewritten"]
         assert len(events(oak, "audit.witness", oak)) == 1
+
+
+async def test_both_keys_seal_each_minute_and_each_thousand_rows(tmp_path):
+    async with street(tmp_path) as it:
+        now = [wall_clock()]
+        elm = await it.add("elm", lambda: now[0])
+        audit = elm.node.audit
+
+        async def sealed(decisions=0):
+            """Let that be decided, and return how many rows are sealed."""
+            for number in range(decisions):
+                audit.note(Decision(f"192.0.2.{number // 50}", "federation", f"GET /{number}", "bad", "refused"))
+            await audit.flush()
+            return read_statement(audit.seal).count if audit.seal else 0
+
+        assert await sealed(1) == 0
+        now[0] += MINUTE - 1
+        assert await sealed() == 0
+        now[0] += 1
+        begun = await sealed()
+        assert begun == audit.head.rows > 0
+        assert await sealed(999) == begun, "a row is missing"
+        assert await sealed(1) == begun + 1_000, "before the minute is over"
+        keys = elm.node.store.record.record.keys
+        assert is_signed(audit.seal, (keys.ed25519, keys.mldsa65))
 
 
 async def test_a_kill_between_rows_and_seal_leaves_a_chain_that_goes_on(tmp_path):

@@ -69,14 +69,15 @@ def started():
 class Visitor:
     """A person at the page of a node, in a browser of their own, which remembers every complaint."""
 
-    def __init__(self, browser, node, **options) -> None:
+    def __init__(self, browser, node, url="", **options) -> None:
         self.node = node
+        self.url = url or node.url
         self.complaints: list[str] = []
         self.away = False
         """Whether the node is expected not to answer now."""
         options.setdefault("viewport", {"width": 1280, "height": 900})
         # Without motion: what is looked at while a colour moves to another has any contrast.
-        self.context = browser.new_context(base_url=node.url, locale="en-GB", reduced_motion="reduce", **options)
+        self.context = browser.new_context(base_url=self.url, locale="en-GB", reduced_motion="reduce", **options)
         self.context.set_default_timeout(PATIENCE_MS)
         self.context.add_init_script(_WATCH)
         self.page = self.context.new_page()
@@ -89,7 +90,7 @@ class Visitor:
             self.complaints.append(f"console: {message.text} ({message.location})")
 
     def _request(self, request) -> None:
-        if urlsplit(request.url).scheme not in {"blob", "data"} and not request.url.startswith(self.node.url):
+        if urlsplit(request.url).scheme not in {"blob", "data"} and not request.url.startswith(self.url):
             self.complaints.append(f"a third party was asked: {request.url}")
 
     def sign_in(self, name: str, *, architect: bool = True, participant: str = "") -> Visitor:

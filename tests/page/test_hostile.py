@@ -54,8 +54,21 @@ def poisoned(value, key=""):
     return HOSTILE if isinstance(value, str) and key not in KEPT else value
 
 
+NEARBY = {
+    "interface": "x",
+    "announced": False,
+    "nodes": [{"node": "ab" * 32, "name": "x", "urls": ["x"], "state": "", "known_as": "", "looks_like": []}] * 2,
+}
+PASSKEY = {"passkey": "cd" * 32, "credential": "aa", "did": "x", "name": "x", "origin": "x", "added": 1, "used": 0}
+INVENTED = {"/peers/nearby": NEARBY, "/passkeys": {"required": True, "passkeys": [PASSKEY]}}
+"""What these nodes have none of. Of those who claim to be on the network, two claim the same."""
+
+
 def poison(route):
     try:
+        for path, answer in INVENTED.items():
+            if path in route.request.url:
+                return route.fulfill(json=poisoned(answer))
         answer = route.fetch()
         if answer.status >= 400 or "json" not in answer.headers.get("content-type", ""):
             return route.fulfill(response=answer)
@@ -102,6 +115,7 @@ def test_hostile_text_on_every_screen_is_only_text(eve, nodes):
                 ["rooms", room],
                 ["rooms", room, "members"],
                 ["connections"],
+                ["connections", "browse"],
                 ["connections", "peer", peer],
                 ["approvals", "grants"],
                 ["knowledge"],
@@ -109,6 +123,7 @@ def test_hostile_text_on_every_screen_is_only_text(eve, nodes):
                 ["audit"],
                 ["settings"],
                 ["settings", "people"],
+                ["settings", "passkeys"],
                 ["settings", "policy"],
             ):
                 eve.go(*screen)

@@ -1,6 +1,8 @@
 """Two people at the pages of two federated nodes, from the first sign-in on: each test goes on where the last ended."""
 
+import os
 import re
+import signal
 
 from playwright.sync_api import expect
 
@@ -58,9 +60,25 @@ def test_a_link_signs_a_browser_in_and_its_key_stays_there(ada, bea):
 
 def test_a_request_from_one_page_is_accepted_on_the_other(ada, bea, nodes):
     oak, elm = nodes
+    elm.home.policy_path.write_text("[discovery]\nannounce = true\n")
+    os.kill(elm.home.running().pid, signal.SIGHUP)
     ada.go("connections", "browse")
+    said = ada.page.get_by_role("listitem", name="Says to be elm")
+    again = ada.page.get_by_role("button", name="Look again")
+    expect(again).to_be_enabled()
+    for _ in range(30):  # it takes a moment to be announced, and each look its time
+        if said.count():
+            break
+        again.click()
+        expect(again).to_be_enabled()
+    expect(said).to_contain_text("“elm”")
+    ada.shoot("connections-browse")
+    assert not ada.accessible()
+    said.get_by_role("button", name="Look who is there").click()
+    expect(ada.page.get_by_text(node_id(elm))).to_be_visible()
+    ada.page.get_by_role("button", name="No", exact=True).click()
     ada.page.get_by_label("Address of a node").fill(elm.url)
-    ada.page.get_by_role("button", name="Look who is there").click()
+    ada.page.get_by_role("search").get_by_role("button", name="Look who is there").click()
     expect(ada.page.get_by_text(node_id(elm))).to_be_visible()
     ada.page.get_by_label("A note for its people").fill("shall we share the harbour?")
     ada.page.get_by_role("button", name="ask for a connection").click()

@@ -249,3 +249,27 @@ def test_a_removal_is_shown_once_the_agreement_lets_rooms_pass_again():
         assert guest.node not in held.present()
 
     tell(story, [(0, 1)])
+
+
+def test_an_end_that_a_full_disk_did_not_take_is_heard_on_the_next_link():
+    """The link was lost while the end was being written: nobody dialled any more, and the write failed."""
+
+    async def story(scenario, places):
+        one, other = places
+        refused = []
+
+        def full(life, what):
+            is_now = life.place is other and what == "log" and not terms.is_connected(other, one) and not refused
+            if is_now:
+                refused.append(life.node.links.get(one.node))
+            return "refuse" if is_now else ""
+
+        scenario.world.faults = full
+        scenario.world.disk_s = 1.0
+        await scenario.do(one, lambda service: service.agreements.terminate(other.node.hex()))
+        await asyncio.sleep(5.0)
+        assert refused == [None]
+        await asyncio.sleep(30.0)
+        assert not terms.is_connected(other, one)
+
+    tell(story, [(0, 1)])

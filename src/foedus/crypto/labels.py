@@ -18,6 +18,7 @@ LABELS = frozenset(
         "manifest",
         "pairing",
         "proof",
+        "passkey",
         "query",
         "result",
         "call",

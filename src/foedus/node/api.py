@@ -26,6 +26,8 @@ from foedus.node.credential_values import (
 from foedus.node.document_values import DocumentService
 from foedus.node.errand_api import ErrandService
 from foedus.node.knowledge_values import KnowledgeService
+from foedus.node.nearby_operations import NearbyService
+from foedus.node.passkey_values import PasskeyService
 from foedus.node.query_api import QueryService
 from foedus.node.room_values import EventsPage, EventView, MessagesPage, RoomView, Said
 from foedus.node.standing_api import StandingService
@@ -57,6 +59,8 @@ class NodeService(
     CallService,
     ErrandService,
     CouncilService,
+    PasskeyService,
+    NearbyService,
     Protocol,
 ):
     """A running node. ``peer`` and ``room`` arguments take a whole id, or an unambiguous name or id prefix ≥ 8."""

@@ -58,8 +58,10 @@ from foedus.node.late_openings import LateOpenings
 from foedus.node.link import Link
 from foedus.node.links import Links
 from foedus.node.manifests import ManifestReader
+from foedus.node.nearby import Nearby
 from foedus.node.outbox import Outbox
 from foedus.node.parts import ClosingWriter, Parts, open_parts
+from foedus.node.passkeys import Passkeys
 from foedus.node.peer_offers import PeerOffers
 from foedus.node.peers import Peers
 from foedus.node.petnames import Petnames
@@ -136,9 +138,11 @@ class Node:
         self.client = FederationClient(self._http_signer, self._key_of, self.store.now)
         self.manifests = ManifestReader(self.client)
         self.fallback = Fallback(self)
+        self.nearby = Nearby(self.store, self.peers, self.policy)
         self.epochs = Epochs(self.store, self.author)
         self.agents = Agents(self.store, self.author)
         self.access = Access(self.store, self.agents)
+        self.passkeys = Passkeys(self.store, self.policy)
         self.crossings = Crossings(self.store, self.agreements.border_terms)
         self.crdts = Crdts(self.store, self.publisher, self._withheld)
         self._make_documents()
@@ -154,7 +158,7 @@ class Node:
         self.retention.agreed = self._agreed_days
         self.wanted_bodies = WantedBodies(self.store, self.publisher, self.ingest, self._ask)
         self.retention.sealed.on_back = self.wanted_bodies.want
-        self.policy.on_changed.append(self._follow_policy)
+        self.policy.on_changed += [self._follow_policy, self.nearby.follow]
         self._follow_policy(self.policy.current)
         self.pruned = PrunedChains(self.store, self.ingest, self._go_on)
         self.checkpointer = Checkpointer(self.store, self.author, self.publisher)
@@ -270,6 +274,7 @@ class Node:
         self.publisher.bookkeepers.append(self.receipts.published)
         self.crossings.grants_count = self.reputations.grants_count
         self.reputations.on_weighed = self._folds_changed
+        self.reputations.on_breach = self.standings.on_evidence
         self.peers.on_decided = self.audited.peering
         self.peers.on_refused = self.audited.peering_refused
         self.peers.on_lost = self._link_lost
@@ -436,6 +441,7 @@ class Node:
             self.councils.start()
         self._spawn(self.eraser.run())
         self._spawn(self.wanted_bodies.run())
+        self._spawn(self.wanted_bodies.insist())
         self._spawn(self.audit.run())
         self._spawn(self.knowledge.indexer.run())
         self._spawn(self.embedding.run())
@@ -452,6 +458,7 @@ class Node:
             self._spawn(self.receipts.run())
             self.peers.start()
             self.fallback.start()
+            self.nearby.follow()
 
     async def rename(self, name: str) -> None:
         """Store another name of this node."""
@@ -525,6 +532,7 @@ class Node:
         await self.errands.close()
         await self.calls.close()
         await self.queries.close()
+        await self.nearby.close()
         await self.fallback.close()
         await self.links.close()
         await self.peers.close()

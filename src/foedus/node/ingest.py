@@ -369,8 +369,10 @@ class Ingest:
                 self._bodiless[event_id] = None
 
     def wanted_bodies(self) -> list[bytes]:
-        """Return some held events whose bodies are wanted: those that have waited longest."""
-        return list(islice(self._bodiless, WANTS_PER_FRAME))
+        """Return some held events whose bodies are wanted: those that this has not returned for longest."""
+        wanted = list(islice(self._bodiless, WANTS_PER_FRAME))
+        self._bodiless |= {event_id: self._bodiless.pop(event_id) for event_id in wanted}
+        return wanted
 
     def forget_bodies(self, ids: Iterable[bytes]) -> None:
         """Take the bodies of these events from nobody: they are erased."""

@@ -142,7 +142,7 @@ class QueryOperations:
         try:
             async for found in asking.results():
                 await self._note_read(who, found.result)
-                yield self._found(found.result, found.entry)
+                yield self._found(asking, found.result, found.entry)
             yield self._answers(asking)
         finally:
             self._node.queries.give_up(asking.query)
@@ -281,7 +281,8 @@ class QueryOperations:
 
     # --- views -------------------------------------------------------------------------------
 
-    def _found(self, result: Result, entry: Entry) -> FoundView:
+    def _found(self, asking: Asking, result: Result, entry: Entry) -> FoundView:
+        via = asking.brought_by(entry)
         return FoundView(
             query=result.query.hex(),
             node=result.node.hex(),
@@ -296,6 +297,9 @@ class QueryOperations:
             body=_shown(decode(result.body)),
             signed=to_base64url(entry.data),
             sig=to_base64url(entry.sig),
+            via=via.hex() if via else "",
+            via_name=self._views.node_name(via) if via else "",
+            via_known_as=self._views.node_known_as(via) if via else "",
         )
 
     def _merged(self, asking: Asking, merged: Merged) -> MergedView:
@@ -307,7 +311,7 @@ class QueryOperations:
             score=merged.score,
             hlc=list(merged.hlc),
             body=_shown(decode(first.body)),
-            sources=[self._found(result, asking.proof(result)) for result in merged.sources],
+            sources=[self._found(asking, result, asking.proof(result)) for result in merged.sources],
         )
 
     def _answers(self, asking: Asking) -> AnswersView:

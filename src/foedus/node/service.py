@@ -35,6 +35,8 @@ from foedus.node.home import identity_view
 from foedus.node.knowledge_operations import KnowledgeOperations
 from foedus.node.metrics import render
 from foedus.node.name_operations import NameOperations
+from foedus.node.nearby_operations import NearbyOperations
+from foedus.node.passkey_operations import PasskeyOperations
 from foedus.node.query_operations import QueryOperations
 from foedus.node.room_values import EventsPage, EventView, MessagesPage, RoomView, Said
 from foedus.node.rooms import Rooms, placed
@@ -82,6 +84,8 @@ class Service(
     WebhookOperations,
     ErrandOperations,
     CouncilOperations,
+    PasskeyOperations,
+    NearbyOperations,
 ):
     """Answers the surfaces. One per running node."""
 

@@ -53,6 +53,9 @@ WEIGHTS: dict[Kind, Weight] = {
 }
 """A fork cannot be an accident of the network; a lost link nearly always is one, and a replay may be a client that
 tries again."""
+FALLS = frozenset({Kind.SIGNATURE, Kind.BREACH})
+"""No accident shows this: all participants of the node fall to the lowest standing. After a fork they do so by its
+proof, before its row is written."""
 
 _BY_RULE: dict[str, Kind] = {
     "equivocation": Kind.FORK,
@@ -168,6 +171,10 @@ class Ledger:
     def of(self, node: bytes) -> list[Evidence]:
         """Return the evidence about a node, oldest first."""
         return list(self._nodes.get(node, ()))
+
+    def all(self) -> list[Evidence]:
+        """Return the evidence about all nodes."""
+        return [each for held in list(self._nodes.values()) for each in held]
 
     def score(self, node: bytes, now: Instant) -> int:
         """Return a node's reputation in millionths."""

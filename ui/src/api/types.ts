@@ -94,7 +94,7 @@ export type EvidenceView = { row: number; kind: string; at: number; times: numbe
 
 export type ExplainView = { who: string; name: string; node: string; node_name: string; is_local: boolean; act: string; room: string; event: string; allowed: boolean; layer: string; code: string; layers: Array<LayerView>; why: string; };
 
-export type FoundView = { query: string; node: string; node_name: string; node_known_as: string; epoch: string; rank: number; content: string; kind: string; score: number; hlc: Array<number>; body: Record<string, unknown>; signed: string; sig: string; };
+export type FoundView = { query: string; node: string; node_name: string; node_known_as: string; epoch: string; rank: number; content: string; kind: string; score: number; hlc: Array<number>; body: Record<string, unknown>; signed: string; sig: string; via: string; via_name: string; via_known_as: string; };
 
 export type GrantView = { id: string; cid: string; node: string; issuer: LinkView; audience: LinkView; command: string; policy: Array<unknown>; rooms: Array<string>; hosts: Array<string>; one_act: boolean; uses_per_hour: number; after_foreign: boolean; not_before: number | null; expires: number | null; state: "expired" | "in_force" | "not_yet" | "revoked"; last_used: number | null; domains: Array<string>; room_names: Array<string>; host_names: Array<string>; hosts_known_as: Array<string>; };
 
@@ -132,6 +132,10 @@ export type NameView = { id: string; name: string; };
 
 export type NamedInput = { agreement?: string; };
 
+export type NearbyView = { interface: string; announced: boolean; nodes: Array<NodeNearby>; };
+
+export type NodeNearby = { node: string; name: string; urls: Array<string>; state: string; known_as: string; looks_like: Array<string>; };
+
 export type NodeReport = { node: string; node_name: string; node_known_as: string; outcome: string; code: string; results: number; };
 
 export type OfferForm = { kind: "task.offer"; domain: string; title: string; content?: string; tags?: Array<string>; dependencies?: Array<string>; lease?: number; as?: string; };
@@ -151,6 +155,12 @@ export type PairingView = { pairing: string; did: string; name: string; kind: "a
 export type ParticipantInput = { name: string; kind?: "agent"; custodial?: true; };
 
 export type ParticipantView = { did: string; name: string; kind: "agent" | "human"; custody: "device" | "node"; node: string; node_name: string; is_local: boolean; devices: Array<DeviceView>; known_as: string; node_known_as: string; looks_like: Array<string>; };
+
+export type PasskeyInput = { name: string; salt: string; response: string; };
+
+export type PasskeyView = { passkey: string; credential: string; did: string; name: string; origin: string; added: number; used: number; };
+
+export type PasskeysView = { required: boolean; passkeys: Array<PasskeyView>; };
 
 export type PeerInput = { peer: string; };
 
@@ -213,6 +223,8 @@ export type RotationView = { node: string; epoch: string; epoch_number: number; 
 export type SessionAsk = { key: string; room: string; document: string; until: number; };
 
 export type ShareInput = { peer: string; role?: number | null; };
+
+export type ShownInput = { credential: string; statement: string; response: string; };
 
 export type SideTerms = { directions?: Array<"council" | "knowledge" | "room">; commands?: Array<string>; rate?: number; signers?: Array<Signer>; };
 
@@ -293,6 +305,7 @@ export interface Operations {
   "GET /api/v1/signing": { path: {  }; query: {  }; body: undefined; answer: SigningContext };
   "GET /api/v1/peers": { path: {  }; query: {  }; body: undefined; answer: Array<PeerView> };
   "GET /api/v1/peers/pending": { path: {  }; query: {  }; body: undefined; answer: Array<PeerView> };
+  "GET /api/v1/peers/nearby": { path: {  }; query: { wait?: number; }; body: undefined; answer: NearbyView };
   "POST /api/v1/peers/probe": { path: {  }; query: {  }; body: ProbeInput; answer: ProbeView };
   "POST /api/v1/peers/request": { path: {  }; query: {  }; body: RequestInput; answer: PeerView };
   "GET /api/v1/peers/{peer}": { path: { peer: string; }; query: {  }; body: undefined; answer: PeerView };
@@ -366,6 +379,10 @@ export interface Operations {
   "DELETE /api/v1/participants/{did}/token": { path: { did: string; }; query: { device?: string; }; body: undefined; answer: undefined };
   "POST /api/pair/generate": { path: {  }; query: {  }; body: PairCodeInput | undefined; answer: PairCodeView };
   "POST /api/pair": { path: {  }; query: {  }; body: ClaimInput | ProveInput; answer: PairStep };
+  "GET /api/v1/passkeys": { path: {  }; query: {  }; body: undefined; answer: PasskeysView };
+  "POST /api/v1/passkeys": { path: {  }; query: {  }; body: PasskeyInput; answer: PasskeyView };
+  "POST /api/v1/passkeys/show": { path: {  }; query: {  }; body: ShownInput; answer: undefined };
+  "DELETE /api/v1/passkeys/{passkey}": { path: { passkey: string; }; query: {  }; body: undefined; answer: undefined };
   "GET /api/v1/names": { path: {  }; query: {  }; body: undefined; answer: Array<NameView> };
   "POST /api/v1/names": { path: {  }; query: {  }; body: NameInput; answer: NameView };
   "DELETE /api/v1/names/{id}": { path: { id: string; }; query: {  }; body: undefined; answer: undefined };

@@ -49,7 +49,7 @@ export function placed(own: string, edges: Edge[]): Drawn {
 }
 
 function angle(at: number, of: number): number {
-  return -Math.PI / 2 + (2 * Math.PI * at) / Math.max(1, of)
+  return (2 * Math.PI * at) / Math.max(1, of)
 }
 
 function ring(id: string, at: 1 | 2, turned: number): Place {

@@ -37,6 +37,7 @@ from foedus.surfaces.http.name_routes import NAMES
 from foedus.surfaces.http.operations import Door, Operation
 from foedus.surfaces.http.other_protocols import Door as ProtocolDoor
 from foedus.surfaces.http.pair_routes import ACCESS, PAIRING
+from foedus.surfaces.http.passkey_routes import PASSKEYS
 from foedus.surfaces.http.peer_routes import NODE, PEERS, TRUST
 from foedus.surfaces.http.problems import MalformedRequest, MethodNotAllowed, error_of, no_such_path, problem_bytes
 from foedus.surfaces.http.query_routes import QUERIES
@@ -71,6 +72,7 @@ OPERATIONS: list[Operation] = [
     *EVENTS,
     *ACCESS,
     *PAIRING,
+    *PASSKEYS,
     *NAMES,
     *CREDENTIALS,
     *AUDIT,

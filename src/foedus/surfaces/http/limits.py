@@ -49,5 +49,7 @@ URL_MAX = 2_048
 """Characters of a URL: what other software stops at."""
 WORDS_MAX = 512
 """Characters of 24 recovery words: at most 8 each, and spaces."""
+NEARBY_MS_MAX = 10_000
+"""Milliseconds for which the network is listened to at one look: multicast DNS asks again after 1, 3 and 7 s."""
 REASON_MAX = 256
 """Characters of a reason for disconnecting: it is shown in one line."""
