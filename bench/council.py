@@ -18,8 +18,8 @@ import msgspec
 
 from bench.disk import fsync_ms
 from bench.options import Figures, Options
-from bench.processor import spent_by_s
 from bench.processes import BenchNode, Cluster, Connection
+from bench.processor import spent_by_s
 from foedus.base.base64url import to_base64url
 from foedus.base.cbor import encode, to_plain
 from foedus.base.limits import NONCE_BYTES

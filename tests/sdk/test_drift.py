@@ -27,6 +27,7 @@ SAMPLES = {
     "act": ACT,
     "peers": [ID],
     "value": b"v",
+    "updates": [b"u"],
     "if_value": [b"w"],
     "after": 3,
     "sequence": 3,

@@ -18,8 +18,8 @@ from foedus.log.event import Id, Signature
 
 PART_BYTES = 262_144
 """One part of a snapshot in transfer: one frame of a link."""
-PARTS_MAX = 1_024
-"""256 MiB of state; a machine that holds more must be bounded itself."""
+PARTS_MAX = 320
+"""80 MiB of state: what the machine may hold (64 MiB), and what a ledger remembers."""
 
 Index: TypeAlias = Annotated[int, Meta(ge=0, lt=MEMBERS_MAX)]
 View: TypeAlias = Annotated[int, Meta(ge=0, lt=1 << 53)]

@@ -72,6 +72,8 @@ class Ordering(Generic[M]):
         self._attempts = self._calm = 0
         """Doublings of the patience, and batches made since there was one more or less."""
         self._effects: list[Effect] = []
+        self._at_checkpoint: Callable[[], None] = lambda: None
+        """Called when the batch at a checkpoint's place was made."""
 
     @property
     def leader(self) -> int:
@@ -198,7 +200,7 @@ class Ordering(Generic[M]):
             self._window.border = self.ledger.border
             self._effects.append(Executed(slot.sequence, batch, results, slot.committed))
             if slot.sequence % self.membership.interval == 0:
-                self._checkpoint()
+                self._at_checkpoint()
 
     def _calm_down(self) -> None:
         """Something was made: be as patient as before no longer. But machines that are slow now stay so for a while."""
@@ -208,26 +210,28 @@ class Ordering(Generic[M]):
             self._calm = 0
             self._attempts = max(0, self._attempts - 1)
 
-    def _checkpoint(self) -> None:
-        raise NotImplementedError
-
     # --- leading -----------------------------------------------------------------------------------
 
     def _propose(self) -> None:
-        """As the leader: put what waits at the next places, as many as may be under way."""
+        """As the leader: put what waits at the next places, as many as may be under way; fill those to a border."""
         if not self.active or self.leader != self.me or self.diverged:
             return
         self._next = max(self._next, self.ledger.sequence + 1, self._window.low + 1)
-        while self._next <= self._window.high and self._next - self.ledger.sequence <= self.settings.pipeline:
+        is_ending = self._window.border is not None
+        while self._next <= self._window.high:
+            if not is_ending and self._next - self.ledger.sequence > self.settings.pipeline:
+                return
             batch = self.pending.batch(self._under_way)
-            if batch is None:
-                if self._window.border is None:
-                    return
-                batch = NOTHING  # nothing waits, and the epoch shall end
-            self._under_way.update(update.id for update in batch.updates)
-            vote = self._signed_vote("pre-prepare", self.view, self._next, batch.digest)
-            slot = self._window.slot(self._next)
-            self._next += 1
-            self._count(slot, vote)
-            self._accept(slot, vote, batch)
-            self._effects.append(Send(None, Proposal(vote, batch)))
+            if batch is None and not is_ending:
+                return
+            self._put(NOTHING if batch is None else batch)
+
+    def _put(self, batch: Batch) -> None:
+        """Propose a batch at the next place."""
+        self._under_way.update(update.id for update in batch.updates)
+        vote = self._signed_vote("pre-prepare", self.view, self._next, batch.digest)
+        slot = self._window.slot(self._next)
+        self._next += 1
+        self._count(slot, vote)
+        self._accept(slot, vote, batch)
+        self._effects.append(Send(None, Proposal(vote, batch)))

@@ -49,10 +49,11 @@ class Recovering(Ordering[M]):
         self._checkpoints = Checkpoints(membership)
         self._snapshot: Snapshot | None = None
         self._fetch: Fetch | None = None
+        self._at_checkpoint = self._make_checkpoint
 
     # --- checkpoints -------------------------------------------------------------------------------
 
-    def _checkpoint(self) -> None:
+    def _make_checkpoint(self) -> None:
         sequence, root = self.ledger.sequence, self.ledger.root()
         self._checkpoints.made(sequence, root, self.ledger.snapshot())
         self._say_checkpoint(sequence, root, None)

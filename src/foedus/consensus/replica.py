@@ -42,7 +42,7 @@ from foedus.consensus.recovering import Recovering
 from foedus.consensus.updates import NOTHING, Update, batches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from foedus.base.clock import Instant
     from foedus.consensus.ledger import Ledger
@@ -120,6 +120,10 @@ class Replica(Recovering[M]):
             return False
         held = slot.committed or slot.prepared if message.phase == "prepare" else slot.committed
         return message.phase in {"prepare", "commit"} and held is not None and held.digest == message.digest
+
+    def withdraw(self, updates: Iterable[Update]) -> None:
+        """Wait no longer for updates whose authors may not ask for them any more; they may be made all the same."""
+        self.pending.drop(updates)
 
     def next_deadline(self) -> Instant:
         """Return when ``on_deadline`` is due."""

@@ -73,6 +73,10 @@ class Audited:
         """Note that a peer's question is answered, or by which clause it is not."""
         self._note(Decision(self._name(carrier), "query", kind, clause, "refused" if clause else "answered"))
 
+    def contradicted(self, council: bytes, node: bytes) -> None:
+        """Note that a member of a council contradicted itself: the proof of it is durable."""
+        self._note(Decision(self._name(node), "fork", f"council:{council.hex()}", "equivocation", "contested"))
+
     def call(self, caller: bytes, clause: str) -> None:
         """Note that a peer's call ended, or by which clause it was not taken up."""
         self._note(Decision(self._name(caller), "call", "", clause, "refused" if clause else "ended"))

@@ -166,7 +166,7 @@ class Node:
         self.audited = Audited(self.store, self.audit.note, self.door, self.ingest.clauses, self.ingest.refusals)
         self.witnesses = Witnesses(self.store, self.author, self.audit, self._reachable)
         self.receipts = Receipts(self.store, self.author, self.audit, self._agreement_with)
-        self.councils = Councils(self.store, self.links, self.ingest.checking)
+        self.councils = Councils(self.store, self.links, self.ingest.checking, self.crossings)
         self._make_asking()
         self.reputations = Reputations(self.store, self.audit, self.peers, self._spawn)
         self._make_knowledge()
@@ -218,6 +218,7 @@ class Node:
         self.links.on_blob = self.blob_carrying.frame
         self.links.on_presences = self.presences.frame
         self.links.on_council = self.councils.frame
+        self.councils.on_exposed = self.audited.contradicted
         self.presences.door = self.door
         self.links.on_opened = self._linked
         self.links.on_reach = self.queries.routing.frame
@@ -386,10 +387,11 @@ class Node:
         self.queries.routing.changed()
         self.blob_carrying.opened(link)
         self.presences.opened(link)
-        self.councils.foundings.linked(link)
+        self.councils.linked(link)
 
     def _learned(self, node: bytes) -> None:
         self.audited.learned(node)
+        self.councils.learned()
         if node == self.store.node:
             self.epochs.check_superseded()
 
@@ -411,6 +413,7 @@ class Node:
         self.audited.learned(self.store.node)
         for link in self.links.all():
             link.close("rekey", "a new epoch was opened")
+        self.councils.learned()
         self.agreements.settle_all()
 
     def _reloaded(self) -> None:
@@ -438,7 +441,7 @@ class Node:
             self.agreements.settle_all()
             await self.calls.start()
             self.errands.start()
-            self.councils.start()
+            await self.councils.start()
         self._spawn(self.eraser.run())
         self._spawn(self.wanted_bodies.run())
         self._spawn(self.wanted_bodies.insist())

@@ -24,6 +24,7 @@ from foedus.node.call_operations import CallOperations
 from foedus.node.codec import draft_of
 from foedus.node.composition import Node
 from foedus.node.consent_operations import ConsentOperations
+from foedus.node.council_member_operations import CouncilMemberOperations
 from foedus.node.council_operations import CouncilOperations
 from foedus.node.crdt_operations import CrdtOperations
 from foedus.node.credential_operations import CredentialOperations
@@ -84,6 +85,7 @@ class Service(
     WebhookOperations,
     ErrandOperations,
     CouncilOperations,
+    CouncilMemberOperations,
     PasskeyOperations,
     NearbyOperations,
 ):
@@ -154,7 +156,13 @@ class Service(
 
     def _troubles(self) -> list[Trouble]:
         found = troubles(self._node, self._views.node_name, self.approvals())
-        return [*found, *self.agreements.troubles(), *self._audit_troubles(), *self._knowledge_troubles()]
+        return [
+            *found,
+            *self.agreements.troubles(),
+            *self._audit_troubles(),
+            *self._knowledge_troubles(),
+            *self._council_troubles(),
+        ]
 
     # --- participants ------------------------------------------------------------------------
 

@@ -50,13 +50,19 @@ export type CouncilEntryView = { sequence: number; position: number; id: string;
 
 export type CouncilInput = { name: string; peers: Array<string>; };
 
+export type CouncilMemberInput = { peer: string; };
+
 export type CouncilMemberView = { node: string; name: string; is_local: boolean; has_joined: boolean; is_connected: boolean; leads: boolean; is_exposed: boolean; };
 
 export type CouncilProofView = { proof: string; };
 
-export type CouncilUpdateInput = { key: string; value: string | null; if_value?: Array<string | null> | null; };
+export type CouncilSignedInput = { updates: Array<string>; };
 
-export type CouncilView = { id: string; name: string; state: "asked" | "down" | "key_changed" | "running" | "waiting"; members: Array<CouncilMemberView>; quorum: number; faults: number; view: number | null; made: number | null; waiting: number | null; };
+export type CouncilUpdateInput = { key: string; value: string | null; if_value?: Array<string | null> | null; as?: string; };
+
+export type CouncilView = { id: string; name: string; state: "asked" | "down" | "fetching" | "key_changed" | "removed" | "running" | "waiting"; members: Array<CouncilMemberView>; quorum: number; faults: number; view: number | null; made: number | null; waiting: number | null; epoch: number; adds: Array<string>; wishes: Array<CouncilWishView>; };
+
+export type CouncilWishView = { node: string; adds: Array<string>; removes: Array<string>; };
 
 export type CrdtInput = { type?: string; as?: string; value?: unknown; set?: Record<string, unknown>; add?: Array<unknown>; remove?: Array<unknown>; by?: number | null; transfers?: Array<TransferAsk>; act?: string; asig?: string; salt?: string; body?: string; };
 
@@ -435,6 +441,9 @@ export interface Operations {
   "POST /api/v1/councils/{council}/join": { path: { council: string; }; query: {  }; body: undefined; answer: CouncilView };
   "POST /api/v1/councils/{council}/updates": { path: { council: string; }; query: {  }; body: CouncilUpdateInput; answer: CouncilDecisionView };
   "GET /api/v1/councils/{council}/updates": { path: { council: string; }; query: { after?: number; limit?: number; }; body: undefined; answer: Array<CouncilEntryView> };
+  "POST /api/v1/councils/{council}/updates:signed": { path: { council: string; }; query: {  }; body: CouncilSignedInput; answer: Array<CouncilDecisionView> };
   "GET /api/v1/councils/{council}/values": { path: { council: string; }; query: { key?: string; held?: number; }; body: undefined; answer: CouncilDecisionView };
   "GET /api/v1/councils/{council}/proof": { path: { council: string; }; query: { sequence?: number; position?: number; }; body: undefined; answer: CouncilProofView };
+  "POST /api/v1/councils/{council}/members": { path: { council: string; }; query: {  }; body: CouncilMemberInput; answer: CouncilView };
+  "DELETE /api/v1/councils/{council}/members/{member}": { path: { council: string; member: string; }; query: {  }; body: undefined; answer: CouncilView };
 }

@@ -32,13 +32,33 @@ class Councils(Group[M]):
         """Join a council that this node is asked to join."""
         return Sent({"council": council})
 
+    @operation("POST", "/councils/{council}/members")
+    def add(self, council: str, peer: str) -> Sent[CouncilView]:
+        """Wish a peer to be a member; it comes once a quorum of the members wishes that and its human joins."""
+        return Sent({"council": council}, body={"peer": peer})
+
+    @operation("DELETE", "/councils/{council}/members/{member}")
+    def remove(self, council: str, member: str) -> Sent[CouncilView]:
+        """Wish a member to go; it does once a quorum of the members wishes that."""
+        return Sent({"council": council, "member": member})
+
     @operation("POST", "/councils/{council}/updates")
     def put(
-        self, council: str, key: str, value: bytes | None, *, if_value: Sequence[bytes | None] | None = None
+        self,
+        council: str,
+        key: str,
+        value: bytes | None,
+        *,
+        if_value: Sequence[bytes | None] | None = None,
+        as_: str = "",
     ) -> Sent[CouncilDecisionView]:
-        """Set a key (None deletes it) and wait for the decision. ``if_value``: a list of the one value it must have."""
+        """Set a key (None deletes it) and wait for the decision. ``if_value``: a list of the one value it must have.
+
+        ``as_``: an agent of the node in whose name; a person's grant must carry it.
+        """
         expected = None if if_value is None else [_text(it) for it in if_value]
-        return Sent({"council": council}, body={"key": key, "value": _text(value), "if_value": expected})
+        body = {"key": key, "value": _text(value), "if_value": expected, "as": as_}
+        return Sent({"council": council}, body=body)
 
     @operation("POST", "/councils/{council}/updates:signed")
     def submit(self, council: str, updates: Sequence[bytes]) -> Sent[list[CouncilDecisionView]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Annotated
 
-from msgspec import Meta
+from msgspec import Meta, field
 
 from foedus.base.base64url import from_base64url
 from foedus.consensus.machine import KEY_MAX, VALUE_MAX
@@ -14,6 +14,7 @@ from foedus.consensus.updates import BATCH_UPDATES_MAX, UPDATE_MAX
 from foedus.node.api import NodeService
 from foedus.node.council_values import CouncilDecisionView, CouncilEntryView, CouncilProofView, CouncilView
 from foedus.surfaces.http.bodies import Input, Name, Target
+from foedus.surfaces.http.limits import TARGET_MAX
 from foedus.surfaces.http.operations import Call, Number, Operation, Text
 from foedus.surfaces.http.problems import MalformedRequest
 
@@ -34,11 +35,15 @@ class CouncilInput(Input, frozen=True):
 
 
 class CouncilUpdateInput(Input, frozen=True):
-    """A key to set. ``value``: base64url, null deletes it. ``if_value``: [base64url or null], which it must have."""
+    """A key to set. ``value``: base64url, null deletes it. ``if_value``: [base64url or null], which it must have.
+
+    ``as``: an agent in whose name; else the node asks.
+    """
 
     key: _Key
     value: _Value | None
     if_value: Annotated[list[_Value | None], Meta(min_length=1, max_length=1)] | None = None
+    as_: Annotated[str, Meta(max_length=TARGET_MAX)] = field(default="", name="as")
 
 
 class CouncilSignedInput(Input, frozen=True):
@@ -54,7 +59,10 @@ def _bytes(value: str | None) -> bytes | None:
 def _put(node: NodeService, call: Call) -> Awaitable[CouncilDecisionView]:
     body: CouncilUpdateInput = call.body
     expected = None if body.if_value is None else (_bytes(body.if_value[0]),)
-    return node.council_put(call.path["council"], body.key, _bytes(body.value), expected)
+    value = _bytes(body.value)
+    if body.as_:
+        return node.council_put_as(call.path["council"], body.as_, body.key, value, expected)
+    return node.council_put(call.path["council"], body.key, value, expected)
 
 
 def _submit(node: NodeService, call: Call) -> Awaitable[list[CouncilDecisionView]]:
