@@ -32,6 +32,7 @@ NAMES = (
     "search",
     "query",
     "calls",
+    "council",
     "routing",
     "page",
 )

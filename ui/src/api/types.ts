@@ -60,6 +60,8 @@ export type CouncilMotionView = { id: string; op: string; host: string; subject:
 
 export type CouncilProofView = { proof: string; };
 
+export type CouncilSignedInput = { updates: Array<string>; };
+
 export type CouncilUpdateInput = { key: string; value: string | null; if_value?: Array<string | null> | null; as?: string; };
 
 export type CouncilView = { id: string; name: string; state: "asked" | "down" | "fetching" | "key_changed" | "removed" | "running" | "waiting"; members: Array<CouncilMemberView>; quorum: number; faults: number; view: number | null; made: number | null; waiting: number | null; epoch: number; adds: Array<string>; wishes: Array<CouncilWishView>; };
@@ -443,6 +445,7 @@ export interface Operations {
   "POST /api/v1/councils/{council}/join": { path: { council: string; }; query: {  }; body: undefined; answer: CouncilView };
   "POST /api/v1/councils/{council}/updates": { path: { council: string; }; query: {  }; body: CouncilUpdateInput; answer: CouncilDecisionView };
   "GET /api/v1/councils/{council}/updates": { path: { council: string; }; query: { after?: number; limit?: number; }; body: undefined; answer: Array<CouncilEntryView> };
+  "POST /api/v1/councils/{council}/updates:signed": { path: { council: string; }; query: {  }; body: CouncilSignedInput; answer: Array<CouncilDecisionView> };
   "GET /api/v1/councils/{council}/values": { path: { council: string; }; query: { key?: string; held?: number; }; body: undefined; answer: CouncilDecisionView };
   "GET /api/v1/councils/{council}/proof": { path: { council: string; }; query: { sequence?: number; position?: number; }; body: undefined; answer: CouncilProofView };
   "POST /api/v1/councils/{council}/members": { path: { council: string; }; query: {  }; body: CouncilMemberInput; answer: CouncilView };

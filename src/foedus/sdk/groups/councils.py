@@ -61,7 +61,7 @@ class Councils(Group[M]):
     @operation("POST", "/councils/{council}/governed")
     def govern(self, council: str, *, room: str = "", peer: str = "", release: bool = False) -> Sent[CouncilView]:
         """Change a room's members, or the agreement with a peer, only once the council approved it."""
-        return Sent({"council": council}, body={"room": room, "peer": peer, "release": bool(release)})
+        return Sent({"council": council}, body={"room": room, "peer": peer, "release": release})
 
     @operation("POST", "/councils/{council}/updates")
     def put(
@@ -80,6 +80,11 @@ class Councils(Group[M]):
         expected = None if if_value is None else [_text(it) for it in if_value]
         body = {"key": key, "value": _text(value), "if_value": expected, "as": as_}
         return Sent({"council": council}, body=body)
+
+    @operation("POST", "/councils/{council}/updates:signed")
+    def submit(self, council: str, updates: Sequence[bytes]) -> Sent[list[CouncilDecisionView]]:
+        """Ask for updates as their authors signed them (canonical bytes), all or none; wait for all decisions."""
+        return Sent({"council": council}, body={"updates": [to_base64url(it) for it in updates]})
 
     @operation("GET", "/councils/{council}/updates")
     def log(self, council: str, *, after: int = 0, limit: int = 100) -> Sent[list[CouncilEntryView]]:
