@@ -108,20 +108,6 @@ class Replica(Recovering[M]):
         self._effects += [Send(None, Ask(batch)) for batch in batches(updates)]
         return self._end_call(now)
 
-    def is_needless(self, message: Message) -> bool:
-        """Whether a message can change nothing here, so that nobody need check its signatures.
-
-        A vote for what is decided or prepared without it is so. A vote for something else there convicts its member.
-        """
-        if not isinstance(message, Vote) or message.view != self.view or not self.active:
-            return False
-        slot = self._window.get(message.sequence)
-        if slot is None:
-            return False
-        prepared = slot.prepared if slot.prepared is not None and slot.prepared.view == self.view else None
-        held = slot.committed or prepared if message.phase == "prepare" else slot.committed
-        return message.phase in {"prepare", "commit"} and held is not None and held.digest == message.digest
-
     def withdraw(self, updates: Iterable[Update]) -> None:
         """Wait no longer for updates whose authors may not ask for them any more; they may be made all the same."""
         self.pending.drop(updates)

@@ -254,8 +254,6 @@ class CouncilDriver:
             while len(self._waiting) >= WAITING_MAX:
                 self._written.clear()
                 await self._written.wait()
-            if self._replica is not None and self._replica.is_needless(message):
-                continue
             try:
                 if not await self._host.checking.hold(await self._checks(message)):
                     self.refused["invalid_signature"] += 1
