@@ -33,6 +33,7 @@ NAMES = (
     "search",
     "query",
     "calls",
+    "council",
     "routing",
     "page",
 )

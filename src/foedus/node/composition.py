@@ -40,6 +40,7 @@ from foedus.node.branches import BranchCollector
 from foedus.node.calls import Calls
 from foedus.node.checkpointer import Checkpointer
 from foedus.node.consent import Consent
+from foedus.node.council_governance import Governance
 from foedus.node.councils import Councils
 from foedus.node.crdt_snapshots import Snapshots
 from foedus.node.crdts import Crdts
@@ -170,6 +171,7 @@ class Node:
         self.witnesses = Witnesses(self.store, self.author, self.audit, self._reachable)
         self.receipts = Receipts(self.store, self.author, self.audit, self._agreement_with)
         self.councils = Councils(self.store, self.links, self.ingest.checking, self.crossings)
+        self.governance = Governance(self.store, self.councils)
         self._make_asking()
         self.reputations = Reputations(self.store, self.audit, self.peers, self._spawn)
         self._make_knowledge()
@@ -454,6 +456,7 @@ class Node:
             self.agreements.settle_all()
             await self.calls.start()
             self.errands.start()
+            self.governance.load()
             await self.councils.start()
         self._spawn(self.eraser.run())
         self._spawn(self.wanted_bodies.run())
