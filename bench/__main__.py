@@ -33,6 +33,7 @@ NAMES = (
     "query",
     "calls",
     "council",
+    "council_blocks",
     "routing",
     "page",
 )
