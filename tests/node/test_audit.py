@@ -2,6 +2,7 @@
 
 import asyncio
 
+import aiohttp
 import apsw
 import pytest
 
@@ -14,6 +15,7 @@ from foedus.node import audit_files, witnessing
 from foedus.node.audit_claims import remembered
 from foedus.node.explained import meaning
 from foedus.node.home import Home
+from foedus.node.links import BUSY
 from foedus.node.store import wall_clock
 from foedus.trust import reputation
 from foedus.trust.audit.rows import Decision, Draft, Head, follow, parse_row
@@ -103,6 +105,26 @@ def rewrite(path, node, epoch, keys):
     seal = make_seal(statement_of(node, epoch, head, rows[-1].at, None), keys)
     log.execute("INSERT INTO seals VALUES (?, ?, ?, ?)", (head.rows, seal.statement, seal.ed25519, seal.mldsa65))
     log.close()
+
+
+async def test_who_is_turned_away_before_it_is_known_is_written_down(tmp_path):
+    async with street(tmp_path) as it, aiohttp.ClientSession() as session:
+        elm = await it.add("elm")
+        async with session.ws_connect(f"{elm.url}/api/federation/link") as socket:
+            await socket.send_bytes(b"no handshake")
+            await socket.receive(10)
+        await until(lambda: "bad_handshake" in elm.service.status().refused, "it is counted")
+        await elm.node.audit.flush()
+        (row,) = [row for row in rows_of(elm) if row.subject == "handshake"]
+        assert (row.actor, row.act, row.rule, row.outcome) == ("127.0.0.1", "link", "bad_handshake", "refused")
+        head = elm.node.audit.head
+        for _ in range(600):
+            elm.node.links.on_turned_away("192.0.2.1", BUSY)
+        await elm.node.audit.flush()
+        assert elm.node.audit.head == head, "a crowd causes no write"
+        elm.service.note_operation("operator", "POST /rooms", "")
+        await elm.node.audit.flush()
+        assert sum(row.times for row in rows_of(elm) if row.rule == BUSY) == 600, "and is counted with what follows"
 
 
 async def test_two_idle_nodes_stay_silent(tmp_path):

@@ -30,6 +30,7 @@ from tests.node.knowing import (
 )
 from tests.node.nodes import connect, share, street, until
 from tests.node.people import agent, enrol
+from tests.node.searching import files_with
 from tests.node.test_agreements_across_nodes import agree
 
 
@@ -291,6 +292,34 @@ async def test_what_is_passed_on_carries_its_authors_signatures(tmp_path):
         assert (at_b.who.node, at_b.source.event, at_b.source.author) == (b.id, placed.id, ada.did)
         assert at_b.source.proved == "proved"
         assert at_c.source.proved == "unknown", "c never heard of a's keys"
+
+
+@pytest.mark.parametrize("crash", [False, True], ids=["", "after a crash"])
+async def test_what_was_passed_on_goes_where_its_author_erases_it(tmp_path, crash):
+    async with street(tmp_path) as it:
+        a, b, c = await it.add("a"), await it.add("b"), await it.add("c")
+        await connect(a, b, tier="SANDBOX")
+        await connect(b, c)
+        event = await publish(a, "Xylophones", "vibraphone")
+        await finds(b, "xylophones", ["Xylophones"])
+        source = (await b.service.knowledge_envelope(event)).envelope
+        by_agent = await b.service.participant_add_custodial("parrot")
+        for who in ("", by_agent.name):
+            await tell(b, RepublishForm(domain="news", source=source, as_=who))
+        await until(lambda: files_with(c.path, b"vibraphone"), "c has it")
+        if crash:
+            b.node.eraser.on_erased.clear()
+        await a.service.erase(event, "author")
+        if crash:
+            await until(lambda: b.service.event(event).erased, "b hears of it")
+            await b.node.eraser.idle()
+            assert files_with(b.path, b"vibraphone")
+            b = await it.restart("b")
+        for node in (a, b, c):
+            await until(lambda node=node: not files_with(node.path, b"vibraphone"), f"{node.name} has it in no file")
+        with pytest.raises(FoedusError) as refused:
+            await tell(b, RepublishForm(domain="news", source=source))
+        assert refused.value.code == "already_erased"
 
 
 async def test_a_forged_source_is_not_passed_on(pair):

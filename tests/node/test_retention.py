@@ -254,6 +254,9 @@ async def test_a_pruned_answer_that_is_not_signed_changes_nothing(pair):
         await bert.node.pruned.take(bytes.fromhex(anna.id), frame)
     assert bert.node.ingest.refusals["bad_checkpoint"] == before + 1
     assert list(bert.node.log.gaps()) == []
+    await bert.node.audit.flush()
+    (shown,) = bert.service.peer(anna.id).evidence
+    assert shown.kind == "bad_signature"
 
 
 async def test_what_is_pruned_is_refused_when_it_comes_again(pair):

@@ -50,6 +50,9 @@ def test_a_link_signs_a_browser_in_and_its_key_stays_there(ada, bea):
     ada.sign_in("ada")
     bea.sign_in("bea")
     expect(ada.page.get_by_text("Nothing waits for you")).to_be_visible()
+    ada.page.reload()
+    expect(ada.page.get_by_text("Nothing waits for you")).to_be_visible()
+    assert 50_000 < ada.loaded_bytes() <= 300_000
     held = ada.page.evaluate(HELD)
     assert held["extractable"] is False
     assert held["taken"] == "InvalidAccessError"

@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from statistics import median
 
 import pytest
 from msgspec import to_builtins
@@ -10,6 +11,7 @@ from playwright.sync_api import expect
 
 from foedus.node.values import PeerView
 from foedus.surfaces.demo.processes import eventually
+from tests.page.browsing import SMOOTH_MS
 from tests.processes.nodes import connect, node_id
 
 
@@ -109,6 +111,8 @@ def test_a_thousand_peers_are_as_few_elements_as_thirty(ada, nodes):
             assert peers.get_by_role("listitem").first.get_attribute("aria-setsize") == "1000"
             assert peers.get_by_role("listitem").count() < 60
             ada.shoot("connections-many")
+            works = ada.frame_works(peers)
+            assert median(works) <= SMOOTH_MS, works
             peers.evaluate("(view) => { view.scrollTop = view.scrollHeight }")
         assert not ada.accessible()
         ada.page.get_by_label("Find a peer").fill("harbour 0500")

@@ -61,6 +61,7 @@ from foedus.node.manifests import ManifestReader
 from foedus.node.nearby import Nearby
 from foedus.node.outbox import Outbox
 from foedus.node.parts import ClosingWriter, Parts, open_parts
+from foedus.node.passed_on import PassedOn
 from foedus.node.passkeys import Passkeys
 from foedus.node.peer_offers import PeerOffers
 from foedus.node.peers import Peers
@@ -178,6 +179,7 @@ class Node:
     def _make_asking(self) -> None:
         self.queries = Queries(self)
         self.sketching = Sketching(self)
+        self.passed_on = PassedOn(self.store, self.author)
         self.calls = Calls(self)
         self.errands = Errands(self)
         self.peer_offers = PeerOffers(self)
@@ -246,12 +248,14 @@ class Node:
         self._join_audit()
         self.publisher.bookkeepers.append(self.standings.published)
         self.crossings.standing_of = self.standings.of
-        self.standings.on_changed = self._doors_changed
+        self.access.tokens.governs = self.standings.is_architect
+        self.standings.on_changed = self._standings_changed
         self.knowledge.door = self.door
         self.knowledge.indexer.on_read = self.embedding.wake
         self.embedding.on_made = self.sketching.wake
         self.publisher.bookkeepers += [self.sketching.published, self.queries.routing.published]
-        self.eraser.on_erased.append(self.sketching.erased)
+        self.publisher.bookkeepers.append(self.passed_on.published)
+        self.eraser.on_erased += [self.sketching.erased, self.passed_on.erased]
         self.policy.on_changed.append(self._follow_knowledge_policy)
 
     def _join_snapshots(self) -> None:
@@ -286,6 +290,9 @@ class Node:
         self.retention.on_dropped = self.audited.dropped
         self.witnesses.on_rewritten = self.audited.rewritten
         self.outbox.on_forbidden = self.audited.forbidden
+        self.links.on_turned_away = self.audited.turned_away
+        self.pruned.on_refused = self.audited.bad_answer
+        self.records.on_refused = self.audited.record_refused
         self.consent.approvals.on_change = self.audited.approval
         self.agreements.on_without_effect = self.audited.without_effect
 
@@ -337,6 +344,10 @@ class Node:
         """Return the clause by which an accepted event is not shown here now, or ''."""
         return row.withheld or self.door(node, row.stream, row.hlc.us) or self.crossings.clause(event, node)
 
+    def _standings_changed(self) -> None:
+        self._doors_changed()
+        self.access.tokens.standings_changed()
+
     def _doors_changed(self) -> None:
         self.crossings.forget()
         self._folds_changed()
@@ -371,7 +382,7 @@ class Node:
         self.councils.carrier.ended(link)
 
     def _link_lost(self, link: Link) -> None:
-        self.audited.link_ended(link.node, link.closing)
+        self.audited.link_ended(link.node, link.closing, by_peering=link.is_closed_by_peering)
         self.pruned.forget(link.node)
 
     def _peer_changed(self, node: bytes) -> None:
@@ -451,6 +462,7 @@ class Node:
         self._spawn(self.blobs.run())
         self._spawn(self.blob_carrying.run())
         self._spawn(self.sketching.run())
+        self._spawn(self.passed_on.run())
         self._spawn(self.queries.routing.run())
         if network:
             self._spawn(self.retention.run())
@@ -546,7 +558,7 @@ class Node:
         await self._parts.dialler.close()
         await self.client.close()
         await self.embedding.close()
-        self.documents.replicas.close()
+        self.documents.close()
         if self._writer is not None:
             await self._writer.close()
         await self.audit.close()

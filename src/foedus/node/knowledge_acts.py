@@ -70,6 +70,8 @@ class KnowledgeActs:
         found = read_source(source)
         if found is None or prove(source, self._node.knowledge.indexer.key_of) == "forged":
             raise UsageError("that is no packet that can be passed on", code="bad_source", remedy=_MALFORMED)
+        if self._node.store.admission.erasures.erased_by(found.id, found.event) is not None:
+            raise UsageError("that packet was erased", code="already_erased", remedy="ask who wrote it")
         return found.id
 
     async def order(self, drafts: Sequence[Draft]) -> list[KnowledgePlaced]:

@@ -23,9 +23,9 @@ from foedus.log.roles import name_of, right_for
 from foedus.node import membership
 from foedus.node.approvals import Approval
 from foedus.node.author import Draft
+from foedus.node.carrying import NeedsApproval
 from foedus.node.codec import draft_of
 from foedus.node.composition import Node
-from foedus.node.consent import NeedsApproval
 from foedus.node.home import check_name
 from foedus.node.lookup import find, id_of
 from foedus.node.room_values import MessagesPage, RoomView, Said

@@ -19,6 +19,7 @@ from foedus.node import room_roles
 from foedus.node.access_operations import AccessOperations
 from foedus.node.agreement_operations import AgreementOperations
 from foedus.node.audit_operations import AuditOperations
+from foedus.node.call_approving import CallApproving
 from foedus.node.call_making import CallMaker
 from foedus.node.call_operations import CallOperations
 from foedus.node.codec import draft_of
@@ -98,10 +99,11 @@ class Service(
         self.credentials = Credentials(node)
         self.verifier = Verifier(node, self.credentials.kept, self.credentials.principals)
         self._call_maker = CallMaker(node)
+        self._call_approving = CallApproving(node, self._call_maker)
         self._erasing = EraseOperations(node, views)
         self.agreements = AgreementOperations(node, self._peer_id, views.node_name)
         self._token = node.home.ensure_token()
-        node.errands.call = self.call_follow
+        node.errands.join(self.call_follow, self._call_approving.propose)
 
     @property
     def token(self) -> str:

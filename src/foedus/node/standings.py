@@ -68,6 +68,10 @@ class Standings:
         is_local = node == self._store.node
         return rules.standing_of(self._records.get((node, did)), self._breaches.get(node), is_local=is_local)
 
+    def is_architect(self, did: str) -> bool:
+        """Whether the node is a participant's own."""
+        return self.of(self._store.node, did) is Standing.ARCHITECT
+
     def record(self, who: Participant) -> Record:
         """Return what is kept of a participant, from where its days and acts count."""
         held = self._records.get((who.node, who.did), _NEVER)

@@ -24,6 +24,9 @@ BOARD = CouncilView(
     view=0,
     made=1,
     waiting=0,
+    epoch=0,
+    adds=[],
+    wishes=[],
 )
 ENTRY = CouncilEntryView(
     sequence=1, position=0, id="ef" * 32, author="did:key:zAda", key="k", value="dg", is_read=False, outcome="done"

@@ -12,7 +12,7 @@ export type AllowInput = { act: string; asig: string; salt: string; body: string
 
 export type AnswersView = { query: string; results: Array<MergedView>; nodes: Array<NodeReport>; dropped: Record<string, number>; took_us: number; };
 
-export type ApprovalView = { id: string; state: "allowed" | "denied" | "done" | "expired" | "failed" | "waiting"; agent: LinkView; command: string; what: string; arguments: Record<string, string>; room: string; room_name: string; host_name: string; kind: string; text: string | null; body: string; salt: string; digest: string; clause: string; needed: number; humans: Array<string>; grants: Array<string>; asked_at: number; until: number; event: string; reason: string; host_known_as: string; host_looks_like: Array<string>; };
+export type ApprovalView = { id: string; state: "allowed" | "denied" | "done" | "expired" | "failed" | "waiting"; agent: LinkView; command: string; what: string; arguments: Record<string, string>; room: string; room_name: string; host_name: string; kind: string; text: string | null; body: string; salt: string; digest: string; clause: string; needed: number; humans: Array<string>; grants: Array<string>; asked_at: number; until: number; event: string; reason: string; host_known_as: string; host_looks_like: Array<string>; hosts: Array<string>; host_names: Array<string>; hosts_known_as: Array<string>; };
 
 export type AskInput = { room: string; as: string; text?: string; delta?: string; };
 
@@ -102,7 +102,7 @@ export type ExplainView = { who: string; name: string; node: string; node_name: 
 
 export type FoundView = { query: string; node: string; node_name: string; node_known_as: string; epoch: string; rank: number; content: string; kind: string; score: number; hlc: Array<number>; body: Record<string, unknown>; signed: string; sig: string; via: string; via_name: string; via_known_as: string; };
 
-export type GrantView = { id: string; cid: string; node: string; issuer: LinkView; audience: LinkView; command: string; policy: Array<unknown>; rooms: Array<string>; hosts: Array<string>; one_act: boolean; uses_per_hour: number; after_foreign: boolean; not_before: number | null; expires: number | null; state: "expired" | "in_force" | "not_yet" | "revoked"; last_used: number | null; domains: Array<string>; room_names: Array<string>; host_names: Array<string>; hosts_known_as: Array<string>; };
+export type GrantView = { id: string; cid: string; node: string; issuer: LinkView; audience: LinkView; command: string; policy: Array<unknown>; rooms: Array<string>; hosts: Array<string>; one_act: boolean; uses_per_hour: number; after_foreign: boolean; not_before: number | null; expires: number | null; state: "expired" | "in_force" | "not_yet" | "revoked"; last_used: number | null; domains: Array<string>; capabilities: Array<string>; room_names: Array<string>; host_names: Array<string>; hosts_known_as: Array<string>; };
 
 export type HistoryView = { packet: string; told: Array<ToldView>; ground: Array<string>; missing: Array<string>; is_whole: boolean; };
 
@@ -427,8 +427,9 @@ export interface Operations {
   "DELETE /api/v1/capabilities/{name}": { path: { name: string; }; query: {  }; body: undefined; answer: undefined };
   "POST /api/v1/calls": { path: {  }; query: {  }; body: CallInput; answer: CallView };
   "GET /api/v1/calls": { path: {  }; query: { before?: string; limit?: number; }; body: undefined; answer: Array<CallView> };
+  "POST /api/v1/calls/approvals": { path: {  }; query: {  }; body: CallInput; answer: ApprovalView };
   "GET /api/v1/calls/work": { path: {  }; query: { agent?: string; wait_ms?: number; }; body: undefined; answer: WorkPage };
-  "GET /api/v1/calls/{call}": { path: { call: string; }; query: {  }; body: undefined; answer: CallView };
+  "GET /api/v1/calls/{call}": { path: { call: string; }; query: { wait_ms?: number; }; body: undefined; answer: CallView };
   "POST /api/v1/calls/{call}/cancel": { path: { call: string; }; query: {  }; body: undefined; answer: CallView };
   "POST /api/v1/calls/{call}/progress": { path: { call: string; }; query: {  }; body: ProgressInput; answer: undefined };
   "POST /api/v1/calls/{call}/result": { path: { call: string; }; query: {  }; body: WorkResultInput; answer: undefined };

@@ -10,7 +10,7 @@ those its beginning: so where there are gaps everything is joined first (``Joine
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from types import MappingProxyType
 from typing import NamedTuple
@@ -82,11 +82,15 @@ class Document:
         """Return all of it as one update."""
         return self._replica.whole()
 
+    def may_be_full(self, more: int = 0) -> bool:
+        """Whether ``is_full``, which measures, has to be asked."""
+        return self.bytes_taken + more > DOCUMENT_BYTES_MAX
+
     def is_full(self, more: int = 0) -> bool:
         """Whether its state would take more than DOCUMENT_BYTES_MAX with so many bytes more."""
-        if self.bytes_taken + more > DOCUMENT_BYTES_MAX:
+        if self.may_be_full(more):
             self.bytes_taken = len(self.whole()) + self._waiting_bytes
-        return self.bytes_taken + more > DOCUMENT_BYTES_MAX
+        return self.may_be_full(more)
 
     def take(self, update: bytes, found: Reach | None = None) -> list[bytes]:
         """Take in an update; return those that count with it, none where it waits. Raise BadUpdate where it is none.
@@ -178,6 +182,13 @@ class RoomDocuments:
         self._make = make
         for document in self.documents.values():
             document.hold(make())
+
+    def take_all(self, brought: Iterable[tuple[Part | Snapshot, Reach | None]]) -> list[tuple[str, bytes]]:
+        """Take in what rows of the log brought, in turn; return as ``take`` does."""
+        return [counted for piece, found in brought for counted in self._take_piece(piece, found)]
+
+    def _take_piece(self, piece: Part | Snapshot, found: Reach | None) -> list[tuple[str, bytes]]:
+        return self.take_snapshot(piece, found) if isinstance(piece, Snapshot) else self.take(piece, found)
 
     def take(self, part: Part, found: Reach | None = None) -> list[tuple[str, bytes]]:
         """Take in a part; return the document's name with each update that counts with it.

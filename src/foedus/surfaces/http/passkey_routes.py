@@ -42,6 +42,10 @@ class ShownInput(Input, frozen=True):
     statement: ActBytes
     response: Response
 
+    def value(self) -> tuple[str, str, str]:
+        """Return what the node takes."""
+        return self.credential, self.statement, self.response
+
 
 def _add(node: NodeService, call: Call) -> Awaitable[PasskeyView]:
     asked: PasskeyInput = call.body
@@ -75,7 +79,7 @@ PASSKEYS = [
         status=204,
         body=ShownInput,
         rule=Rule.SELF,
-        run=lambda node, call: node.passkey_show(call.body.credential, call.body.statement, call.body.response),
+        run=lambda node, call: node.passkey_show(*call.body.value()),
     ),
     Operation(
         method="DELETE",
