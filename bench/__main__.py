@@ -34,6 +34,7 @@ NAMES = (
     "query",
     "calls",
     "council",
+    "council_blocks",
     "routing",
     "page",
 )
