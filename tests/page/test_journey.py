@@ -318,6 +318,10 @@ def test_the_other_screens(ada, nodes):
     ada.go("audit")
     ada.page.get_by_role("button", name="Check these rows").click()
     expect(ada.page.get_by_text("fit each other")).to_be_visible()
+    ada.page.get_by_label("Words").fill("no row says so")
+    expect(ada.page.get_by_role("button", name="Export 0")).to_be_visible()
+    ada.page.get_by_label("Words").fill("/api/v1/knowledge/acts:signed")
+    expect(ada.page.get_by_role("main").get_by_role("listitem").first).to_contain_text("operator")
     ada.shoot("audit")
     assert not ada.accessible()
     for part, text in (

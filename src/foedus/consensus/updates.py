@@ -129,4 +129,5 @@ def batches(updates: Iterable[Update]) -> Iterator[Batch]:
     if held:
         yield Batch.of(held.values())
 
+
 learn(Batch)
