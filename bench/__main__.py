@@ -18,6 +18,7 @@ from bench.options import Benchmark, Figures, Options
 NAMES = (
     "ingest",
     "border",
+    "revoke",
     "audit",
     "author",
     "deliver",
@@ -33,6 +34,7 @@ NAMES = (
     "query",
     "calls",
     "council",
+    "council_blocks",
     "routing",
     "page",
 )

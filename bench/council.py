@@ -1,13 +1,12 @@
 """A council of four real nodes (processes): operations a second and how long one takes, each of them durable.
 
-Its updates are signed by their authors' devices; every member checks them. Beside it councils of 4, 7 and 10 nodes in
-one process, without links: what a block costs as members grow.
+Its updates are signed by agents' devices and carried by a person's grants; every member checks and judges them.
+``council_blocks`` says what a block costs as members grow.
 """
 
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
 from collections.abc import Sequence
 from itertools import combinations
@@ -16,17 +15,12 @@ from typing import NamedTuple
 
 import msgspec
 
+from bench.council_updates import Author, agents
 from bench.disk import fsync_ms
 from bench.options import Figures, Options
 from bench.processes import BenchNode, Cluster, Connection
 from bench.processor import spent_by_s
 from foedus.base.base64url import to_base64url
-from foedus.base.cbor import encode, to_plain
-from foedus.base.limits import NONCE_BYTES
-from foedus.consensus.machine import Put
-from foedus.consensus.updates import Update
-from foedus.crypto.ed25519 import Ed25519Key
-from foedus.identity.did import did_of
 from foedus.node.council_values import CouncilDecisionView, CouncilView
 from foedus.surfaces.cli.client import path_of
 from foedus.surfaces.demo.processes import eventually
@@ -35,29 +29,14 @@ _MEMBERS = 4
 _BATCH = 100
 _CALLERS = 4
 _LIFE = 1_000
-_KEYS = 500
+_AUTHORS = 8
 _decisions = msgspec.json.Decoder(list[CouncilDecisionView]).decode
 
 
-class Author:
-    """Signs updates of a council on a device of its own."""
-
-    def __init__(self, council: str) -> None:
-        self._council = bytes.fromhex(council)
-        self._key = Ed25519Key(secrets.token_bytes(32))
-        self._did = did_of(self._key.public)
-
-    def update(self, number: int, until: int) -> bytes:
-        """Return a signed update, as members carry it."""
-        command = encode(to_plain(Put(f"k{number % _KEYS}", b"%d" % number, None)))
-        nonce = secrets.token_bytes(NONCE_BYTES)
-        fields = (self._council, self._did, self._key.public, until, nonce, (), command)
-        return Update(*fields, self._key.sign(Update(*fields, bytes(64)).signed())).encoded
-
-
-def _founded(cluster: Cluster) -> tuple[list[BenchNode], str]:
-    """Return four nodes, each connected with each, and the id of their council, which has begun."""
+def founded(cluster: Cluster) -> tuple[list[BenchNode], str, list[Author]]:
+    """Return four nodes, each connected with each, the id of their council, and agents of the first."""
     nodes = [cluster.add(f"n{number}") for number in range(_MEMBERS)]
+    authors = agents(nodes[0], _AUTHORS)
     for one, other in combinations(nodes, 2):
         cluster.connect(one, other)
     first, *others = nodes
@@ -67,7 +46,7 @@ def _founded(cluster: Cluster) -> tuple[list[BenchNode], str]:
         node.client.post(path_of("councils", made.id, "join"), CouncilView)
     for node in nodes:
         eventually("it has begun", lambda node=node: _view(node, made.id).state == "running")
-    return nodes, made.id
+    return nodes, made.id, authors
 
 
 def _view(node: BenchNode, council: str) -> CouncilView:
@@ -105,20 +84,22 @@ class _Run(NamedTuple):
 class _Load:
     """Makes requests of signed updates and sends them."""
 
-    def __init__(self, nodes: Sequence[BenchNode], council: str) -> None:
+    def __init__(self, nodes: Sequence[BenchNode], council: str, authors: Sequence[Author]) -> None:
         self._nodes = nodes
         self._council = council
-        self._authors = [Author(council) for _ in range(8)]
+        self._authors = authors
         self._number = 0
 
     def _bodies(self, count: int, size: int) -> list[bytes]:
         until = self._made() + _LIFE
-        found = []
+        council, found = bytes.fromhex(self._council), []
         for _ in range(count):
             updates = []
             for _ in range(size):
                 self._number += 1
-                updates.append(to_base64url(self._authors[self._number % 8].update(self._number, until)))
+                updates.append(
+                    to_base64url(self._authors[self._number % _AUTHORS].update(council, self._number, until))
+                )
             found.append(msgspec.json.encode({"updates": updates}))
         return found
 
@@ -141,8 +122,7 @@ class _Load:
         return sum(spent_by_s(node.pid) for node in self._nodes)
 
 
-async def _measure(nodes: Sequence[BenchNode], council: str, options: Options) -> Figures:
-    load = _Load(nodes, council)
+async def _measure(load: _Load, options: Options) -> Figures:
     await load.run(10, 1, 1)
     alone = await load.run(options.size(300, 20), 1, 1)
     shared = await load.run(options.size(60, 5), 1, 16)
@@ -150,8 +130,20 @@ async def _measure(nodes: Sequence[BenchNode], council: str, options: Options) -
     return alone.figures("council_alone") | shared.figures("council16") | batched.figures("council_batch")
 
 
+def _leader_gone_s(nodes: Sequence[BenchNode], made: str) -> float:
+    """Kill the leader; return the seconds until the next update is made."""
+    leader = next(it.node for it in _view(nodes[0], made).members if it.leads)
+    left = [node for node in nodes if node.id != leader]
+    body = {"key": "k", "value": to_base64url(b"after")}
+    next(node for node in nodes if node not in left).kill()
+    begun = time.perf_counter()
+    left[0].client.post(path_of("councils", made, "updates"), CouncilDecisionView, body, timeout_s=60)
+    return time.perf_counter() - begun
+
+
 def council(options: Options) -> Figures:
     with Cluster(options.folder) as cluster:
-        nodes, made = _founded(cluster)
-        figures = asyncio.run(_measure(nodes, made, options))
+        nodes, made, authors = founded(cluster)
+        figures = asyncio.run(_measure(_Load(nodes, made, authors), options))
+        figures["council_leader_gone_s"] = _leader_gone_s(nodes, made)
     return figures | {"council_fsync_ms": median(fsync_ms(options.folder, 100, 0.005))}

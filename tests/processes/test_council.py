@@ -69,12 +69,12 @@ class Board:
 
     def same_logs(self, nodes):
         """Wait until all of these tell the same; return it."""
-        logs = eventually(
-            "all logs are equal",
-            lambda: (lambda held: held if all(it == held[0] for it in held) else None)(list(map(self.log, nodes))),
-            PATIENCE_S,
-        )
-        return logs[0]
+
+        def same():
+            first, *others = map(self.log, nodes)
+            return first if all(it == first for it in others) else None
+
+        return eventually("all logs are equal", same, PATIENCE_S)
 
     def proof(self, node, made):
         where = {"sequence": made.sequence, "position": made.position}

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Literal
 
+from msgspec import structs
+
 from foedus.adapters.federation_client import FederationClient
 from foedus.adapters.log_errors import DamagedDatabase
 from foedus.adapters.memory_blobs import MemoryBlobs
@@ -295,7 +297,7 @@ class Node:
         self.wanted_bodies.lets_go = self.retention.lets_go
         self.retention.on_pruned = self.audited.pruned
         self.retention.on_dropped = self.audited.dropped
-        self.witnesses.on_rewritten = self.audited.rewritten
+        self.witnesses.on_refused = self.audited.not_countersigned
         self.outbox.on_forbidden = self.audited.forbidden
         self.links.on_turned_away = self.audited.turned_away
         self.pruned.on_refused = self.audited.bad_answer
@@ -309,7 +311,7 @@ class Node:
         self.crossings.is_assured = self.policy.counts(Assurance.DEVICE_BOUND)
         self.standings.rule = Rule(policy.policy.rise_days * DAY, policy.policy.rise_acts)
         self._doors_changed()
-        self.retention.days = {"room": policy.retention.room} if policy.retention.room else {}
+        self.retention.days = {kind: days for kind, days in structs.asdict(policy.retention).items() if days}
 
     def _follow_knowledge_policy(self, policy: Policy) -> None:
         """Let another embedder find packets, where another is named; who is told of our peers may have changed, too."""

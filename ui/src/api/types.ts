@@ -120,7 +120,7 @@ export type KeptFrom = { node: string; name: string; clause: string; };
 
 export type KeyInput = { key: string; };
 
-export type KnowledgePlaced = { id: string; stream: string; seq: number; hlc: Array<number>; kept_from: Array<KeptFrom>; };
+export type KnowledgePlaced = { id: string; stream: string; seq: number; hlc: Array<number>; kept_from: Array<KeptFrom>; approval: string; };
 
 export type LayerView = { layer: "agreement" | "grant" | "room"; verdict: "allows" | "refuses" | "waits"; clause: string; presets: Record<string, string>; words: string; };
 
@@ -416,6 +416,7 @@ export interface Operations {
   "POST /api/v1/knowledge/acts": { path: {  }; query: {  }; body: PublishForm | ReviseForm | RetractForm | RepublishForm | OfferForm | ClaimForm | ProgressForm | DoneForm; answer: KnowledgePlaced };
   "POST /api/v1/knowledge/acts:batch": { path: {  }; query: {  }; body: Array<PublishForm | ReviseForm | RetractForm | RepublishForm | OfferForm | ClaimForm | ProgressForm | DoneForm>; answer: Array<KnowledgePlaced> };
   "POST /api/v1/knowledge/acts:signed": { path: {  }; query: {  }; body: SignedInput; answer: Array<KnowledgePlaced> };
+  "POST /api/v1/knowledge/approvals": { path: {  }; query: {  }; body: PublishForm | ReviseForm | RetractForm | RepublishForm | OfferForm | ClaimForm | ProgressForm | DoneForm; answer: ApprovalView };
   "GET /api/v1/knowledge/search": { path: {  }; query: { q?: string; domain?: string; limit?: number; }; body: undefined; answer: Array<PacketView> };
   "GET /api/v1/knowledge/packets": { path: {  }; query: { domain?: string; after?: string; limit?: number; }; body: undefined; answer: PacketsPage };
   "GET /api/v1/knowledge/packets/{packet}": { path: { packet: string; }; query: {  }; body: undefined; answer: PacketView };
