@@ -41,6 +41,7 @@ from foedus.node.branches import BranchCollector
 from foedus.node.calls import Calls
 from foedus.node.checkpointer import Checkpointer
 from foedus.node.consent import Consent
+from foedus.node.council_agents import CouncilAgents
 from foedus.node.council_governance import Governance
 from foedus.node.councils import Councils
 from foedus.node.crdt_snapshots import Snapshots
@@ -172,8 +173,7 @@ class Node:
         self.audited = Audited(self.store, self.audit.note, self.door, self.ingest.clauses, self.ingest.refusals)
         self.witnesses = Witnesses(self.store, self.author, self.audit, self._reachable)
         self.receipts = Receipts(self.store, self.author, self.audit, self._agreement_with)
-        self.councils = Councils(self.store, self.links, self.ingest.checking, self.crossings)
-        self.governance = Governance(self.store, self.councils)
+        self._make_councils()
         self._make_asking()
         self.reputations = Reputations(self.store, self.audit, self.peers, self._spawn)
         self._make_knowledge()
@@ -181,6 +181,11 @@ class Node:
         self._tasks: set[asyncio.Task[None]] = set()
         self._leaving: set[tuple[str, bytes]] = set()
         self._writer: ClosingWriter | None = None
+
+    def _make_councils(self) -> None:
+        self.councils = Councils(self.store, self.links, self.ingest.checking, self.crossings)
+        self.governance = Governance(self.store, self.councils)
+        self.council_agents = CouncilAgents(self)
 
     def _make_asking(self) -> None:
         self.queries = Queries(self)

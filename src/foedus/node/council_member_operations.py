@@ -9,7 +9,6 @@ from foedus.consensus.machine import Put
 from foedus.consensus.motions import motion_id
 from foedus.log import streams
 from foedus.node.composition import Node
-from foedus.node.council_agents import signed_for
 from foedus.node.council_misconduct import troubles_of
 from foedus.node.council_motions import motion_view
 from foedus.node.council_values import CouncilDecisionView, CouncilMotionView, CouncilView
@@ -103,8 +102,7 @@ class CouncilMemberOperations:
     ) -> CouncilDecisionView:
         """Set a key in the name of an agent whose key this node keeps; a person's grant must carry it."""
         wanted = self._council_id(council)
-        update = signed_for(self._node, wanted, agent, Put(key, value, expected))
-        return self._council_decision(await self._node.councils.ask(wanted, update))
+        return self._council_decision(await self._node.council_agents.ask(wanted, agent, Put(key, value, expected)))
 
     def _member_name(self, node: bytes) -> str:
         peer = self._node.peers.book.peers.get(node)
