@@ -33,6 +33,8 @@ NAMES = (
     "search",
     "query",
     "calls",
+    "council",
+    "council_blocks",
     "routing",
     "page",
 )
