@@ -70,12 +70,14 @@ async def test_a_no_is_told_and_such_calls_may_be_allowed_from_now_on(border):
     assert not list(a.node.calls.made())
     assert b.node.calls.life.under_way == 0
     waiting = await a.service.call_propose(form(capability, as_=scout))
-    done = await ada.allow(waiting.id, Scope(CALL, hosts=[b.id], uses=60, after_foreign=True))
+    done = await ada.allow(waiting.id, Scope(CALL, hosts=[b.id], capabilities=["echo"], uses=60, after_foreign=True))
     assert done.state == "done"
     await answer(b, clerk)
     await a.service.call_wait(done.event, wait_s=30)
     assert await refused(a.service.call_propose(form(capability, as_=scout))) == ("no_approval_needed", 409)
     assert await refused(a.service.call_propose(form(capability, as_=ada.did))) == ("no_approval_needed", 409)
+    shout = await offer(b, clerk, "shout")
+    assert (await a.service.call_propose(form(shout, as_=scout))).state == "waiting", "not for that capability"
     helper = await agent(a, "helper")
     at_home = await offer(a, helper, "help")
     assert await refused(a.service.call_propose(form(at_home, as_=scout))) == ("no_approval_needed", 409)
