@@ -72,11 +72,12 @@ class Asked:
     def __init__(self) -> None:
         self._waiting: dict[bytes, asyncio.Future[Outcome]] = {}
 
-    def wait(self, update: Update) -> asyncio.Future[Outcome]:
-        """Return what will tell the outcome; raise TooManyUpdates."""
-        if len(self._waiting) >= ASKED_MAX:
+    def wait_all(self, updates: Sequence[Update]) -> list[asyncio.Future[Outcome]]:
+        """Return what will tell the outcome of each; raise TooManyUpdates."""
+        if len(self._waiting) + len(updates) > ASKED_MAX:
             raise TooManyUpdates(f"{ASKED_MAX} updates of this node wait")
-        return self._waiting.setdefault(update.id, asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        return [self._waiting.setdefault(update.id, loop.create_future()) for update in updates]
 
     def forget(self, update: Update) -> None:
         """Nobody here waits for an update any more; it may still be made."""
@@ -208,13 +209,22 @@ class CouncilDriver:
 
     def propose(self, update: Update) -> asyncio.Future[Outcome]:
         """Ask the council for an update whose signature holds; the future tells what came of it, once it is durable."""
-        future = self._host.asked.wait(update)
-        effects = None if self._has_ended else self.replica.submit(update, self._now())
+        return self.propose_all([update])[0]
+
+    def propose_all(self, updates: Sequence[Update]) -> list[asyncio.Future[Outcome]]:
+        """Ask the council for updates whose signatures hold, all or none; each future tells what came of one."""
+        futures = self._host.asked.wait_all(updates)
+        effects = None if self._has_ended else self.replica.submit_all(updates, self._now())
         if effects is None:
-            self._host.asked.forget(update)
-            raise TooManyUpdates("the update is over, or too many wait")
+            for update in updates:
+                self._host.asked.forget(update)
+            raise TooManyUpdates("the updates are over, or too many wait")
         self._run(effects)
-        return future
+        return futures
+
+    async def holds(self, checks: Sequence[Check]) -> bool:
+        """Tell whether signatures of updates hold, which are then not checked again when members bring them."""
+        return await self._host.checking.hold(checks)
 
     def forget(self, update: Update) -> None:
         """Nobody here waits for an update any more; it may still be made."""

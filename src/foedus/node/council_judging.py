@@ -31,6 +31,8 @@ from foedus.node.store import Store
 from foedus.trust.border import PROPOSE, Crossing
 from foedus.trust.evaluator import WITHOUT_AGREEMENT, Allow, Author, Seat, Withhold, by_grant, decide
 
+ASKED = "council.update"
+"""The kind by which policies and people know an update."""
 SKEW = MINUTE
 """How far members' clocks may be apart at the end of a grant: its author's node judges by its own clock alone."""
 KNOWN_MAX = 4_096
@@ -55,7 +57,7 @@ class NotPermitted(UsageError):
 
 def council_crossing(council: bytes, command: bytes, host: bytes | None = None) -> Crossing:
     """Return what an update asks of the other members. ``host``: the one whose agreement is looked at, at the door."""
-    arguments = {"council": council.hex(), "kind": "council.update", "digest": asked_of(council, command).hex()}
+    arguments = {"council": council.hex(), "kind": ASKED, "digest": asked_of(council, command).hex()}
     return Crossing(PROPOSE, arguments if host is None else {**arguments, "host": host.hex()})
 
 
@@ -175,6 +177,16 @@ class CouncilJudge:
             clause = self._refused_by_terms(membership, update, None if is_own else who)
         if clause:
             raise NotPermitted(f"{update.author} may not ask the council for this: {clause}", code=clause)
+
+    def check_all(self, membership: Membership, updates: Sequence[Update]) -> None:
+        """As ``check``, for each; once for those of one author that cite the same, where nothing else is looked at."""
+        alike: dict[tuple[str, bytes, tuple[bytes, ...]], bool] = {}
+        for update in updates:
+            key = (update.author, update.device, update.auth)
+            if not alike.get(key, False):
+                self.check(membership, update)
+                grants = self._grants(membership, update)
+                alike[key] = not any(depends_on_update(it) or uses_per_hour(it) for it in grants)
 
     def _refused_by_terms(self, membership: Membership, update: Update, who: Participant | None) -> str:
         """Return the clause by which what was agreed with a member forbids it, or ''."""

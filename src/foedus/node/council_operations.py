@@ -12,6 +12,7 @@ from foedus.consensus.board import Board
 from foedus.consensus.machine import KEY_MAX, VALUE_MAX, Command, Get, Put
 from foedus.consensus.membership import Membership
 from foedus.consensus.replica import Replica
+from foedus.consensus.updates import read_update
 from foedus.node.composition import Node
 from foedus.node.council_messages import Founded
 from foedus.node.council_records import Made
@@ -71,6 +72,12 @@ class CouncilOperations:
     async def council_get(self, council: str, key: str) -> CouncilDecisionView:
         """Read a key in the order of all updates."""
         return _decision(await self._node.councils.propose(self._council_id(council), Get(_checked(key))))
+
+    async def council_submit(self, council: str, updates: Sequence[bytes]) -> list[CouncilDecisionView]:
+        """Ask for updates as their authors signed them (canonical bytes), all or none; wait for all decisions."""
+        read = [read_update(data) for data in updates]
+        decided = await self._node.councils.submit(self._council_id(council), read)
+        return [_decision(each) for each in decided]
 
     def council_held(self, council: str, key: str) -> CouncilDecisionView:
         """Read what this node holds of a key: it may be behind what the council decided."""

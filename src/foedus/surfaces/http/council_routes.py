@@ -10,6 +10,7 @@ from msgspec import Meta, field
 from foedus.base.base64url import from_base64url
 from foedus.consensus.machine import KEY_MAX, VALUE_MAX
 from foedus.consensus.membership import MEMBERS_MAX
+from foedus.consensus.updates import BATCH_UPDATES_MAX, UPDATE_MAX
 from foedus.node.api import NodeService
 from foedus.node.council_values import CouncilDecisionView, CouncilEntryView, CouncilProofView, CouncilView
 from foedus.surfaces.http.bodies import Input, Name, Target
@@ -19,6 +20,9 @@ from foedus.surfaces.http.problems import MalformedRequest
 
 _Key = Annotated[str, Meta(min_length=1, max_length=KEY_MAX)]
 _Value = Annotated[str, Meta(max_length=-(-VALUE_MAX * 4 // 3))]
+_Update = Annotated[str, Meta(max_length=-(-UPDATE_MAX * 4 // 3))]
+SIGNED_MAX = 4 * BATCH_UPDATES_MAX
+"""Updates of one request: half of what one author may let wait."""
 _SEQUENCE_MAX = 999_999_999
 _PLACES_MAX = 1_000
 
@@ -42,6 +46,12 @@ class CouncilUpdateInput(Input, frozen=True):
     as_: Annotated[str, Meta(max_length=TARGET_MAX)] = field(default="", name="as")
 
 
+class CouncilSignedInput(Input, frozen=True):
+    """Updates, base64url of their canonical bytes, each signed by its author's device."""
+
+    updates: Annotated[list[_Update], Meta(min_length=1, max_length=SIGNED_MAX)]
+
+
 def _bytes(value: str | None) -> bytes | None:
     return None if value is None else from_base64url(value, "a value")
 
@@ -53,6 +63,11 @@ def _put(node: NodeService, call: Call) -> Awaitable[CouncilDecisionView]:
     if body.as_:
         return node.council_put_as(call.path["council"], body.as_, body.key, value, expected)
     return node.council_put(call.path["council"], body.key, value, expected)
+
+
+def _submit(node: NodeService, call: Call) -> Awaitable[list[CouncilDecisionView]]:
+    body: CouncilSignedInput = call.body
+    return node.council_submit(call.path["council"], [from_base64url(it, "an update") for it in body.updates])
 
 
 def _get(node: NodeService, call: Call) -> Awaitable[CouncilDecisionView] | CouncilDecisionView:
@@ -101,6 +116,14 @@ COUNCILS = [
         answer=CouncilDecisionView,
         body=CouncilUpdateInput,
         run=_put,
+    ),
+    Operation(
+        method="POST",
+        path="/councils/{council}/updates:signed",
+        about="Ask for updates that their authors signed, all or none; answers when all are decided",
+        answer=list[CouncilDecisionView],
+        body=CouncilSignedInput,
+        run=_submit,
     ),
     Operation(
         method="GET",
