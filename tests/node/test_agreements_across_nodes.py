@@ -46,9 +46,11 @@ async def propose(node, peer, terms, human=None, **options):
     return drafted
 
 
-async def agree(proposer, signer, terms, ada=None):
-    """Propose, sign (with the word of ``ada``), and wait until the same version is in force at both."""
-    drafted = await propose(proposer, signer, terms)
+async def agree(proposer, signer, terms, ada=None, *, proposed_by=None):
+    """Propose (with a person's word), sign (with the word of ``ada``), and wait until it is in force at both."""
+    drafted = proposer.service.agreements.draft(signer.id, terms)
+    human = proposed_by and word(proposed_by.key, drafted.document)
+    await proposer.service.agreements.propose(signer.id, drafted.document, human=human)
     await until(lambda: drafted.id in signer.service.agreements.show(proposer.id).waits_for_us, "the proposal arrives")
     await signer.service.agreements.sign(proposer.id, drafted.id, ada and word(ada.key, drafted.document))
     for one, other in ((proposer, signer), (signer, proposer)):

@@ -11,6 +11,7 @@ from foedus.sync.frames import Chunk, WantChunks
 from tests.node.document_client import editing, folded
 from tests.node.nodes import connect, share, street, until
 from tests.node.people import agent, enrol
+from tests.node.searching import files_with
 from tests.node.test_document_limits import taken
 from tests.node.test_documents import equal, pair
 from tests.node.test_retention import Clock
@@ -296,6 +297,8 @@ async def test_an_erased_update_is_in_no_snapshot_that_stays(tmp_path):
         again = await road.start("ash")
         await until(lambda: "the-secret" not in chunks(again), "the snapshot goes with it")
         await until(lambda: "the-secret" not in chunks(elm), "at elm, too")
+        for it in (again, elm):
+            await until(lambda it=it: not files_with(it.path, b"the-secret"), f"{it.name} has it in no file")
 
 
 def chunks(running):

@@ -5,6 +5,7 @@ goes on typing meanwhile. Each character is written once in a whole simulation, 
 """
 
 import asyncio
+import weakref
 from contextlib import suppress
 
 from pycrdt import Doc, Text
@@ -47,7 +48,8 @@ class Editor:
         self.room, self.name = where
         self.doc = Doc(client_id=editing.next_client())
         self.doc["text"] = self.text = Text()
-        self._watch = self.doc.observe(self._changed)
+        itself = weakref.ref(self)  # what yrs holds no collector sees: one reference would keep the whole world
+        self._watch = self.doc.observe(lambda event: itself()._changed(event))
         self._server = Doc()
         self._server["text"] = self._shown = Text()
         self._line = None

@@ -111,6 +111,7 @@ class AgreementOperations:
         """Offer a drafted document to the peer, in the place of its proposal ``answers`` where that is given."""
         node = self._peer_id(peer)
         data = from_base64url(document)
+        await self._node.governance.require_agreement(node, agreement_id(data))
         async with self._node.agreements.order:
             line = self._line(node)
             self._check_proposal(line, data)
@@ -164,6 +165,7 @@ class AgreementOperations:
     async def sign(self, peer: str, agreement: str, human: HumanWord | None = None) -> AgreementView:
         """Sign the peer's proposal."""
         node = self._peer_id(peer)
+        await self._node.governance.require_agreement(node, self._find(self._line(node), agreement, "sign").act.id)
         async with self._node.agreements.order:
             line = self._line(node)
             proposal = self._find(line, agreement, "sign")
