@@ -18,6 +18,7 @@ from bench.options import Benchmark, Figures, Options
 NAMES = (
     "ingest",
     "border",
+    "revoke",
     "audit",
     "author",
     "deliver",
@@ -32,6 +33,8 @@ NAMES = (
     "search",
     "query",
     "calls",
+    "council",
+    "council_blocks",
     "routing",
     "page",
 )
@@ -63,20 +66,33 @@ def _run_apart(name: str, *, quick: bool, soak: bool) -> Figures:
     return figures
 
 
+def _run_all(*, quick: bool, soak: bool) -> tuple[Figures, list[str]]:
+    """Run all; return the figures, and which failed: one that fails takes no other's figures with it."""
+    figures: Figures = {}
+    failed = []
+    for name in NAMES:
+        print(f"{name} …", file=sys.stderr, flush=True)
+        try:
+            figures |= _run_apart(name, quick=quick, soak=soak)
+        except subprocess.CalledProcessError:
+            failed.append(name)
+    return figures, failed
+
+
 def main() -> None:
     arguments = _arguments()
     size = {"quick": arguments.quick, "soak": arguments.soak}
-    figures: Figures = {}
+    failed: list[str] = []
     if arguments.only:
         figures = _run_here(arguments.only, **size)
     else:
-        for name in NAMES:
-            print(f"{name} …", file=sys.stderr, flush=True)
-            figures |= _run_apart(name, **size)
+        figures, failed = _run_all(**size)
     if arguments.json:
         print(report.as_json(figures))
     else:
         report.show(figures)
+    if failed:
+        sys.exit(f"these stopped with an error, said above: {', '.join(failed)}")
 
 
 if __name__ == "__main__":

@@ -41,14 +41,41 @@ def _edits(count: int) -> list[bytes]:
     return found
 
 
+class Ended(Exception):
+    """The node ended a connection: what was not acknowledged has to be sent again."""
+
+
+async def _next(socket: aiohttp.ClientWebSocketResponse) -> messages.Message:
+    found = await socket.receive()
+    if found.type is not aiohttp.WSMsgType.BINARY:
+        raise Ended(f"{found.type.name}: {socket.close_code} {found.extra or ''}")
+    return messages.read(found.data)
+
+
+async def _begin(socket: aiohttp.ClientWebSocketResponse) -> None:
+    """Ask what there is, as any client does: what came before the answer is in it, what comes after is sent."""
+    await socket.send_bytes(messages.asks(Doc().get_state()))
+    while not (isinstance(message := await _next(socket), messages.Brings) and message.is_answer):
+        pass
+
+
 async def _see(socket: aiohttp.ClientWebSocketResponse, seen: Doc, until: int, times: list[float]) -> None:
     """Take in what comes until the text is so long; note when each character was there."""
     text = seen.get("text", type=Text)
     while len(times) < until:
-        message = messages.read(await socket.receive_bytes())
+        message = await _next(socket)
         if isinstance(message, messages.Brings):
             seen.apply_update(message.update)
             times += [time.perf_counter()] * (len(str(text)) - len(times))
+
+
+async def _first(watching: asyncio.Task[None], echoes: asyncio.Task[None]) -> None:
+    """Wait until the reader saw all; raise at once what the writer's connection raises."""
+    async with asyncio.timeout(_PATIENCE_S):
+        done, _ = await asyncio.wait({watching, echoes}, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            await task
+        await watching
 
 
 async def _measure(writer: str, reader: str, paced: int, burst: int) -> Figures:
@@ -58,6 +85,8 @@ async def _measure(writer: str, reader: str, paced: int, burst: int) -> Figures:
         session.ws_connect(writer) as out,
         session.ws_connect(reader) as into,
     ):
+        for socket in (out, into):
+            await _begin(socket)
         echoes = asyncio.create_task(_see(out, Doc({"text": Text()}), paced + burst, []))
         begun = time.perf_counter()
         watching = asyncio.create_task(_see(into, seen, paced, times))
@@ -66,13 +95,13 @@ async def _measure(writer: str, reader: str, paced: int, burst: int) -> Figures:
             await asyncio.sleep(max(0.0, begun + number / _PER_S - time.perf_counter()))
             sent.append(time.perf_counter())
             await out.send_bytes(messages.brings(edit))
-        await asyncio.wait_for(watching, _PATIENCE_S)
+        await _first(watching, echoes)
         delays = [(came - went) * 1_000 for went, came in zip(sent, times, strict=True)]
         watching = asyncio.create_task(_see(into, seen, paced + burst, times))
         begun = time.perf_counter()
         for edit in edits[paced:]:
             await out.send_bytes(messages.brings(edit))
-        await asyncio.wait_for(watching, _PATIENCE_S)
+        await _first(watching, echoes)
         took = time.perf_counter() - begun
         await asyncio.wait_for(echoes, _PATIENCE_S)
     return {

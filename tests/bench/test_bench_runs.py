@@ -16,6 +16,7 @@ WITHIN_S = 240
 FIGURES = {
     "ingest": {"ingest_checks_per_s", "raw_verify_per_s", "ingest_ratio", "growth_ratio"},
     "border": {"border_cost_ratio", "cold_chain_ms"},
+    "revoke": {"revoke_p50_ms", "revoke_busy_p50_ms", "revoke_worst_ms"},
     "audit": {"audit_cost_ratio"},
     "author": {"author_per_s"},
     "deliver": {"deliver_p50_ms", "deliver_p95_ms", "fsync_p50_ms"},
@@ -61,3 +62,12 @@ def test_a_run_prints_one_object_of_all(monkeypatch, capsys):
     said = json.loads(capsys.readouterr().out)
     assert said.keys() > FIGURES["author"] | FIGURES["handshake"]
     assert said["targets"].keys() == {"author_per_s", "handshake_p50_ms"}
+
+
+def test_one_that_fails_takes_no_other_with_it_and_the_run_says_so(monkeypatch, capsys):
+    monkeypatch.setattr(benchmarks, "NAMES", ("unknown", "handshake"))
+    monkeypatch.setattr(sys, "argv", ["bench", "--quick", "--json"])
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(SystemExit, match="unknown"):
+        benchmarks.main()
+    assert json.loads(capsys.readouterr().out).keys() >= FIGURES["handshake"]

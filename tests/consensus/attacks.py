@@ -86,7 +86,7 @@ class Stage:
 def old_votes_in_a_later_view(**made_of):
     """Prepares of view 0, kept by a liar, shall prove in view 5 that its batch was prepared in view 4."""
     stage = Stage(**made_of)
-    batch = Batch((FIRST,))
+    batch = Batch.of((FIRST,))
     stage.only(lambda _sender, to, message: to == 0 and isinstance(message, Vote))
     stage.tell((1, 2), stage.proposal(0, 1, batch))
     stage.go_on(20)
@@ -126,7 +126,7 @@ def old_votes_in_a_later_view(**made_of):
 def prepares_as_commits(**made_of):
     """Prepares, shown as commits to one member, shall decide what nobody else prepared."""
     stage = Stage(**made_of)
-    batch = Batch((FIRST,))
+    batch = Batch.of((FIRST,))
     stage.only(lambda _sender, to, message: to == 0 and isinstance(message, Vote))
     stage.tell((1, 2, 3), stage.proposal(0, 1, batch))
     stage.go_on(20)
@@ -139,7 +139,7 @@ def prepares_as_commits(**made_of):
 def votes_of_another_place(**made_of):
     """Commits of place 1, shown as commits of place 2 to one member, shall decide the same batch there."""
     stage = Stage(**made_of)
-    batch = Batch((FIRST,))
+    batch = Batch.of((FIRST,))
     stage.only(lambda _sender, _to, message: isinstance(message, Vote))
     stage.tell((1, 2, 3), stage.proposal(0, 1, batch))
     stage.tell((1, 2, 3), stage.vote("commit", 0, 1, batch.digest))

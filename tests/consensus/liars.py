@@ -55,7 +55,7 @@ def two_faced(world, host, random):
             return message
         match message:
             case Proposal(vote=vote, batch=batch):
-                other = Batch((*batch.updates[1:], update_of(20_000 + vote.sequence)))
+                other = Batch.of((*batch.updates[1:], update_of(20_000 + vote.sequence)))
                 return Proposal(other_vote(vote, other.digest), other)
             case Vote(digest=digest) as vote:
                 return other_vote(vote, digest[::-1])

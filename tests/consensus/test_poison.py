@@ -27,7 +27,7 @@ from foedus.consensus.records import BATCHES_MAX
 from foedus.consensus.updates import Batch
 from tests.consensus.world import SECOND, Faults, World, fake_sign, update_of
 
-FIRST, OTHER = Batch((update_of(1),)), Batch((update_of(2),))
+FIRST, OTHER = Batch.of((update_of(1),)), Batch.of((update_of(2),))
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ def update(number):
     return replace(unsigned, signature=AUTHOR.sign(unsigned.signed()))
 
 
-BATCH = Batch(tuple(update(n) for n in range(5)))
+BATCH = Batch.of(tuple(update(n) for n in range(5)))
 
 
 def quorum(membership, phase, view, sequence, digest, count=None):

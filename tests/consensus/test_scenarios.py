@@ -164,7 +164,7 @@ def test_who_says_it_is_shown_by_the_signature_alone(world):
 
 
 def test_a_leader_that_proposes_two_batches_is_exposed_and_decides_neither_twice(world):
-    one, other = Batch((FIRST,)), Batch((OTHER,))
+    one, other = Batch.of((FIRST,)), Batch.of((OTHER,))
     for host, batch in zip(world.hosts[1:], (one, one, other), strict=True):
         host.hear(0, Proposal(vote(world, 0, "pre-prepare", 0, 1, batch.digest), batch))
     effects = world.hosts[1].replica.handle(0, Proposal(vote(world, 0, "pre-prepare", 0, 1, other.digest), other), 0)
@@ -208,7 +208,7 @@ def test_one_member_alone_moves_nobody(world):
 def test_a_proposal_beyond_the_watermarks_is_not_taken_and_the_high_mark_stops_nobody():
     stage = Stage()
     window = stage.world.membership.window
-    far, high = Batch((FIRST,)), Batch((OTHER,))
+    far, high = Batch.of((FIRST,)), Batch.of((OTHER,))
     stage.tell((1, 2, 3), stage.proposal(0, window + 1, far), stage.proposal(0, window, high))
     for host in stage.hosts[1:]:
         assert host.replica._window.get(window + 1) is None

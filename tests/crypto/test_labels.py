@@ -23,6 +23,7 @@ def test_the_labels_are_those_of_version_1():
         "manifest",
         "new-view",
         "pairing",
+        "passkey",
         "presence",
         "proof",
         "query",

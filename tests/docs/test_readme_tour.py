@@ -5,28 +5,22 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from foedus.surfaces.demo.processes import free_port
 from tests.docs.pages import blocks, read, section
 
 _PATIENCE_S = 240
 _NODES = ("oak", "elm")
 
 
-def _free_ports() -> tuple[str, str]:
-    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
-        return str(one.getsockname()[1]), str(other.getsockname()[1])
-
-
 def _script() -> str:
-    first, second = _free_ports()
     tour = "\n".join(blocks(section(read("README.md"), "A five-minute tour"), "sh"))
-    return tour.replace("8102", first).replace("8103", second)
+    return tour.replace("8102", str(free_port())).replace("8103", str(free_port()))
 
 
 def _environment(home: Path) -> dict[str, str]:

@@ -13,6 +13,7 @@ from foedus.node.composition import Node
 from foedus.node.federation import Federation
 from foedus.node.home import Home
 from foedus.node.service import Service
+from foedus.surfaces.demo.processes import free_port
 from foedus.surfaces.http.app import create_app
 from foedus.surfaces.http.exposure import Exposure
 from foedus.surfaces.http.server import HttpServer
@@ -37,12 +38,12 @@ class FederatedStreet(Street):
 
     async def start(self, name, clock=None):
         home = Home(self.folder / name)
+        self.ports.setdefault(name, free_port())
         node = Node(home, clock) if clock else Node(home)
         service, noted = Service(node), Noted(node)
         app = create_app(service, Federation(node, service), node.links, Exposure())
-        server = HttpServer(app, port=self.ports.get(name, 0))
+        server = HttpServer(app, port=self.ports[name])
         await server.start()
-        self.ports[name] = server.port
         url = f"http://127.0.0.1:{server.port}"
         if name in self.behind:
             if name not in self.proxies:

@@ -13,6 +13,7 @@ from foedus.node.home import Home, create_home
 from foedus.node.ports import FederationResponse
 from foedus.node.room_values import Said
 from foedus.node.service import Service
+from foedus.surfaces.demo.processes import free_port
 from foedus.surfaces.http.app import create_app
 from foedus.surfaces.http.exposure import Exposure
 from foedus.surfaces.http.server import HttpServer
@@ -119,11 +120,11 @@ class Street:
 
     async def start(self, name, clock=None):
         home = Home(self.folder / name)
+        self.ports.setdefault(name, free_port())
         node = Node(home, clock) if clock else Node(home)
         service, noted = Service(node), Noted(node)
-        server = HttpServer(create_app(service, NoFederation(), node.links, Exposure()), port=self.ports.get(name, 0))
+        server = HttpServer(create_app(service, NoFederation(), node.links, Exposure()), port=self.ports[name])
         await server.start()
-        self.ports[name] = server.port
         url = f"http://127.0.0.1:{server.port}"
         node.peers.advertised = [url]
         await node.start()

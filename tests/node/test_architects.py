@@ -1,5 +1,6 @@
 """An architect: a human whose own the node is, and what their device opens beside the operator's token."""
 
+import aiohttp
 import pytest
 
 from foedus.node.access_values import PairCodeView
@@ -64,6 +65,26 @@ async def test_who_falls_is_no_architect_from_the_next_request_on(north):
     await north.service.standing_propose("ada", 2)
     for device in (ada, phone):
         assert (await device.ask("GET", "/api/v1/status"))[1]["code"] == "operator_only"
+
+
+async def test_what_they_have_open_as_architect_ends_with_the_standing_and_not_first_with_the_token(north):
+    ada = await architect(north)
+    bob = await architect(north, "bob")
+    target = "/api/v1/audit"
+    sse = {"Accept": "text/event-stream"}
+    async with aiohttp.ClientSession(north.url) as session:
+        streams = [
+            await session.get(target, headers=each.headers("GET", target) | sse, timeout=aiohttp.ClientTimeout(60))
+            for each in (ada, bob)
+        ]
+        assert [stream.status for stream in streams] == [200, 200]
+        await north.service.standing_propose("ada", 2)
+        while await streams[0].content.read(65_536):
+            pass  # to its end
+        await north.service.room_create("harbour")
+        assert await streams[1].content.readany()
+    assert (await ada.ask("GET", "/api/v1/caller"))[1]["architect"] is False
+    assert (await bob.ask("GET", "/api/v1/status"))[0] == 200
 
 
 async def test_as_themselves_they_speak_only_for_themselves(north):

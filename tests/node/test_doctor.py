@@ -17,7 +17,7 @@ from foedus.adapters.sqlite_read import LogReader
 from foedus.base.limits import SECOND
 from foedus.node import doctor, doctor_home
 from foedus.node.home import Home, create_home
-from foedus.surfaces.demo.processes import NodeProcess
+from foedus.surfaces.demo.processes import NodeProcess, free_port
 from tests.node.homes import identity_of, run, spoken
 from tests.surfaces.cli.conftest import FakeNode
 from tests.surfaces.cli.samples import CONNECTED, STATUS
@@ -40,18 +40,11 @@ def home(made, tmp_path):
 
 
 @pytest.fixture
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-@pytest.fixture
-def examine(home, free_port):
+def examine(home):
     """Run the doctor; return its checks by name, having looked at what holds of every report."""
 
     def examine(**options):
-        checks = doctor.run_checks(home, **{"port": free_port, **options})
+        checks = doctor.run_checks(home, **{"port": free_port(), **options})
         assert [check.name for check in checks] == NAMES
         assert all(check.message for check in checks)
         assert all(bool(check.remedy) is not check.ok for check in checks)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from foedus.adapters.sqlite_log import SqliteLog
 from foedus.base.limits import DAY, SEALED_FOR
 from foedus.log.port import Commit, Verdict, VerdictChange
+from foedus.node import wanted_bodies
 from foedus.node.home import Home
 from foedus.node.sealed import SPACE
 from tests.node.nodes import connect, share, street, until
@@ -53,6 +56,40 @@ async def test_a_missing_body_is_wanted_again_after_a_restart_and_an_erased_one_
     await until(lambda: body(bert, missing) is not None, "it comes again")
     assert "missing" in bert.texts()
     assert erased not in bert.node.ingest.wanted_bodies()
+
+
+async def lose(it, event):
+    """Let a node drop a body; return the row that is left."""
+    await it.node.store.commit(Commit(drops=[event]))
+    return it.node.log.by_ids([event])[event]
+
+
+async def test_a_body_that_comes_is_passed_on_to_who_asked_for_it_in_vain(pair):
+    """Who had asked before it came asked again on the next link only, which may be days away."""
+    anna, bert, cleo = pair.anna, pair.bert, await pair.add("cleo", pair.clock)
+    await connect(anna, cleo)
+    await anna.service.room_share(pair.room, cleo.id)
+    (event,) = await heard(pair, "missing")
+    await until(lambda: "missing" in cleo.texts(), "cleo hears it, too")
+    rows = [await lose(it, event) for it in (anna, bert)]
+    link = bert.node.links.get(bytes.fromhex(anna.id))
+    before = link.received
+    assert bert.node.wanted_bodies.want(rows[1:]) == 1
+    await until(lambda: link.received > before, "anna answers without a body")
+    assert body(bert, event) is None
+    assert anna.node.wanted_bodies.want(rows[:1]) == 1
+    for it in (anna, bert):
+        await until(lambda it=it: body(it, event) is not None, f"it comes to {it.name}")
+
+
+async def test_what_stays_wanted_is_asked_for_again(pair, monkeypatch):
+    monkeypatch.setattr(wanted_bodies, "_PAUSE_S", 0.01)
+    (event,) = await heard(pair, "missing")
+    await lose(pair.bert, event)
+    pair.bert.node.ingest.want_bodies([event])
+    insisting = asyncio.create_task(pair.bert.node.wanted_bodies.insist())
+    await until(lambda: body(pair.bert, event) is not None, "it comes")
+    insisting.cancel()
 
 
 async def test_the_body_of_a_rejected_event_goes_after_thirty_days(pair):

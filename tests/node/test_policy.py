@@ -6,16 +6,22 @@ import secrets
 
 import pytest
 
-from foedus.base.errors import UsageError
+from foedus.base.errors import NotFound, UsageError
 from foedus.crypto.ed25519 import Ed25519Key
+from foedus.node.crdt_values import CrdtAsk
 from foedus.node.home import Home, create_home
 from foedus.node.policy import PolicyBook
 from foedus.surfaces.cli.participants import enrolment_draft
 from foedus.surfaces.cli.signing import Moment, signed_act
 from foedus.trust import agreement
+from foedus.trust.agreements.document import Signer
+from foedus.trust.agreements.terms import SideTerms, Terms
 from foedus.trust.policy_text import BadPolicy
 from foedus.trust.rules import MaxPeers
+from tests.node.border import border_of
 from tests.node.nodes import Street, connect, share, street, until
+from tests.node.people import enrol
+from tests.node.test_agreements_across_nodes import agree
 
 
 def decide(it: Street, name: str, text: str) -> None:
@@ -147,6 +153,57 @@ async def test_humans_below_min_assurance_are_not_named_in_agreements(tmp_path, 
         peer = alice.node.peers.book.peer(bob.node.store.node)
         document = agreement.parse(peer.agreement, alice.node.store.node, bob.node.store.node)
         assert sorted(map(len, document.signers)) == [0, count]
+
+
+def why(at):
+    """Return why each message is held back, '' where it is shown."""
+    return [view.why_not for view in at.service.messages("plans").messages]
+
+
+async def test_below_min_assurance_nobody_from_elsewhere_counts_as_a_human_from_the_reload_on(tmp_path):
+    async with border_of(tmp_path) as (it, a, b, ada, scout):
+        room = a.service.rooms()[0].room
+        await ada.give(scout)
+        await ada.say("by herself")
+        await b.say("in her name", "scout")
+        await until(lambda: a.texts() == ["by herself", "in her name"], "both cross")
+        await b.service.crdt_do("plans", "count", CrdtAsk(type="counter", by=1, as_="scout"))
+        await until(lambda: len(a.service.events(limit=1_000, stream=f"room:{room}").events) == 3, "that, too")
+        assert (await a.service.crdt("plans", "count")).value == 1
+        decide(it, "a", policy(min_assurance="hardware-attested"))
+        assert a.node.policy.reload()
+        with pytest.raises(NotFound):
+            await a.service.crdt("plans", "count")
+        assert why(a) == ["grant.human_required", "grant.signer"], "what is held is judged again"
+        await ada.say("by herself again")
+        await b.say("in her name again", "scout")
+        await until(lambda: len(why(a)) == 4, "they arrive")
+        assert why(a)[2:] == ["grant.human_required", "grant.signer"]
+        assert a.service.explain("scout", "message.text", "plans").code == "grant.signer"
+        third = a.node.agreements.border_terms(bytes(32), a.node.store.node)
+        assert not third.names(ada.did), "nor anybody of a node that one has no agreement with"
+        assert [view.why_not for view in b.service.messages("plans").messages] == [""] * 4, "b's own policy is its own"
+        decide(it, "a", policy(min_assurance="device-bound"))
+        assert a.node.policy.reload()
+        assert why(a)[:2] == ["", ""]
+
+
+@pytest.mark.parametrize("option", ["min_assurance", "min_auth_tier"])
+async def test_lower_min_assurance_lets_whom_an_agreement_names_so_count(tmp_path, option):
+    async with border_of(tmp_path) as (it, a, b, ada, scout):
+        grace = await enrol(b, "grace")
+        named = [Signer(ada.did), Signer(grace.did, "oauth-verified")]
+        await agree(a, b, Terms(theirs=SideTerms(signers=named)), ada)
+        for least in ("device-bound", "oauth-verified"):
+            for name in ("a", "b"):
+                decide(it, name, policy(**{option: least}))
+                assert it.running[name].node.policy.reload()
+            if least == "device-bound":
+                await grace.give(scout)
+                assert (await b.say("in grace's name", "scout")).approval, "she does not count here yet"
+                assert a.service.explain("scout", "message.text", "plans").code == "grant.signer"
+        assert (await b.say("in grace's name", "scout")).id
+        await until(lambda: a.texts() == ["in grace's name"], "and there she counts, too")
 
 
 async def test_a_bad_file_at_reload_keeps_the_policy_and_is_told(tmp_path, caplog):

@@ -89,7 +89,7 @@ async def test_what_was_erased_is_not_found(two):
     await b.service.erase(placed.id, "author")
     assert texts(await ask(b, "letter", scope="local")) == []
     recollection = b.node.queries.answerer.substrate._recollection
-    await until(lambda: recollection.like("letter") == {}, "nothing of it is left")
+    await until(lambda: not list(recollection.best_first("letter")), "nothing of it is left")
     assert texts(await ask(a, "letter")) == []
 
 
@@ -105,6 +105,8 @@ async def test_a_global_question_goes_down_a_line_as_far_as_its_hops(tmp_path):
             assert texts(answers) == [f"the lamp of {name}" for name in names]
             assert len(answers.nodes) == hops + 1
             assert {report.outcome for report in answers.nodes} == {"answered"}
+            ways = {each.node: each.via for result in answers.results for each in result.sources}
+            assert ways == {node.id: nodes[1].id if node is not nodes[0] else "" for node in nodes[: hops + 1]}
 
 
 async def test_a_ring_answers_once(tmp_path):

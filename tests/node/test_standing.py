@@ -9,6 +9,7 @@ from foedus.base.limits import DAY
 from foedus.log.port import Commit, Proof
 from foedus.node import standings
 from foedus.node.publisher import published_of
+from foedus.trust.audit.rows import Decision
 from foedus.trust.standing import Rule, Standing
 from tests.node.border import border_of
 from tests.node.nodes import until
@@ -94,6 +95,47 @@ async def test_evidence_lets_everyone_of_a_node_fall_at_once_and_for_good(border
     a = await it.start("a", it.clock)
     view = a.service.standing("ada")
     assert (view.standing, view.breach) == (4, "equivocation")
+
+
+async def raised(it, a, ada):
+    """Let her earn a step; return her standing."""
+    await talk(a, ada, 5)
+    it.clock.ahead += 31 * DAY
+    await a.service.standing_propose("ada")
+    return (await a.service.standing_confirm("ada")).standing
+
+
+async def shown(a, b, *rules, act="event"):
+    for rule in rules:
+        a.node.audit.note(Decision(b.id, act, "", rule, "refused"))
+    await a.node.audit.flush()
+
+
+async def test_what_no_fault_explains_lets_everyone_of_a_node_fall(border):
+    it, a, b, ada, _ = border
+    assert await raised(it, a, ada) == 3
+    await shown(a, b, "keepalive_timeout", "credit_overrun", act="link")
+    await shown(a, b, "replayed_nonce", "not_permitted")
+    assert (level(a, "ada"), a.service.standing("ada").breach) == (3, "")
+    for rule, breach in (("invalid_signature", "bad_signature"), ("hlc_not_growing", "breach")):
+        await shown(a, b, rule)
+        assert (level(a, "ada"), a.service.standing("ada").breach) == (4, breach)
+        assert await raised(it, a, ada) == 3, "she may earn it again"
+    await it.stop("a")
+    a = await it.start("a", it.clock)
+    await a.node.audit.flush()
+    assert level(a, "ada") == 3, "and does not fall again for what she fell for"
+
+
+async def test_evidence_that_a_crash_kept_from_counting_counts_after_the_start(border):
+    it, a, b, ada, _ = border
+    assert await raised(it, a, ada) == 3
+    a.node.reputations.on_breach = lambda *_: None
+    await shown(a, b, "invalid_signature")
+    assert level(a, "ada") == 3
+    await it.stop("a")
+    a = await it.start("a", it.clock)
+    await until(lambda: level(a, "ada") == 4, "she falls")
 
 
 async def test_a_proven_fork_is_evidence_and_one_of_this_node_is_none(border):

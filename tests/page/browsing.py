@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -32,6 +33,8 @@ addEventListener('securitypolicyviolation', (event) =>
   console.error(`CSP: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`))
 """
 _GUIDELINES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+SMOOTH_MS = 50
+"""What one frame may take while a long list scrolls."""
 _HARMLESS = ("net::ERR_CONNECTION_REFUSED", "net::ERR_INCOMPLETE_CHUNKED_ENCODING", "net::ERR_CONNECTION_RESET")
 """What Chromium itself writes when a node is away: the page says so in its own words, and a test looks at them."""
 
@@ -52,6 +55,11 @@ def _give_up(why: str) -> None:
     pytest.skip(why)
 
 
+def _worked_ms(devtools) -> float:
+    metrics = devtools.send("Performance.getMetrics")["metrics"]
+    return next(each["value"] for each in metrics if each["name"] == "TaskDuration") * 1_000
+
+
 @contextmanager
 def started():
     """Start the browser; end it, whatever happens."""
@@ -69,14 +77,15 @@ def started():
 class Visitor:
     """A person at the page of a node, in a browser of their own, which remembers every complaint."""
 
-    def __init__(self, browser, node, **options) -> None:
+    def __init__(self, browser, node, url="", **options) -> None:
         self.node = node
+        self.url = url or node.url
         self.complaints: list[str] = []
         self.away = False
         """Whether the node is expected not to answer now."""
         options.setdefault("viewport", {"width": 1280, "height": 900})
         # Without motion: what is looked at while a colour moves to another has any contrast.
-        self.context = browser.new_context(base_url=node.url, locale="en-GB", reduced_motion="reduce", **options)
+        self.context = browser.new_context(base_url=self.url, locale="en-GB", reduced_motion="reduce", **options)
         self.context.set_default_timeout(PATIENCE_MS)
         self.context.add_init_script(_WATCH)
         self.page = self.context.new_page()
@@ -89,7 +98,7 @@ class Visitor:
             self.complaints.append(f"console: {message.text} ({message.location})")
 
     def _request(self, request) -> None:
-        if urlsplit(request.url).scheme not in {"blob", "data"} and not request.url.startswith(self.node.url):
+        if urlsplit(request.url).scheme not in {"blob", "data"} and not request.url.startswith(self.url):
             self.complaints.append(f"a third party was asked: {request.url}")
 
     def sign_in(self, name: str, *, architect: bool = True, participant: str = "") -> Visitor:
@@ -132,6 +141,32 @@ class Visitor:
             ]
         self.page.emulate_media(color_scheme="light")
         return found
+
+    def frame_works(self, view, steps=24, by=400) -> list[float]:
+        """Scroll step by step; return what each frame took of the page's processor time, in ms.
+
+        Processor time, since a frame waits for a core where others are at work.
+        """
+        devtools = self.context.new_cdp_session(self.page)
+        devtools.send("Performance.enable", {"timeDomain": "threadTicks"})
+        marks = [_worked_ms(devtools)]
+        for _ in range(steps):
+            view.evaluate("async (view, by) => { view.scrollTop += by; await new Promise(requestAnimationFrame) }", by)
+            marks.append(_worked_ms(devtools))
+        devtools.detach()
+        return [after - before for before, after in pairwise(marks)]
+
+    def loaded(self) -> list[str]:
+        """Return the addresses of what the page has loaded."""
+        return self.page.evaluate("() => performance.getEntriesByType('resource').map((entry) => entry.name)")
+
+    def loaded_bytes(self) -> int:
+        """Return how many bytes the page's own files were on their way here, compressed as they were."""
+        return self.page.evaluate(
+            """() => [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]
+              .filter((entry) => !new URL(entry.name).pathname.startsWith('/api/'))
+              .reduce((sum, entry) => sum + entry.encodedBodySize, 0)"""
+        )
 
     def close(self) -> None:
         """Leave; fail where the browser complained."""

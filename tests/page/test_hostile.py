@@ -6,6 +6,7 @@ on every screen at once.
 
 import json
 import re
+from statistics import median
 
 import pytest
 from playwright.sync_api import Error, expect
@@ -13,7 +14,7 @@ from playwright.sync_api import Error, expect
 from foedus.node.knowledge_values import KnowledgePlaced
 from foedus.node.room_values import RoomView
 from foedus.node.values import ParticipantView, Placed
-from tests.page.browsing import SHOTS, Visitor
+from tests.page.browsing import SHOTS, SMOOTH_MS, Visitor
 from tests.processes.nodes import connect, node_id, say, shared_room
 
 MARKUP = '<img src=x onerror="globalThis.owned=1"><script>globalThis.owned=1</script><b>{@html 1}</b>'
@@ -54,8 +55,21 @@ def poisoned(value, key=""):
     return HOSTILE if isinstance(value, str) and key not in KEPT else value
 
 
+NEARBY = {
+    "interface": "x",
+    "announced": False,
+    "nodes": [{"node": "ab" * 32, "name": "x", "urls": ["x"], "state": "", "known_as": "", "looks_like": []}] * 2,
+}
+PASSKEY = {"passkey": "cd" * 32, "credential": "aa", "did": "x", "name": "x", "origin": "x", "added": 1, "used": 0}
+INVENTED = {"/peers/nearby": NEARBY, "/passkeys": {"required": True, "passkeys": [PASSKEY]}}
+"""What these nodes have none of. Of those who claim to be on the network, two claim the same."""
+
+
 def poison(route):
     try:
+        for path, answer in INVENTED.items():
+            if path in route.request.url:
+                return route.fulfill(json=poisoned(answer))
         answer = route.fetch()
         if answer.status >= 400 or "json" not in answer.headers.get("content-type", ""):
             return route.fulfill(response=answer)
@@ -72,8 +86,10 @@ def eve(browser, nodes):
     room = shared_room(oak, elm, name="harbour")
     agent = oak.client.post("/participants", ParticipantView, {"name": "scout"})
     say(oak, room, agent.did, MARKUP, "second")
-    told = {"kind": "knowledge.publish", "domain": "harbour", "title": "tides", "content": "low", "as": agent.did}
+    told = {"kind": "knowledge.publish", "domain": "harbour", "title": "tides", "content": "low"}
     oak.client.post("/knowledge/acts", KnowledgePlaced, told)
+    waiting = oak.client.post("/knowledge/acts", KnowledgePlaced, told | {"as": agent.did})
+    assert waiting.approval
     yield visitor
     visitor.context.close()
 
@@ -102,13 +118,16 @@ def test_hostile_text_on_every_screen_is_only_text(eve, nodes):
                 ["rooms", room],
                 ["rooms", room, "members"],
                 ["connections"],
+                ["connections", "browse"],
                 ["connections", "peer", peer],
+                ["approvals"],
                 ["approvals", "grants"],
                 ["knowledge"],
                 ["network"],
                 ["audit"],
                 ["settings"],
                 ["settings", "people"],
+                ["settings", "passkeys"],
                 ["settings", "policy"],
             ):
                 eve.go(*screen)
@@ -133,19 +152,8 @@ def test_ten_thousand_messages_are_as_few_elements_as_thirty(eve, nodes):
     messages = eve.page.get_by_role("group", name="Messages")
     expect(messages.get_by_text("message 9999", exact=True)).to_be_visible()
     assert messages.get_by_role("listitem").count() < 60
-    frames = """async (view) => {
-      const longest = []
-      let last = performance.now()
-      for (let step = 0; step < 60; step++) {
-        view.scrollTop -= 400
-        await new Promise(requestAnimationFrame)
-        const now = performance.now()
-        longest.push(now - last)
-        last = now
-      }
-      return Math.max(...longest)
-    }"""
-    print(f"longest frame while scrolling: {messages.evaluate(frames):.0f} ms")  # noqa: T201  # looked at by hand
+    works = eve.frame_works(messages, by=-400)
+    assert median(works) <= SMOOTH_MS, works  # the longest is for the benchmark: garbage may be collected in it
     assert messages.get_by_role("listitem").count() < 60
     size = "(view) => Number(view.querySelector('[aria-setsize]').ariaSetSize)"
     while (held := messages.evaluate(size)) < 10_000:  # older ones come as the top is reached

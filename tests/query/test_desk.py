@@ -27,7 +27,7 @@ def test_a_question_goes_to_the_peers_and_to_what_is_known_here():
     left = 1_000_000 - way_back(1_000_000)
     assert desk.open(opening(), 0) == [Forward(Q, B, left), Forward(Q, C, left), Look(Q, 1_000_000)]
     assert desk.found(Q, [ENTRY], Report(OWN, "answered", "", 1)) == [Give(Q, None, (ENTRY,))]
-    assert desk.came(Q, B, [ENTRY]) == [Give(Q, None, (ENTRY,))]
+    assert desk.came(Q, B, [ENTRY]) == [Give(Q, None, (ENTRY,), B)]
     assert desk.over(Q, B, [Report(B, "answered", "", 1)]) == []
     (finish,) = desk.over(Q, C, [Report(C, "refused", "tier")])
     told = (Report(OWN, "answered", "", 1), Report(B, "answered", "", 1), Report(C, "refused", "tier"))

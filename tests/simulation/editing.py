@@ -5,6 +5,7 @@ goes on typing meanwhile. Each character is written once in a whole simulation, 
 """
 
 import asyncio
+import weakref
 from contextlib import suppress
 
 from pycrdt import Doc, Text
@@ -47,7 +48,8 @@ class Editor:
         self.room, self.name = where
         self.doc = Doc(client_id=editing.next_client())
         self.doc["text"] = self.text = Text()
-        self._watch = self.doc.observe(self._changed)
+        itself = weakref.ref(self)  # what yrs holds no collector sees: one reference would keep the whole world
+        self._watch = self.doc.observe(lambda event: itself()._changed(event))
         self._server = Doc()
         self._server["text"] = self._shown = Text()
         self._line = None
@@ -354,7 +356,7 @@ def _twin(place, stream):
             parts[row.epoch, row.seq - body.part, body.part] = body
         if row.kind == UPLOAD and _counts(node, row):
             body = decode_as(row.envelope.body, DocumentUpload)
-            found.setdefault(body.document, []).append(node.documents._blob(stream, body.blob))
+            found.setdefault(body.document, []).append(node.blobs.read(stream, body.blob))
     for (epoch, first, part), body in parts.items():
         whole = [parts.get((epoch, first, number)) for number in range(body.parts)]
         if part == 0 and all(whole):

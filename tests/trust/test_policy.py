@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from foedus.trust import effects as do
 from foedus.trust import inputs as hear
 from foedus.trust.peer import State
-from foedus.trust.policy import DEFAULT, Assurance, PeeringPolicy, assurance_of, meets, options
+from foedus.trust.policy import DEFAULT, TOP_SECTIONS, Assurance, PeeringPolicy, assurance_of, meets, options
 from foedus.trust.policy_text import BadPolicy, parse
 from foedus.trust.rules import MaxPeers
 from foedus.trust.tiers import Tier
@@ -136,7 +136,8 @@ def test_assurances_are_in_order_and_a_key_that_a_node_keeps_is_below_all():
 
 def test_the_table_in_the_docs_is_the_code():
     page = (Path(__file__).parents[2] / "docs" / "terms.md").read_text(encoding="utf-8")
-    rows = [line for line in page.splitlines() if line.startswith(("| `federation.", "| `knowledge`", "| `webhooks`"))]
+    sections = ("| `federation.", *(f"| `{name}`" for name in TOP_SECTIONS))
+    rows = [line for line in page.splitlines() if line.startswith(sections)]
     assert rows == [f"| `{o.heading}` | `{o.name}` | `{json.dumps(o.default)}` | {o.about} |" for o in options()]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, assert_never
 
+from foedus.base.cbor import Malformed, NotCanonical
 from foedus.base.errors import PeerViolation
 from foedus.consensus.messages import (
     Ask,
@@ -61,19 +62,17 @@ def checks(message: Message, membership: Membership) -> list[Check]:
         case Vote():
             found = [_vote(message, membership)]
         case Proposal(vote=vote, batch=batch):
-            found = [_proposal(vote, batch, membership), *_updates(batch, membership)]
+            found = [*_updates(batch, membership), _proposal(vote, batch, membership)]
         case Decided(certificate=certificate, batch=batch):
+            found = [*_updates(batch, membership), *committed(certificate, membership)]
             _require(batch.digest == certificate.digest, "the batch is not the one that was decided")
-            found = [*committed(certificate, membership), *_updates(batch, membership)]
         case Stable():
             found = stable(message, membership)
         case ViewChange():
             found = view_change(message, membership)
         case NewView():
             found = _new_view(message, membership)
-        case Ask(update=update):
-            found = [_update(update, membership)]
-        case HaveBatch(batch=batch):
+        case Ask(batch=batch) | HaveBatch(batch=batch):
             found = _updates(batch, membership)
         case Status() | WantBatch() | WantState() | HaveState():
             pass  # hints and questions: what they bring proves itself
@@ -143,8 +142,13 @@ def _proposal(vote: Vote, batch: Batch, membership: Membership) -> Check:
 
 
 def _updates(batch: Batch, membership: Membership) -> list[Check]:
+    """Return the signatures of the updates; raise BadVote where one cannot be read. Only then a batch has a digest."""
     _require(batch.is_fit(), "a batch is too large, or holds an update twice")
-    return [_update(update, membership) for update in batch.updates]
+    try:
+        updates = batch.updates
+    except (Malformed, NotCanonical) as error:
+        raise BadVote(f"an update cannot be read: {error}") from None
+    return [_update(update, membership) for update in updates]
 
 
 def _update(update: Update, membership: Membership) -> Check:

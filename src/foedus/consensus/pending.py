@@ -78,4 +78,4 @@ class Pending:
             if len(chosen) == BATCH_UPDATES_MAX or size > BATCH_BYTES_MAX:
                 break
             chosen.append(update)
-        return Batch(tuple(chosen)) if chosen else None
+        return Batch.of(chosen) if chosen else None

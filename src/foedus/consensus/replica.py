@@ -39,10 +39,10 @@ from foedus.consensus.messages import (
 from foedus.consensus.ordering import M, Settings
 from foedus.consensus.records import SNAPSHOT, VIEW, Accepted, Batches, InView, Place, Snapshot
 from foedus.consensus.recovering import Recovering
-from foedus.consensus.updates import NOTHING, Update
+from foedus.consensus.updates import NOTHING, Update, batches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from foedus.base.clock import Instant
     from foedus.consensus.ledger import Ledger
@@ -81,6 +81,8 @@ class Replica(Recovering[M]):
         self._waited: bytes | int | None = None
         self._patience_at: Instant | None = None
         self._status_at: Instant = 0
+        self._seen = ledger.sequence
+        """How far this member was when it last looked."""
         self._fetched_at = -1
         if records:
             self._restore(records)
@@ -93,14 +95,22 @@ class Replica(Recovering[M]):
         return self._end_call(now)
 
     def submit(self, update: Update, now: Instant) -> list[Effect] | None:
-        """Ask for an update whose signature holds. None: it is over, or too much waits here.
+        """Ask for an update whose signature holds. None: it is over, or too much waits here."""
+        return self.submit_all([update], now)
 
-        All members hear of it, so that all see to it that it is made.
+    def submit_all(self, updates: Sequence[Update], now: Instant) -> list[Effect] | None:
+        """Ask for updates whose signatures hold. None: one is over, or too much waits here, and none was taken.
+
+        All members hear of them, so that all see to it that they are made.
         """
-        if not self._ask(update):
+        if not self._ask_all(updates):
             return None
-        self._effects.append(Send(None, Ask(update)))
+        self._effects += [Send(None, Ask(batch)) for batch in batches(updates)]
         return self._end_call(now)
+
+    def withdraw(self, updates: Iterable[Update]) -> None:
+        """Wait no longer for updates whose authors may not ask for them any more; they may be made all the same."""
+        self.pending.drop(updates)
 
     def next_deadline(self) -> Instant:
         """Return when ``on_deadline`` is due."""
@@ -123,8 +133,9 @@ class Replica(Recovering[M]):
 
     def _receive(self, sender: int, message: Message) -> None:  # noqa: C901  # the table of messages
         match message:
-            case Ask(update=update):
-                self._ask(update)
+            case Ask(batch=batch):
+                for update in batch.updates:
+                    self._ask(update)
             case Vote(phase="checkpoint"):
                 self._count_checkpoint(message)
             case Vote() | Proposal():
@@ -155,7 +166,11 @@ class Replica(Recovering[M]):
             self._patience_at, self._waited = now + self._patience(), waiting
         elif not self.active and self._patience_at is None and self._could_open():
             self._patience_at = now + self._patience()
-        if self._is_open():
+        is_open = self._is_open()
+        if self.ledger.sequence > self._seen:  # who goes on misses nothing
+            self._seen = self.ledger.sequence
+            self._status_at = now + (self.settings.resend if is_open else self.settings.heartbeat)
+        elif is_open:
             self._status_at = min(self._status_at, now + self.settings.resend)
 
     def _could_open(self) -> bool:
@@ -170,7 +185,7 @@ class Replica(Recovering[M]):
         oldest = self.pending.oldest()
         if oldest is not None:
             return oldest
-        places = (it.sequence for it in self._window.slots() if it.sequence > self.ledger.sequence and it.accepted)
+        places = (it.sequence for it in self._window.after(self.ledger.sequence) if it.accepted)
         return next(places, self._window.border if self._window.low != self._window.border else None)
 
     def _is_open(self) -> bool:
@@ -190,7 +205,7 @@ class Replica(Recovering[M]):
         """Show what waits here: to the leader, which may have missed it; without one, to all who may still have one."""
         if not self.active or self.me != self.leader:
             to = self.leader if self.active else None
-            self._effects += [Send(to, Ask(update)) for update in islice(self.pending, SHOWN_AGAIN)]
+            self._effects += [Send(to, Ask(batch)) for batch in batches(islice(self.pending, SHOWN_AGAIN))]
 
     def _help(self, sender: int, status: Status) -> None:
         """Send what a member's status shows that it misses."""
@@ -204,11 +219,10 @@ class Replica(Recovering[M]):
 
     def _say_again(self, sender: int, executed: int) -> None:
         """Say to a member what was said in this view of the places that it has not made."""
-        for slot in self._window.slots():
+        for slot in islice(self._window.after(executed), SHOWN_AGAIN):
             accepted = slot.accepted
-            if not executed < slot.sequence <= executed + SHOWN_AGAIN or accepted is None or accepted.view != self.view:
-                continue
-            self._effects += [Send(sender, message) for message in self._words_on(slot, accepted)]
+            if accepted is not None and accepted.view == self.view:
+                self._effects += [Send(sender, message) for message in self._words_on(slot, accepted)]
 
     def _words_on(self, slot: Slot, accepted: Accepted) -> list[Message]:
         """Return what this member said of a place in this view."""
@@ -229,7 +243,7 @@ class Replica(Recovering[M]):
 
     def _leave(self, view: int) -> None:
         """Leave all views below ``view``: say what was prepared here, and vote in none of them again."""
-        self._attempts += 1
+        self._attempts, self._calm = self._attempts + 1, 0
         self.view, self.active = view, False
         self._patience_at, self._waited = None, None
         for slot in self._window.slots():

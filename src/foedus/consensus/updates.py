@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import Annotated, TypeAlias
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Annotated, Self, TypeAlias
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
-from foedus.base.cbor import encode, learn, to_plain
+from foedus.base.cbor import decode_as, encode, learn, to_plain
 from foedus.base.limits import AUTH_MAX, NONCE_BYTES
 from foedus.consensus import merkle
 from foedus.crypto.labels import signed_bytes
 from foedus.log.event import Id, Signature
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
 Sequence: TypeAlias = Annotated[int, Meta(ge=0, lt=1 << 53)]
 COMMAND_MAX = 32_768
 """Bytes of one command: with its author's words it fits a batch beside others."""
+UPDATE_MAX = COMMAND_MAX + 4_096
+"""Bytes of an update: its command, and what else it says."""
 BATCH_UPDATES_MAX = 128
 BATCH_BYTES_MAX = 262_144
 """One proposal is one frame of a link (512 KiB) with room to spare."""
+READ_KEPT = 2_048
+"""Updates that are not read again when they come a second time, in their batch: twice what a leader has under way."""
 LIFE = 1_024
 """Sequence numbers that an update may wait at most: so long the council remembers which it has made."""
 
@@ -51,15 +58,45 @@ class Update(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
 
     def signed(self) -> bytes:
         """Return the bytes that the author's device signs (label ``update``): all but the signature."""
+        return self._signed
+
+    @cached_property
+    def _signed(self) -> bytes:
         plain = to_plain(self)
         del plain["signature"]
         return signed_bytes("update", encode(plain))
 
 
-class Batch(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
-    """Updates in the order in which they are made. An empty one fills a place of which nothing was prepared."""
+@lru_cache(READ_KEPT)
+def read_update(data: bytes) -> Update:
+    """Return the update of which these are the canonical bytes; raise NotCanonical or Malformed."""
+    update = decode_as(data, Update)
+    update.__dict__["encoded"] = data  # a Struct without defaults has no other bytes
+    return update
 
-    updates: Annotated[tuple[Update, ...], Meta(max_length=BATCH_UPDATES_MAX)]
+
+class Batch(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
+    """Updates in the order in which they are made. An empty one fills a place of which nothing was prepared.
+
+    It holds their bytes, which messages and records carry as they are, and reads them when it is asked for them.
+    """
+
+    encoded: Annotated[
+        tuple[Annotated[bytes, Meta(max_length=UPDATE_MAX)], ...], Meta(max_length=BATCH_UPDATES_MAX)
+    ] = field(name="updates")
+
+    @classmethod
+    def of(cls, updates: Iterable[Update]) -> Self:
+        """Return a batch of these."""
+        held = tuple(updates)
+        batch = cls(tuple(update.encoded for update in held))
+        batch.__dict__["updates"] = held
+        return batch
+
+    @cached_property
+    def updates(self) -> tuple[Update, ...]:
+        """The updates; raises NotCanonical or Malformed where one cannot be read (see ``certificates.checks``)."""
+        return tuple(map(read_update, self.encoded))
 
     @cached_property
     def digest(self) -> bytes:
@@ -69,13 +106,28 @@ class Batch(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     @cached_property
     def size(self) -> int:
         """Bytes of all updates."""
-        return sum(len(update.encoded) for update in self.updates)
+        return sum(map(len, self.encoded))
 
     def is_fit(self) -> bool:
         """Whether it is within the bound of bytes and holds no update twice."""
-        return self.size <= BATCH_BYTES_MAX and len({update.id for update in self.updates}) == len(self.updates)
+        return self.size <= BATCH_BYTES_MAX and len(set(self.encoded)) == len(self.encoded)
 
 
 NOTHING = Batch(())
+
+
+def batches(updates: Iterable[Update]) -> Iterator[Batch]:
+    """Yield these in batches as large as may be, in their order; of an update that is there twice one."""
+    held: dict[bytes, Update] = {}
+    size = 0
+    for update in updates:
+        size += len(update.encoded)
+        if held and (len(held) == BATCH_UPDATES_MAX or size > BATCH_BYTES_MAX):
+            yield Batch.of(held.values())
+            held, size = {}, len(update.encoded)
+        held[update.id] = update
+    if held:
+        yield Batch.of(held.values())
+
 
 learn(Batch)

@@ -25,8 +25,8 @@ class AccessService(Protocol):
         """Return the node as this participant may use it: fewer methods, and each shows and does less."""
         ...
 
-    def watch_token(self, holder: Holder) -> asyncio.Event:
-        """Return an event that is set when the token dies."""
+    def watch_token(self, holder: Holder, *, governing: bool = False) -> asyncio.Event:
+        """Return an event that is set when the token dies; ``governing``: or its holder is no architect any more."""
         ...
 
     def unwatch_token(self, holder: Holder, event: asyncio.Event) -> None:

@@ -53,11 +53,11 @@ class AccessOperations:
 
     def is_architect(self, did: str) -> bool:
         """Whether the node is a participant's own: they govern it beside the operator."""
-        return self._node.standings.of(self._node.store.node, did) is Standing.ARCHITECT
+        return self._node.standings.is_architect(did)
 
-    def watch_token(self, holder: Holder) -> asyncio.Event:
-        """Return an event that is set when the token dies."""
-        return self._node.access.tokens.watch(holder)
+    def watch_token(self, holder: Holder, *, governing: bool = False) -> asyncio.Event:
+        """Return an event that is set when the token dies; ``governing``: or its holder is no architect any more."""
+        return self._node.access.tokens.watch(holder, governing=governing)
 
     def unwatch_token(self, holder: Holder, event: asyncio.Event) -> None:
         """Forget that event."""

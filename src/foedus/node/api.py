@@ -11,6 +11,7 @@ from foedus.node.audit_values import AuditPage, AuditRowView
 from foedus.node.call_api import CallService
 from foedus.node.consent_values import ApprovalView, GrantView
 from foedus.node.council_api import CouncilService
+from foedus.node.council_member_api import CouncilMemberService
 from foedus.node.crdt_values import CrdtService
 from foedus.node.credential_values import (
     BeliefView,
@@ -26,6 +27,8 @@ from foedus.node.credential_values import (
 from foedus.node.document_values import DocumentService
 from foedus.node.errand_api import ErrandService
 from foedus.node.knowledge_values import KnowledgeService
+from foedus.node.nearby_operations import NearbyService
+from foedus.node.passkey_values import PasskeyService
 from foedus.node.query_api import QueryService
 from foedus.node.room_values import EventsPage, EventView, MessagesPage, RoomView, Said
 from foedus.node.standing_api import StandingService
@@ -57,6 +60,9 @@ class NodeService(
     CallService,
     ErrandService,
     CouncilService,
+    CouncilMemberService,
+    PasskeyService,
+    NearbyService,
     Protocol,
 ):
     """A running node. ``peer`` and ``room`` arguments take a whole id, or an unambiguous name or id prefix ≥ 8."""

@@ -10,6 +10,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Literal
 
+from msgspec import structs
+
+from foedus.adapters.document_bases import MemoryBases
 from foedus.adapters.federation_client import FederationClient
 from foedus.adapters.log_errors import DamagedDatabase
 from foedus.adapters.memory_blobs import MemoryBlobs
@@ -38,10 +41,13 @@ from foedus.node.branches import BranchCollector
 from foedus.node.calls import Calls
 from foedus.node.checkpointer import Checkpointer
 from foedus.node.consent import Consent
+from foedus.node.council_agents import CouncilAgents
+from foedus.node.council_governance import Governance
 from foedus.node.councils import Councils
 from foedus.node.crdt_snapshots import Snapshots
 from foedus.node.crdts import Crdts
 from foedus.node.crossings import Crossings
+from foedus.node.document_rows import DocumentRows
 from foedus.node.document_snapshots import DocumentSnapshots
 from foedus.node.documents import Documents
 from foedus.node.embedders import open_embedder
@@ -58,8 +64,11 @@ from foedus.node.late_openings import LateOpenings
 from foedus.node.link import Link
 from foedus.node.links import Links
 from foedus.node.manifests import ManifestReader
+from foedus.node.nearby import Nearby
 from foedus.node.outbox import Outbox
 from foedus.node.parts import ClosingWriter, Parts, open_parts
+from foedus.node.passed_on import PassedOn
+from foedus.node.passkeys import Passkeys
 from foedus.node.peer_offers import PeerOffers
 from foedus.node.peers import Peers
 from foedus.node.petnames import Petnames
@@ -136,9 +145,11 @@ class Node:
         self.client = FederationClient(self._http_signer, self._key_of, self.store.now)
         self.manifests = ManifestReader(self.client)
         self.fallback = Fallback(self)
+        self.nearby = Nearby(self.store, self.peers, self.policy)
         self.epochs = Epochs(self.store, self.author)
         self.agents = Agents(self.store, self.author)
         self.access = Access(self.store, self.agents)
+        self.passkeys = Passkeys(self.store, self.policy)
         self.crossings = Crossings(self.store, self.agreements.border_terms)
         self.crdts = Crdts(self.store, self.publisher, self._withheld)
         self._make_documents()
@@ -154,7 +165,7 @@ class Node:
         self.retention.agreed = self._agreed_days
         self.wanted_bodies = WantedBodies(self.store, self.publisher, self.ingest, self._ask)
         self.retention.sealed.on_back = self.wanted_bodies.want
-        self.policy.on_changed.append(self._follow_policy)
+        self.policy.on_changed += [self._follow_policy, self.nearby.follow]
         self._follow_policy(self.policy.current)
         self.pruned = PrunedChains(self.store, self.ingest, self._go_on)
         self.checkpointer = Checkpointer(self.store, self.author, self.publisher)
@@ -162,7 +173,7 @@ class Node:
         self.audited = Audited(self.store, self.audit.note, self.door, self.ingest.clauses, self.ingest.refusals)
         self.witnesses = Witnesses(self.store, self.author, self.audit, self._reachable)
         self.receipts = Receipts(self.store, self.author, self.audit, self._agreement_with)
-        self.councils = Councils(self.store, self.links, self.ingest.checking)
+        self._make_councils()
         self._make_asking()
         self.reputations = Reputations(self.store, self.audit, self.peers, self._spawn)
         self._make_knowledge()
@@ -171,9 +182,15 @@ class Node:
         self._leaving: set[tuple[str, bytes]] = set()
         self._writer: ClosingWriter | None = None
 
+    def _make_councils(self) -> None:
+        self.councils = Councils(self.store, self.links, self.ingest.checking, self.crossings)
+        self.governance = Governance(self.store, self.councils)
+        self.council_agents = CouncilAgents(self)
+
     def _make_asking(self) -> None:
         self.queries = Queries(self)
         self.sketching = Sketching(self)
+        self.passed_on = PassedOn(self.store, self.author)
         self.calls = Calls(self)
         self.errands = Errands(self)
         self.peer_offers = PeerOffers(self)
@@ -183,7 +200,9 @@ class Node:
             self.store, self.publisher, self._parts.blobs(self.home.blobs) if self._parts.blobs else MemoryBlobs()
         )
         self.blob_carrying = BlobCarrying(self.store, self.blobs, self.links, self.audience)
-        self.documents = Documents(self.store, self.publisher, self._withheld, self.blobs.read, self._parts.replicas)
+        rows = DocumentRows(self.store, self._withheld, self.blobs)
+        bases = self._parts.bases(self.home.documents) if self._parts.bases else MemoryBases()
+        self.documents = Documents(self.store, self.publisher, rows, bases, self._parts.replicas)
         self.document_snapshots = DocumentSnapshots(self.store, self.author, self.blobs, self.documents)
         rights = PresenceRights(self.store, self.crossings, self._withheld)
         self.presences = PresenceBook(self.store, self.links, self.audience, rights)
@@ -214,6 +233,7 @@ class Node:
         self.links.on_blob = self.blob_carrying.frame
         self.links.on_presences = self.presences.frame
         self.links.on_council = self.councils.frame
+        self.councils.on_exposed = self.audited.contradicted
         self.presences.door = self.door
         self.links.on_opened = self._linked
         self.links.on_reach = self.queries.routing.frame
@@ -241,12 +261,14 @@ class Node:
         self._join_audit()
         self.publisher.bookkeepers.append(self.standings.published)
         self.crossings.standing_of = self.standings.of
-        self.standings.on_changed = self._doors_changed
+        self.access.tokens.governs = self.standings.is_architect
+        self.standings.on_changed = self._standings_changed
         self.knowledge.door = self.door
         self.knowledge.indexer.on_read = self.embedding.wake
         self.embedding.on_made = self.sketching.wake
         self.publisher.bookkeepers += [self.sketching.published, self.queries.routing.published]
-        self.eraser.on_erased.append(self.sketching.erased)
+        self.publisher.bookkeepers.append(self.passed_on.published)
+        self.eraser.on_erased += [self.sketching.erased, self.passed_on.erased]
         self.policy.on_changed.append(self._follow_knowledge_policy)
 
     def _join_snapshots(self) -> None:
@@ -270,6 +292,7 @@ class Node:
         self.publisher.bookkeepers.append(self.receipts.published)
         self.crossings.grants_count = self.reputations.grants_count
         self.reputations.on_weighed = self._folds_changed
+        self.reputations.on_breach = self.standings.on_evidence
         self.peers.on_decided = self.audited.peering
         self.peers.on_refused = self.audited.peering_refused
         self.peers.on_lost = self._link_lost
@@ -278,8 +301,11 @@ class Node:
         self.wanted_bodies.lets_go = self.retention.lets_go
         self.retention.on_pruned = self.audited.pruned
         self.retention.on_dropped = self.audited.dropped
-        self.witnesses.on_rewritten = self.audited.rewritten
+        self.witnesses.on_refused = self.audited.not_countersigned
         self.outbox.on_forbidden = self.audited.forbidden
+        self.links.on_turned_away = self.audited.turned_away
+        self.pruned.on_refused = self.audited.bad_answer
+        self.records.on_refused = self.audited.record_refused
         self.consent.approvals.on_change = self.audited.approval
         self.agreements.on_without_effect = self.audited.without_effect
 
@@ -289,7 +315,7 @@ class Node:
         self.crossings.is_assured = self.policy.counts(Assurance.DEVICE_BOUND)
         self.standings.rule = Rule(policy.policy.rise_days * DAY, policy.policy.rise_acts)
         self._doors_changed()
-        self.retention.days = {"room": policy.retention.room} if policy.retention.room else {}
+        self.retention.days = {kind: days for kind, days in structs.asdict(policy.retention).items() if days}
 
     def _follow_knowledge_policy(self, policy: Policy) -> None:
         """Let another embedder find packets, where another is named; who is told of our peers may have changed, too."""
@@ -331,6 +357,10 @@ class Node:
         """Return the clause by which an accepted event is not shown here now, or ''."""
         return row.withheld or self.door(node, row.stream, row.hlc.us) or self.crossings.clause(event, node)
 
+    def _standings_changed(self) -> None:
+        self._doors_changed()
+        self.access.tokens.standings_changed()
+
     def _doors_changed(self) -> None:
         self.crossings.forget()
         self._folds_changed()
@@ -365,7 +395,7 @@ class Node:
         self.councils.carrier.ended(link)
 
     def _link_lost(self, link: Link) -> None:
-        self.audited.link_ended(link.node, link.closing)
+        self.audited.link_ended(link.node, link.closing, by_peering=link.is_closed_by_peering)
         self.pruned.forget(link.node)
 
     def _peer_changed(self, node: bytes) -> None:
@@ -381,10 +411,11 @@ class Node:
         self.queries.routing.changed()
         self.blob_carrying.opened(link)
         self.presences.opened(link)
-        self.councils.foundings.linked(link)
+        self.councils.linked(link)
 
     def _learned(self, node: bytes) -> None:
         self.audited.learned(node)
+        self.councils.learned()
         if node == self.store.node:
             self.epochs.check_superseded()
 
@@ -406,6 +437,7 @@ class Node:
         self.audited.learned(self.store.node)
         for link in self.links.all():
             link.close("rekey", "a new epoch was opened")
+        self.councils.learned()
         self.agreements.settle_all()
 
     def _reloaded(self) -> None:
@@ -433,15 +465,18 @@ class Node:
             self.agreements.settle_all()
             await self.calls.start()
             self.errands.start()
-            self.councils.start()
+            self.governance.load()
+            await self.councils.start()
         self._spawn(self.eraser.run())
         self._spawn(self.wanted_bodies.run())
+        self._spawn(self.wanted_bodies.insist())
         self._spawn(self.audit.run())
         self._spawn(self.knowledge.indexer.run())
         self._spawn(self.embedding.run())
         self._spawn(self.blobs.run())
         self._spawn(self.blob_carrying.run())
         self._spawn(self.sketching.run())
+        self._spawn(self.passed_on.run())
         self._spawn(self.queries.routing.run())
         if network:
             self._spawn(self.retention.run())
@@ -452,6 +487,7 @@ class Node:
             self._spawn(self.receipts.run())
             self.peers.start()
             self.fallback.start()
+            self.nearby.follow()
 
     async def rename(self, name: str) -> None:
         """Store another name of this node."""
@@ -525,6 +561,7 @@ class Node:
         await self.errands.close()
         await self.calls.close()
         await self.queries.close()
+        await self.nearby.close()
         await self.fallback.close()
         await self.links.close()
         await self.peers.close()
@@ -535,7 +572,7 @@ class Node:
         await self._parts.dialler.close()
         await self.client.close()
         await self.embedding.close()
-        self.documents.replicas.close()
+        self.documents.close()
         if self._writer is not None:
             await self._writer.close()
         await self.audit.close()

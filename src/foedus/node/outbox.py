@@ -146,6 +146,8 @@ class Outbox:
         truncated = {(part.epoch, part.stream) for part in published.commit.truncations}
         leaves = published.rows if "member.remove" in published.kinds else ()
         removed = {row.stream for row in leaves if row.kind == "member.remove"}
+        if published.commit.bodies:
+            self._pass_on([fill.id for fill in published.commit.bodies], published.carrier)
         for link in self._links():
             self._push(link, heads, truncated, published.carrier)
             for stream in removed:
@@ -172,6 +174,16 @@ class Outbox:
                 fresh.append(position)
         if fresh:
             link.offer(fresh)
+
+    def _pass_on(self, filled: Sequence[bytes], carrier: bytes | None) -> None:
+        """Send events again whose body has come: who got them without, or asked for it in vain, still wants it."""
+        rows = self._store.log.by_ids(filled).values()
+        for link in self._links():
+            if link.node == carrier or not link.session.is_open:
+                continue
+            offered = (row for row in rows if (row.epoch, row.stream) in link.offered)
+            found = [self._store.sendable(row) for row in offered if self._may_see(link, row)]
+            link.run_effects(link.session.send_events(found))
 
     def _withdraw_room(self, link: Link, members: str) -> None:
         """Stop a room at once where the peer was taken out of it, and show it why."""
@@ -262,8 +274,11 @@ class Outbox:
             link.control(Missing(tuple(missing)))
 
     def _may_have(self, link: Link, origin: bytes, row: Row) -> bool:
+        return origin == link.node or self._may_see(link, row)
+
+    def _may_see(self, link: Link, row: Row) -> bool:
         chain = self._store.admission.chains.get((row.epoch, row.stream))
-        return chain is not None and (origin == link.node or self._audience.may_see(link.node, chain))
+        return chain is not None and self._audience.may_see(link.node, chain)
 
 
 def proof_of(one: bytes, other: bytes) -> StoredProof:

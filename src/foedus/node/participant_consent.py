@@ -28,6 +28,10 @@ class ParticipantConsent:
             """Whether the participant is in a room."""
             ...
 
+        def _check_passkey(self, act: SignedAct) -> None:
+            """Refuse a grant that needs a passkey and has none: ``ParticipantPasskeys`` does."""
+            ...
+
     # --- grants ------------------------------------------------------------------------------
 
     def _is_party(self, view: GrantView) -> bool:
@@ -91,7 +95,9 @@ class ParticipantConsent:
     async def approval_allow(self, approval: str, did: str, act: SignedAct) -> ApprovalView:
         """Allow what waits, by a grant that its own device signed."""
         self._refuse_other(did)
-        decided: ApprovalView = await self._service.approval_allow(self._approval(approval), did, act)
+        wanted = self._approval(approval)
+        self._check_passkey(act)
+        decided: ApprovalView = await self._service.approval_allow(wanted, did, act)
         return decided
 
     async def approval_deny(self, approval: str, did: str, reason: str) -> ApprovalView:

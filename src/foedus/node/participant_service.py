@@ -23,6 +23,7 @@ from foedus.node.participant_calls import ParticipantCalls
 from foedus.node.participant_documents import ParticipantDocuments
 from foedus.node.participant_knowledge import ParticipantKnowledge
 from foedus.node.participant_queries import ParticipantQueries
+from foedus.node.passkey_operations import ParticipantPasskeys
 from foedus.node.room_values import EventsPage, EventView, MessagesPage, MessageView, RoomView, Said
 from foedus.node.tokens import Holder
 from foedus.node.values import IdentityView, ParticipantView, Placed, SignedAct, SigningContext
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
     from foedus.node.composition import Node
 
 
-class ParticipantService(ParticipantDocuments, ParticipantKnowledge, ParticipantQueries, ParticipantCalls):
+class ParticipantService(
+    ParticipantDocuments, ParticipantKnowledge, ParticipantQueries, ParticipantCalls, ParticipantPasskeys
+):
     """``node`` is asked for memberships, ``service`` (the whole ``NodeService``) does what is allowed."""
 
     def __init__(self, node: Node, service: Any, holder: Holder) -> None:
@@ -69,8 +72,9 @@ class ParticipantService(ParticipantDocuments, ParticipantKnowledge, Participant
         ]
 
     async def participant_act(self, did: str, act: SignedAct) -> Placed:
-        """Order an enrolment or revocation of its own devices."""
+        """Order an enrolment or revocation of its own devices, or a grant."""
         self._refuse_other(did)
+        self._check_passkey(act)
         placed: Placed = await self._service.participant_act(did, act)
         return placed
 

@@ -89,6 +89,7 @@ class Peers:
         self._rates = rates
         self._order = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._is_dialling = False
         self.book = self._load()
         store.on_reload.append(self._reload)
 
@@ -106,7 +107,11 @@ class Peers:
         )
 
     def _reload(self) -> None:
+        """Hold what the disk says. A link may have ended meanwhile, by a step that did not become durable."""
+        before = [*self.book.peers]
         self.book.replace(self._load())
+        for node in dict.fromkeys([*before, *self.book.peers]) if self._is_dialling else ():
+            self._keep_link(node)
 
     def signers(self) -> list[str]:
         """Return the DIDs of this node's humans who count by its policy: the signers that agreements name."""
@@ -123,6 +128,7 @@ class Peers:
 
     def start(self) -> None:
         """Dial every peer that a link is wanted with."""
+        self._is_dialling = True
         for node in self.book.peers:
             self._keep_link(node)
 
@@ -222,6 +228,7 @@ class Peers:
             log.info("peering with %s: %s: %s", node.hex(), error.code, error)
             link = self._links.get(node)
             if link is not None:
+                link.is_closed_by_peering = True
                 link.close(error.code, str(error))
         except Exception:
             log.exception("peering with %s failed", node.hex())

@@ -215,8 +215,8 @@ class Queries:
                     self._looking[query] = self._spawn(self._look(query, deadline))
                 case Forward(query=query, peer=peer, left=left):
                     self._forward(query, peer, left)
-                case Give(query=query, to=to, entries=entries):
-                    self._give(query, to, entries)
+                case Give():
+                    self._give(effect)
                 case Finish(query=query, to=to, reports=reports):
                     self._finish(query, to, reports)
                 case Forget(query=query):
@@ -263,11 +263,11 @@ class Queries:
         if not self._carrier.ask(peer, frame, held.question.node):
             self._run(self._desk.over(query, peer, [Report(peer, "unreachable")]))
 
-    def _give(self, query: bytes, to: bytes | None, entries: Sequence[Entry]) -> None:
-        if to is not None:
-            self._carrier.give(query, to, entries, self._held[query].deadline)
-        elif query in self._asking:
-            self._asking[query].take(entries)
+    def _give(self, given: Give) -> None:
+        if given.to is not None:
+            self._carrier.give(given.query, given.to, given.entries, self._held[given.query].deadline)
+        elif given.query in self._asking:
+            self._asking[given.query].take(given.entries, given.by)
 
     def _finish(self, query: bytes, to: bytes | None, reports: tuple[Report, ...]) -> None:
         held = self._held.pop(query, None)

@@ -55,10 +55,16 @@ class Asking:
         self._reports: tuple[Report, ...] = ()
         self._merge = Merge()
         self._proofs: dict[tuple[bytes, int], Entry] = {}
+        self._brought: dict[Entry, bytes] = {}
 
-    def take(self, entries: Sequence[Entry]) -> None:
-        """Take results as they come. Those of nodes that are not known here yet wait, and hold up no others."""
+    def take(self, entries: Sequence[Entry], by: bytes | None = None) -> None:
+        """Take results as they come. Those of nodes that are not known here yet wait, and hold up no others.
+
+        ``by``: the peer that brought them; None: they are this node's own.
+        """
         for entry in entries:
+            if by is not None:
+                self._brought.setdefault(entry, by)
             epoch = epoch_of(entry)
             if epoch is None or self._judge.holds(epoch):
                 self._queue.put_nowait(entry)
@@ -129,6 +135,10 @@ class Asking:
     def ranking(self) -> list[Merged]:
         """Return the best things found so far."""
         return self._merge.ranking(self.question.results)
+
+    def brought_by(self, entry: Entry) -> bytes | None:
+        """Return the peer that brought a result first; None where this node found it."""
+        return self._brought.get(entry)
 
     def proof(self, result: Result) -> Entry:
         """Return the signed bytes of a result in the ranking."""

@@ -19,7 +19,6 @@ from foedus.log.grants import Grant
 from foedus.log.participants import Participant
 from foedus.node import query_evidence
 from foedus.node.author import Draft
-from foedus.node.consent import NeedsApproval
 from foedus.node.consent_values import ApprovalView
 from foedus.node.queries import ROUTED, Signed, reports_of
 from foedus.node.query_asking import Asking
@@ -111,22 +110,10 @@ class QueryOperations:
         Raises UsageError where nothing has to be allowed. Once it is, for ten minutes, the agent asks (again).
         """
         who = self._node.agents.find(asked.as_)
-        device = next((device for device in who.devices.values() if device.cuts is None), None)
-        if device is None:
-            raise UsageError(f"{who.name} has no device in force", code="unknown_device", http_status=403)
+        device = self._node.agents.device(who)
         question = replace(self._question(await self._with_vector(asked), who, device.key), auth=(device.enrolment,))
-        draft = self._as_act(question)
-        for peer in self._node.queries.judge.targets(())[0]:
-            try:
-                self._node.consent.carrying(draft, crossing_of(question, peer))
-            except NeedsApproval as need:
-                consent = self._node.consent
-                return self._approval_view(consent.asked_before(draft) or await consent.ask(draft, need))
-            except FoedusError:
-                continue  # nothing that a human of this node could allow
-        raise UsageError(
-            "no node waits for a human's word", code="no_approval_needed", http_status=409, remedy="just ask"
-        )
+        crossings = [crossing_of(question, peer) for peer in self._node.queries.judge.targets(())[0]]
+        return self._approval_view(await self._node.consent.propose(self._as_act(question), crossings))
 
     async def _with_vector(self, asked: Asked) -> Asked:
         """Return a question by meaning with its vector: of length 1, or made here of its text."""
@@ -142,7 +129,7 @@ class QueryOperations:
         try:
             async for found in asking.results():
                 await self._note_read(who, found.result)
-                yield self._found(found.result, found.entry)
+                yield self._found(asking, found.result, found.entry)
             yield self._answers(asking)
         finally:
             self._node.queries.give_up(asking.query)
@@ -281,7 +268,8 @@ class QueryOperations:
 
     # --- views -------------------------------------------------------------------------------
 
-    def _found(self, result: Result, entry: Entry) -> FoundView:
+    def _found(self, asking: Asking, result: Result, entry: Entry) -> FoundView:
+        via = asking.brought_by(entry)
         return FoundView(
             query=result.query.hex(),
             node=result.node.hex(),
@@ -296,6 +284,9 @@ class QueryOperations:
             body=_shown(decode(result.body)),
             signed=to_base64url(entry.data),
             sig=to_base64url(entry.sig),
+            via=via.hex() if via else "",
+            via_name=self._views.node_name(via) if via else "",
+            via_known_as=self._views.node_known_as(via) if via else "",
         )
 
     def _merged(self, asking: Asking, merged: Merged) -> MergedView:
@@ -307,7 +298,7 @@ class QueryOperations:
             score=merged.score,
             hlc=list(merged.hlc),
             body=_shown(decode(first.body)),
-            sources=[self._found(result, asking.proof(result)) for result in merged.sources],
+            sources=[self._found(asking, result, asking.proof(result)) for result in merged.sources],
         )
 
     def _answers(self, asking: Asking) -> AnswersView:

@@ -64,6 +64,10 @@ class FoundView(Struct, frozen=True, kw_only=True):
     body: dict[str, Any]
     signed: str
     sig: str
+    via: str = ""
+    """The peer that brought it first, itself where it is the source; '': this node found it."""
+    via_name: str = ""
+    via_known_as: str = ""
 
 
 class MergedView(Struct, frozen=True, kw_only=True):

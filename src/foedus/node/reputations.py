@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
+from foedus.base.clock import Instant
 from foedus.base.limits import MINUTE
 from foedus.node.auditing import AuditTrail
 from foedus.node.peers import Peers
@@ -12,7 +13,7 @@ from foedus.node.store import Store
 from foedus.node.values import EvidenceView, Trouble
 from foedus.trust.inputs import HumanPause
 from foedus.trust.peer import Peer, State
-from foedus.trust.reputation import CLEAN, GRANTS_STOP, LINK_CLOSES, Evidence, points
+from foedus.trust.reputation import CLEAN, FALLS, GRANTS_STOP, LINK_CLOSES, Evidence, points
 
 SCORES_MAX = 4_096
 """Scores that are remembered for a minute: more nodes than write at one time."""
@@ -31,6 +32,8 @@ class Reputations:
         self._scores: dict[bytes, tuple[int, int]] = {}
         self.on_weighed: Callable[[], None] = lambda: None
         """Told of new evidence: whose grants count may be another matter now."""
+        self.on_breach: Callable[[bytes, str, Instant], None] = lambda _node, _kind, _at: None
+        """(node, what it did, when): its people lose the standing that they have here."""
         trail.on_evidence = self._weigh
 
     def of(self, node: bytes) -> int:
@@ -63,10 +66,16 @@ class Reputations:
                 found.append(_paused(peer, score))
         return found
 
-    def _weigh(self, evidence: Iterable[Evidence]) -> None:
-        """Close the link to whom new evidence brings too low; a human who resumed it is overruled by nothing else."""
+    def _weigh(self, evidence: Sequence[Evidence]) -> None:
+        """Close the link to whom new evidence brings too low; a human who resumed it is overruled by nothing else.
+
+        Without new evidence the node has just started: what was shown before may not have let anybody fall yet.
+        """
         self._scores.clear()
         self.on_weighed()
+        for each in evidence or self._trail.ledger.all():
+            if each.kind in FALLS:
+                self.on_breach(each.node, each.kind.value, each.at)
         for node in dict.fromkeys(each.node for each in evidence):
             peer = self._peers.book.peers.get(node)
             is_open = peer is not None and peer.state is State.CONNECTED and not peer.is_paused

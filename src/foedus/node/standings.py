@@ -8,6 +8,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from foedus.base.cbor import decode, decode_as, encode
+from foedus.base.clock import Instant
 from foedus.base.errors import FoedusError, UsageError
 from foedus.base.limits import DAY, PEERS_MAX
 from foedus.identity.ucan import parse_delegation
@@ -66,6 +67,10 @@ class Standings:
         """Return the standing of a participant here."""
         is_local = node == self._store.node
         return rules.standing_of(self._records.get((node, did)), self._breaches.get(node), is_local=is_local)
+
+    def is_architect(self, did: str) -> bool:
+        """Whether the node is a participant's own."""
+        return self.of(self._store.node, did) is Standing.ARCHITECT
 
     def record(self, who: Participant) -> Record:
         """Return what is kept of a participant, from where its days and acts count."""
@@ -187,9 +192,13 @@ class Standings:
 
     # --- falling -----------------------------------------------------------------------------
 
-    def on_evidence(self, node: bytes, reason: str) -> None:
-        """Let every participant of another node fall to 4 at once, and begin anew: there is proof against it."""
-        if node == self._store.node:
+    def on_evidence(self, node: bytes, reason: str, at: Instant | None = None) -> None:
+        """Let every participant of another node fall to 4 at once, and begin anew: there is proof against it.
+
+        ``at``: when it was seen, where they may have fallen for it before (a node tells all of it when it starts).
+        """
+        held = self._breaches.get(node)
+        if node == self._store.node or (held is not None and at is not None and at <= held.at):
             return
         breach = Breach(self._store.now(), self._store.log.last_local, reason[:REASON_MAX])
         self._breaches[node] = breach

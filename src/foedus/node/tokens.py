@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+from collections.abc import Callable
 from typing import Literal
 
 from msgspec import Struct
@@ -73,7 +74,10 @@ class Tokens:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._tokens = {key: decode_as(value, Token) for key, value in store.log.values(SPACE).items()}
+        self.governs: Callable[[str], bool] = lambda _did: False
+        """Whether the node is a participant's own (DID): what was opened by that alone ends when it is so no more."""
         self._watched: dict[bytes, set[asyncio.Event]] = {}
+        self._governing: dict[asyncio.Event, str] = {}
         self._deleting: set[asyncio.Task[None]] = set()
 
     async def issue(self, who: Participant, device: bytes) -> str:
@@ -114,16 +118,28 @@ class Tokens:
         token = self._tokens.get(holder.key)
         return token is not None and self._holder(token) is not None
 
-    def watch(self, holder: Holder) -> asyncio.Event:
-        """Return an event that is set when the token dies; ``unwatch`` when nothing more depends on it."""
+    def watch(self, holder: Holder, *, governing: bool = False) -> asyncio.Event:
+        """Return an event that is set when the token dies; ``unwatch`` when nothing more depends on it.
+
+        ``governing``: also when the node is its holder's own no more.
+        """
         event = asyncio.Event()
         self._watched.setdefault(holder.key, set()).add(event)
-        if not self.is_valid(holder):
+        if governing:
+            self._governing[event] = holder.did
+        if not self.is_valid(holder) or (governing and not self.governs(holder.did)):
             event.set()
         return event
 
+    def standings_changed(self) -> None:
+        """End what those have open who governed, and do so no more."""
+        for event, did in self._governing.items():
+            if not self.governs(did):
+                event.set()
+
     def unwatch(self, holder: Holder, event: asyncio.Event) -> None:
         """Forget an event of ``watch``."""
+        self._governing.pop(event, None)
         watching = self._watched.get(holder.key, set())
         watching.discard(event)
         if not watching:

@@ -19,12 +19,15 @@ from foedus.node.store import Store
 _PAGE = 200
 _LOOKED_UP_MAX = 1_000
 """Changed verdicts that are looked up at once: for more, all that lacks a body is looked through again."""
+_PAUSE_S = 30.0
+_PAUSE_MAX_S = 3_600.0
+"""How long to wait before asking again for what stays wanted: whom we asked may have it by now. Doubles."""
 _SHARE = 0.1
 """Of the event loop's time for looking through what lacks a body: nearly all of it is erased."""
 
 
 class WantedBodies:
-    """Finds the bodies to ask for. ``run`` is its task; ``ask`` asks all peers that are linked."""
+    """Finds the bodies to ask for. ``run`` and ``insist`` are its tasks; ``ask`` asks all peers that are linked."""
 
     def __init__(self, store: Store, publisher: Publisher, ingest: Ingest, ask: Callable[[list[bytes]], None]) -> None:
         self.lets_go: Callable[[Row], bool] = lambda _row: False
@@ -41,6 +44,16 @@ class WantedBodies:
             self._again.clear()
             await self._look_through()
             await self._again.wait()
+
+    async def insist(self) -> None:
+        """Ask again for what stays wanted, also for what held events cite, ever less often; until cancelled."""
+        pause_s = _PAUSE_S
+        while True:
+            await asyncio.sleep(pause_s)
+            wanted = self._ingest.missing()
+            pause_s = min(2 * pause_s, _PAUSE_MAX_S) if wanted else _PAUSE_S
+            if wanted:
+                self._ask(wanted)
 
     async def _look_through(self) -> None:
         loop = asyncio.get_running_loop()

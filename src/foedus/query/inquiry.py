@@ -74,11 +74,12 @@ class Forward(NamedTuple):
 
 
 class Give(NamedTuple):
-    """Hand results to whoever brought the question; ``to`` None: to who asked here."""
+    """Hand results to whoever brought the question; ``to`` None: to who asked here. ``by``: which peer brought them."""
 
     query: bytes
     to: bytes | None
     entries: tuple[Entry, ...]
+    by: bytes | None = None
 
 
 class Finish(NamedTuple):
@@ -173,7 +174,7 @@ class Inquiry:
     def came(self, peer: bytes, entries: Sequence[Entry]) -> list[Effect]:
         """Take results of a peer."""
         asked = self._open(peer)
-        return [] if asked is None else self._give(asked.take(entries))
+        return [] if asked is None else self._give(asked.take(entries), peer)
 
     def over(self, peer: bytes, reports: Sequence[Report]) -> list[Effect]:
         """Take a peer's report: it sends no more."""
@@ -230,8 +231,8 @@ class Inquiry:
         else:
             self._unnamed += 1
 
-    def _give(self, entries: tuple[Entry, ...]) -> list[Effect]:
-        return [Give(self.query, self.upstream, entries)] if entries else []
+    def _give(self, entries: tuple[Entry, ...], by: bytes | None = None) -> list[Effect]:
+        return [Give(self.query, self.upstream, entries, by)] if entries else []
 
     def _end_if_done(self) -> list[Effect]:
         is_done = self._own_ended and all(asked.ended for asked in self._peers.values())

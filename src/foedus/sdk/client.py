@@ -15,6 +15,7 @@ from foedus.sdk.groups.events import Events
 from foedus.sdk.groups.knowledge import Knowledge, Tasks
 from foedus.sdk.groups.node import Audit, Names, Node
 from foedus.sdk.groups.participants import Access, Participants, Standings
+from foedus.sdk.groups.passkeys import Passkeys
 from foedus.sdk.groups.peers import Agreements, Peers, Trust
 from foedus.sdk.groups.queries import Queries
 from foedus.sdk.groups.rooms import Crdts, Documents, Rooms
@@ -33,6 +34,7 @@ class Api(Generic[M]):
         self.agreements = Agreements(client, mode)
         self.participants = Participants(client, mode)
         self.access = Access(client, mode)
+        self.passkeys = Passkeys(client, mode)
         self.standings = Standings(client, mode)
         self.rooms = Rooms(client, mode)
         self.crdts = Crdts(client, mode)

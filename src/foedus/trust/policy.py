@@ -91,6 +91,10 @@ class PeeringPolicy(Struct, frozen=True, kw_only=True):
     rise_acts: Annotated[
         int, Meta(ge=0, le=RISE_ACTS_MAX, description="Accepted acts in rooms in that time, before it can.")
     ] = 100
+    require_passkey: Annotated[
+        bool,
+        Meta(description="What a person grants or allows by their token needs their passkey, too (docs/page.md)."),
+    ] = False
     tells_peers: Annotated[
         TellsPeers,
         Meta(description="Who is told with whom this node is connected, and asks: `nobody`, `core` or `connected`."),
@@ -133,6 +137,7 @@ class Retention(Struct, frozen=True, kw_only=True):
     """
 
     room: Annotated[Days, Meta(description="Messages in rooms.")] = 0
+    knowledge: Annotated[Days, Meta(description="What packets and tasks say; the events stay.")] = 0
 
 
 class EmbedderKind(StrEnum):
@@ -188,6 +193,22 @@ class WebhookPolicy(Struct, frozen=True, kw_only=True):
     ] = WebhookReach.LOOPBACK
 
 
+class DiscoveryPolicy(Struct, frozen=True, kw_only=True):
+    """``[discovery]``: nodes on the network, found by multicast DNS."""
+
+    announce: Annotated[
+        bool, Meta(description="The network is told that this node is there: its name, id and address.")
+    ] = False
+    interface: Annotated[
+        str,
+        Meta(
+            max_length=NAME_MAX,
+            description="IP address of the network interface on which nodes are looked for and told; empty: the one "
+            "that this node listens at.",
+        ),
+    ] = ""
+
+
 class Policy(Struct, frozen=True, kw_only=True):
     """The whole file. What it does not say is the default."""
 
@@ -196,10 +217,11 @@ class Policy(Struct, frozen=True, kw_only=True):
     retention: Retention = Retention()
     knowledge: KnowledgePolicy = KnowledgePolicy()
     webhooks: WebhookPolicy = WebhookPolicy()
+    discovery: DiscoveryPolicy = DiscoveryPolicy()
 
 
 DEFAULT = Policy()
-TOP_SECTIONS = frozenset({"knowledge", "webhooks"})
+TOP_SECTIONS = frozenset({"knowledge", "webhooks", "discovery"})
 """Sections that are not about the federation, and do not stand below it."""
 ALIASES: Mapping[str, str] = {"min_auth_tier": "min_assurance"}
 """Other names of options in ``[federation.policy]``."""

@@ -19,6 +19,7 @@ from foedus.trust.policy import (
     ALIASES,
     DEFAULT,
     RATE_PATTERN,
+    DiscoveryPolicy,
     KnowledgePolicy,
     Limits,
     PeeringPolicy,
@@ -35,6 +36,7 @@ POLICY_BYTES_MAX = 65_536
 ROOT = "federation"
 KNOWLEDGE = "knowledge"
 WEBHOOKS = "webhooks"
+DISCOVERY = "discovery"
 SECTIONS: Mapping[str, type[Struct]] = {"policy": PeeringPolicy, "limits": Limits, "retention": Retention}
 _HEADER = re.compile(r"^\s*\[\s*([^\[\]]+?)\s*\]\s*(?:#.*)?$")
 _KEY = re.compile(r"""^\s*([A-Za-z0-9_."'\- ]+?)\s*=""")
@@ -81,7 +83,7 @@ class _Reader:
         self._lines: dict[str, int] = {}
 
     def read(self, tables: dict[str, Any]) -> Loaded:
-        self._known(tables, [ROOT, KNOWLEDGE, WEBHOOKS], ())
+        self._known(tables, [ROOT, KNOWLEDGE, WEBHOOKS, DISCOVERY], ())
         federation = self._table(tables.get(ROOT, {}), (ROOT,))
         self._known(federation, list(SECTIONS), (ROOT,))
         policy = Policy(
@@ -90,6 +92,7 @@ class _Reader:
             retention=self._section((ROOT, "retention"), federation, Retention),
             knowledge=self._section((KNOWLEDGE,), tables, KnowledgePolicy),
             webhooks=self._section((WEBHOOKS,), tables, WebhookPolicy),
+            discovery=self._section((DISCOVERY,), tables, DiscoveryPolicy),
         )
         return Loaded(policy, self._lines)
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from foedus.base.clock import Instant
 from foedus.base.ids import ID_BYTES
 from foedus.base.limits import DAY
-from foedus.trust.audit.rows import Draft, Row
+from foedus.trust.audit.rows import PEERING, Draft, Row
 
 CLEAN = 1_000_000
 HALVING = 30 * DAY
@@ -53,6 +53,9 @@ WEIGHTS: dict[Kind, Weight] = {
 }
 """A fork cannot be an accident of the network; a lost link nearly always is one, and a replay may be a client that
 tries again."""
+FALLS = frozenset({Kind.SIGNATURE, Kind.BREACH})
+"""No accident shows this: all participants of the node fall to the lowest standing. After a fork they do so by its
+proof, before its row is written."""
 
 _BY_RULE: dict[str, Kind] = {
     "equivocation": Kind.FORK,
@@ -100,6 +103,8 @@ def evidence_of(n: int, row: Draft | Row) -> Evidence | None:
     """Return what row ``n`` of the audit log shows of another node, if it shows anything."""
     kind = _BY_RULE.get(row.rule) if row.act in _JUDGED and row.outcome != "accepted" else None
     if kind is None or (kind is Kind.FORK) is not (row.act == "fork"):  # who brings a fork of others is not its author
+        return None
+    if (row.act, row.subject) == ("link", PEERING):  # one misdeed counts once
         return None
     try:
         node = bytes.fromhex(row.actor)
@@ -168,6 +173,10 @@ class Ledger:
     def of(self, node: bytes) -> list[Evidence]:
         """Return the evidence about a node, oldest first."""
         return list(self._nodes.get(node, ()))
+
+    def all(self) -> list[Evidence]:
+        """Return the evidence about all nodes."""
+        return [each for held in list(self._nodes.values()) for each in held]
 
     def score(self, node: bytes, now: Instant) -> int:
         """Return a node's reputation in millionths."""

@@ -10,6 +10,7 @@ from foedus.node.audit_values import AuditPage
 from foedus.node.room_values import EventsPage, MemberView, MessagesPage, RoomView
 from foedus.node.values import (
     IdentityView,
+    NearbyView,
     ParticipantView,
     PeerView,
     Placed,
@@ -29,6 +30,7 @@ from tests.surfaces.http.fake_credentials import FakeCredentials
 from tests.surfaces.http.fake_documents import FakeDocuments
 from tests.surfaces.http.fake_knowledge import FakeKnowledge
 from tests.surfaces.http.fake_names import FakeNames
+from tests.surfaces.http.fake_passkeys import FakePasskeys
 from tests.surfaces.http.fake_queries import FakeQueries
 from tests.surfaces.http.fake_standing import FakeStanding
 from tests.surfaces.http.fake_values import EPOCH, NODE, STORE, a_peer, an_event, hex_id
@@ -48,6 +50,7 @@ class FakeService(
     FakeQueries,
     FakeCalls,
     FakeKnowledge,
+    FakePasskeys,
 ):
     """Keeps everything in dictionaries. ``calls`` records (method, arguments) for assertions."""
 
@@ -130,6 +133,10 @@ class FakeService(
     # --- peers ------------------------------------------------------------------------------
     async def probe(self, url):
         return ProbeView(url=url, node="bb" * 32, did="did:key:z6MkOther", name="other", endpoints=[url])
+
+    async def peers_nearby(self, wait_s):
+        self._note("peers_nearby", wait_s)
+        return NearbyView(interface="127.0.0.1", announced=False, nodes=[])
 
     def check_rate(self, caller, address):
         pass

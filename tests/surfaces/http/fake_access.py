@@ -14,7 +14,7 @@ class FakeAccess:
     def holder_of(self, _token):
         return None
 
-    def watch_token(self, _holder):
+    def watch_token(self, _holder, **_):
         return asyncio.Event()
 
     def unwatch_token(self, _holder, _event):

@@ -12,7 +12,7 @@ export type AllowInput = { act: string; asig: string; salt: string; body: string
 
 export type AnswersView = { query: string; results: Array<MergedView>; nodes: Array<NodeReport>; dropped: Record<string, number>; took_us: number; };
 
-export type ApprovalView = { id: string; state: "allowed" | "denied" | "done" | "expired" | "failed" | "waiting"; agent: LinkView; command: string; what: string; arguments: Record<string, string>; room: string; room_name: string; host_name: string; kind: string; text: string | null; body: string; salt: string; digest: string; clause: string; needed: number; humans: Array<string>; grants: Array<string>; asked_at: number; until: number; event: string; reason: string; host_known_as: string; host_looks_like: Array<string>; };
+export type ApprovalView = { id: string; state: "allowed" | "denied" | "done" | "expired" | "failed" | "waiting"; agent: LinkView; command: string; what: string; arguments: Record<string, string>; room: string; room_name: string; host_name: string; kind: string; text: string | null; body: string; salt: string; digest: string; clause: string; needed: number; humans: Array<string>; grants: Array<string>; asked_at: number; until: number; event: string; reason: string; host_known_as: string; host_looks_like: Array<string>; hosts: Array<string>; host_names: Array<string>; hosts_known_as: Array<string>; };
 
 export type AskInput = { room: string; as: string; text?: string; delta?: string; };
 
@@ -48,15 +48,25 @@ export type CouncilDecisionView = { sequence: number; position: number; outcome:
 
 export type CouncilEntryView = { sequence: number; position: number; id: string; author: string; key: string | null; value: string | null; is_read: boolean; outcome: string; };
 
+export type CouncilGovernInput = { room?: string; peer?: string; release?: boolean; };
+
 export type CouncilInput = { name: string; peers: Array<string>; };
+
+export type CouncilMemberInput = { peer: string; };
 
 export type CouncilMemberView = { node: string; name: string; is_local: boolean; has_joined: boolean; is_connected: boolean; leads: boolean; is_exposed: boolean; };
 
+export type CouncilMotionView = { id: string; op: string; host: string; subject: string; kind: string; node: string; participant: string; role: number | null; agreement: string; approved_by: Array<string>; };
+
 export type CouncilProofView = { proof: string; };
 
-export type CouncilUpdateInput = { key: string; value: string | null; if_value?: Array<string | null> | null; };
+export type CouncilSignedInput = { updates: Array<string>; };
 
-export type CouncilView = { id: string; name: string; state: "asked" | "down" | "key_changed" | "running" | "waiting"; members: Array<CouncilMemberView>; quorum: number; faults: number; view: number | null; made: number | null; waiting: number | null; };
+export type CouncilUpdateInput = { key: string; value: string | null; if_value?: Array<string | null> | null; as?: string; };
+
+export type CouncilView = { id: string; name: string; state: "asked" | "down" | "fetching" | "key_changed" | "removed" | "running" | "waiting"; members: Array<CouncilMemberView>; quorum: number; faults: number; view: number | null; made: number | null; waiting: number | null; epoch: number; adds: Array<string>; wishes: Array<CouncilWishView>; };
+
+export type CouncilWishView = { node: string; adds: Array<string>; removes: Array<string>; };
 
 export type CrdtInput = { type?: string; as?: string; value?: unknown; set?: Record<string, unknown>; add?: Array<unknown>; remove?: Array<unknown>; by?: number | null; transfers?: Array<TransferAsk>; act?: string; asig?: string; salt?: string; body?: string; };
 
@@ -94,9 +104,9 @@ export type EvidenceView = { row: number; kind: string; at: number; times: numbe
 
 export type ExplainView = { who: string; name: string; node: string; node_name: string; is_local: boolean; act: string; room: string; event: string; allowed: boolean; layer: string; code: string; layers: Array<LayerView>; why: string; };
 
-export type FoundView = { query: string; node: string; node_name: string; node_known_as: string; epoch: string; rank: number; content: string; kind: string; score: number; hlc: Array<number>; body: Record<string, unknown>; signed: string; sig: string; };
+export type FoundView = { query: string; node: string; node_name: string; node_known_as: string; epoch: string; rank: number; content: string; kind: string; score: number; hlc: Array<number>; body: Record<string, unknown>; signed: string; sig: string; via: string; via_name: string; via_known_as: string; };
 
-export type GrantView = { id: string; cid: string; node: string; issuer: LinkView; audience: LinkView; command: string; policy: Array<unknown>; rooms: Array<string>; hosts: Array<string>; one_act: boolean; uses_per_hour: number; after_foreign: boolean; not_before: number | null; expires: number | null; state: "expired" | "in_force" | "not_yet" | "revoked"; last_used: number | null; domains: Array<string>; room_names: Array<string>; host_names: Array<string>; hosts_known_as: Array<string>; };
+export type GrantView = { id: string; cid: string; node: string; issuer: LinkView; audience: LinkView; command: string; policy: Array<unknown>; rooms: Array<string>; hosts: Array<string>; one_act: boolean; uses_per_hour: number; after_foreign: boolean; not_before: number | null; expires: number | null; state: "expired" | "in_force" | "not_yet" | "revoked"; last_used: number | null; domains: Array<string>; capabilities: Array<string>; room_names: Array<string>; host_names: Array<string>; hosts_known_as: Array<string>; };
 
 export type HistoryView = { packet: string; told: Array<ToldView>; ground: Array<string>; missing: Array<string>; is_whole: boolean; };
 
@@ -110,7 +120,7 @@ export type KeptFrom = { node: string; name: string; clause: string; };
 
 export type KeyInput = { key: string; };
 
-export type KnowledgePlaced = { id: string; stream: string; seq: number; hlc: Array<number>; kept_from: Array<KeptFrom>; };
+export type KnowledgePlaced = { id: string; stream: string; seq: number; hlc: Array<number>; kept_from: Array<KeptFrom>; approval: string; };
 
 export type LayerView = { layer: "agreement" | "grant" | "room"; verdict: "allows" | "refuses" | "waits"; clause: string; presets: Record<string, string>; words: string; };
 
@@ -132,6 +142,10 @@ export type NameView = { id: string; name: string; };
 
 export type NamedInput = { agreement?: string; };
 
+export type NearbyView = { interface: string; announced: boolean; nodes: Array<NodeNearby>; };
+
+export type NodeNearby = { node: string; name: string; urls: Array<string>; state: string; known_as: string; looks_like: Array<string>; };
+
 export type NodeReport = { node: string; node_name: string; node_known_as: string; outcome: string; code: string; results: number; };
 
 export type OfferForm = { kind: "task.offer"; domain: string; title: string; content?: string; tags?: Array<string>; dependencies?: Array<string>; lease?: number; as?: string; };
@@ -151,6 +165,12 @@ export type PairingView = { pairing: string; did: string; name: string; kind: "a
 export type ParticipantInput = { name: string; kind?: "agent"; custodial?: true; };
 
 export type ParticipantView = { did: string; name: string; kind: "agent" | "human"; custody: "device" | "node"; node: string; node_name: string; is_local: boolean; devices: Array<DeviceView>; known_as: string; node_known_as: string; looks_like: Array<string>; };
+
+export type PasskeyInput = { name: string; salt: string; response: string; };
+
+export type PasskeyView = { passkey: string; credential: string; did: string; name: string; origin: string; added: number; used: number; };
+
+export type PasskeysView = { required: boolean; passkeys: Array<PasskeyView>; };
 
 export type PeerInput = { peer: string; };
 
@@ -213,6 +233,8 @@ export type RotationView = { node: string; epoch: string; epoch_number: number; 
 export type SessionAsk = { key: string; room: string; document: string; until: number; };
 
 export type ShareInput = { peer: string; role?: number | null; };
+
+export type ShownInput = { credential: string; statement: string; response: string; };
 
 export type SideTerms = { directions?: Array<"council" | "knowledge" | "room">; commands?: Array<string>; rate?: number; signers?: Array<Signer>; };
 
@@ -293,6 +315,7 @@ export interface Operations {
   "GET /api/v1/signing": { path: {  }; query: {  }; body: undefined; answer: SigningContext };
   "GET /api/v1/peers": { path: {  }; query: {  }; body: undefined; answer: Array<PeerView> };
   "GET /api/v1/peers/pending": { path: {  }; query: {  }; body: undefined; answer: Array<PeerView> };
+  "GET /api/v1/peers/nearby": { path: {  }; query: { wait?: number; }; body: undefined; answer: NearbyView };
   "POST /api/v1/peers/probe": { path: {  }; query: {  }; body: ProbeInput; answer: ProbeView };
   "POST /api/v1/peers/request": { path: {  }; query: {  }; body: RequestInput; answer: PeerView };
   "GET /api/v1/peers/{peer}": { path: { peer: string; }; query: {  }; body: undefined; answer: PeerView };
@@ -366,6 +389,10 @@ export interface Operations {
   "DELETE /api/v1/participants/{did}/token": { path: { did: string; }; query: { device?: string; }; body: undefined; answer: undefined };
   "POST /api/pair/generate": { path: {  }; query: {  }; body: PairCodeInput | undefined; answer: PairCodeView };
   "POST /api/pair": { path: {  }; query: {  }; body: ClaimInput | ProveInput; answer: PairStep };
+  "GET /api/v1/passkeys": { path: {  }; query: {  }; body: undefined; answer: PasskeysView };
+  "POST /api/v1/passkeys": { path: {  }; query: {  }; body: PasskeyInput; answer: PasskeyView };
+  "POST /api/v1/passkeys/show": { path: {  }; query: {  }; body: ShownInput; answer: undefined };
+  "DELETE /api/v1/passkeys/{passkey}": { path: { passkey: string; }; query: {  }; body: undefined; answer: undefined };
   "GET /api/v1/names": { path: {  }; query: {  }; body: undefined; answer: Array<NameView> };
   "POST /api/v1/names": { path: {  }; query: {  }; body: NameInput; answer: NameView };
   "DELETE /api/v1/names/{id}": { path: { id: string; }; query: {  }; body: undefined; answer: undefined };
@@ -389,6 +416,7 @@ export interface Operations {
   "POST /api/v1/knowledge/acts": { path: {  }; query: {  }; body: PublishForm | ReviseForm | RetractForm | RepublishForm | OfferForm | ClaimForm | ProgressForm | DoneForm; answer: KnowledgePlaced };
   "POST /api/v1/knowledge/acts:batch": { path: {  }; query: {  }; body: Array<PublishForm | ReviseForm | RetractForm | RepublishForm | OfferForm | ClaimForm | ProgressForm | DoneForm>; answer: Array<KnowledgePlaced> };
   "POST /api/v1/knowledge/acts:signed": { path: {  }; query: {  }; body: SignedInput; answer: Array<KnowledgePlaced> };
+  "POST /api/v1/knowledge/approvals": { path: {  }; query: {  }; body: PublishForm | ReviseForm | RetractForm | RepublishForm | OfferForm | ClaimForm | ProgressForm | DoneForm; answer: ApprovalView };
   "GET /api/v1/knowledge/search": { path: {  }; query: { q?: string; domain?: string; limit?: number; }; body: undefined; answer: Array<PacketView> };
   "GET /api/v1/knowledge/packets": { path: {  }; query: { domain?: string; after?: string; limit?: number; }; body: undefined; answer: PacketsPage };
   "GET /api/v1/knowledge/packets/{packet}": { path: { packet: string; }; query: {  }; body: undefined; answer: PacketView };
@@ -404,8 +432,9 @@ export interface Operations {
   "DELETE /api/v1/capabilities/{name}": { path: { name: string; }; query: {  }; body: undefined; answer: undefined };
   "POST /api/v1/calls": { path: {  }; query: {  }; body: CallInput; answer: CallView };
   "GET /api/v1/calls": { path: {  }; query: { before?: string; limit?: number; }; body: undefined; answer: Array<CallView> };
+  "POST /api/v1/calls/approvals": { path: {  }; query: {  }; body: CallInput; answer: ApprovalView };
   "GET /api/v1/calls/work": { path: {  }; query: { agent?: string; wait_ms?: number; }; body: undefined; answer: WorkPage };
-  "GET /api/v1/calls/{call}": { path: { call: string; }; query: {  }; body: undefined; answer: CallView };
+  "GET /api/v1/calls/{call}": { path: { call: string; }; query: { wait_ms?: number; }; body: undefined; answer: CallView };
   "POST /api/v1/calls/{call}/cancel": { path: { call: string; }; query: {  }; body: undefined; answer: CallView };
   "POST /api/v1/calls/{call}/progress": { path: { call: string; }; query: {  }; body: ProgressInput; answer: undefined };
   "POST /api/v1/calls/{call}/result": { path: { call: string; }; query: {  }; body: WorkResultInput; answer: undefined };
@@ -418,6 +447,12 @@ export interface Operations {
   "POST /api/v1/councils/{council}/join": { path: { council: string; }; query: {  }; body: undefined; answer: CouncilView };
   "POST /api/v1/councils/{council}/updates": { path: { council: string; }; query: {  }; body: CouncilUpdateInput; answer: CouncilDecisionView };
   "GET /api/v1/councils/{council}/updates": { path: { council: string; }; query: { after?: number; limit?: number; }; body: undefined; answer: Array<CouncilEntryView> };
+  "POST /api/v1/councils/{council}/updates:signed": { path: { council: string; }; query: {  }; body: CouncilSignedInput; answer: Array<CouncilDecisionView> };
   "GET /api/v1/councils/{council}/values": { path: { council: string; }; query: { key?: string; held?: number; }; body: undefined; answer: CouncilDecisionView };
   "GET /api/v1/councils/{council}/proof": { path: { council: string; }; query: { sequence?: number; position?: number; }; body: undefined; answer: CouncilProofView };
+  "POST /api/v1/councils/{council}/members": { path: { council: string; }; query: {  }; body: CouncilMemberInput; answer: CouncilView };
+  "DELETE /api/v1/councils/{council}/members/{member}": { path: { council: string; member: string; }; query: {  }; body: undefined; answer: CouncilView };
+  "GET /api/v1/councils/{council}/motions": { path: { council: string; }; query: {  }; body: undefined; answer: Array<CouncilMotionView> };
+  "POST /api/v1/councils/{council}/motions/{motion}/approve": { path: { council: string; motion: string; }; query: {  }; body: undefined; answer: CouncilView };
+  "POST /api/v1/councils/{council}/governed": { path: { council: string; }; query: {  }; body: CouncilGovernInput; answer: CouncilView };
 }

@@ -5,6 +5,7 @@ import { base64url, cidBytes, didOf, hex, random, unhex, type Bytes } from './by
 import { encode, type Value } from './cbor.ts'
 import type { Client } from './client.ts'
 import { Problem } from './client.ts'
+import { Passkeys } from './passkeys.ts'
 import { delegation, labelled, revocation, signedAct, type Draft, type Scope, type SignedAct } from './signing.ts'
 import type { Signer } from './signing.ts'
 
@@ -14,12 +15,14 @@ const ASK_WAIT_US = 6_000_000
 /** The person at this page, with the device that signs. */
 export class Person {
   readonly did: string
+  readonly passkeys: Passkeys
   private readonly client: Client
   private readonly signer: Signer
   private readonly enrolment: Bytes
 
   constructor(client: Client, signer: Signer, did: string, enrolment: Bytes) {
     this.client = client
+    this.passkeys = new Passkeys(client, did)
     this.signer = signer
     this.did = did
     this.enrolment = enrolment
@@ -51,7 +54,8 @@ export class Person {
   async grant(agent: ParticipantView, scope: Scope, lastsS: number): Promise<void> {
     for (const device of agent.devices.filter((each) => !each.revoked)) {
       const ucan = await this.delegate(didOf(unhex(device.key)), scope, lastsS)
-      await this.order('grant.create', { ucan })
+      const body = await this.grantAct(ucan)
+      await this.client.ask('POST /api/v1/participants/{did}/acts', { path: { did: this.did }, body })
     }
   }
 
@@ -60,7 +64,7 @@ export class Person {
     const rooms = view.room ? [view.room] : []
     const scope = standing?.scope ?? { command: view.command, rooms, digest: view.digest }
     const ucan = await this.delegate(view.agent.did, scope, standing?.lastsS ?? ONE_ACT_S)
-    const act = await this.own('grant.create', { ucan })
+    const act = await this.grantAct(ucan)
     const path = { approval: view.id }
     return this.client.ask('POST /api/v1/approvals/{approval}/allow', { path, body: { ...act, did: this.did } })
   }
@@ -170,6 +174,13 @@ export class Person {
     return this.sign({ author: this.did, stream: `participant:${this.did}`, kind, body, auth: [this.enrolment] })
   }
 
+  /** A signed grant; where the node requires it, this person's passkey has confirmed it. */
+  private async grantAct(ucan: Bytes): Promise<SignedAct> {
+    const act = await this.own('grant.create', { ucan })
+    await this.passkeys.confirm(act.act)
+    return act
+  }
+
   private async order(kind: string, body: { [key: string]: Value }): Promise<void> {
     const path = { did: this.did }
     await this.client.ask('POST /api/v1/participants/{did}/acts', { path, body: await this.own(kind, body) })
@@ -183,6 +194,18 @@ export class Person {
 
   private async ownNode(): Promise<string> {
     return (await this.client.ask('GET /api/v1/identity')).node
+  }
+}
+
+/** What a standing grant for acts like one is limited to: its room, its domain, or its capability at its node. */
+export function like(view: ApprovalView): Scope {
+  const { domain, capability, host } = view.arguments
+  return {
+    command: view.command,
+    rooms: view.room ? [view.room] : [],
+    domains: domain ? [domain] : [],
+    capabilities: capability ? [capability] : [],
+    hosts: capability && host ? [host] : [],
   }
 }
 

@@ -16,9 +16,8 @@ export interface Place {
 export interface Drawn {
   nodes: Place[]
   edges: { one: Place; other: Place; live: boolean }[]
-  /** Half of what is to be seen, from the middle. */
-  width: number
-  height: number
+  /** What is to be seen, as an SVG's viewBox has it. */
+  box: [left: number, top: number, width: number, height: number]
   /** How many nodes are not drawn, since a picture of all of them would show nothing. */
   left: number
 }
@@ -43,13 +42,20 @@ export function placed(own: string, edges: Edge[]): Drawn {
     if (ends[0] && ends[1] && !lines.has(one + other)) lines.set(one + other, { one: ends[0], other: ends[1], live: edge.live })
   }
   const nodes = [...places.values()]
-  const width = Math.max(150, ...nodes.map((node) => Math.abs(node.x) + 60))
-  const height = Math.max(70, ...nodes.map((node) => Math.abs(node.y) + 40))
-  return { nodes, edges: [...lines.values()], width, height, left: near.size + far.size + 1 - places.size }
+  const [left, width] = around(nodes.map((node) => node.x), 60, 300)
+  const [top, height] = around(nodes.map((node) => node.y), 40, 140)
+  return { nodes, edges: [...lines.values()], box: [left, top, width, height], left: near.size + far.size + 1 - places.size }
+}
+
+/** Where a side of the box begins and how long it is: all places, so much beside them, and never less than `least`. */
+function around(places: number[], beside: number, least: number): [number, number] {
+  const [from, to] = [Math.min(...places) - beside, Math.max(...places) + beside]
+  const length = Math.max(least, to - from)
+  return [(from + to - length) / 2, length]
 }
 
 function angle(at: number, of: number): number {
-  return -Math.PI / 2 + (2 * Math.PI * at) / Math.max(1, of)
+  return (2 * Math.PI * at) / Math.max(1, of)
 }
 
 function ring(id: string, at: 1 | 2, turned: number): Place {

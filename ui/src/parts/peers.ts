@@ -11,6 +11,19 @@ export const TIERS = {
 
 export type Tier = keyof typeof TIERS
 
+/** The clauses of an agreement, as people call them. */
+export const CLAUSES: Record<string, string> = {
+  rooms: 'Rooms',
+  directions: 'May send',
+  commands: 'Agents may',
+  rates: 'How fast',
+  retention: 'Kept for',
+  expires: 'Ends',
+  signers: 'Human signers',
+  humans: 'People',
+  approvals: 'Approvals',
+}
+
 /** Requests that a person decides. */
 export function asks(peer: PeerView): boolean {
   return peer.state === 'incoming' || peer.state === 'answered' || peer.held_epoch !== null
@@ -40,5 +53,5 @@ export function stateOf(peer: PeerView): { words: string; tone: 'good' | 'warn' 
 }
 
 export function linkOf(peer: PeerView): string {
-  return { link: 'link', sse: 'HTTP stream', pull: 'HTTP, asked now and then', none: 'none' }[peer.link]
+  return { link: 'by a link', sse: 'by an HTTP stream', pull: 'by HTTP, now and then', none: 'no link' }[peer.link]
 }

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from foedus.sdk.operation import Group, M, Sent, operation
+from foedus.sdk.transport import TIMEOUT_S
 from foedus.sdk.values.agreements import AgreementView, ChangeView, DraftView, HumanWord, VersionView
-from foedus.sdk.values.node import PeerView, ProbeView, TierName
+from foedus.sdk.values.node import NearbyView, PeerView, ProbeView, TierName
 
 
 class Peers(Group[M]):
@@ -22,6 +23,11 @@ class Peers(Group[M]):
     def pending(self) -> Sent[list[PeerView]]:
         """Return requests that wait for this node's human."""
         return Sent()
+
+    @operation("GET", "/peers/nearby")
+    def browse(self, *, wait_ms: int = 2_000) -> Sent[NearbyView]:
+        """Look on the network who says to be there, for so long. All of it are claims: ``probe`` proves."""
+        return Sent(query={"wait": wait_ms}, timeout_s=TIMEOUT_S + wait_ms / 1_000)
 
     @operation("POST", "/peers/probe")
     def probe(self, url: str) -> Sent[ProbeView]:

@@ -140,6 +140,28 @@ class ProbeView(View, frozen=True):
     endpoints: list[str]
 
 
+class NodeNearby(View, frozen=True):
+    """A node that somebody on the network says is there. All of it is a claim: ask who is there (``ProbeView``)."""
+
+    node: str
+    name: str
+    urls: list[str]
+    state: str
+    """How this node stands with that id: '' where it never dealt with it."""
+    known_as: str = ""
+    """The name that was given to that id here."""
+    looks_like: list[str] = []
+    """Names given here to others that the claimed name may be taken for."""
+
+
+class NearbyView(View, frozen=True):
+    """Who is on the network. ``interface``: the IP address where it was asked; ``announced``: whether others see us."""
+
+    interface: str
+    announced: bool
+    nodes: list[NodeNearby]
+
+
 class DeviceView(View, frozen=True):
     """A key of a participant."""
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from a2a.server.context import ServerCallContext
@@ -30,13 +30,14 @@ from a2a.types import (
     TaskState,
 )
 from a2a.utils.errors import (
+    InternalError,
     InvalidParamsError,
     TaskNotCancelableError,
     TaskNotFoundError,
     UnsupportedOperationError,
 )
 
-from foedus.base.errors import FoedusError, NotFound
+from foedus.base.errors import FoedusError, NotFound, Unavailable
 from foedus.node.call_values import CapabilityView
 from foedus.node.errand_values import ErrandForm, ErrandNews, ErrandView
 from foedus.surfaces.a2a import cards
@@ -107,7 +108,7 @@ class Handler(RequestHandler):
         wanted = [plain(push)] if push.url else []
         for one in wanted:
             self._check_address(one["url"])
-        try:
+        with _told():
             offer = await self._offer(params, context.state["target"])
             form = ErrandForm(
                 did=context.state["did"],
@@ -123,8 +124,6 @@ class Handler(RequestHandler):
             view = await self._node.errand_begin(form)
             for one in wanted:
                 await self._notices.add(view, one)
-        except FoedusError as error:
-            raise InvalidParamsError(message=_words(error)) from None
         return self._own(view.errand, context)
 
     async def _offer(self, params: SendMessageRequest, target: Target) -> CapabilityView:
@@ -210,7 +209,8 @@ class Handler(RequestHandler):
         view = self._own(params.id, context)
         if view.state == "over":
             raise TaskNotCancelableError
-        await self._node.errand_cancel(view.errand, view.did)
+        with _told():
+            await self._node.errand_cancel(view.errand, view.did)
         try:
             async with asyncio.timeout(CANCEL_S), aclosing(self._news(view)) as coming:
                 async for _ in coming:
@@ -234,10 +234,8 @@ class Handler(RequestHandler):
         """Tell an address of a task from now on."""
         view = self._own(params.task_id, context)
         self._check_address(params.url)
-        try:
+        with _told():
             kept = await self._notices.add(view, plain(params))
-        except FoedusError as error:
-            raise InvalidParamsError(message=_words(error)) from None
         return made(kept, TaskPushNotificationConfig)
 
     @validate_request_params
@@ -263,13 +261,12 @@ class Handler(RequestHandler):
         self, params: DeleteTaskPushNotificationConfigRequest, context: ServerCallContext
     ) -> None:
         """Tell an address no more."""
-        await self._notices.remove(self._own(params.task_id, context), params.id)
+        with _told():
+            await self._notices.remove(self._own(params.task_id, context), params.id)
 
     def _check_address(self, url: str) -> None:
-        try:
+        with _told():
             self._node.notice_check(url)
-        except FoedusError as error:
-            raise InvalidParamsError(message=_words(error)) from None
 
     # --- cards --------------------------------------------------------------------------------
 
@@ -291,6 +288,17 @@ def _is_settled(view: ErrandView) -> bool:
 
 def _task(view: ErrandView, history: int | None) -> Task:
     return made(task_of(view, history=history), Task)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Say what the node says in the words of A2A: the sender's fault, or the world's."""
+    try:
+        yield
+    except Unavailable as error:
+        raise InternalError(message=_words(error)) from None
+    except FoedusError as error:
+        raise InvalidParamsError(message=_words(error)) from None
 
 
 def _words(error: FoedusError) -> str:

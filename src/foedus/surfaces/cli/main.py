@@ -33,6 +33,7 @@ from foedus.surfaces.cli import (
     nodes,
     pairing,
     participants,
+    passkeys,
     peers,
     policy,
     proofs,
@@ -69,6 +70,7 @@ app.command(agreements.app)
 app.command(participants.app)
 app.command(pairing.app)
 app.command(device_commands.app)
+app.command(passkeys.app)
 app.command(rooms.app)
 app.command(crdts.app)
 app.command(knowledge.app)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import App, Parameter, validators
 
 from foedus.base.errors import UsageError
-from foedus.node.values import PeerView, ProbeView
+from foedus.node.values import NearbyView, PeerView, ProbeView
 from foedus.surfaces.cli.options import COMMON, Common, Peer, PolicyTier, Tier, Yes
 from foedus.surfaces.cli.output import Line, Output, Part, pairs
 from foedus.surfaces.cli.prompts import confirm
@@ -17,6 +17,7 @@ from foedus.surfaces.cli.text import CROSS, DASH, millionths, named, short, when
 if TYPE_CHECKING:
     from foedus.surfaces.cli.client import Client
 
+_SECONDS = validators.Number(gte=0.1, lte=10)
 app = App(name="peer", help="Other nodes: ask, answer, set terms, end.")
 
 
@@ -55,6 +56,33 @@ def request(
     out.show(asked, peer_lines)
     following = f"foedus peer {'show' if vouched else 'confirm'} {short(asked.node)}"
     out.next(f"{following}   (once a human there has answered)")
+
+
+@app.command
+def browse(
+    *,
+    seconds: Annotated[float, Parameter(validator=_SECONDS, show_default=True, help="How long to listen.")] = 2.0,
+    common: Common = COMMON,
+) -> None:
+    """List the nodes that say on this network to be there. All of it are claims; nothing is connected to."""
+    out = common.output()
+    query = {"wait": int(seconds * 1_000)}
+    seen = common.client().get("/peers/nearby", NearbyView, query)
+    out.show(seen, _nearby_lines)
+    out.next("foedus peer request URL   (it proves who is there, and asks first)")
+
+
+def _nearby_lines(seen: NearbyView) -> Iterable[Line]:
+    for node in seen.nodes:
+        shown = named(node.known_as, node.name)
+        yield [(shown, "bold"), "  ", node.node, f"  {node.state}" if node.state else ""]
+        yield ["  ", "  ".join(node.urls)]
+        if node.looks_like:
+            yield [("  looks like a name that you gave: ", "bold yellow"), ", ".join(node.looks_like)]
+    if not seen.nodes:
+        yield [f"nobody says to be there, at the interface {seen.interface}"]
+    if not seen.announced:
+        yield [("this node is not announced: `announce` under [discovery] in foedus.toml", "dim")]
 
 
 @app.command(name="confirm")

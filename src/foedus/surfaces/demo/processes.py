@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 from foedus.base.errors import PeerViolation, Unavailable
 from foedus.node.home import Home
@@ -22,6 +24,9 @@ PATIENCE_S = 30.0
 """For what takes a second or two on an idle machine: many times that on one that is busy."""
 _POLL_S = 0.02
 _TAIL_BYTES = 4_096
+_PORTS = range(10_240, 32_768)
+"""Below what Linux, macOS and Windows hand out to outgoing connections: one of those could take the port of a node
+that is down for a moment."""
 
 
 class TookTooLong(Unavailable):
@@ -61,6 +66,16 @@ def eventually(what: str, check: Callable[[], T | None], within_s: float = PATIE
         time.sleep(_POLL_S)
 
 
+def free_port() -> int:
+    """Return a loopback port that nothing listens on, for a node that may stop and start there again."""
+    while True:
+        port = secrets.choice(_PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
 class NodeProcess:
     """The node of ``home``. It keeps its port over restarts: its peers know it there."""
 
@@ -70,12 +85,12 @@ class NodeProcess:
         self.client = Client(home)
         self.patience_s = PATIENCE_S
         self.errors = home.path.with_name(f"{home.path.name}.stderr")
-        self._port = 0
+        self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
-        """Where other nodes reach it; it must be known, from now or earlier."""
+        """Where other nodes reach it."""
         return f"http://127.0.0.1:{self._port}"
 
     def command(self) -> list[str]:
@@ -99,10 +114,7 @@ class NodeProcess:
         if process.poll() is not None:
             raise NodeFailed(f"{self.name} ended with status {process.returncode}: {self.complaint()}")
         info = self.home.running()
-        if info is None or info.pid != process.pid:
-            return False
-        self._port = urlsplit(info.url).port or 0
-        return True
+        return info is not None and info.pid == process.pid
 
     def start(self) -> None:
         """Start it and wait until it serves."""

@@ -25,6 +25,7 @@ from foedus.surfaces.http.audit_routes import AUDIT
 from foedus.surfaces.http.call_routes import CALLS
 from foedus.surfaces.http.callers import Rule
 from foedus.surfaces.http.consent_routes import CONSENT
+from foedus.surfaces.http.council_member_routes import COUNCIL_MEMBERS
 from foedus.surfaces.http.council_routes import COUNCILS
 from foedus.surfaces.http.crdt_routes import CRDTS
 from foedus.surfaces.http.credential_routes import CREDENTIALS
@@ -37,6 +38,7 @@ from foedus.surfaces.http.name_routes import NAMES
 from foedus.surfaces.http.operations import Door, Operation
 from foedus.surfaces.http.other_protocols import Door as ProtocolDoor
 from foedus.surfaces.http.pair_routes import ACCESS, PAIRING
+from foedus.surfaces.http.passkey_routes import PASSKEYS
 from foedus.surfaces.http.peer_routes import NODE, PEERS, TRUST
 from foedus.surfaces.http.problems import MalformedRequest, MethodNotAllowed, error_of, no_such_path, problem_bytes
 from foedus.surfaces.http.query_routes import QUERIES
@@ -71,6 +73,7 @@ OPERATIONS: list[Operation] = [
     *EVENTS,
     *ACCESS,
     *PAIRING,
+    *PASSKEYS,
     *NAMES,
     *CREDENTIALS,
     *AUDIT,
@@ -79,6 +82,7 @@ OPERATIONS: list[Operation] = [
     *CALLS,
     *WEBHOOKS,
     *COUNCILS,
+    *COUNCIL_MEMBERS,
 ]
 FEDERATION = "/api/federation"
 SCHEMA = "/schema"

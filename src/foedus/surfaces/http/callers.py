@@ -138,13 +138,18 @@ def _target(scope: Scope) -> str:
 
 
 @contextmanager
-def until_dead(node: NodeService, caller: Caller | None) -> Iterator[asyncio.Event | None]:
-    """Watch the token of a participant for the time of a stream: the event is set when it dies."""
+def until_dead(
+    node: NodeService, caller: Caller | None, rule: Rule = Rule.PARTICIPANT
+) -> Iterator[asyncio.Event | None]:
+    """Watch the token of a participant for the time of a stream: the event is set when it dies.
+
+    By the operator's rule also when the participant, an architect until then, governs no more.
+    """
     if not isinstance(caller, ParticipantCaller):
         yield None
         return
     holder: Holder = caller.holder
-    dead = node.watch_token(holder)
+    dead = node.watch_token(holder, governing=rule is Rule.OPERATOR)
     try:
         yield dead
     finally:

@@ -141,6 +141,12 @@ def _own_origin(scope: Scope, host: bytes) -> bytes:
     return (b"https://" if scope["scheme"] in {"https", "wss"} else b"http://") + host
 
 
+def origin_of(scope: Scope) -> str:
+    """Return the origin of the page that is served where a request came: the gate has checked that it is ours."""
+    host = next(value for key, value in scope["headers"] if key == b"host")
+    return _own_origin(scope, host).decode("latin-1")
+
+
 class Gate:
     """ASGI middleware: nothing passes that ``judge`` refuses, nor a path that is not UTF-8."""
 

@@ -47,7 +47,11 @@ CURSOR_MAX = 512
 """Characters of a cursor: store id and admission number, encoded."""
 URL_MAX = 2_048
 """Characters of a URL: what other software stops at."""
+SEARCH_TEXT_MAX = 2_048
+"""Characters that a URL asks for: each takes up to twelve bytes there, and all of the head must fit HEAD_BYTES_MAX."""
 WORDS_MAX = 512
 """Characters of 24 recovery words: at most 8 each, and spaces."""
+NEARBY_MS_MAX = 10_000
+"""Milliseconds for which the network is listened to at one look: multicast DNS asks again after 1, 3 and 7 s."""
 REASON_MAX = 256
 """Characters of a reason for disconnecting: it is shown in one line."""

@@ -179,7 +179,7 @@ class Door:
     ) -> None:
         participant = caller.did if isinstance(caller, ParticipantCaller) else ""
         try:
-            with self._streams.counted(participant), until_dead(self._node, caller) as dead:
+            with self._streams.counted(participant), until_dead(self._node, caller, operation.rule) as dead:
                 await send_head(send, operation.status, result.media_type)
                 await self._streams.pour(result.chunks, receive, send, dead)
         finally:

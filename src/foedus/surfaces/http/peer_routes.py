@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from foedus.node.values import IdentityView, PeerView, PolicyOptionView, ProbeView, SigningContext, StatusView
+from foedus.node.values import (
+    IdentityView,
+    NearbyView,
+    PeerView,
+    PolicyOptionView,
+    ProbeView,
+    SigningContext,
+    StatusView,
+)
 from foedus.surfaces.http.bodies import (
     AcceptInput,
     KeyInput,
@@ -15,8 +23,8 @@ from foedus.surfaces.http.bodies import (
     TrustInput,
 )
 from foedus.surfaces.http.callers import Rule
-from foedus.surfaces.http.limits import REASON_MAX, TARGET_MAX
-from foedus.surfaces.http.operations import Call, Operation, Text
+from foedus.surfaces.http.limits import NEARBY_MS_MAX, REASON_MAX, TARGET_MAX
+from foedus.surfaces.http.operations import Call, Number, Operation, Text
 from foedus.surfaces.http.problems import MalformedRequest
 
 if TYPE_CHECKING:
@@ -86,6 +94,14 @@ PEERS = [
         about="Requests that wait for this node's human",
         answer=list[PeerView],
         run=lambda node, _: node.peers_pending(),
+    ),
+    Operation(
+        method="GET",
+        path="/peers/nearby",
+        about="Who says to be on the network: claims, by multicast DNS. Nothing is connected to",
+        answer=NearbyView,
+        query=(Number(name="wait", about="milliseconds to listen", default=2_000, minimum=100, maximum=NEARBY_MS_MAX),),
+        run=lambda node, call: node.peers_nearby(call.query["wait"] / 1_000),
     ),
     Operation(
         method="POST",

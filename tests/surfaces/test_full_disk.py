@@ -1,0 +1,70 @@
+"""A disk without room, at the doors of MCP and A2A: agents are told its code and what helps, and go on afterwards."""
+
+import asyncio
+from contextlib import contextmanager
+
+import pytest
+from a2a.types import CancelTaskRequest, GetTaskRequest, TaskState
+from a2a.utils.errors import InternalError
+
+from foedus.adapters.log_errors import DiskFull
+from foedus.adapters.writer import GroupWriter
+from tests.node.callees import offer
+from tests.node.nodes import street, until
+from tests.node.people import agent
+from tests.surfaces.a2a.clients import client_of, message, sent
+from tests.surfaces.mcp.clients import TRANSPORTS, Called, custodial
+
+
+@contextmanager
+def full_disk(monkeypatch):
+    with monkeypatch.context() as without_room:
+        without_room.setattr(GroupWriter, "_write", lambda self, group: self._fail(group, DiskFull("no room left")))
+        yield
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_an_agent_over_mcp_is_told(tmp_path, monkeypatch, transport):
+    async with street(tmp_path) as nodes:
+        oak = await nodes.add("oak")
+        did, token = await custodial(oak)
+        await oak.service.room_create("home")
+        async with TRANSPORTS[transport](oak, token) as client:
+            call = Called(client)
+            with full_disk(monkeypatch):
+                for tool, arguments in (
+                    ("say", {"room": "home", "text": "salve"}),
+                    ("publish_knowledge", {"domain": "harbour", "title": "tides"}),
+                ):
+                    refused = await call.refused(tool, **arguments)
+                    assert '"disk_full"' in refused
+                    assert "free some space" in refused
+                assert (await call("who_am_i"))["did"] == did
+            await until(lambda: not oak.node.author.stopped, "it may write again")
+            await call("say", room="home", text="there is room")
+            assert oak.texts("home") == ["there is room"]
+
+
+async def test_a_client_of_a2a_is_told_and_nothing_is_begun(tmp_path, monkeypatch):
+    async with street(tmp_path) as nodes:
+        oak = await nodes.add("oak")
+        _, token = await custodial(oak)
+        clerk = await agent(oak, "clerk")
+        await offer(oak, clerk, "translate", about="German to Latin")
+        async with client_of(oak, token, clerk, streaming=False) as client:
+            sending = asyncio.create_task(sent(client, message("Hallo", id_="m1")))
+            await until(lambda: len(oak.service.errands("")) == 1, "one is under way")
+            task = oak.service.errands("")[0].errand
+            with full_disk(monkeypatch):
+                for asked in (
+                    sent(client, message("Salve", id_="m2")),
+                    client.cancel_task(CancelTaskRequest(id=task)),
+                ):
+                    with pytest.raises(InternalError, match="disk_full") as caught:
+                        await asked
+                    assert "free some space" in str(caught.value)
+                assert (await client.get_task(GetTaskRequest(id=task))).id == task
+            assert len(oak.service.errands("")) == 1
+            ended = await client.cancel_task(CancelTaskRequest(id=task))
+            assert ended.status.state == TaskState.TASK_STATE_CANCELED
+            await sending
