@@ -86,7 +86,13 @@ class AgreementOperations:
 
     def troubles(self) -> list[Trouble]:
         """Return what a human should look at: proposals that wait, and agreements that end soon or have ended."""
-        return [trouble for view in self.all() for trouble in self._views.troubles(view)]
+        own = self._node.store.node
+        found: list[Trouble] = []
+        for view in self.all():
+            found += self._views.troubles(view)
+            if not self._line(bytes.fromhex(view.peer)).says_signed(own):
+                found.append(self._views.not_ours(view))
+        return found
 
     # --- proposing ---------------------------------------------------------------------------
 

@@ -109,6 +109,10 @@ class Blobs:
         """Return a blob that is named in a stream, None where it is not whole here."""
         return self.chunks.read(stream, blob)
 
+    def is_here(self, stream: str, blob: Blob) -> bool:
+        """Whether a blob that is named in a stream is whole here."""
+        return not self.chunks.missing(stream, blob)
+
     # --- this node's own ---------------------------------------------------------------------
 
     async def keep(self, stream: str, data: bytes) -> tuple[bytes, Blob]:

@@ -12,6 +12,7 @@ from typing import Literal
 
 from msgspec import structs
 
+from foedus.adapters.document_bases import MemoryBases
 from foedus.adapters.federation_client import FederationClient
 from foedus.adapters.log_errors import DamagedDatabase
 from foedus.adapters.memory_blobs import MemoryBlobs
@@ -46,6 +47,7 @@ from foedus.node.councils import Councils
 from foedus.node.crdt_snapshots import Snapshots
 from foedus.node.crdts import Crdts
 from foedus.node.crossings import Crossings
+from foedus.node.document_rows import DocumentRows
 from foedus.node.document_snapshots import DocumentSnapshots
 from foedus.node.documents import Documents
 from foedus.node.embedders import open_embedder
@@ -198,7 +200,9 @@ class Node:
             self.store, self.publisher, self._parts.blobs(self.home.blobs) if self._parts.blobs else MemoryBlobs()
         )
         self.blob_carrying = BlobCarrying(self.store, self.blobs, self.links, self.audience)
-        self.documents = Documents(self.store, self.publisher, self._withheld, self.blobs.read, self._parts.replicas)
+        rows = DocumentRows(self.store, self._withheld, self.blobs)
+        bases = self._parts.bases(self.home.documents) if self._parts.bases else MemoryBases()
+        self.documents = Documents(self.store, self.publisher, rows, bases, self._parts.replicas)
         self.document_snapshots = DocumentSnapshots(self.store, self.author, self.blobs, self.documents)
         rights = PresenceRights(self.store, self.crossings, self._withheld)
         self.presences = PresenceBook(self.store, self.links, self.audience, rights)
