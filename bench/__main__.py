@@ -18,6 +18,7 @@ from bench.options import Benchmark, Figures, Options
 NAMES = (
     "ingest",
     "border",
+    "revoke",
     "audit",
     "author",
     "deliver",

@@ -21,6 +21,7 @@ from tests.node.knowing import (
     PublishForm,
     RetractForm,
     ReviseForm,
+    asks_nobody,
     finds,
     holds,
     publish,
@@ -198,6 +199,7 @@ async def test_a_node_keeps_to_itself_what_a_sandboxed_peer_wrote(tmp_path):
 async def test_a_humans_packet_needs_no_grant_and_an_agents_does(pair):
     _, a, b, ada = pair
     await say_signed(ada, PublishForm(domain=DOMAIN, title="By a person"))
+    asks_nobody(a)
     placed = await tell(a, PublishForm(domain=DOMAIN, title="By an agent", as_="scout"))
     assert [(kept.node, kept.clause) for kept in placed.kept_from] == [(b.id, "grant.human_required")]
     await holds(b, placed.id)
@@ -222,7 +224,7 @@ async def test_an_agents_packet_crosses_in_the_name_of_a_human_where_its_standin
         await finds(b, "agent", ["By an agent"])
         await ada.take_back(grant)
         later = await tell(a, PublishForm(domain=DOMAIN, title="Too late", as_="scout"))
-        assert [kept.clause for kept in later.kept_from] == ["grant.human_required"]
+        assert (later.id, bool(later.approval)) == ("", True), "a person is asked"
 
 
 async def test_a_revoked_device_publishes_no_more_and_what_it_said_before_stands(pair):
@@ -428,15 +430,16 @@ async def test_what_a_grant_allows_in_an_hour_is_counted_for_packets_too(tmp_pat
         await ada.give(scout, Scope(PUBLISH, uses=1, domains=[DOMAIN]))
         first = await tell(a, PublishForm(domain=DOMAIN, title="First bee", as_="scout"))
         second = await tell(a, PublishForm(domain=DOMAIN, title="Second bee", as_="scout"))
-        assert (first.kept_from, len(second.kept_from)) == ([], 1)
         other = await tell(a, PublishForm(domain="other", title="x", as_="scout"))
-        assert [kept.clause for kept in other.kept_from] == ["grant.human_required"]
+        assert first.kept_from == []
+        assert [a.service.approvals()[at].id for at in (0, 1)] == [second.approval, other.approval]
         await finds(b, "bee", ["First bee"])
-        assert sorted(await titles(a, "bee")) == ["First bee", "Second bee"]
+        assert await titles(a, "bee") == ["First bee"]
 
 
 async def test_why_a_packet_is_kept_back_is_explained(pair):
     _, a, b, _ = pair
+    asks_nobody(a)
     placed = await tell(a, PublishForm(domain=DOMAIN, title="By an agent", as_="scout"))
     await holds(b, placed.id)
     found = b.service.explain("event", placed.id)

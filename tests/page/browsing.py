@@ -156,6 +156,10 @@ class Visitor:
         devtools.detach()
         return [after - before for before, after in pairwise(marks)]
 
+    def loaded(self) -> list[str]:
+        """Return the addresses of what the page has loaded."""
+        return self.page.evaluate("() => performance.getEntriesByType('resource').map((entry) => entry.name)")
+
     def loaded_bytes(self) -> int:
         """Return how many bytes the page's own files were on their way here, compressed as they were."""
         return self.page.evaluate(

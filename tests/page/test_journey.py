@@ -53,12 +53,70 @@ def test_a_link_signs_a_browser_in_and_its_key_stays_there(ada, bea):
     ada.page.reload()
     expect(ada.page.get_by_text("Nothing waits for you")).to_be_visible()
     assert 50_000 < ada.loaded_bytes() <= 300_000
+    assert not [name for name in ada.loaded() if "Document" in name]
     held = ada.page.evaluate(HELD)
     assert held["extractable"] is False
     assert held["taken"] == "InvalidAccessError"
     assert held["token"] not in held["stored"]
     assert held["token"] not in ada.page.url
     assert "pair" not in ada.page.url
+
+
+def test_it_can_be_installed(ada):
+    ada.page.wait_for_function("navigator.serviceWorker.ready.then((held) => held.active !== null)")
+    devtools = ada.context.new_cdp_session(ada.page)
+    errors = devtools.send("Page.getInstallabilityErrors")["installabilityErrors"]
+    assert [error["errorId"] for error in errors if error["errorId"] != "in-incognito"] == []
+    manifest = devtools.send("Page.getAppManifest")
+    assert manifest["errors"] == []
+    assert manifest["url"].startswith(ada.url)
+    devtools.detach()
+
+
+def test_a_keyboard_is_enough(ada):
+    def focused():
+        return ada.page.evaluate("document.activeElement.innerText || document.activeElement.ariaLabel || ''").strip()
+
+    def tab_to(name):
+        for _ in range(40):
+            ada.page.keyboard.press("Tab")
+            if focused() == name or ada.page.evaluate("document.activeElement.labels?.[0]?.innerText.trim()") == name:
+                return
+        raise AssertionError(f"Tab does not reach {name}")
+
+    ada.go()
+    ada.page.reload()
+    expect(ada.page.get_by_text("Nothing waits for you")).to_be_visible()
+    tab_to("To the content")
+    tab_to("Rooms")
+    ada.page.keyboard.press("Enter")
+    expect(ada.page.get_by_role("heading", level=1, name="Rooms")).to_be_visible()
+    expect(ada.page.get_by_role("main")).to_be_focused()
+    tab_to("A new room, hosted here")
+    ada.page.keyboard.type("quay")
+    ada.page.keyboard.press("Enter")
+    expect(ada.page.get_by_role("heading", level=1, name="quay")).to_be_visible()
+    tab_to("Message")
+    ada.page.keyboard.type("by the keyboard")
+    ada.page.keyboard.press("Enter")
+    hears(ada, "by the keyboard")
+    ada.page.set_viewport_size({"width": 360, "height": 740})
+    ada.page.reload()
+    hears(ada, "by the keyboard")
+    tab_to("Menu")
+    ada.page.keyboard.press("Enter")
+    tab_to("Settings")
+    ada.page.keyboard.press("Enter")
+    expect(ada.page.get_by_role("heading", level=1, name="Settings")).to_be_visible()
+    tab_to("Pair a further device")
+    ada.page.keyboard.press("Enter")
+    dialog = ada.page.get_by_role("dialog")
+    expect(dialog).to_be_visible()
+    assert not ada.accessible()
+    ada.page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(ada.page.get_by_role("button", name="Pair a further device")).to_be_focused()
+    ada.page.set_viewport_size({"width": 1280, "height": 900})
 
 
 def test_a_request_from_one_page_is_accepted_on_the_other(ada, bea, nodes):
@@ -73,7 +131,7 @@ def test_a_request_from_one_page_is_accepted_on_the_other(ada, bea, nodes):
         if said.count():
             break
         again.click()
-        expect(again).to_be_enabled()
+        expect(again).to_have_attribute("aria-busy", "false")
     expect(said).to_contain_text("“elm”")
     ada.shoot("connections-browse")
     assert not ada.accessible()
@@ -108,6 +166,7 @@ def test_they_talk_in_a_room_and_each_word_is_verified(ada, bea):
     ada.page.get_by_label("Share with a peer").select_option(label="elm")
     ada.page.get_by_role("button", name="Share").click()
     expect(ada.page.get_by_role("main").get_by_role("listitem").filter(has_text="elm")).to_be_visible()
+    assert not ada.accessible()
 
     open_room(bea)
     open_room(ada)
@@ -222,6 +281,7 @@ def test_a_standing_grant_is_signed_here_and_taken_back(ada, bea, nodes):
     bea.page.get_by_role("article", name="Approval: scout").get_by_role("button", name="Deny").click()
     expect(bea.page.get_by_text("No agent waits for a yes")).to_be_visible()
     bea.shoot("approvals")
+    assert not bea.accessible()
 
 
 def test_what_is_known_is_published_found_and_asked_for(ada, bea):
@@ -258,6 +318,10 @@ def test_the_other_screens(ada, nodes):
     ada.go("audit")
     ada.page.get_by_role("button", name="Check these rows").click()
     expect(ada.page.get_by_text("fit each other")).to_be_visible()
+    ada.page.get_by_label("Words").fill("no row says so")
+    expect(ada.page.get_by_role("button", name="Export 0")).to_be_visible()
+    ada.page.get_by_label("Words").fill("/api/v1/knowledge/acts:signed")
+    expect(ada.page.get_by_role("main").get_by_role("listitem").first).to_contain_text("operator")
     ada.shoot("audit")
     assert not ada.accessible()
     for part, text in (
@@ -304,6 +368,8 @@ def test_a_lost_node_is_said_and_the_page_goes_on_when_it_is_back(ada, nodes):
     oak.stop()
     expect(ada.page.get_by_text("The node does not answer")).to_be_visible()
     ada.shoot("lost")
+    ada.page.reload()  # what was kept of the page opens without its node
+    expect(ada.page.get_by_text("The node does not answer")).to_be_visible()
     oak.start()
     expect(ada.page.get_by_text("The node does not answer")).to_have_count(0)
     ada.away = False

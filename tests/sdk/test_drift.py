@@ -33,6 +33,7 @@ SAMPLES = {
     "sequence": 3,
     "position": 1,
     "held": True,
+    "release": True,
     "acts": [ACT],
     "grant": ID,
     "human": HumanWord(did=ID, device=ID, signature="aa"),

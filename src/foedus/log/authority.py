@@ -41,7 +41,7 @@ from foedus.log.memberships import Membership, Room, creates, outside
 from foedus.log.participants import ACCEPTED, Device, Judgement, Participant, Session, pending, rejected
 from foedus.log.permits import Permit, Permits, Span, carried
 from foedus.log.port import Entry, Row, Verdict, VerdictChange
-from foedus.log.resting import Resting
+from foedus.log.resting import Spoke
 from foedus.log.rests import Held, Rests
 from foedus.log.roles import may, right_for
 from foedus.log.spans import Recheck, Spans, between
@@ -372,7 +372,7 @@ class Authority:
         if resting is None:
             return True
         order = {record.id: number for number, record in enumerate(self.identities.history(node))}
-        fold, spoke = Participant(stream.removeprefix("participant:"), node), _Spoke(order)
+        fold, spoke = Participant(stream.removeprefix("participant:"), node), Spoke(order)
         for event in self.controls.in_order(stream, node, order):
             if self._judge_control(fold, event) is ACCEPTED and not spoke.take(event, resting):
                 return False
@@ -472,34 +472,6 @@ class Authority:
             changes += more
             rechecks += spread
         return changes, rechecks + spans.rechecks()
-
-
-class _Spoke:
-    """From where to where in a participant's stream each of its devices spoke, as its events are folded in order."""
-
-    def __init__(self, order: dict[bytes, int]) -> None:
-        self._order = order
-        self._from: dict[bytes, tuple[int, int]] = {}
-        self._until: dict[bytes, tuple[int, int]] = {}
-
-    def take(self, event: ControlEvent, resting: Resting) -> bool:
-        """Note an accepted event; False where it forestalls one that rests."""
-        body, place = event.body, self._place(event.epoch, event.seq)
-        if isinstance(body, DeviceEnrol):
-            self._from[body.device] = place
-        elif isinstance(body, DeviceRevoke):
-            self._until[body.device] = place
-        twin = resting.twin(event)
-        return twin is None or self._place(twin.epoch, twin.seq) < place
-
-    def _place(self, epoch: bytes, seq: int) -> tuple[int, int]:
-        return (self._order.get(epoch, len(self._order)), seq)
-
-    def covers(self, device: bytes, epoch: bytes, first: int, last: int) -> bool:
-        """Whether a device spoke from one place of an epoch to another."""
-        start, end = self._from.get(device), self._until.get(device)
-        is_started = start is not None and epoch in self._order and start < self._place(epoch, first)
-        return is_started and (end is None or self._place(epoch, last) < end)
 
 
 def _may_carry(place: tuple[str, str, bytes | None], act: Act, chain: Chain) -> bool:

@@ -31,6 +31,8 @@ from foedus.node.store import Store
 from foedus.trust.border import PROPOSE, Crossing
 from foedus.trust.evaluator import WITHOUT_AGREEMENT, Allow, Author, Seat, Withhold, by_grant, decide
 
+ASKED = "council.update"
+"""The kind by which policies and people know an update."""
 SKEW = MINUTE
 """How far members' clocks may be apart at the end of a grant: its author's node judges by its own clock alone."""
 KNOWN_MAX = 4_096
@@ -55,7 +57,7 @@ class NotPermitted(UsageError):
 
 def council_crossing(council: bytes, command: bytes, host: bytes | None = None) -> Crossing:
     """Return what an update asks of the other members. ``host``: the one whose agreement is looked at, at the door."""
-    arguments = {"council": council.hex(), "kind": "council.update", "digest": asked_of(council, command).hex()}
+    arguments = {"council": council.hex(), "kind": ASKED, "digest": asked_of(council, command).hex()}
     return Crossing(PROPOSE, arguments if host is None else {**arguments, "host": host.hex()})
 
 

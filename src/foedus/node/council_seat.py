@@ -352,12 +352,11 @@ class Seat:
     def sign(self, command: bytes) -> Update:
         """Return an update of this node, by the key that it votes by."""
         key = self._store.keys.ed25519
-        return self.signed(command, did_of(key.public), key, ())
+        return self.signed(command, did_of(key.public), key, (), secrets.token_bytes(NONCE_BYTES))
 
-    def signed(self, command: bytes, author: str, key: Ed25519Key, auth: tuple[bytes, ...]) -> Update:
+    def signed(self, command: bytes, author: str, key: Ed25519Key, auth: tuple[bytes, ...], nonce: bytes) -> Update:
         """Return an update that a key signs now."""
         until = self.live.replica.ledger.sequence + LIFE // 2
-        nonce = secrets.token_bytes(NONCE_BYTES)
         unsigned = Update(self.line.founding.id, author, key.public, until, nonce, auth, command, bytes(64))
         return replace(unsigned, signature=key.sign(unsigned.signed()))
 

@@ -60,6 +60,28 @@ class CouncilView(View, frozen=True):
     """What members asked the council for in this epoch; once a quorum asks for the same, the members change."""
 
 
+class CouncilMotionView(View, frozen=True):
+    """What a node would do once its council approves: change a room's members, or an agreement."""
+
+    id: str
+    op: str
+    """``room``, ``agreement``, ``release`` (the council shall govern something no more); '' where this node knows it
+    not."""
+    host: str
+    """The node that would do it."""
+    subject: str
+    """The room, or the other node of the agreement; of a release what is governed."""
+    kind: str
+    """Of a room: ``member.add`` or ``member.remove``."""
+    node: str
+    participant: str
+    role: int | None
+    agreement: str
+    """The id of the version."""
+    approved_by: list[str]
+    """The members that approved it; once a quorum did, it is approved, and shown here no more."""
+
+
 class CouncilDecisionView(View, frozen=True):
     """What came of an update."""
 

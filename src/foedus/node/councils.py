@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from foedus.base.cbor import Malformed, encode, to_plain
+from foedus.base.cbor import Malformed, convert, decode, encode, to_plain
 from foedus.base.errors import NotFound, PeerViolation, Unavailable, UsageError
 from foedus.consensus.certificates import Check
 from foedus.consensus.machine import Get, Put
+from foedus.consensus.motions import Approve
 from foedus.consensus.proof import make_commit_proof
 from foedus.consensus.updates import Update
 from foedus.node.background import Background
@@ -189,6 +190,13 @@ class Councils:
         finally:
             driver.forget(update)
         return Decided(effect.sequence, index, effect.results[index])
+
+    async def approve(self, council: bytes, motion: bytes) -> str:
+        """Approve a motion in this node's name; return what came of it: ``asked``, or ``approved`` by a quorum."""
+        update = self.seat(council).sign(encode(to_plain(Approve(motion))))
+        decided = await self.ask(council, update)
+        outcome, _ = convert(decode(decided.result), tuple[str, bytes | None])
+        return outcome
 
     async def submit(self, council: bytes, updates: Sequence[Update], wait_s: float = PROPOSAL_WAIT_S) -> list[Decided]:
         """Ask for updates that their authors signed, all or none; return what came of each, once all are decided."""

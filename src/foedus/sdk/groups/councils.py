@@ -6,7 +6,13 @@ from collections.abc import Sequence
 
 from foedus.base.base64url import to_base64url
 from foedus.sdk.operation import Group, M, Sent, operation
-from foedus.sdk.values.councils import CouncilDecisionView, CouncilEntryView, CouncilProofView, CouncilView
+from foedus.sdk.values.councils import (
+    CouncilDecisionView,
+    CouncilEntryView,
+    CouncilMotionView,
+    CouncilProofView,
+    CouncilView,
+)
 
 
 class Councils(Group[M]):
@@ -41,6 +47,21 @@ class Councils(Group[M]):
     def remove(self, council: str, member: str) -> Sent[CouncilView]:
         """Wish a member to go; it does once a quorum of the members wishes that."""
         return Sent({"council": council, "member": member})
+
+    @operation("GET", "/councils/{council}/motions")
+    def motions(self, council: str) -> Sent[list[CouncilMotionView]]:
+        """Return what nodes would do once a quorum of the members approves it."""
+        return Sent({"council": council})
+
+    @operation("POST", "/councils/{council}/motions/{motion}/approve")
+    def approve(self, council: str, motion: str) -> Sent[CouncilView]:
+        """Approve a motion in the node's name."""
+        return Sent({"council": council, "motion": motion})
+
+    @operation("POST", "/councils/{council}/governed")
+    def govern(self, council: str, *, room: str = "", peer: str = "", release: bool = False) -> Sent[CouncilView]:
+        """Change a room's members, or the agreement with a peer, only once the council approved it."""
+        return Sent({"council": council}, body={"room": room, "peer": peer, "release": release})
 
     @operation("POST", "/councils/{council}/updates")
     def put(

@@ -13,6 +13,7 @@ from foedus.node.council_values import (
     CouncilDecisionView,
     CouncilEntryView,
     CouncilMemberView,
+    CouncilMotionView,
     CouncilProofView,
     CouncilView,
     CouncilWishView,
@@ -138,6 +139,62 @@ def remove(
     out = common.output()
     out.show(common.client().delete(path_of("councils", council, "members", member), CouncilView), council_lines)
     out.next("foedus council show {}", council)
+
+
+@app.command
+def motions(council: Council, /, *, common: Common = COMMON) -> None:
+    """List what nodes would do once a quorum of the members approves it."""
+    from foedus.surfaces.cli.client import path_of
+
+    out = common.output()
+    found = common.client().get(path_of("councils", council, "motions"), list[CouncilMotionView])
+    if out.as_json or not found:
+        out.show(found, lambda _: [["nothing waits"]])
+    else:
+        out.table(
+            ["motion", "", "approved by"], ([short(it.id), _motion(it), str(len(it.approved_by))] for it in found)
+        )
+    out.next("foedus council approve {} MOTION", council)
+
+
+@app.command
+def approve(
+    council: Council,
+    motion: Annotated[str, Parameter(help="A motion's id, or 8 digits of it.")],
+    /,
+    *,
+    yes: Yes = False,
+    common: Common = COMMON,
+) -> None:
+    """Approve a motion in this node's name. It is approved once a quorum of the members did."""
+    from foedus.surfaces.cli.client import path_of
+
+    out = common.output()
+    node = common.client()
+    open_ = node.get(path_of("councils", council, "motions"), list[CouncilMotionView])
+    said = next((_motion(it) for it in open_ if it.id.startswith(motion)), "")
+    confirm(f"Approve {said or inert(motion)}?", yes=yes)
+    out.show(node.post(path_of("councils", council, "motions", motion, "approve"), CouncilView), council_lines)
+    out.next("foedus council motions {}", council)
+
+
+@app.command
+def govern(
+    council: Council,
+    /,
+    *,
+    room: Annotated[str, Parameter(help="A room that this node hosts.")] = "",
+    agreement: Annotated[str, Parameter(help="The peer with whom it is.")] = "",
+    release: Annotated[bool, Parameter(negative="", help="Ask the council no more; it has to approve that.")] = False,
+    common: Common = COMMON,
+) -> None:
+    """Change a room's members, or an agreement, only once the council approved it."""
+    from foedus.surfaces.cli.client import path_of
+
+    out = common.output()
+    body = {"room": room, "peer": agreement, "release": release}
+    out.show(common.client().post(path_of("councils", council, "governed"), CouncilView, body), council_lines)
+    out.next("foedus council motions {}", council)
 
 
 @app.command
@@ -321,6 +378,19 @@ def _node(view: CouncilView, node: str) -> str:
 def _wish(view: CouncilView, it: CouncilWishView) -> str:
     changes = [f"add {_node(view, node)}" for node in it.adds] + [f"remove {_node(view, node)}" for node in it.removes]
     return ", ".join(changes) or "new keys"
+
+
+def _motion(it: CouncilMotionView) -> str:
+    match it.op:
+        case "room":
+            whom = inert(it.participant) or short(it.node)
+            role = f" with role {it.role}" if it.role is not None else ""
+            return f"{short(it.host)}: {inert(it.kind)} {whom}{role} in room {short(it.subject)}"
+        case "agreement":
+            return f"{short(it.host)}: agreement {short(it.agreement)} with {short(it.subject)}"
+        case "release":
+            return f"{short(it.host)}: no longer govern {inert(it.subject)}"
+    return "something that this node does not know"
 
 
 def _joined(it: CouncilMemberView) -> str:
