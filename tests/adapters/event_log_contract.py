@@ -341,6 +341,25 @@ class EventLogContract:
         assert {row.local for row in log.by_ids([entry(1).id, entry(2).id, entry(2, branch=1).id]).values()} == {0}
         assert log.check() == []
 
+    def test_events_of_a_branch_that_never_was_in_place_are_kept_aside(
+        self, log: EventLog, reopen: Callable[[], EventLog]
+    ) -> None:
+        log.commit(Commit(entries=run(1, 2), proofs=[proof(2)]))
+        rejected = {"verdict": Verdict.REJECTED, "reason": "equivocation"}
+        other, beyond = entry(2, branch=1, **rejected), entry(9, branch=1, **rejected)
+        log.commit(Commit(asides=[other, beyond, entry(1)]))
+        log.commit(Commit(asides=[other._replace(reason="twice")]))
+        for get in (lambda: log, reopen):
+            held = get().by_ids([other.id, beyond.id, entry(1).id])
+            assert [held[one.id].local for one in (other, beyond, entry(1))] == [0, 0, 1]
+            assert (held[other.id].envelope, held[other.id].reason) == (other.envelope, "equivocation")
+            assert seqs(get().chain(EPOCH, ROOM, 0, 10)) == [1, 2]
+            assert get().check() == []
+        log = reopen()
+        log.commit(Commit(truncations=[Truncate(EPOCH, ROOM, 2)], entries=[other]))
+        assert log.by_ids([other.id])[other.id].local == 3
+        assert log.check() == []
+
     # --- what goes ---------------------------------------------------------------------------------------------
 
     def test_a_dropped_body_is_gone_and_the_event_stays(self, log: EventLog, reopen: Callable[[], EventLog]) -> None:

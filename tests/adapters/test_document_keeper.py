@@ -2,13 +2,15 @@
 
 import os
 import signal
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
 from pycrdt import Doc, Text
 
 from foedus.adapters import document_keeper
-from foedus.adapters.document_keeper import ENDED_MAX, DocumentKeeper
+from foedus.adapters.document_keeper import ENDED_MAX, ENDED_TWICE, DocumentKeeper
 from foedus.state.documents.errors import BadUpdate
 from foedus.state.documents.replica import ReplicasLost, Yjs
 from tests.red_team.lying_updates import PANIC
@@ -25,6 +27,9 @@ def read(update):
     doc["text"] = text = Text()
     doc.apply_update(update)
     return str(text)
+
+
+WRITTEN = written("x")
 
 
 @pytest.fixture
@@ -100,15 +105,89 @@ def test_a_room_that_ends_too_many_children_is_closed_and_no_other_is(keeper):
     keeper.make("other").apply(written("x"))
 
 
-def test_a_child_that_does_not_answer_is_ended(keeper, monkeypatch):
-    monkeypatch.setattr(document_keeper, "ANSWER_TIMEOUT_S", 0.2)
+@pytest.fixture
+def stopped(keeper, monkeypatch):
+    """Return (the keeper, what stops its child before the next call); the child goes on after 30 looks at it."""
+    monkeypatch.setattr(document_keeper, "_LOOK_S", 0.005)
     keeper.close()
+    keeper = DocumentKeeper()
+    looks = Counter()
+
+    def wait_on(patience, before=document_keeper._Patience.wait_on):
+        looks[keeper.pid] += 1
+        if looks[keeper.pid] == 30:
+            os.kill(keeper.pid, signal.SIGCONT)
+        before(patience)
+
+    def stop():
+        keeper.start("room")
+        replica = keeper.make("room")
+        replica.whole()  # what it takes to begin is behind it
+        looks.clear()
+        os.kill(keeper.pid, signal.SIGSTOP)
+        return replica
+
+    monkeypatch.setattr(document_keeper._Patience, "wait_on", wait_on)
+    yield keeper, stop
+    keeper.close()
+
+
+def test_time_in_which_the_child_cannot_work_does_not_count(stopped, monkeypatch):
+    monkeypatch.setattr(document_keeper, "ANSWER_PROCESSOR_S", 0.1)
+    replica = stopped[1]()
+    replica.apply(WRITTEN)
+    assert read(replica.whole()) == "x"
+
+
+def test_no_update_is_passed_over_since_the_machine_stood_still(stopped, monkeypatch):
+    keeper, stop = stopped
+    for _ in range(ENDED_TWICE + 1):
+        replica = stop()
+        with monkeypatch.context() as patch:
+            patch.setattr(document_keeper, "STALLED_S", 0.02)
+            with pytest.raises(ReplicasLost):
+                replica.apply(WRITTEN)
+        assert keeper.pid is None
     keeper.start("room")
     replica = keeper.make("room")
-    os.kill(keeper.pid, signal.SIGSTOP)
-    with pytest.raises(ReplicasLost):
-        replica.apply(written("x"))
+    replica.apply(WRITTEN)
+    assert read(replica.whole()) == "x"
+
+
+def test_a_child_that_works_and_does_not_answer_is_ended_and_its_update_passed_over(stopped, monkeypatch):
+    processor = iter(range(1_000))
+    keeper, stop = stopped
+    replica = stop()
+    with monkeypatch.context() as patch:
+        patch.setattr(document_keeper, "_processor_s", lambda _pid: float(next(processor)))
+        with pytest.raises(ReplicasLost):
+            replica.apply(WRITTEN)
     assert keeper.pid is None
+    keeper.start("room")
+    with pytest.raises(BadUpdate, match="twice"):
+        keeper.make("room").apply(WRITTEN)
+
+
+def test_the_processor_time_of_a_child_is_its_own(keeper):
+    before, replica = document_keeper._processor_s(keeper.pid), keeper.make("room")
+    for _ in range(50):
+        replica.is_changed_by(WRITTEN)
+    after = document_keeper._processor_s(keeper.pid)
+    assert before < after < before + 60
+
+
+def test_who_waits_for_an_answer_learns_that_the_keeper_is_closed(keeper):
+    replica = keeper.make("room")
+    os.kill(keeper.pid, signal.SIGSTOP)
+    with ThreadPoolExecutor(1) as other:
+        waiting = other.submit(replica.apply, WRITTEN)
+        while not keeper._lock.locked():
+            pass
+        keeper.close()
+        with pytest.raises(ReplicasLost):
+            waiting.result()
+    with pytest.raises(ReplicasLost):
+        keeper.start("room")
 
 
 def test_a_panic_of_the_library_is_the_end_of_the_child_alone(keeper):

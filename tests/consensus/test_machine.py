@@ -6,11 +6,13 @@ from hypothesis import strategies as st
 
 from foedus.base.cbor import Malformed, NotCanonical, decode, encode, to_plain
 from foedus.base.ids import sha256
-from foedus.consensus.governing import Governed
+from foedus.consensus.founding import successor
+from foedus.consensus.governing import Governed, consent_bytes
 from foedus.consensus.ledger import EARLY, LATE, REPEATED, Ledger
 from foedus.consensus.machine import KeyValue
 from foedus.consensus.membership import Member
 from foedus.consensus.updates import LIFE, Batch, Update
+from foedus.crypto.ed25519 import Ed25519Key
 from tests.consensus.world import membership_of, public
 
 COUNCIL = bytes(32)
@@ -84,23 +86,42 @@ def test_a_state_that_is_none_is_refused():
 def test_a_quorum_of_members_changes_the_members():
     membership = membership_of(4)
     machine = Governed(KeyValue(), membership)
-    chosen = [*membership.members[:3], Member(sha256(b"new"), public("new"))]
-    wish = {"op": "renew", "members": [to_plain(member) for member in chosen]}
-    other = {"op": "renew", "members": [to_plain(member) for member in membership.members]}
+    key = Ed25519Key(b"n" * 32)
+    new = Member(sha256(b"new"), key.public)
+    chosen = [*membership.members[:3], new]
+    consent = key.sign(consent_bytes(membership, new))
+    wish = {"op": "renew", "members": [to_plain(member) for member in chosen], "consents": [consent]}
+    same = {"op": "renew", "members": [to_plain(member) for member in membership.members], "consents": []}
+    three = {**same, "members": wish["members"][:3]}
 
     def asks(index, command):
-        return result(machine, update(command, device=membership.members[index].ed25519))
+        return result(machine, update(command, device=membership.members[index].ed25519))[0]
 
-    assert asks(0, wish) == ["done", 1]
-    assert asks(0, wish) == ["done", 1]
-    assert asks(1, other) == ["done", 1]
+    assert asks(0, wish) == "wished"
+    assert asks(0, wish) == "wished"
+    assert asks(1, wish) == "wished"
+    assert asks(1, same) == "withdrawn"
     assert result(machine, update(wish, device=public("client"))) == ["not_permitted", None]
-    assert asks(2, {"op": "renew", "members": wish["members"][:1] * 4})[0] == "malformed"
-    assert asks(1, wish) == ["done", 2]
+    assert asks(2, {**wish, "members": wish["members"][:1] * 4}) == "malformed"
+    assert asks(2, three) == "malformed"
+    assert asks(2, {**wish, "consents": []}) == "no_consent"
+    assert asks(2, {**wish, "consents": [bytes(64)]}) == "no_consent"
+    assert asks(1, wish) == "wished"
     assert machine.renewal is None
     assert machine.restored(machine.snapshot()).root() == machine.root()
-    assert asks(3, wish) == ["done", 3]
+    assert asks(3, wish) == "renewed"
     assert {member.node for member in machine.renewal} == {member.node for member in chosen}
     assert machine.restored(machine.snapshot()).renewal == machine.renewal
-    assert asks(2, other) == ["late", None]
+    assert asks(2, same) == "late"
     assert result(machine, put("k", b"1")) == ["done", None]
+
+
+def test_a_consent_is_for_one_epoch_alone():
+    membership = membership_of(4)
+    key = Ed25519Key(b"n" * 32)
+    new = Member(sha256(b"new"), key.public)
+    later = successor(membership, membership.members)
+    machine = Governed(KeyValue(), later)
+    chosen = [to_plain(member) for member in (*membership.members[:3], new)]
+    old = {"op": "renew", "members": chosen, "consents": [key.sign(consent_bytes(membership, new))]}
+    assert result(machine, update(old, device=later.members[0].ed25519)) == ["no_consent", None]

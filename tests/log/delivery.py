@@ -43,7 +43,7 @@ class Receiver:
             committed = self.log.commit(commit)
             for index in committed.replayed:
                 assert commit.entries[index].device is not None
-            self.admission.settled(commit.entries)
+            self.admission.settled(commit.entries, commit.asides)
         del self.queue[:count]
         self.drop_erased()
 
@@ -103,6 +103,7 @@ class Receiver:
                 if random.random() < 0.3:
                     self.settle(random.randint(0, len(self.queue)))
             wanted.update(dict.fromkeys(self.heal()))
+            wanted.update(dict.fromkeys(self.admission.awaited(1 << 30)))
             self.settle()
             lacking = [row.id for row in self.log.since(0, 1 << 30) if row.envelope.body is None]
             wanted.update(dict.fromkeys(random.sample(lacking, min(2, len(lacking)))))

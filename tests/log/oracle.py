@@ -247,8 +247,9 @@ class Oracle:
             if held is None and cited not in self.known:
                 return ("pending", "auth")
             aside = [one for one in self.aside if held is None and one.id == cited and self.is_of_participant(one)]
-            if any(one.event.act.kind == "grant.create" and self.node(one) != self.node(parsed) for one in aside):
-                return ("rejected", "invalid_grant")
+            for one in (one for one in aside if one.event.act.kind == "grant.create"):
+                is_own = self.node(one) == self.node(parsed)
+                return ("pending", "auth") if is_own and self.pends(one) else ("rejected", "invalid_grant")
             if held is None or held.event.act.kind != "grant.create" or not self.is_of_participant(held):
                 continue
             if self.node(held) != self.node(parsed):
@@ -292,7 +293,7 @@ class Oracle:
     def unfounded(self, parsed, reason):
         act, node = parsed.event.act, self.node(parsed)
         for cited in act.auth:
-            held = self.by_id.get(cited)
+            held = self.by_id.get(cited) or next((one for one in self.aside if one.id == cited), None)
             if held is None and cited not in self.known:
                 return ("pending", "auth")
             if held is None:
@@ -304,9 +305,15 @@ class Oracle:
                 and self.node(held) == node
             )
             adds = kind == "member.add" and stream == parsed.event.stream.replace("room:", "members:")
-            if (enrols or adds) and self.verdict(held)[0] == "pending":
+            is_pending = self.verdict(held)[0] == "pending" if cited in self.by_id else self.pends(held)
+            if (enrols or adds) and is_pending:
                 return ("pending", "auth")
         return ("rejected", reason)
+
+    def pends(self, aside):
+        """Whether it is open what is honoured of the chain of an event that is not in it."""
+        event = aside.event
+        return (self.honoured(event.epoch, event.stream, event.seq) or OK)[0] == "pending"
 
     # rules 5 and 6, participants
 

@@ -420,3 +420,28 @@ def test_what_a_branch_replaces_is_out_of_place_before_that_is_durable(scene):
         chain = [held.id for held in staged.span((scene.trunk[0].event.epoch, scene.room.stream), 1, 100)]
         assert chain == [parsed.id for parsed in (*scene.trunk, *scene.other)], durable
         receiver.settle()
+
+
+@pytest.mark.parametrize("is_healed", [False, True])
+def test_what_cites_an_event_of_another_branch_is_judged_alike_whoever_held_that_branch(*, is_healed):
+    """Who never held it waited for ever for the device that others knew to be enrolled on a branch that was left."""
+    world = World("asides", signed=False)
+    anna = world.node("anna")
+    room = anna.room()
+    add, who = room.add(anna), anna.participant("ann")
+    left, right = who.device(), who.device(after=who.first)
+    told = room.say(left, add)
+    everything = world.by_id()
+    branches = [everything[device.enrolment] for device in (left, right)]
+    start = [event for event in world.events if event not in (*branches, told)]
+    opening = []
+    if is_healed:
+        anna.rotate()
+        opening = [anna.open(*cut) for cut in ((who.stream, branches[1]), (room.members, add), (room.stream, told))]
+    for first, then in (branches, branches[::-1]):
+        receiver = Receiver(anna.records)
+        receiver.take_all([*start, first, then, told])
+        receiver.feed(anna.records, opening, everything, Random(1), world.now + HOUR)
+        for each in (receiver, receiver.loaded()):
+            assert verdicts(each, [told]) == [("rejected", "unknown_device")]
+        assert branches[0].id in receiver.known()

@@ -33,6 +33,13 @@ async def enrol_session(person, session, **changed):
     return await person.running.service.participant_act(person.did, act)
 
 
+async def folded(running, stream):
+    """Return the documents of a room as a node holds them, once it has taken in what it published."""
+    room = await running.node.documents.room(stream)
+    await running.node.documents.work(lambda: None)
+    return room
+
+
 class Editor:
     """A client with its own Yjs document."""
 

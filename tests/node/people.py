@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from foedus.base.errors import NotFound
 from foedus.base.ids import parse_id
+from foedus.base.limits import MINUTE
 from foedus.crypto.ed25519 import Ed25519Key
 from foedus.identity.did import did_of
 from foedus.log import streams
@@ -75,7 +76,7 @@ class Person:
 
     async def allow(self, approval, scope=None):
         view = await self.running.service.approval(approval)
-        scope = scope or Scope(view.command, [view.room], digest=view.digest)
+        scope = scope or Scope(view.command, [view.room], digest=view.digest, lasts=10 * MINUTE)
         return await self.running.service.approval_allow(view.id, self.did, self.signed_grant(view.agent.did, scope))
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import aiohttp
 import apsw
 import pytest
 
@@ -14,6 +15,7 @@ from foedus.node import audit_files, witnessing
 from foedus.node.audit_claims import remembered
 from foedus.node.explained import meaning
 from foedus.node.home import Home
+from foedus.node.links import BUSY
 from foedus.node.store import wall_clock
 from foedus.trust import reputation
 from foedus.trust.audit.rows import Decision, Draft, Head, follow, parse_row
@@ -105,6 +107,26 @@ def rewrite(path, node, epoch, keys):
     log.close()
 
 
+async def test_who_is_turned_away_before_it_is_known_is_written_down(tmp_path):
+    async with street(tmp_path) as it, aiohttp.ClientSession() as session:
+        elm = await it.add("elm")
+        async with session.ws_connect(f"{elm.url}/api/federation/link") as socket:
+            await socket.send_bytes(b"no handshake")
+            await socket.receive(10)
+        await until(lambda: "bad_handshake" in elm.service.status().refused, "it is counted")
+        await elm.node.audit.flush()
+        (row,) = [row for row in rows_of(elm) if row.subject == "handshake"]
+        assert (row.actor, row.act, row.rule, row.outcome) == ("127.0.0.1", "link", "bad_handshake", "refused")
+        head = elm.node.audit.head
+        for _ in range(600):
+            elm.node.links.on_turned_away("192.0.2.1", BUSY)
+        await elm.node.audit.flush()
+        assert elm.node.audit.head == head, "a crowd causes no write"
+        elm.service.note_operation("operator", "POST /rooms", "")
+        await elm.node.audit.flush()
+        assert sum(row.times for row in rows_of(elm) if row.rule == BUSY) == 600, "and is counted with what follows"
+
+
 async def test_two_idle_nodes_stay_silent(tmp_path):
     async with street(tmp_path) as it:
         elm, oak = await talked(it)
@@ -176,6 +198,25 @@ async def test_both_keys_seal_each_minute_and_each_thousand_rows(tmp_path):
         assert await sealed(1) == begun + 1_000, "before the minute is over"
         keys = elm.node.store.record.record.keys
         assert is_signed(audit.seal, (keys.ed25519, keys.mldsa65))
+
+
+@pytest.mark.parametrize("forged", ["ed25519", "mldsa65"])
+async def test_a_head_without_both_signatures_is_not_countersigned_and_is_evidence(tmp_path, forged):
+    async with street(tmp_path) as it:
+        elm, oak = await talked(it)
+        oak.node.witnesses._answered_at.clear()
+        store, head = elm.node.store, Head(elm.node.audit.head.rows + 1, b"x" * 32)
+        seal = make_seal(statement_of(store.node, store.epoch, head, store.now(), None), store.keys)
+        body = {"statement": seal.statement, "ed25519": seal.ed25519, "mldsa65": seal.mldsa65}
+        body[forged] = bytes(len(body[forged]))
+        stream = elm.node.peers.pair_stream(oak.node.store.node)
+        await elm.node.author.order([elm.node.author.node_act(stream, "audit.head", body)])
+        await until(lambda: oak.node.ingest.refusals["invalid_signature"], "it arrives and is judged")
+        await oak.node.audit.flush()
+        (evidence,) = oak.service.peer(elm.id).evidence
+        assert evidence.kind == "bad_signature"
+        await oak.node.witnesses.speak()
+        assert len(events(oak, "audit.witness", oak)) == 1
 
 
 async def test_a_kill_between_rows_and_seal_leaves_a_chain_that_goes_on(tmp_path):

@@ -8,9 +8,10 @@ from foedus.log import streams
 from foedus.log.documents import DocumentUpload
 from foedus.node.room_values import Said
 from foedus.sync.frames import Chunk, WantChunks
-from tests.node.document_client import editing
+from tests.node.document_client import editing, folded
 from tests.node.nodes import connect, share, street, until
 from tests.node.people import agent, enrol
+from tests.node.searching import files_with
 from tests.node.test_document_limits import taken
 from tests.node.test_documents import equal, pair
 from tests.node.test_retention import Clock
@@ -42,7 +43,8 @@ def is_here(running, kind="document.upload"):
 
 def text_at(running):
     """The text of the document as a node holds it."""
-    doc = loaded(running.node.documents.held(stream_of(running)))
+    fold = running.node.documents.held(stream_of(running))
+    doc = loaded(fold) if fold is not None and fold.documents else Doc()
     doc["text"] = text = Text()
     return str(text)
 
@@ -57,7 +59,7 @@ def loaded(fold):
 async def bytes_anew(running):
     """Return the bytes of the document as a node reads it from its log."""
     running.node.documents.forget()
-    return loaded(await running.node.documents.room(stream_of(running))).get_update()
+    return loaded(await folded(running, stream_of(running))).get_update()
 
 
 async def write_large(running, who, text=LARGE):
@@ -180,7 +182,7 @@ async def test_what_is_no_update_counts_nowhere(tmp_path):
             await eve.edit(0, "on")
             await equal(eve, ann, wanted="on")
         for it in (ash, elm):
-            assert list((await it.node.documents.room(stream)).documents) == ["page"]
+            assert list((await folded(it, stream)).documents) == ["page"]
 
 
 async def test_an_erased_upload_leaves_no_chunk_at_any_node(tmp_path):
@@ -192,7 +194,7 @@ async def test_an_erased_upload_leaves_no_chunk_at_any_node(tmp_path):
         for it in (ash, elm):
             await until(lambda it=it: not list(it.node.blobs.chunks.named()), "its name goes")
             await until(lambda it=it: b"0001234 " not in (it.path / "blobs.db").read_bytes(), "its chunks go")
-            assert not (await it.node.documents.room(stream_of(it))).documents
+            assert not (await folded(it, stream_of(it))).documents
 
 
 async def test_who_is_not_in_the_room_gets_no_chunk(tmp_path):
@@ -295,6 +297,8 @@ async def test_an_erased_update_is_in_no_snapshot_that_stays(tmp_path):
         again = await road.start("ash")
         await until(lambda: "the-secret" not in chunks(again), "the snapshot goes with it")
         await until(lambda: "the-secret" not in chunks(elm), "at elm, too")
+        for it in (again, elm):
+            await until(lambda it=it: not files_with(it.path, b"the-secret"), f"{it.name} has it in no file")
 
 
 def chunks(running):

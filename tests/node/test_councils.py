@@ -1,7 +1,6 @@
 """Councils of real nodes: founding, deciding, proofs, members that go away and come back."""
 
 import asyncio
-from contextlib import asynccontextmanager
 from itertools import combinations
 
 import pytest
@@ -17,55 +16,12 @@ from foedus.node.council_driver import CouncilDown
 from foedus.node.council_messages import read, write
 from foedus.sdk import Client
 from foedus.sync.frames import CouncilSays
+from tests.node.councils import NAMES, all_hold, begun, connected, found, put, root, value
 from tests.node.nodes import connect, street, until
-
-NAMES = ("alice", "bob", "carol", "dora")
-
-
-@asynccontextmanager
-async def four(folder):
-    """Four nodes, each connected to each."""
-    async with street(folder) as it:
-        nodes = [await it.add(name) for name in NAMES]
-        for one, other in combinations(nodes, 2):
-            await connect(one, other)
-        yield it, nodes
-
-
-async def found(nodes):
-    """A council of these nodes, which all have joined."""
-    first, *others = nodes
-    held = await first.node.councils.foundings.create("board", [other.node.store.node for other in others])
-    council = held.founding.id
-    for other in others:
-        await until(lambda other=other: other.node.councils.foundings.held(council), f"{other.name} is asked")
-        await other.node.councils.foundings.join(council)
-    await until(lambda: all(begun(node, council) for node in nodes), "all have begun")
-    return council
-
-
-def begun(node, council):
-    return node.node.councils.has_begun(council)
-
-
-def value(node, council, key):
-    return node.node.councils.driver(council).replica.ledger.machine.get(key)
-
-
-def root(node, council):
-    return node.node.councils.driver(council).replica.ledger.root()
-
-
-async def put(node, council, key, data):
-    return await node.node.councils.propose(council, Put(key, data, None))
-
-
-async def all_hold(nodes, council, key, data):
-    await until(lambda: all(value(node, council, key) == data for node in nodes), f"all hold {key}")
 
 
 async def test_what_one_proposes_is_made_at_all_and_a_proof_taken_elsewhere_verifies(tmp_path):
-    async with four(tmp_path) as (_, nodes):
+    async with connected(tmp_path) as (_, nodes):
         council = await found(nodes)
         made = await put(nodes[1], council, "colour", b"green")
         assert decode(made.result) == ["done", None]
@@ -81,7 +37,7 @@ async def test_what_one_proposes_is_made_at_all_and_a_proof_taken_elsewhere_veri
 
 
 async def test_commits_go_on_without_the_leader_and_who_comes_back_catches_up(tmp_path):
-    async with four(tmp_path) as (it, nodes):
+    async with connected(tmp_path) as (it, nodes):
         council = await found(nodes)
         await put(nodes[0], council, "a", b"1")
         driver = nodes[0].node.councils.driver(council)
@@ -104,18 +60,18 @@ async def test_commits_go_on_without_the_leader_and_who_comes_back_catches_up(tm
 
 
 async def test_all_go_on_from_what_they_kept(tmp_path):
-    async with four(tmp_path) as (it, nodes):
+    async with connected(tmp_path) as (it, nodes):
         council = await found(nodes)
-        for number in range(70):
+        for number in range(10):
             await put(nodes[number % 4], council, f"k{number}", b"%d" % number)
-        await all_hold(nodes, council, "k69", b"69")
+        await all_hold(nodes, council, "k9", b"9")
         for name in NAMES:
             await it.stop(name)
         again = [await it.start(name) for name in NAMES]
-        assert all(value(node, council, "k69") == b"69" for node in again)
+        assert all(value(node, council, "k9") == b"9" for node in again)
         await until(lambda: all(a.is_linked(b) for a, b in combinations(again, 2)), "all are linked", 60)
-        await put(again[2], council, "k70", b"70")
-        await all_hold(again, council, "k70", b"70")
+        await put(again[2], council, "k10", b"10")
+        await all_hold(again, council, "k10", b"10")
 
 
 async def test_fewer_than_four_are_told_why_not_and_what_works(tmp_path):
@@ -128,17 +84,17 @@ async def test_fewer_than_four_are_told_why_not_and_what_works(tmp_path):
 
 
 async def test_nobody_begins_before_all_have_joined(tmp_path):
-    async with four(tmp_path) as (it, nodes):
+    async with connected(tmp_path) as (it, nodes):
         held = await nodes[0].node.councils.foundings.create("board", [node.node.store.node for node in nodes[1:]])
         council = held.founding.id
         for node in nodes[1:3]:
             await until(lambda node=node: node.node.councils.foundings.held(council), "it is asked")
-            await node.node.councils.foundings.join(council)
+            await node.node.councils.join(council)
         await until(lambda: len(nodes[0].node.councils.foundings.held(council).signatures) == 3, "three have signed")
         with pytest.raises(UsageError, match="1 of its members"):
             nodes[0].node.councils.driver(council)
         again = await it.restart("dora")
-        await again.node.councils.foundings.join(council)
+        await again.node.councils.join(council)
         running = [*nodes[:3], again]
         await until(lambda: all(begun(node, council) for node in running), "all have begun", 60)
         await asyncio.gather(*(put(node, council, node.name, b"here") for node in running))
@@ -148,7 +104,7 @@ async def test_nobody_begins_before_all_have_joined(tmp_path):
 
 async def test_a_disk_that_fails_stops_the_member_alone_and_loses_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(council_driver, "RETRY_S", 0.05)
-    async with four(tmp_path) as (_, nodes):
+    async with connected(tmp_path) as (_, nodes):
         council = await found(nodes)
         await put(nodes[0], council, "a", b"1")
         bob = nodes[1]
@@ -181,7 +137,7 @@ def is_down(node, council):
 
 
 async def test_what_no_member_says_is_passed_over_and_what_is_no_message_ends_the_link(tmp_path):
-    async with four(tmp_path) as (it, nodes):
+    async with connected(tmp_path) as (it, nodes):
         council = await found(nodes)
         eve = await it.add("eve")
         await connect(eve, nodes[0])
@@ -189,10 +145,10 @@ async def test_what_no_member_says_is_passed_over_and_what_is_no_message_ends_th
         driver = alice.node.councils.driver(council)
         link = eve.node.links.get(alice.node.store.node)
         vote = write(Vote("checkpoint", 0, 64, bytes(32), 1, bytes(64)))
-        link.control(CouncilSays(council, vote))
+        link.control(CouncilSays(driver.membership.id, vote))
         link.control(CouncilSays(bytes(32), vote))
         other = nodes[1].node.links.get(alice.node.store.node)
-        other.control(CouncilSays(council, vote))
+        other.control(CouncilSays(driver.membership.id, vote))
         await until(lambda: driver.refused.total() == 1, "a vote without signature is refused")
         assert eve.is_linked(alice)
         link.control(CouncilSays(bytes(32), b"\xff"))
@@ -207,7 +163,7 @@ def test_what_is_no_message_is_refused(data):
 
 
 async def test_programs_found_a_council_propose_to_it_and_take_a_proof(tmp_path):
-    async with four(tmp_path) as (_, nodes):
+    async with connected(tmp_path) as (_, nodes):
         async with Client(nodes[0].url, nodes[0].node.home.token()) as client:
             made = await client.councils.create("board", [node.id for node in nodes[1:]])
             assert made.state == "waiting"

@@ -6,6 +6,7 @@ from foedus.base.limits import DAY
 from foedus.log import streams
 from foedus.node.room_values import Said
 from tests.node.nodes import connect, share, street, until
+from tests.node.searching import files_with
 from tests.node.test_crdts import do, equal, fresh, show
 from tests.node.test_retention import Clock
 
@@ -102,6 +103,8 @@ async def test_an_erased_delta_is_in_no_snapshot_that_stays(road):
         await until(lambda it=it: not any(b"the-secret" in row.envelope.body for row in snapshots_at(road, it)), "gone")
         await it.node.eraser.idle()
     await until(lambda: len(snapshots_at(road, road.bert)) == 1, "one is left")
+    for it in (road.anna, road.bert):
+        await until(lambda it=it: not files_with(it.path, b"the-secret"), f"{it.name} has it in no file")
 
 
 async def test_after_a_crash_a_snapshot_with_an_erased_delta_is_found_stale(road):

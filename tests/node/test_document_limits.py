@@ -9,7 +9,7 @@ from foedus.base.errors import FoedusError
 from foedus.log import streams
 from foedus.node import document_visit
 from foedus.state.documents import fold, messages
-from tests.node.document_client import editing
+from tests.node.document_client import editing, folded
 from tests.node.nodes import share, street, until
 from tests.node.people import Draft, agent, enrol
 from tests.node.test_documents import equal, pair
@@ -51,7 +51,7 @@ async def test_a_session_key_signs_nothing_else_and_nowhere_else(tmp_path):
             key,
         )
         await author.order([draft])
-        held = await ash.node.documents.room(streams.room(rooms["plans"]))
+        held = await folded(ash, streams.room(rooms["plans"]))
         assert list(held.documents) == ["page"]
 
 
@@ -76,11 +76,11 @@ async def test_an_erased_update_is_in_no_replica_of_a_node(tmp_path):
             await ann.edit(0, "secret")
             await until(lambda: len(updates(elm)) == 1, "it came")
         room = streams.room(bytes.fromhex(ash.service.rooms()[0].room))
-        assert (await elm.node.documents.room(room)).documents
+        assert (await folded(elm, room)).documents
         await ash.service.erase(updates(ash)[0].id, "moderator")
         await until(lambda: elm.node.documents.held(room) is None, "elm forgets it")
         for it in (ash, elm):
-            assert not (await it.node.documents.room(room)).documents
+            assert not (await folded(it, room)).documents
 
 
 async def test_a_person_signs_a_new_session_after_a_restart(tmp_path):

@@ -141,7 +141,7 @@ async def test_a_mistake_of_the_node_ends_the_client_and_not_its_document(tmp_pa
         async with editing(ash, who) as good:
             await until(lambda: good.seen, "it is served")
             with monkeypatch.context() as broken:
-                broken.setattr(DocumentVisit, "_document", lambda _self: 1 / 0)
+                broken.setattr(DocumentVisit, "_room", lambda _self: 1 / 0)
                 async with editing(ash, who) as unlucky:
                     await until(lambda: unlucky.socket.closed, "it is closed")
             await good.edit(0, "on")

@@ -12,13 +12,10 @@ from foedus.log.event import parse_envelope
 from foedus.node.room_values import Said
 from tests.node.nodes import connect, share, street, until
 from tests.node.people import agent, enrol
+from tests.node.searching import files_with
 
 SECRET = "the-secret-word-" + "x" * 5_000
 """Longer than a page, so part of it stands in overflow pages; every part of it is looked for."""
-
-
-def files_with(folder, needle):
-    return [path for path in folder.rglob("*") if path.is_file() and needle in path.read_bytes()]
 
 
 def assert_gone(*runs):

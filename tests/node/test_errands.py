@@ -109,6 +109,20 @@ async def test_it_waits_for_a_persons_grant(tmp_path):
         assert (await over(oak, sent.errand, scout)).outcome == "result"
 
 
+async def test_who_is_told_how_it_ended_has_read_another_node(tmp_path):
+    async with two(tmp_path, granted=False) as (_, oak, elm, scout, clerk, capability, ada):
+        await ada.give(scout, Scope(CALL))
+        sent = await oak.service.errand_begin(form(scout, capability))
+        await do(elm, clerk)
+        assert (await over(oak, sent.errand, scout)).outcome == "result"
+        again = await oak.service.errand_begin(form(scout, capability, key="two"))
+        await until(lambda: oak.service.errand(again.errand, scout).why, "it waits for a person")
+        waiting = oak.service.errand(again.errand, scout)
+        assert (waiting.state, waiting.why) == ("waiting", "needs_approval"), (
+            "the grant that carried the first does not now"
+        )
+
+
 async def test_what_was_handed_over_when_its_node_stopped_never_runs_again(tmp_path):
     async with two(tmp_path) as (nodes, oak, elm, scout, clerk, capability, _):
         sent = await oak.service.errand_begin(form(scout, capability))

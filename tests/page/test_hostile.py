@@ -86,8 +86,10 @@ def eve(browser, nodes):
     room = shared_room(oak, elm, name="harbour")
     agent = oak.client.post("/participants", ParticipantView, {"name": "scout"})
     say(oak, room, agent.did, MARKUP, "second")
-    told = {"kind": "knowledge.publish", "domain": "harbour", "title": "tides", "content": "low", "as": agent.did}
+    told = {"kind": "knowledge.publish", "domain": "harbour", "title": "tides", "content": "low"}
     oak.client.post("/knowledge/acts", KnowledgePlaced, told)
+    waiting = oak.client.post("/knowledge/acts", KnowledgePlaced, told | {"as": agent.did})
+    assert waiting.approval
     yield visitor
     visitor.context.close()
 
@@ -116,6 +118,7 @@ def test_hostile_text_on_every_screen_is_only_text(eve, nodes):
             ["connections"],
             ["connections", "browse"],
             ["connections", "peer", peer],
+            ["approvals"],
             ["approvals", "grants"],
             ["knowledge"],
             ["network"],

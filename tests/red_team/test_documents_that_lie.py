@@ -1,11 +1,13 @@
 """Yjs updates of the right form that say what cannot be: pycrdt panics, or frees memory twice, and a node lives on."""
 
 import asyncio
+import signal
 from contextlib import suppress
 
 import aiohttp
 import pytest
 
+from foedus.adapters import document_keeper
 from foedus.state.documents import messages
 from foedus.state.documents.update import check
 from tests.node.document_client import editing, ticket
@@ -54,6 +56,38 @@ async def test_a_client_whose_updates_end_the_library_ends_no_node(tmp_path, upd
         async with editing(elm, elm.human, "page") as one, editing(ash, ash.agent, "page") as other:
             await one.edit(0, "still here")
             await equal(one, other, wanted="still here")
+
+
+async def test_a_process_that_stands_still_stops_nothing_but_its_documents_and_loses_nothing(tmp_path):
+    async with pair(tmp_path) as (_, ash, elm), editing(ash, ash.agent) as ann, editing(elm, elm.human) as eve:
+        await ann.edit(0, "first ")
+        await equal(ann, eve, wanted="first ")
+        child = elm.node.documents.replicas._process
+        child.send_signal(signal.SIGSTOP)
+        await ann.edit(0, "second ")
+        await updates_at(elm, 2)  # durable at a node that goes on
+        await ann.edit(0, "third ")
+        await updates_at(elm, 3)
+        assert str(eve) == "first "
+        child.send_signal(signal.SIGCONT)
+        await equal(ann, eve, wanted="third second first ")
+        assert elm.node.documents.replicas._process is child
+
+
+async def test_what_came_while_a_process_stood_still_for_too_long_is_there_in_the_next(tmp_path, monkeypatch):
+    monkeypatch.setattr(document_keeper, "_LOOK_S", 0.01)
+    async with pair(tmp_path) as (_, ash, elm), editing(ash, ash.agent) as ann, editing(elm, elm.human) as eve:
+        await ann.edit(0, "first ")
+        await equal(ann, eve, wanted="first ")
+        with monkeypatch.context() as patch:
+            patch.setattr(document_keeper, "STALLED_S", 0.05)
+            patch.setattr(document_keeper, "ANSWER_PROCESSOR_S", 60.0)
+            child = elm.node.documents.replicas._process
+            child.send_signal(signal.SIGSTOP)
+            await ann.edit(0, "second ")
+            await until(lambda: child.returncode is not None, "it is ended")
+        await ann.edit(0, "third ")
+        await equal(ann, eve, wanted="third second first ")
 
 
 async def test_a_document_outlives_the_process_that_held_it(tmp_path):

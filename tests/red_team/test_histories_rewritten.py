@@ -1,23 +1,18 @@
 """What was is changed afterwards: done twice, written twice, dated ahead, or struck from the record."""
 
-import secrets
-
-import pytest
-
 from foedus.base.ids import sha256
 from foedus.base.limits import SECOND
-from foedus.crypto.ed25519 import Ed25519Key
-from foedus.identity.did import did_of
-from foedus.identity.ucan import issue_invocation, parse_invocation
-from foedus.identity.ucan.errors import Replayed
 from foedus.node import audit_files, witnessing
 from foedus.node.audit_claims import last_witness
 from foedus.node.home import Home
-from foedus.node.invocation_nonces import InvocationNonces
+from foedus.surfaces.cli.delegating import Scope
 from foedus.trust.audit.rows import Head
 from foedus.trust.audit.seals import make_seal, statement_of
+from foedus.trust.border import ASK
 from tests.hostile.evil import id_of, now
 from tests.node.nodes import connect, share, street, until
+from tests.node.people import agent, enrol
+from tests.node.questions import raw, remember, send_raw
 from tests.node.test_audit import rewrite
 from tests.red_team.ending import audited, counted, ends, explained
 from tests.red_team.stage import stage
@@ -38,24 +33,23 @@ async def test_an_act_that_is_done_again(tmp_path):
 
 
 async def test_an_invocation_that_is_shown_again_after_a_restart(tmp_path):
+    """A question that an agent was granted and asked: its node kept the bytes, and sends them again much later."""
     async with street(tmp_path) as it:
-        victim = await it.add("victim")
-        key = Ed25519Key(secrets.token_bytes(32))
-        data = issue_invocation(
-            key,
-            subject=did_of(key.public),
-            command="/foedus/query/ask",
-            arguments={},
-            proofs=(),
-            nonce=secrets.token_bytes(12),
-            expires=victim.node.store.now() // SECOND + 600,
-        )
-        await InvocationNonces(victim.node.store).spend(parse_invocation(data))
+        victim, liar = await it.add("victim"), await it.add("liar")
+        ada, scout = await enrol(liar, "ada"), await agent(liar, "scout")
+        await connect(liar, victim)
+        grant = await ada.give(scout, Scope(ASK))
+        kept = raw(liar, who="scout", grants=[grant])
+        assert await send_raw(liar, victim, kept) == ("answered", "")
+        assert await send_raw(liar, victim, kept) == ("seen", ""), "as one that came another way"
         victim = await it.restart("victim")
-        with pytest.raises(Replayed) as refused:
-            await InvocationNonces(victim.node.store).spend(parse_invocation(data))
-        assert (refused.value.code, refused.value.http_status) == ("ucan_replayed", 403)
-        assert refused.value.remedy
+        await until(lambda: liar.is_linked(victim) and victim.is_linked(liar), "they meet again")
+        memory = remember(victim, "lamp")
+        assert await send_raw(liar, victim, kept) == ("refused", "ucan_replayed")
+        assert memory.asked == [], "nobody looked for an answer"
+        await counted(victim, "ucan_replayed")
+        row = await audited(victim, "ucan_replayed", "refused", liar.id)
+        assert row.act == "query"
 
 
 async def test_two_histories_for_two_audiences(tmp_path):

@@ -11,12 +11,14 @@ from foedus.base.errors import NotFound, Unavailable, UsageError
 from foedus.base.ids import parse_id
 from foedus.crypto.ed25519 import Ed25519Key
 from foedus.crypto.errors import PassphraseRequired
-from foedus.sdk import Change, Client, Device, NoAnswer, PlainClient, Publish, Question
+from foedus.sdk import Calling, Change, Client, Device, NoAnswer, PlainClient, Publish, Question
 from foedus.sdk.acts import Draft, Moment, signed_act
 from foedus.surfaces.cli import signing
+from foedus.trust.standing import Standing
+from tests.node.callees import answer, offer
 from tests.node.nodes import connect, share, street, until
 from tests.node.paired import paired
-from tests.node.people import enrol
+from tests.node.people import agent, enrol
 
 
 def operator(running, device=None):
@@ -190,6 +192,31 @@ async def test_what_an_agent_says_at_another_node_waits_for_a_person(tmp_path):
             assert (await counting).id
             assert (await client.crdts.show("plans", "boats")).value == 7
         await until(lambda: elm.texts() == ["may I now?"], "it crosses")
+
+
+@pytest.mark.parametrize("custody", ["node", "device"])
+async def test_what_an_agent_calls_at_another_node_waits_for_a_person(tmp_path, custody):
+    async with street(tmp_path) as nodes:
+        oak, elm = await nodes.add("oak"), await nodes.add("elm")
+        ada, clerk = await enrol(oak, "ada"), await agent(elm, "clerk")
+        own = await enrol(oak, "tally", "agent") if custody == "device" else None
+        did = own.did if own else await agent(oak, "tally")
+        await connect(oak, elm)
+        elm.node.crossings.standing_of = lambda _node, _did: Standing.ELEVATED
+        echo = await offer(elm, clerk)
+        calling = Calling(name="echo", offer=echo.offer, node=elm.id, input={"text": "hello"}, as_="" if own else did)
+        async with operator(oak, device_of(own) if own else None) as client:
+            with pytest.raises(UsageError) as refused:
+                await client.calls.call(calling)
+            assert refused.value.code == ("grant.human_required" if own else "needs_approval")
+            asked = await client.calls.ask(calling)
+            assert asked.text == 'echo {"text":"hello"}'
+            assert await client.calls.allowed(asked.id) is None
+            coming = asyncio.create_task(client.calls.allowed(asked.id, wait_s=20))
+            await ada.allow(asked.id)
+            await answer(elm, clerk)
+            assert (await coming).output == {"said": "hello"}
+            assert (await client.approvals.show(asked.id)).state == "done"
 
 
 def test_acts_have_the_bytes_of_the_log():

@@ -7,6 +7,7 @@ from foedus.log.event import parse_event
 from foedus.node.query_values import Asked
 from foedus.trust.peer import State
 from foedus.trust.tiers import Tier
+from tests.simulation.telling import current_packets
 from tests.simulation.terms import is_connected
 
 _DISKS_S = 1.0
@@ -31,7 +32,8 @@ class Asking:
         if not place.up:
             return
         kind = self.draw.choice(["text", "causal", "topology"])
-        about = {"text": f"message {self.draw.randint(1, 20)} of n"} if kind == "text" else {}
+        what = self.draw.choice(["message", "packet"]) if self.scenario.plan.tellings else "message"
+        about = {"text": f"{what} {self.draw.randint(1, 20)} of n"} if kind == "text" else {}
         event = self._some_event(place)
         if kind == "causal":
             if event is None:
@@ -101,6 +103,7 @@ class Asking:
             await self._check_causal(place, event)
             await self._check_topology(place)
             await self._check_text(place)
+            await self._check_packets(place)
         self.world.trace(f"{self.ended} of {self.asked} questions were answered")
 
     async def _quietly(self, place, **about):
@@ -180,6 +183,23 @@ class Asking:
                 counts = row.verdict.name == "ACCEPTED" and not node._withheld(row, event, writer)
                 if counts and len(said) < _RESULTS and (source.node.hex(), row.id.hex()) not in told:
                     self.world.failed(f"{source} did not tell {place} of message {row.seq} of {row.stream[:14]}")
+
+    async def _check_packets(self, place):
+        """Each node tells of all packets that count there, and that who asks may hear of."""
+        if not self.scenario.telling.placed:
+            return
+        view = await self._quietly(place, kind="text", text="packet")
+        told = {}
+        for found in [found for merged in view.results for found in merged.sources if found.kind == "packet"]:
+            told.setdefault(found.node, {})[bytes.fromhex(found.body["packet"])] = found.body["title"]
+        for source in self._answering(place, view):
+            held = {
+                packet: title for packet, title, row in current_packets(source) if self._may_see(source, place, row)
+            }
+            if told.get(source.node.hex(), {}) != held:
+                self.world.failed(
+                    f"{source} told {place} {len(told.get(source.node.hex(), ()))} of {len(held)} packets"
+                )
 
 
 async def pause(scenario):

@@ -40,6 +40,8 @@ class Plan(NamedTuple):
     questions: int = 0
     pauses: int = 0
     """Of one peer by another, for some seconds."""
+    tellings: int = 0
+    """Acts about packets of knowledge and about tasks."""
 
 
 def state_plan_of(seed, draw):
@@ -69,6 +71,7 @@ def state_plan_of(seed, draw):
         questions=draw.choice([0, 10, 30]),
         pauses=draw.choice([0, 0, 3]),
         terminations=draw.choice([0, 0, 0, 1]),
+        tellings=8 if large else draw.choice([0, 0, 0, 0, 12, 24]),
     )
 
 

@@ -11,7 +11,7 @@ from foedus.crypto.words import to_words
 from foedus.identity.did import did_of
 from foedus.node.room_values import Said
 from tests.node.people import Person, enrol
-from tests.simulation import asking, calling, checks, editing, peerings, terms, writing
+from tests.simulation import asking, calling, checks, editing, peerings, telling, terms, writing
 from tests.simulation.peerings import human_key
 from tests.simulation.watch import described
 from tests.simulation.world import EPOCH_US
@@ -45,6 +45,7 @@ class Scenario:
         self.terms = terms.Deeds(self)
         self.writing = writing.Writing(self)
         self.editing = editing.Editing(self)
+        self.telling = telling.Telling(self)
         self.calling = calling.Calling(self)
         self.asking = asking.Asking(self)
         world.acknowledged = []
@@ -70,6 +71,7 @@ class Scenario:
         terms.check(self.world)
         await writing.check(self.world)
         await editing.check(self.editing)
+        await telling.check(self.telling)
         calling.check(self.calling)
         await self.asking.check()
 
@@ -354,6 +356,7 @@ class Scenario:
         deeds += [self.writing.write] * plan.deltas + [self.editing.edit] * plan.edits
         deeds += [self.calling.call] * plan.calls + [self.asking.ask] * plan.questions
         deeds += [partial(asking.pause, self)] * plan.pauses
+        deeds += [self.telling.tell] * plan.tellings
         begun = [self.world.loop.create_task(self._later(deed)) for deed in deeds]
         human = self.world.loop.create_task(self._decide())
         await asyncio.gather(*begun)
@@ -405,6 +408,7 @@ class Scenario:
                 and terms.is_settled(self.world)
                 and self.editing.is_settled
                 and calling.is_settled(self.calling)
+                and telling.is_settled(self.telling)
                 and self.now - self.world.wire.last_events > _QUIET_S
             ):
                 self.world.trace("all agree")

@@ -273,3 +273,33 @@ def test_an_end_that_a_full_disk_did_not_take_is_heard_on_the_next_link():
         assert not terms.is_connected(other, one)
 
     tell(story, [(0, 1)])
+
+
+def test_what_comes_of_ones_own_after_a_recovery_of_the_identity_is_cut():
+    """It came in streams that the backup did not know, and waited for ever for an opening; or a start opened it."""
+
+    async def story(scenario, places):
+        host, guest = places
+        room = await make_room(scenario, host, guest)
+        backup = guest.life.disk.copy()
+        guest.doubtful_since = scenario.now
+        await scenario.trusted_agent(guest, "scout")
+        await say(scenario, guest, room, "scout")
+        await asyncio.sleep(1.0)
+        scenario.world.network.part({guest: 1})
+        scenario.is_busy = False  # nobody starts it again by itself
+        guest.life.crash()
+        guest.disk = backup
+        await scenario.world.start(guest)
+        await recover(scenario, guest)
+        scenario.world.network.heal()
+        await asyncio.sleep(60.0)
+        for _ in range(2):
+            logs = [place.life.node.store.log for place in places]
+            late = [row for log in logs for row in log.since(0, 1_000) if row.kind in {"device.enrol", "message.text"}]
+            assert {(row.verdict.name, row.reason) for row in late} == {("REJECTED", "superseded")}
+            await guest.life.stop()
+            await scenario.world.start(guest)
+            await asyncio.sleep(60.0)
+
+    tell(story, [(0, 1)])

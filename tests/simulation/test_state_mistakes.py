@@ -1,4 +1,4 @@
-"""The simulation notices what is broken in documents, questions and calls: mistakes that a node could have."""
+"""The simulation notices what is broken in what follows from the log: mistakes that a node could have."""
 
 from unittest import mock
 
@@ -8,16 +8,20 @@ from foedus.node.audience import Audience
 from foedus.node.call_life import CallLife
 from foedus.node.document_desk import DocumentDesk
 from foedus.node.documents import Documents
+from foedus.node.knowledge_indexing import KnowledgeIndexer
 from foedus.node.log_substrate import LogSubstrate
 from foedus.node.query_judging import Judge
 from foedus.query.desk import Desk
 from foedus.state.documents.messages import brings
+from foedus.state.knowledge import tasks
 from tests.simulation.plans import Plan
 from tests.simulation.simulate import simulate
 
 _TYPING = Plan(nodes=4, rooms=2, messages=0, breaks=0.5, partitions=2, removals=4, edits=60, patience_s=150.0)
 _CRASHING = Plan(nodes=3, rooms=1, messages=0, crashes=0.1, edits=60, patience_s=150.0)
 _CALLING = Plan(nodes=3, rooms=1, messages=0, crashes=0.05, calls=60, patience_s=150.0)
+_TELLING = Plan(nodes=4, rooms=1, messages=0, breaks=0.5, partitions=2, tellings=40, patience_s=150.0)
+_AGREEING = Plan(nodes=3, rooms=1, messages=0, breaks=0.5, tellings=40, negotiations=20, patience_s=150.0)
 _ASKING = Plan(nodes=5, rooms=2, messages=20, partitions=1, questions=60, pauses=8, patience_s=150.0)
 
 
@@ -101,6 +105,32 @@ def hand_over_before_it_is_written():
     return mock.patch.object(CallLife, "hand", hand)
 
 
+def take_what_was_told_in_another_order():
+    """By id, and not by clock."""
+    real = tasks.in_order
+    return mock.patch.object(tasks, "in_order", lambda told: sorted(real(told), key=lambda one: one.id))
+
+
+def read_all_but_the_last():
+    """The index passes over an event of each page that it reads."""
+    real = KnowledgeIndexer._mentions
+    return mock.patch.object(KnowledgeIndexer, "_mentions", lambda self, rows: real(self, rows)[:-1])
+
+
+def tell_whatever_was_agreed():
+    return mock.patch.object(Audience, "is_agreed", return_value=True)
+
+
+def keep_knowledge_to_oneself():
+    """What others told is not passed on."""
+    real = Audience.may_see
+
+    def may_see(self, viewer, chain):
+        return (chain.kind != "knowledge" or chain.node == self.own) and real(self, viewer, chain)
+
+    return mock.patch.object(Audience, "may_see", may_see)
+
+
 @pytest.mark.parametrize(
     ("mistake", "said", "plan"),
     [
@@ -112,6 +142,10 @@ def hand_over_before_it_is_written():
         (tell_strangers_of_rooms, "never a member, of", _ASKING),
         (forget_what_followed, " causes", _ASKING),
         (wait_for_everybody, "for answers within", _ASKING),
+        (take_what_was_told_in_another_order, "other tasks than its log has", _TELLING),
+        (read_all_but_the_last, "other packets than its log has", _TELLING),
+        (tell_whatever_was_agreed, "against their agreement, events of knowledge", _AGREEING),
+        (keep_knowledge_to_oneself, "does not count at", _TELLING),
         (begin_again_after_a_restart, "was run 2 times", _CALLING),
         (hand_over_before_it_is_written, "was run", _CALLING),
     ],

@@ -40,8 +40,9 @@ class Wire:
         for epoch, stream in self._named(frame):
             if stream.startswith(_ROOMS):
                 self._check(sender, receiver, frame[0], stream)
-                if frame[0] == "events" and self._is_closed(sender, receiver, epoch, stream):
-                    self._failed_to_stop(sender, receiver, "against their agreement", stream)
+            is_bound = stream.startswith((*_ROOMS, "knowledge:"))
+            if is_bound and frame[0] == "events" and self._is_closed(sender, receiver, epoch, stream):
+                self._failed_to_stop(sender, receiver, "against their agreement", stream)
 
     def _check(self, sender, receiver, kind, stream):
         room = stream.partition(":")[2]

@@ -3,7 +3,8 @@
 Each call waits for the child's answer: some 50 µs. A child that ends, panics or does not answer is gone with all
 documents; those are folded from the log again, by whoever asks for them. The update that was under way is remembered:
 where it ends a second child, no third sees it, and a room whose updates ended several is closed until the node starts
-again.
+again. An update is blamed for the processor time that its child takes, and never for time that passes: where a machine
+stands still for some seconds, an update that is passed over for it would be missing, with all that stand on it.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ import logging
 import socket
 import subprocess
 import sys
+import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from threading import Lock
 
 from foedus.adapters.document_child import (
     APPLY,
@@ -30,29 +33,57 @@ from foedus.adapters.document_child import (
     pack_updates,
 )
 from foedus.base.ids import sha256
-from foedus.state.documents.errors import BadUpdate
+from foedus.state.documents.errors import HARMFUL, BadUpdate
 from foedus.state.documents.replica import Replica, ReplicasLost
 
 log = logging.getLogger("foedus.documents")
 
-ANSWER_TIMEOUT_S = 5.0
-"""For one answer: the largest document is encoded in a tenth of a second."""
+ANSWER_PROCESSOR_S = 5.0
+"""Of the child's processor time for one answer: the largest document is encoded in a tenth of a second."""
+STALLED_S = 60.0
+"""A child that takes no processor time is waited for so long: a busy or frozen machine gives it some by then."""
 START_TIMEOUT_S = 30.0
-"""For a start, which nobody's loop waits for: a busy machine takes some seconds."""
+"""For a start: a busy machine takes some seconds."""
 SUSPECTS_MAX = 1_024
 """Updates under way when a child ended that are remembered."""
 ENDED_TWICE = 2
 HUNG = 4
-"""What a child that does not answer counts for: everything here waits for it."""
+"""What a child that counts and does not answer is worth: all documents wait for it."""
 ENDED_MAX = 8
 """Children that a room may end before it is closed: a start takes a quarter of a second."""
 _TAKING = frozenset({APPLY, IS_CHANGED_BY})
 _SOCKET_BYTES = 1_048_576
+_LOOK_S = 0.25
+"""How often it is looked whether a child that does not answer works."""
+_SCHEDULED = 2
+"""CPUCLOCK_SCHED: what ``clock_getcpuclockid`` of Linux makes of a process id."""
 _BOOT = "import sys; sys.path[:] = sys.argv[1:]; from foedus.adapters.document_child import main; main()"
 
 
+class _Stalled(TimeoutError):
+    """The child got no processor time, or waits for what never comes. No update is blamed for that."""
+
+
+class _Patience:
+    """How long one answer is waited for. ``pid``: the child."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._began: tuple[float, float] | None = None
+
+    def wait_on(self) -> None:
+        """Take note that _LOOK_S passed without a byte; raise TimeoutError where that was for the last time."""
+        processor_s, now = _processor_s(self._pid), time.monotonic()
+        if self._began is None:
+            self._began = processor_s, now
+        if processor_s - self._began[0] >= ANSWER_PROCESSOR_S:
+            raise TimeoutError(f"no answer after {ANSWER_PROCESSOR_S:g} s of work")
+        if now - self._began[1] >= STALLED_S:
+            raise _Stalled(f"it stood still for {STALLED_S:g} s")
+
+
 class DocumentKeeper:
-    """``Replicas``. One thread at a time may use it."""
+    """``Replicas``. Calls block; those of several threads go one after the other."""
 
     def __init__(self) -> None:
         self.on_lost: Callable[[], None] = lambda: None
@@ -63,6 +94,8 @@ class DocumentKeeper:
         self._dropped: list[tuple[int, int]] = []
         self._suspects: OrderedDict[bytes, int] = OrderedDict()
         self._ended: Counter[str] = Counter()
+        self._lock = Lock()
+        self._closed = False
 
     @property
     def pid(self) -> int | None:
@@ -71,9 +104,14 @@ class DocumentKeeper:
 
     def start(self, room: str) -> None:
         """Start a child, unless there is one."""
-        self._check_open(room)
-        if self._connection is not None:
-            return
+        with self._lock:
+            self._check_open(room)
+            if self._connection is None:
+                self._connection = self._started()
+
+    def _started(self) -> socket.socket:
+        if self._closed:
+            raise ReplicasLost("the node stops")
         ours, theirs = socket.socketpair()
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BYTES)
         ours.settimeout(START_TIMEOUT_S)
@@ -85,13 +123,14 @@ class DocumentKeeper:
             raise ReplicasLost(f"the process that holds documents cannot start: {error}") from None
         self._process = process
         try:
-            _receive(ours, len(READY))
+            if len(ours.recv(len(READY), socket.MSG_WAITALL)) != len(READY):
+                raise ConnectionResetError("it ended")
         except OSError as error:
             ours.close()
             self._end()
             raise ReplicasLost(f"the process that holds documents does not start: {error}") from None
-        ours.settimeout(ANSWER_TIMEOUT_S)
-        self._connection = ours
+        ours.settimeout(_LOOK_S)
+        return ours
 
     def make(self, room: str) -> Replica:
         """Return an empty document; raise ReplicasLost where there is no child."""
@@ -112,24 +151,31 @@ class DocumentKeeper:
         """Return updates as one."""
         if len(updates) == 1:
             return updates[0]
-        return self._ask(None, MERGE, 0, pack_updates(updates))
+        with self._lock:
+            return self._ask(None, MERGE, 0, pack_updates(updates))
 
     def close(self) -> None:
-        """End the child."""
-        self._end()
+        """End the child for good. A call that another thread waits for raises ReplicasLost."""
+        self._closed = True
+        if (process := self._process) is not None:
+            process.kill()
+        with self._lock:
+            self._end()
 
     # --- asking ------------------------------------------------------------------------------
 
     def ask(self, replica: KeptReplica, operation: int, data: bytes = b"") -> bytes:
         """Have a replica do something; raise ReplicasLost or BadUpdate."""
-        if replica.generation != self._generation:
-            raise ReplicasLost("the process that held this document has ended")
-        if operation in _TAKING:
-            replica.last = sha256(data)
-            if self._suspects.get(replica.last, 0) >= ENDED_TWICE:
-                raise BadUpdate("the update ended what holds documents, twice", code="harmful_update")
-        self._forget_dropped()
-        return self._ask(replica, operation, replica.number, data)
+        with self._lock:
+            if replica.generation != self._generation:
+                raise ReplicasLost("the process that held this document has ended")
+            if operation in _TAKING:
+                replica.last = sha256(data)
+                if self._suspects.get(replica.last, 0) >= ENDED_TWICE:
+                    log.warning("an update of %s that ended what holds documents is passed over", replica.room)
+                    raise BadUpdate("the update ended what holds documents, twice", code=HARMFUL)
+            self._forget_dropped()
+            return self._ask(replica, operation, replica.number, data)
 
     def drop(self, generation: int, number: int) -> None:
         """Note that nobody has a replica any more."""
@@ -145,12 +191,10 @@ class DocumentKeeper:
         if self._connection is None:
             raise ReplicasLost("the process that holds documents has ended")
         try:
-            self._connection.sendall(HEADER.pack(operation, number, len(data)) + data)
-            status, _, size = HEADER.unpack(_receive(self._connection, HEADER.size))
-            said = _receive(self._connection, size)
+            status, said = self._answer(self._connection, HEADER.pack(operation, number, len(data)) + data)
         except OSError as error:
             self._end()
-            self._blame(replica, HUNG if isinstance(error, TimeoutError) else 1)
+            self._blame(replica, error)
             room = replica.room if replica is not None else "a client"
             log.warning("the process that holds documents was lost by an update of %s: %s", room, error)
             self.on_lost()
@@ -159,11 +203,25 @@ class DocumentKeeper:
             raise BadUpdate(said.decode(errors="replace")[:200])
         return said
 
-    def _blame(self, replica: KeptReplica | None, weight: int) -> None:
+    def _answer(self, connection: socket.socket, request: bytes) -> tuple[int, bytes]:
+        """Send a request; return (status, what was said). Raises OSError where no answer comes."""
+        patience, rest = _Patience(self._process.pid if self._process is not None else 0), memoryview(request)
+        while rest:
+            try:
+                rest = rest[connection.send(rest) :]
+            except TimeoutError:
+                patience.wait_on()
+        status, _, size = HEADER.unpack(_receive(connection, HEADER.size, patience))
+        return status, _receive(connection, size, patience)
+
+    def _blame(self, replica: KeptReplica | None, error: OSError) -> None:
         """Remember in which room, and after which update, a child was lost."""
         if replica is None:
             return
+        weight = HUNG if isinstance(error, TimeoutError) and not isinstance(error, _Stalled) else 1
         self._ended[replica.room] += weight
+        if isinstance(error, _Stalled):
+            return
         self._suspects[replica.last] = self._suspects.get(replica.last, 0) + weight
         self._suspects.move_to_end(replica.last)
         if len(self._suspects) > SUSPECTS_MAX:
@@ -229,11 +287,23 @@ def _spawn(connection: socket.socket) -> subprocess.Popen[bytes]:
     )
 
 
-def _receive(connection: socket.socket, size: int) -> bytes:
+def _processor_s(pid: int) -> float:
+    """Return the processor time that a process has used; where the system does not tell, what the wall clock says."""
+    try:
+        return time.clock_gettime((~pid << 3) | _SCHEDULED)
+    except OSError:
+        return time.monotonic()
+
+
+def _receive(connection: socket.socket, size: int, patience: _Patience) -> bytes:
     """Return so many bytes; raise OSError where they do not come."""
     found = bytearray()
     while len(found) < size:
-        part = connection.recv(size - len(found))
+        try:
+            part = connection.recv(size - len(found))
+        except TimeoutError:
+            patience.wait_on()
+            continue
         if not part:
             raise ConnectionResetError("it ended")
         found += part

@@ -204,6 +204,7 @@ def _apply(state: _State, commit: Commit) -> Committed:
         _leave_gap(state, gap)
     first = state.last_local + 1
     replayed = [index for index, entry in enumerate(commit.entries) if _append(state, entry)]
+    _set_aside(state, commit.asides)
     _change_bodies(state, commit)
     for change in commit.verdicts:
         row = _held(state, change.id)
@@ -245,8 +246,14 @@ def _append(state: _State, entry: Entry) -> bool:
     replayed = _claim(state, entry)
     state.last_local += 1
     ids[entry.seq] = entry.id
-    state.rows[entry.id] = Row(
-        local=state.last_local,
+    verdict, reason = (Verdict.REJECTED, _REPLAYED) if replayed else (Verdict(entry.verdict), entry.reason)
+    state.rows[entry.id] = _row(entry, state.last_local, verdict, reason)
+    return replayed
+
+
+def _row(entry: Entry, local: int, verdict: Verdict, reason: str) -> Row:
+    return Row(
+        local=local,
         id=entry.id,
         epoch=entry.epoch,
         stream=entry.stream,
@@ -254,11 +261,10 @@ def _append(state: _State, entry: Entry) -> bool:
         hlc=Hlc(*entry.hlc),
         kind=entry.kind,
         envelope=entry.envelope,
-        verdict=Verdict.REJECTED if replayed else Verdict(entry.verdict),
-        reason=_REPLAYED if replayed else entry.reason,
+        verdict=verdict,
+        reason=reason,
         withheld=entry.withheld,
     )
-    return replayed
 
 
 def _claim(state: _State, entry: Entry) -> bool:
@@ -267,6 +273,12 @@ def _claim(state: _State, entry: Entry) -> bool:
         return False
     key = (entry.epoch, entry.stream, entry.device, entry.nonce)
     return state.nonces.setdefault(key, entry.seq) != entry.seq
+
+
+def _set_aside(state: _State, entries: Sequence[Entry]) -> None:
+    for entry in entries:
+        if entry.id not in state.rows:
+            state.aside.setdefault(entry.id, _row(entry, 0, Verdict(entry.verdict), entry.reason))
 
 
 def _truncate(state: _State, truncation: Truncate) -> None:

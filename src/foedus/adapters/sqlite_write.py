@@ -146,6 +146,8 @@ class CommitWriter:
         return results
 
     def _apply_rest(self, commit: Commit) -> None:
+        for entry in commit.asides:
+            self._set_aside(entry)
         for body in commit.bodies:
             self._fill(body)
         for id_ in commit.drops:
@@ -273,6 +275,18 @@ class CommitWriter:
         seq, id_, us, counter = rows[0] if rows else (0, b"", *ZERO)
         chain.seq, chain.id, chain.hlc = seq, id_, Hlc(us, counter)
         self._touched[chain.number] = chain
+
+    def _set_aside(self, entry: Entry) -> None:
+        """Keep an event by its id alone."""
+        chain = self._chain(entry.epoch, entry.stream)
+        self._touched[chain.number] = chain
+        place = (entry.id, chain.number, entry.seq, *entry.hlc, entry.kind)
+        values = (*place, *entry.envelope, int(entry.verdict), entry.reason, entry.withheld)
+        marks = ", ".join("?" * len(values))
+        self._connection.execute(
+            f"INSERT OR IGNORE INTO branches ({_BRANCH_COLUMNS}) VALUES ({marks})",  # noqa: S608  # names of ours
+            values,
+        )
 
     def _leave_gap(self, gap: Gap) -> None:
         """Drop the events of a gap. Their nonces stay: what they used is used."""

@@ -106,5 +106,11 @@ class Ledger(Generic[M]):
         fresh._made = {until: set(ids) for until, ids in made}  # one of us
         return fresh
 
+    def renewed(self, machine: M) -> Ledger[M]:
+        """Return the ledger with which the next epoch begins: ``machine`` in its new form, and what was made."""
+        fresh = Ledger(machine, self.sequence, window=self._window, interval=self._interval)
+        fresh._made = {until: set(ids) for until, ids in self._made.items()}  # one of us
+        return fresh
+
     def _plain(self) -> list[list[object]]:
         return [[until, sorted(ids)] for until, ids in sorted(self._made.items()) if ids]

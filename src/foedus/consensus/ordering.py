@@ -15,12 +15,17 @@ from foedus.consensus.updates import LIFE, NOTHING, Batch, Update
 from foedus.consensus.window import Slot, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from foedus.consensus.ledger import Ledger
     from foedus.consensus.membership import Membership
 
 M = TypeVar("M", bound=StateMachine)
+
+LASTING_DOUBLINGS = 2
+"""Of the patience, that outlast the first batch that is made: 2 s."""
+CALM = 16
+"""Batches after which one of them is taken back."""
 
 
 class Settings(NamedTuple):
@@ -64,8 +69,11 @@ class Ordering(Generic[M]):
         self._exposed: set[int] = set()
         self._next = ledger.sequence + 1
         self._under_way: set[bytes] = set()
-        self._attempts = 0
+        self._attempts = self._calm = 0
+        """Doublings of the patience, and batches made since there was one more or less."""
         self._effects: list[Effect] = []
+        self._at_checkpoint: Callable[[], None] = lambda: None
+        """Called when the batch at a checkpoint's place was made."""
 
     @property
     def leader(self) -> int:
@@ -78,6 +86,14 @@ class Ordering(Generic[M]):
         """Take in an update, unless it is over; one that claims twice the life that it may have is not from now."""
         is_far = update.until > self.ledger.sequence + 2 * LIFE
         return not is_far and not self.ledger.is_over(update) and self.pending.add(update)
+
+    def _ask_all(self, updates: Sequence[Update]) -> bool:
+        """Take in all of these, or none."""
+        new = [update for update in updates if update.id not in self.pending]
+        if all(self._ask(update) for update in updates):
+            return True
+        self.pending.drop(new)
+        return False
 
     def _ordered(self, message: Vote | Proposal) -> None:
         """Take in what belongs to a view: of a later one it waits, of an earlier one it is void."""
@@ -180,32 +196,42 @@ class Ordering(Generic[M]):
             self.pending.drop(batch.updates)
             self.pending.expire(self.ledger.sequence)
             self._under_way.difference_update(update.id for update in batch.updates)
-            self._attempts = 0
+            self._calm_down()
             self._window.border = self.ledger.border
             self._effects.append(Executed(slot.sequence, batch, results, slot.committed))
             if slot.sequence % self.membership.interval == 0:
-                self._checkpoint()
+                self._at_checkpoint()
 
-    def _checkpoint(self) -> None:
-        raise NotImplementedError
+    def _calm_down(self) -> None:
+        """Something was made: be as patient as before no longer. But machines that are slow now stay so for a while."""
+        self._calm += 1
+        self._attempts = min(self._attempts, LASTING_DOUBLINGS)
+        if self._calm >= CALM:
+            self._calm = 0
+            self._attempts = max(0, self._attempts - 1)
 
     # --- leading -----------------------------------------------------------------------------------
 
     def _propose(self) -> None:
-        """As the leader: put what waits at the next places, as many as may be under way."""
+        """As the leader: put what waits at the next places, as many as may be under way; fill those to a border."""
         if not self.active or self.leader != self.me or self.diverged:
             return
         self._next = max(self._next, self.ledger.sequence + 1, self._window.low + 1)
-        while self._next <= self._window.high and self._next - self.ledger.sequence <= self.settings.pipeline:
+        is_ending = self._window.border is not None
+        while self._next <= self._window.high:
+            if not is_ending and self._next - self.ledger.sequence > self.settings.pipeline:
+                return
             batch = self.pending.batch(self._under_way)
-            if batch is None:
-                if self._window.border is None:
-                    return
-                batch = NOTHING  # nothing waits, and the epoch shall end
-            self._under_way.update(update.id for update in batch.updates)
-            vote = self._signed_vote("pre-prepare", self.view, self._next, batch.digest)
-            slot = self._window.slot(self._next)
-            self._next += 1
-            self._count(slot, vote)
-            self._accept(slot, vote, batch)
-            self._effects.append(Send(None, Proposal(vote, batch)))
+            if batch is None and not is_ending:
+                return
+            self._put(NOTHING if batch is None else batch)
+
+    def _put(self, batch: Batch) -> None:
+        """Propose a batch at the next place."""
+        self._under_way.update(update.id for update in batch.updates)
+        vote = self._signed_vote("pre-prepare", self.view, self._next, batch.digest)
+        slot = self._window.slot(self._next)
+        self._next += 1
+        self._count(slot, vote)
+        self._accept(slot, vote, batch)
+        self._effects.append(Send(None, Proposal(vote, batch)))

@@ -104,9 +104,9 @@ def verify_commit_proof(data: bytes, council: bytes | None = None) -> Proved:
     proof = _read(data)
     if council is not None and proof.founding.id != council:
         raise ProofFailed("it is of another council")
-    membership = _founded(proof)
+    membership = founded(proof.founding, proof.signatures)
     for renewal in proof.renewals:
-        membership = _renewed(membership, renewal)
+        membership = renewed(membership, renewal)
     certificate, update = proof.certificate, proof.update
     root = merkle.root_of_path(update.id, proof.index, proof.count, proof.path)
     if root != certificate.digest:
@@ -140,25 +140,24 @@ def _read(data: bytes) -> CommitProof:
         raise ProofFailed(f"the file is no commit proof: {error}") from None
 
 
-def _founded(proof: CommitProof) -> Membership:
-    founding = proof.founding
+def founded(founding: Founding, signatures: Sequence[bytes]) -> Membership:
+    """Return the membership that every founding node signed; raise ProofFailed."""
     try:
         membership = founding.membership()
     except Malformed as error:
         raise ProofFailed(f"the founding document: {error}") from None
-    if len(proof.signatures) != membership.size:
+    if len(signatures) != membership.size:
         raise ProofFailed("not every founding node signed the founding document")
     signed = founding.signed()
     checks = [
-        Check(member.ed25519, signed, signature)
-        for member, signature in zip(founding.members, proof.signatures, strict=True)
+        Check(member.ed25519, signed, signature) for member, signature in zip(founding.members, signatures, strict=True)
     ]
     _require(checks, "the founding document")
     return membership
 
 
-def _renewed(membership: Membership, renewal: Renewal) -> Membership:
-    """Return the membership that a checkpoint of the former one names."""
+def renewed(membership: Membership, renewal: Renewal) -> Membership:
+    """Return the membership that a checkpoint of the former one names; raise ProofFailed where it names none."""
     what = f"the end of epoch {membership.epoch}"
     parts = renewal.parts
     is_named = parts.members == members_id(renewal.members)

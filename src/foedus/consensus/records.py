@@ -7,13 +7,17 @@ from typing import Annotated, NamedTuple, TypeAlias
 from msgspec import Meta, Struct
 
 from foedus.base.cbor import learn
-from foedus.consensus.messages import Committed, NewView, Prepared, Stable, View, ViewChange
+from foedus.consensus.messages import PART_BYTES, PARTS_MAX, Committed, NewView, Prepared, Stable, View, ViewChange
 from foedus.consensus.updates import Batch, Sequence
 from foedus.log.event import Id, Signature
 
 BATCHES_MAX = 5
 """At one place: what is accepted, prepared and decided there may be three, and two more of earlier views. It bounds
 what leaders that lie can fill; a member prepares nothing whose batch it has not, so fewer cost time alone."""
+
+
+STATE_MAX = PARTS_MAX * PART_BYTES
+"""Bytes of a state: what can be given to others."""
 
 
 class InView(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="in-view"):
@@ -44,7 +48,7 @@ class Snapshot(Struct, frozen=True, array_like=True, forbid_unknown_fields=True,
     """The state at a stable checkpoint."""
 
     certificate: Stable
-    state: Annotated[bytes, Meta(max_length=1 << 28)]
+    state: Annotated[bytes, Meta(max_length=STATE_MAX)]
 
 
 Record: TypeAlias = InView | Accepted | Batches | Prepared | Committed | Snapshot

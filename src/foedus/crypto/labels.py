@@ -26,6 +26,7 @@ LABELS = frozenset(
         "presence",
         "webhook",
         "council",
+        "council-join",
         "update",
         "vote",
         "view-change",

@@ -32,6 +32,7 @@ from foedus.log.loading import index_waiting, judge_controls, read_chains, read_
 from foedus.log.outcomes import (
     OVER_QUOTA,
     Admitted,
+    Aside,
     Deferred,
     Duplicate,
     Forked,
@@ -41,7 +42,7 @@ from foedus.log.outcomes import (
     join,
     signature_checks,
 )
-from foedus.log.participants import Judgement
+from foedus.log.participants import Judgement, rejected
 from foedus.log.port import (
     BodyFill,
     Commit,
@@ -61,6 +62,7 @@ __all__ = [
     "OVER_QUOTA",
     "Admission",
     "Admitted",
+    "Aside",
     "Deferred",
     "Duplicate",
     "Forked",
@@ -149,7 +151,8 @@ class Admission:
     def _beyond_head(self, parsed: Parsed, chain: Chain, now: Instant) -> Outcome:
         seq = parsed.event.seq
         if 0 < chain.contested <= seq:
-            return Refused("equivocation")
+            aside = self._set_aside(parsed, chain)
+            return Aside(aside) if aside.asides else Refused("equivocation")
         if seq != chain.seq + 1:
             return Deferred("missing_prev")
         return self._admit_next(parsed, chain, now) if seq > 1 else self._admit_first(parsed, chain, now)
@@ -218,7 +221,18 @@ class Admission:
             is_pruned = self.gaps.behind(chain.key, parsed.event.seq - 1) is not None
             return Refused("pruned") if is_pruned else Deferred("missing_prev")
         proof = make_proof(_parse(there), parsed)
-        return Forked(proof, self.contest(proof))
+        return Forked(proof, join((self.contest(proof), self._set_aside(parsed, chain))))
+
+    def _set_aside(self, parsed: Parsed, chain: Chain) -> Commit:
+        """Keep an event of a branch that the chain does not hold where a held one waits for it: as where it was."""
+        event = parsed.event
+        is_on_branch = 0 < chain.contested <= event.seq
+        if not is_on_branch or not self.authority.waiting.is_awaited(parsed.id):
+            return Commit()
+        kept = self._without_erased(parsed) if self.erasures.names(parsed.id) else parsed
+        entry = _entry(kept, rejected("equivocation"))
+        self._staged.set_aside(entry)
+        return Commit(asides=[entry], verdicts=self._rechecks.run([], self.authority.arrived(parsed.id)))
 
     def _fill(self, parsed: Parsed, held: Entry | Row, chain: Chain) -> Duplicate:
         """Take the body of a held event that was missing."""
@@ -262,20 +276,7 @@ class Admission:
             if event.act.kind == ERASE:
                 self.erasures.note(parsed, chain)
                 judged = self.erasures.judge(parsed.id, judged)
-        entry = Entry(
-            parsed.id,
-            event.epoch,
-            event.stream,
-            event.seq,
-            parsed.hlc,
-            event.act.kind,
-            event.act.device,
-            event.act.nonce,
-            parsed.envelope,
-            judged.verdict,
-            judged.reason,
-            self.withhold(parsed, chain.node, judged.verdict is Verdict.ACCEPTED),
-        )
+        entry = _entry(parsed, judged, self.withhold(parsed, chain.node, judged.verdict is Verdict.ACCEPTED))
         self._staged.add(entry)
         if self.authority.waiting.is_awaited(parsed.id):
             verdicts += self._rechecks.run([], self.authority.arrived(parsed.id))
@@ -310,9 +311,13 @@ class Admission:
         is_erase = parsed.event.act.kind == ERASE
         return self.erasures.judge_own(parsed, chain, judged, self._staged.get) if is_erase else judged
 
-    def settled(self, entries: Iterable[Entry]) -> None:
+    def settled(self, entries: Iterable[Entry], asides: Iterable[Entry] = ()) -> None:
         """Let go of entries that are durable now."""
-        self._staged.settled(entries)
+        self._staged.settled(entries, asides)
+
+    def awaited(self, most: int) -> list[bytes]:
+        """Return some ids that held events cite and that are of no held event: what to ask for."""
+        return self._staged.unheld(self.authority.waiting.some(most))
 
     def leave_gap(self, gap: Gap) -> Commit:
         """Drop the events of a gap; where it ends beyond the head, the chain goes on from there.
@@ -442,6 +447,15 @@ class Admission:
         rechecks = self.authority.forget(chain.epoch, chain.stream, chain.node, from_seq)
         changes, more = self.authority.relearn(chain.stream)
         return self._rechecks.run(changes, rechecks + more)
+
+
+def _entry(parsed: Parsed, judged: Judgement, withheld: str = "") -> Entry:
+    event = parsed.event
+    act = event.act
+    return Entry(
+        parsed.id, event.epoch, event.stream, event.seq, parsed.hlc, act.kind, act.device, act.nonce,
+        parsed.envelope, judged.verdict, judged.reason, withheld,
+    )  # fmt: skip  # by place: with names it takes twice as long, for every event
 
 
 def _parse(held: Row | Entry) -> Parsed:

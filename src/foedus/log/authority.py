@@ -8,7 +8,8 @@ docs/protocol.md agrees.
 
 The rules stand there in section 4. Where its words leave room, this is what holds here:
 
-- An event that a choice of branch set aside is held: who cites it need not wait for it.
+- An event of another branch than its chain holds is held: who cites it need not wait for it. It carries nothing, and
+  pends where nothing of its chain is honoured yet.
 - An act is pending while it cites a pending enrolment of its author at its node, or a pending membership in its room.
 - A membership that is withdrawn already keeps its first cuts.
 - What the table of kinds does not let the node, or a device, write is ``not_permitted``, before anything is cited.
@@ -39,8 +40,8 @@ from foedus.log.grants import Grant, is_untouched, window
 from foedus.log.memberships import Membership, Room, creates, outside
 from foedus.log.participants import ACCEPTED, Device, Judgement, Participant, Session, pending, rejected
 from foedus.log.permits import Permit, Permits, Span, carried
-from foedus.log.port import Verdict, VerdictChange
-from foedus.log.resting import Resting
+from foedus.log.port import Entry, Row, Verdict, VerdictChange
+from foedus.log.resting import Spoke
 from foedus.log.rests import Held, Rests
 from foedus.log.roles import may, right_for
 from foedus.log.spans import Recheck, Spans, between
@@ -167,12 +168,19 @@ class Authority:
         return links
 
     def _objection(self, cited: bytes, node: bytes) -> Judgement | None:
-        """Return what speaks against an act that cites what is at hand as no control event; set aside it is none."""
+        """Return what speaks against an act that cites what is at hand as no control event: it may be a grant aside."""
         held = self._held.get(cited)
         if held is None:
             return pending("auth")
-        is_grant = held.kind == "grant.create" and held.stream.startswith("participant:")
-        return rejected("invalid_grant") if is_grant and self.identities.node_of(held.epoch) != node else None
+        if held.kind != "grant.create" or not held.stream.startswith("participant:"):
+            return None
+        is_own = self.identities.node_of(held.epoch) == node
+        return pending("auth") if is_own and self._pends(held) else rejected("invalid_grant")
+
+    def _pends(self, held: Entry | Row) -> bool:
+        """Whether it is open yet what is honoured of the chain of an event, which may be aside."""
+        chain = self.chains.get((held.epoch, held.stream))
+        return chain is not None and chain.limit.pends
 
     def control(self, event_id: bytes) -> ControlEvent | None:
         """Return a held control event by its id, also one that rests."""
@@ -219,13 +227,21 @@ class Authority:
 
     def _absent(self, act: Act, chain: Chain, reason: str) -> Judgement:
         """Nothing that an act cites carries it: wait for what may still do so, else reject."""
-        undecided = any(True for _ in self._undecided(act, chain))
+        undecided = any(True for _ in self._undecided(act, chain)) or self._may_come_back(act, chain)
         return pending("auth") if undecided else rejected(reason)
+
+    def _may_come_back(self, act: Act, chain: Chain) -> bool:
+        """Whether an event aside is cited of which it is open whether it carries the act."""
+        aside = [held for cited in act.auth if self.control(cited) is None and (held := self._held.get(cited))]
+        places = [(held.kind, held.stream, self.identities.node_of(held.epoch)) for held in aside if self._pends(held)]
+        return any(_may_carry(place, act, chain) for place in places)
 
     def _undecided(self, act: Act, chain: Chain) -> Iterator[tuple[bytes, ControlEvent | None]]:
         """Yield what is cited and not held, or pending and of a kind that could carry the act."""
         yield from ((cited, None) for cited in self._missing(act))
-        yield from ((held.id, held) for held in self._pending(act) if _may_carry(held, act, chain))
+        for held in self._pending(act):
+            if _may_carry((held.act.kind, held.stream, held.node), act, chain):
+                yield held.id, held
 
     def _pending(self, act: Act) -> list[ControlEvent]:
         cited = [self.controls.get(event_id) for event_id in act.auth]
@@ -356,7 +372,7 @@ class Authority:
         if resting is None:
             return True
         order = {record.id: number for number, record in enumerate(self.identities.history(node))}
-        fold, spoke = Participant(stream.removeprefix("participant:"), node), _Spoke(order)
+        fold, spoke = Participant(stream.removeprefix("participant:"), node), Spoke(order)
         for event in self.controls.in_order(stream, node, order):
             if self._judge_control(fold, event) is ACCEPTED and not spoke.take(event, resting):
                 return False
@@ -429,64 +445,44 @@ class Authority:
 
     def _affected(self, event: ControlEvent) -> list[Chain]:
         """Return the chains of rooms and knowledge that a grant or a withdrawal may speak of."""
-        body = event.body
-        if event.stream.startswith("members:"):
-            chains = self.chains.of_stream("room:" + event.stream.removeprefix("members:"))
-            named = body.node if isinstance(body, MemberRemove) else None
-            return [chain for chain in chains if named in {None, chain.node}]
-        return [chain for chain in self.chains.of_node(event.node) if chain.kind in CITING]
+        named = event.body.node if isinstance(event.body, MemberRemove) else None
+        return [chain for chain in self._standing_on(event.stream, event.node) if named in {None, chain.node}]
+
+    def _standing_on(self, stream: str, node: bytes) -> list[Chain]:
+        """Return the chains of which events may stand on what a node wrote in a control stream."""
+        if stream.startswith("members:"):
+            return self.chains.of_stream("room:" + stream.removeprefix("members:"))
+        return [chain for chain in self.chains.of_node(node) if chain.kind in CITING]
 
     def follow_limits(self, moved: Iterable[Moved]) -> tuple[list[VerdictChange], list[Recheck]]:
         """Return what changes where chains are honoured less far, or farther, than before."""
         changes: list[VerdictChange] = []
         rechecks: list[Recheck] = []
         stale: dict[tuple[str, bytes], None] = {}
+        spans = Spans()
         for chain, former in moved:
             if chain.is_folded:
                 stale[chain.stream, chain.node] = None
+                if chain.contested:  # who cites an event aside may have to wait now, or no longer
+                    spans.add_chains(self._standing_on(chain.stream, chain.node), {})
             else:
                 rechecks.append(between(chain, former))
         for stream, node in stale:
             more, spread = self.relearn(stream, node)
             changes += more
             rechecks += spread
-        return changes, rechecks
+        return changes, rechecks + spans.rechecks()
 
 
-class _Spoke:
-    """From where to where in a participant's stream each of its devices spoke, as its events are folded in order."""
+def _may_carry(place: tuple[str, str, bytes | None], act: Act, chain: Chain) -> bool:
+    """Whether a pending control event, once accepted, could be the enrolment or membership on which an act stands.
 
-    def __init__(self, order: dict[bytes, int]) -> None:
-        self._order = order
-        self._from: dict[bytes, tuple[int, int]] = {}
-        self._until: dict[bytes, tuple[int, int]] = {}
-
-    def take(self, event: ControlEvent, resting: Resting) -> bool:
-        """Note an accepted event; False where it forestalls one that rests."""
-        body, place = event.body, self._place(event.epoch, event.seq)
-        if isinstance(body, DeviceEnrol):
-            self._from[body.device] = place
-        elif isinstance(body, DeviceRevoke):
-            self._until[body.device] = place
-        twin = resting.twin(event)
-        return twin is None or self._place(twin.epoch, twin.seq) < place
-
-    def _place(self, epoch: bytes, seq: int) -> tuple[int, int]:
-        return (self._order.get(epoch, len(self._order)), seq)
-
-    def covers(self, device: bytes, epoch: bytes, first: int, last: int) -> bool:
-        """Whether a device spoke from one place of an epoch to another."""
-        start, end = self._from.get(device), self._until.get(device)
-        is_started = start is not None and epoch in self._order and start < self._place(epoch, first)
-        return is_started and (end is None or self._place(epoch, last) < end)
-
-
-def _may_carry(held: ControlEvent, act: Act, chain: Chain) -> bool:
-    """Whether a pending control event, once accepted, could be the enrolment or membership on which an act stands."""
-    kind, _, subject = held.stream.partition(":")
-    if kind == "participant":
-        return held.act.kind in _SPEAK and held.node == chain.node and subject == act.author
-    return held.act.kind == "member.add" and subject == chain.stream.removeprefix("room:")
+    ``place``: its kind, stream and node.
+    """
+    kind, (within, _, subject), node = place[0], place[1].partition(":"), place[2]
+    if within == "participant":
+        return kind in _SPEAK and node == chain.node and subject == act.author
+    return kind == "member.add" and within == "members" and subject == chain.stream.removeprefix("room:")
 
 
 def _is_steady(device: Device) -> bool:

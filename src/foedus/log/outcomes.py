@@ -59,7 +59,13 @@ class Forked(NamedTuple):
     commit: Commit
 
 
-Outcome: TypeAlias = Admitted | Duplicate | Refused | Deferred | Forked
+class Aside(NamedTuple):
+    """The chain takes no more of this branch; the event is kept by its id, since a held one cites it."""
+
+    commit: Commit
+
+
+Outcome: TypeAlias = Admitted | Duplicate | Refused | Deferred | Forked | Aside
 OVER_QUOTA = "over_quota"
 
 
@@ -87,4 +93,5 @@ def join(commits: Iterable[Commit]) -> Commit:
         values=[value for part in parts for value in part.values],
         drops=[value for part in parts for value in part.drops],
         gaps=[value for part in parts for value in part.gaps],
+        asides=[value for part in parts for value in part.asides],
     )

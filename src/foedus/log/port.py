@@ -145,7 +145,7 @@ class Value(NamedTuple):
 
 
 class Commit(NamedTuple):
-    """One transaction, applied in this order: truncations, gaps, entries, bodies, drops, verdicts, the rest."""
+    """One transaction, applied in this order: truncations, gaps, entries, asides, bodies, drops, verdicts, the rest."""
 
     entries: Sequence[Entry] = ()
     truncations: Sequence[Truncate] = ()
@@ -159,6 +159,8 @@ class Commit(NamedTuple):
     """Ids of events whose salt and body go; those that are not held are passed over."""
     gaps: Sequence[Gap] = ()
     """One that ends beyond its chain's head moves the head there."""
+    asides: Sequence[Entry] = ()
+    """Events of other branches than their chains hold, kept by id as if a Truncate had set them aside."""
 
 
 class Committed(NamedTuple):

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from foedus.log.bodies import GrantRevoke
+from foedus.log.bodies import DeviceEnrol, DeviceRevoke, GrantRevoke
 from foedus.log.control import ControlEvent
 from foedus.log.documents import DocumentSession
 from foedus.log.grants import Withdrawal, revoked_by
@@ -92,3 +92,31 @@ def cid_of(event: ControlEvent) -> bytes:
     """Return which delegation an accepted ``grant.revoke`` takes back."""
     found = revoked_by(event)
     return found if isinstance(found, bytes) else b""
+
+
+class Spoke:
+    """From where to where in a participant's stream each of its devices spoke, as its events are folded in order."""
+
+    def __init__(self, order: dict[bytes, int]) -> None:
+        self._order = order
+        self._from: dict[bytes, tuple[int, int]] = {}
+        self._until: dict[bytes, tuple[int, int]] = {}
+
+    def take(self, event: ControlEvent, resting: Resting) -> bool:
+        """Note an accepted event; False where it forestalls one that rests."""
+        body, place = event.body, self._place(event.epoch, event.seq)
+        if isinstance(body, DeviceEnrol):
+            self._from[body.device] = place
+        elif isinstance(body, DeviceRevoke):
+            self._until[body.device] = place
+        twin = resting.twin(event)
+        return twin is None or self._place(twin.epoch, twin.seq) < place
+
+    def _place(self, epoch: bytes, seq: int) -> tuple[int, int]:
+        return (self._order.get(epoch, len(self._order)), seq)
+
+    def covers(self, device: bytes, epoch: bytes, first: int, last: int) -> bool:
+        """Whether a device spoke from one place of an epoch to another."""
+        start, end = self._from.get(device), self._until.get(device)
+        is_started = start is not None and epoch in self._order and start < self._place(epoch, first)
+        return is_started and (end is None or self._place(epoch, last) < end)

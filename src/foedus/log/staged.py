@@ -23,6 +23,7 @@ class Staged:
     def __init__(self, log: EventLog) -> None:
         self._log = log
         self._entries: dict[bytes, Entry] = {}
+        self._asides: dict[bytes, Entry] = {}
         self._chains: dict[ChainKey, dict[int, bytes]] = {}
         self._cut: dict[ChainKey, int] = {}
         self._judged: OrderedDict[bytes, tuple[int, VerdictChange]] = OrderedDict()
@@ -35,6 +36,10 @@ class Staged:
         self._entries[entry.id] = entry
         self._numbers[entry.id] = self._last
         self._chains.setdefault((entry.epoch, entry.stream), {})[entry.seq] = entry.id
+
+    def set_aside(self, entry: Entry) -> None:
+        """Stage an event of another branch than its chain holds."""
+        self._asides[entry.id] = entry
 
     def judge(self, held: Entry | Row, change: VerdictChange) -> None:
         """Give a held event another verdict. That is remembered until it must be durable, too.
@@ -49,14 +54,17 @@ class Staged:
 
     def fill(self, held: Entry, envelope: Envelope) -> None:
         """Give a staged event the body that came later."""
-        self._entries[held.id] = held._replace(envelope=envelope)
+        entries = self._entries if held.id in self._entries else self._asides
+        entries[held.id] = held._replace(envelope=envelope)
 
     def cut(self, key: ChainKey, from_seq: int) -> None:
         """Let what is durable of a chain from ``from_seq`` on leave it. An event at that seq must be staged next."""
         self._cut[key] = from_seq
 
-    def settled(self, entries: Iterable[Entry]) -> None:
+    def settled(self, entries: Iterable[Entry], asides: Iterable[Entry]) -> None:
         """Let go of what is durable now, and of the verdicts and cuts that were to be stored before it."""
+        for entry in asides:
+            self._asides.pop(entry.id, None)
         for entry in entries:
             number = self._numbers.pop(entry.id, None)
             if number is None:
@@ -78,7 +86,7 @@ class Staged:
 
     def get(self, event_id: bytes) -> Entry | Row | None:
         """Return a held event, also one that left its chain."""
-        entry = self._entries.get(event_id)
+        entry = self._entries.get(event_id) or self._asides.get(event_id)
         if entry is not None:
             return entry
         row = self._log.by_ids([event_id]).get(event_id)
@@ -86,7 +94,7 @@ class Staged:
 
     def unheld(self, ids: list[bytes]) -> list[bytes]:
         """Return those of ``ids`` that are of no held event."""
-        unstaged = [event_id for event_id in ids if event_id not in self._entries]
+        unstaged = [event_id for event_id in ids if event_id not in self._entries and event_id not in self._asides]
         durable = self._log.by_ids(unstaged) if unstaged else {}
         return [event_id for event_id in unstaged if event_id not in durable]
 
@@ -110,8 +118,10 @@ class Staged:
     def in_place(self, event_id: bytes) -> Entry | Row | None:
         """Return a held event that stands in its chain."""
         held = self.get(event_id)
-        if held is None or isinstance(held, Entry):
+        if held is None or event_id in self._entries:
             return held
+        if isinstance(held, Entry):
+            return None
         stands = held.local > 0 and held.seq < self._cut.get((held.epoch, held.stream), _NO_CUT)
         return held if stands else None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from itertools import islice
 from typing import NamedTuple
 
 from foedus.base.limits import PENDING_MAX
@@ -40,6 +41,12 @@ class Waiting:
     def is_awaited(self, event_id: bytes) -> bool:
         """Whether anything waits for an event."""
         return event_id in self._by_id
+
+    def some(self, most: int) -> list[bytes]:
+        """Return some of the ids that are waited for: those that this has not returned for longest."""
+        found = list(islice(self._by_id, most))
+        self._by_id |= {cited: self._by_id.pop(cited) for cited in found}
+        return found
 
     def release(self, cited: bytes) -> list[Place]:
         """Return what waited for ``cited``, and forget it."""

@@ -10,7 +10,7 @@ from foedus.crypto.ed25519 import Ed25519Key
 from foedus.identity.did import did_of
 from foedus.log import streams
 from foedus.log.bodies import DeviceEnrol
-from foedus.log.participants import Participant
+from foedus.log.participants import Device, Participant
 from foedus.node.author import Author
 from foedus.node.home import check_name
 from foedus.node.store import Store
@@ -119,9 +119,14 @@ class Agents:
             self.check_free(enrol.name)
 
     @staticmethod
-    def enrolment(who: Participant) -> bytes:
-        """Return the id of the enrolment of a device in force."""
+    def device(who: Participant) -> Device:
+        """Return a device in force."""
         for device in who.devices.values():
             if device.cuts is None:
-                return device.enrolment
-        raise UsageError(f"every device of {who.name} is revoked", code="unknown_device")
+                return device
+        raise UsageError(f"every device of {who.name} is revoked", code="unknown_device", http_status=403)
+
+    @staticmethod
+    def enrolment(who: Participant) -> bytes:
+        """Return the id of the enrolment of a device in force."""
+        return Agents.device(who).enrolment

@@ -11,6 +11,7 @@ from foedus.node.audit_values import AuditPage, AuditRowView
 from foedus.node.call_api import CallService
 from foedus.node.consent_values import ApprovalView, GrantView
 from foedus.node.council_api import CouncilService
+from foedus.node.council_member_api import CouncilMemberService
 from foedus.node.crdt_values import CrdtService
 from foedus.node.credential_values import (
     BeliefView,
@@ -59,6 +60,7 @@ class NodeService(
     CallService,
     ErrandService,
     CouncilService,
+    CouncilMemberService,
     PasskeyService,
     NearbyService,
     Protocol,

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from foedus.base.cbor import Malformed, NotCanonical, decode_as, encode, to_plain
 from foedus.base.clock import Instant
 from foedus.base.errors import NotFound, Unavailable, UsageError
-from foedus.base.limits import DAY, MINUTE
+from foedus.base.limits import DAY, MINUTE, NONCE_BYTES, SALT_BYTES
 from foedus.log.event import Id, digest_of, read_event
 from foedus.log.port import Row, Value
 from foedus.node.publisher import Published
@@ -52,8 +52,9 @@ class Approval(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One act that waits or waited. ``id`` is 16 hex digits; instants in microseconds.
 
     ``did`` and ``device``: the agent and its key; ``body`` and ``salt`` give the digest that the delegation names.
-    ``needed``: how many human signers; ``grants``: the events that gave them; ``humans``: their DIDs. ``event``: what
-    became of it. ``is_custodial``: the node orders the act by itself once it is allowed.
+    Of a call ``salt`` is the nonce, and ``wait_ms`` until its deadline. ``hosts``: further nodes that it reaches, hex;
+    ``refs``: what it cites. ``needed``: how many human signers; ``grants``: the events that gave them; ``humans``:
+    their DIDs. ``event``: what became of it. ``is_custodial``: the node does it by itself once it is allowed.
     """
 
     v: Annotated[int, Meta(ge=1, le=1)] = 1
@@ -64,7 +65,7 @@ class Approval(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     stream: str
     kind: str
     body: bytes
-    salt: Id
+    salt: Annotated[bytes, Meta(min_length=NONCE_BYTES, max_length=SALT_BYTES)]
     command: str
     arguments: dict[str, str]
     clause: str
@@ -77,11 +78,20 @@ class Approval(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     event: Id | None = None
     reason: str = ""
     decided_at: Instant = 0
+    hosts: tuple[str, ...] = ()
+    refs: tuple[Id, ...] = ()
+    wait_ms: int = 0
 
     @property
     def is_open(self) -> bool:
         """Whether a human may still decide."""
         return self.state == "waiting"
+
+    @property
+    def crossings(self) -> list[Crossing]:
+        """What it asks of each node that it reaches."""
+        hosts = (self.arguments["host"], *self.hosts)
+        return [Crossing(self.command, self.arguments | {"host": host}) for host in hosts]
 
     @property
     def is_undone(self) -> bool:

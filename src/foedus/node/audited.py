@@ -13,11 +13,12 @@ from foedus.log.port import Gap, Row, Verdict, VerdictChange
 from foedus.node.approvals import Approval
 from foedus.node.author import Draft
 from foedus.node.erasing import Erased
+from foedus.node.links import BUSY
 from foedus.node.publisher import Published
 from foedus.node.reports import Rejection, Report
 from foedus.node.store import Store
 from foedus.sync.effects import Close
-from foedus.trust.audit.rows import Act, Decision
+from foedus.trust.audit.rows import PEERING, Act, Decision
 from foedus.trust.inputs import Input, LinkOpened, TierReceived
 from foedus.trust.peer import Peer
 
@@ -26,7 +27,7 @@ QUIET = frozenset({"audit.head", "audit.witness", "checkpoint", "crossing.receip
 OPERATOR = "operator"
 OWN = "node"
 NOT_VISIBLE = "not_visible"
-REWRITTEN = "audit_rewritten"
+BAD_CHECKPOINT = "bad_checkpoint"
 REPLAYED = "replayed_nonce"
 """The one verdict that the log gives as it stores: nobody has counted it before."""
 _VERDICTS = {Verdict.ACCEPTED: "accepted", Verdict.PENDING: "pending", Verdict.REJECTED: "rejected"}
@@ -72,6 +73,10 @@ class Audited:
     def question(self, carrier: bytes, kind: str, clause: str) -> None:
         """Note that a peer's question is answered, or by which clause it is not."""
         self._note(Decision(self._name(carrier), "query", kind, clause, "refused" if clause else "answered"))
+
+    def contradicted(self, council: bytes, node: bytes) -> None:
+        """Note that a member of a council contradicted itself: the proof of it is durable."""
+        self._note(Decision(self._name(node), "fork", f"council:{council.hex()}", "equivocation", "contested"))
 
     def call(self, caller: bytes, clause: str) -> None:
         """Note that a peer's call ended, or by which clause it was not taken up."""
@@ -167,11 +172,26 @@ class Audited:
         """Note that what a human or the other node wished was refused."""
         self._note(Decision(node.hex(), "peering", type(received).__name__, code, "refused"))
 
-    def link_ended(self, node: bytes, close: Close | None) -> None:
-        """Count and note that a link was closed for a reason."""
+    def link_ended(self, node: bytes, close: Close | None, *, by_peering: bool = False) -> None:
+        """Count and note that a link was closed for a reason; ``by_peering``: which a row about peering says, too."""
         if close is not None and close.code not in _ORDINARY and not close.code.startswith("peer_"):
             self._refusals[close.code] += 1
-            self._note(Decision(node.hex(), "link", "", close.code, "closed"))
+            self._note(Decision(node.hex(), "link", PEERING if by_peering else "", close.code, "closed"))
+
+    def turned_away(self, address: str, code: str) -> None:
+        """Note that a socket from an address became no link. A crowd's row waits for others: it costs no write."""
+        if code not in _ORDINARY:
+            self._note(Decision(address or OWN, "link", "handshake", code, "refused", quiet=code == BUSY))
+
+    def record_refused(self, carrier: bytes, code: str) -> None:
+        """Count and note that an identity record which a node brought is not taken."""
+        self._refusals[code] += 1
+        self._note(Decision(carrier.hex(), "link", "records", code, "refused"))
+
+    def bad_answer(self, node: bytes, stream: str) -> None:
+        """Count and note that a peer says that it pruned a chain, by a checkpoint that proves nothing."""
+        self._refusals[BAD_CHECKPOINT] += 1
+        self._note(Decision(node.hex(), "event", stream, BAD_CHECKPOINT, "refused"))
 
     def without_effect(self, node: bytes, row: Row, code: str) -> None:
         """Count and note that what a node wrote about an agreement changes nothing."""
@@ -183,10 +203,10 @@ class Audited:
         self._refusals[NOT_VISIBLE] += 1
         self._note(Decision(node.hex(), "event", row.stream, NOT_VISIBLE, "not sent", (row.id,), row.seq, row.seq))
 
-    def rewritten(self, node: bytes, row: Row) -> None:
-        """Count and note that a node's audit log is not the one that it told of before."""
-        self._refusals[REWRITTEN] += 1
-        self._note(Decision(node.hex(), "peering", row.stream, REWRITTEN, "not countersigned", (row.id,)))
+    def not_countersigned(self, node: bytes, row: Row, code: str) -> None:
+        """Count and note that a node's audit log is not the one that it told of before, or not signed."""
+        self._refusals[code] += 1
+        self._note(Decision(node.hex(), "peering", row.stream, code, "not countersigned", (row.id,)))
 
     def learned(self, node: bytes) -> None:
         """Note that a node's identity changed here: it rotated its keys, or recovered."""

@@ -28,7 +28,7 @@ from foedus.log.event import (
     encode_event,
     event_signing_bytes,
 )
-from foedus.log.port import Commit, Row, Verdict
+from foedus.log.port import Commit, Row, Value, Verdict
 from foedus.node.author_bounds import Bounds, Refusal
 from foedus.node.store import NotReady, Store
 
@@ -125,10 +125,15 @@ class Author:
         """Return the lock under which this node's chains grow: an epoch is opened under it."""
         return self._order
 
-    async def order_locked(self, drafts: Sequence[Draft]) -> list[Row]:
-        """Order the node's own acts for a caller that holds ``ordering``, also while authoring is stopped."""
-        commit, encoded = await self._append(drafts)
-        return await self._store.begin_commit(commit, encoded)
+    async def order_locked(
+        self, drafts: Sequence[Draft], values: Sequence[Value] = (), *, anew: bool = False
+    ) -> list[Row]:
+        """Order the node's own acts for a caller that holds ``ordering``, also while authoring is stopped.
+
+        ``values`` are stored with them. ``anew``: a chain that begins honours nothing of the former ones.
+        """
+        commit, encoded = await self._append(drafts, anew=anew)
+        return await self._store.begin_commit(commit._replace(values=values), encoded)
 
     def _check_writes(self) -> None:
         if self.stopped:
@@ -157,13 +162,13 @@ class Author:
         signatures = iter(done)
         return [draft if draft.act.device is None else draft._replace(asig=next(signatures)) for draft in drafts]
 
-    async def _append(self, drafts: Sequence[Draft]) -> tuple[Commit, dict[bytes, bytes]]:
+    async def _append(self, drafts: Sequence[Draft], *, anew: bool = False) -> tuple[Commit, dict[bytes, bytes]]:
         """Give each act its place, judge it, sign the events, and admit them. Runs under the order lock.
 
         The chain heads are taken before and checked after the signing, since foreign events are admitted meanwhile;
         nobody else writes this node's chains.
         """
-        built = self._build(drafts)
+        built = self._build(drafts, anew=anew)
         messages = [event_signing_bytes(item.envelope.event) for item, _ in built]
         if len(built) < _THREAD_SIGNINGS:
             sigs = [self._store.keys.ed25519.sign(message) for message in messages]
@@ -180,7 +185,7 @@ class Author:
             sigs = [sig for part in parts for sig in part]
         return self._admit([(_signed(item, sig), chain) for (item, chain), sig in zip(built, sigs, strict=True)])
 
-    def _build(self, drafts: Sequence[Draft]) -> list[tuple[Parsed, Chain]]:
+    def _build(self, drafts: Sequence[Draft], *, anew: bool) -> list[tuple[Parsed, Chain]]:
         now = self._store.now()
         epoch = self._store.epoch
         ends: dict[str, tuple[int, bytes | None, Hlc]] = {}
@@ -188,7 +193,8 @@ class Author:
         bounds = Bounds(self._store.admission, self._store.node)
         for draft in drafts:
             chain = self._store.admission.chains.ensure(epoch, draft.stream, self._store.node)
-            seq, prev, after = ends.get(draft.stream) or self._end(chain, now)
+            start = (0, None, chain.hlc) if anew and not chain.seq else None
+            seq, prev, after = ends.get(draft.stream) or start or self._end(chain, now)
             hlc = self._store.clock.tick(now, after)
             event = Event(
                 v=1,

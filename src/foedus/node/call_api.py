@@ -18,6 +18,7 @@ from foedus.node.call_values import (
     WorkResult,
     WorkView,
 )
+from foedus.node.consent_values import ApprovalView
 
 
 class CallService(Protocol):
@@ -47,8 +48,12 @@ class CallService(Protocol):
         """Return calls made here, the newest first."""
         ...
 
-    def call_show(self, call: str, caller: str = "") -> CallView:
-        """Return one call; raise NotFound."""
+    async def call_propose(self, form: CallForm) -> ApprovalView:
+        """Ask a human to let an agent make exactly this call."""
+        ...
+
+    async def call_wait(self, call: str, caller: str = "", *, wait_s: float) -> CallView:
+        """Return one call when it is over, or as it is after ``wait_s``; raise NotFound."""
         ...
 
     def call_cancel(self, call: str, caller: str = "") -> CallView:

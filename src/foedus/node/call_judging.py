@@ -12,9 +12,10 @@ from foedus.identity.did import did_of
 from foedus.log.grants import Grant
 from foedus.log.participants import Participant
 from foedus.node.capability_book import Offered
+from foedus.node.carrying import is_for_one_act
 from foedus.node.grant_uses import uses_per_hour
 from foedus.node.query_judging import EVIDENCE_WAIT, Judge, Spent, is_in_force
-from foedus.query.call import Call, call_bytes, call_id, check_time, parse_call
+from foedus.query.call import Call, call_bytes, call_digest, check_time, parse_call
 from foedus.query.limits import SKEW_MAX
 from foedus.sync.frames import Call as CallFrame
 from foedus.trust.border import CALL, Crossing
@@ -73,7 +74,7 @@ class CallJudge:
         soon = self._node.store.now() + EVIDENCE_WAIT
         await self._check_signatures(frame, call, soon)
         self._node.rates.take("queries_per_participant", f"{call.node.hex()}:{call.did}")
-        await self._check_caller(frame, call, offered, soon)
+        await self._check_caller(call, offered, soon)
 
     async def _check_signatures(self, frame: CallFrame, call: Call, soon: Instant) -> None:
         identities = self._node.store.identities
@@ -89,7 +90,7 @@ class CallJudge:
         if not is_signed:
             raise NotTakenUp("the call is not signed by its caller and its node", code="invalid_signature")
 
-    async def _check_caller(self, frame: CallFrame, call: Call, offered: Offered, soon: Instant) -> None:
+    async def _check_caller(self, call: Call, offered: Offered, soon: Instant) -> None:
         if call.device is None:
             if self._node.agreements.border_terms(call.node, self._node.store.node).named_only:
                 raise NotTakenUp("only named people may call", code="agreement.humans")
@@ -99,7 +100,7 @@ class CallJudge:
         if device is None or device.cuts is not None or device.enrolment not in call.auth:
             raise NotTakenUp("the device is not enrolled for the caller", code="unknown_device")
         in_force = [grant for position, grant in enumerate(grants) if is_in_force(grants, position)]
-        decision = self._decide(call_crossing(call, call_id(frame.call)), call, who, in_force)
+        decision = self._decide(call_crossing(call), call, who, in_force)
         if isinstance(decision, Withhold):
             raise NotTakenUp("the caller may not call here", code=decision.code)
         if self._node.crossings.standing_of(call.node, who.did) > offered.offer.standing:
@@ -135,18 +136,22 @@ class CallJudge:
         now = self._node.store.now()
         if not self._node.crossings.count(limited, now):
             raise NotTakenUp("its grants allow no more calls this hour", code="grant.uses")
+        for grant in filter(is_for_one_act, grants):
+            # whoever it was passed on to, and however often the call is made anew: it carries one
+            spent = Spent(grant.delegation.issuer, call.nonce, grant.delegation.expires)
+            await self._judge.nonces.spend(spent)
         expires = (call.deadline + SKEW_MAX) // SECOND + 1
         await self._judge.nonces.spend(
             Spent(did_of(call.device or b""), call.nonce, expires), self._node.crossings.kept(limited, now)
         )
 
 
-def call_crossing(call: Call, identity: bytes) -> Crossing:
-    """Return what a call asks of the other node; ``identity``: the call's id."""
+def call_crossing(call: Call) -> Crossing:
+    """Return what a call asks of the other node. ``digest`` names this one call, so that a human can allow it alone."""
     arguments = {
         "host": call.host.hex(),
         "kind": "agent.call",
         "capability": call.name,
-        "digest": identity.hex(),
+        "digest": call_digest(call).hex(),
     }
     return Crossing(CALL, arguments)

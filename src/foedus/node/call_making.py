@@ -17,12 +17,25 @@ from foedus.node.author import Draft
 from foedus.node.call_judging import call_crossing
 from foedus.node.call_records import CallRecord
 from foedus.node.call_values import CallForm, CallSignedForm
-from foedus.query.call import Call, call_bytes, call_id, check_time, encode_call, parse_call
+from foedus.query.call import (
+    Call,
+    call_bytes,
+    call_digest,
+    call_id,
+    called_of,
+    check_time,
+    encode_call,
+    parse_call,
+)
 from foedus.query.schemas import write_json
 from foedus.trust.evaluator import Withhold
 
 if TYPE_CHECKING:
     from foedus.node.composition import Node
+
+
+CALLED = "agent.call"
+"""The kind of a call, where it is looked at as an act."""
 
 
 class Made(NamedTuple):
@@ -44,17 +57,27 @@ class CallMaker:
 
     def _sign(self, form: CallForm) -> Made:
         """Return a call of a custodial agent, or of the node itself, signed."""
-        store = self._node.store
         who = self._node.agents.find(form.as_) if form.as_ else None
         key = self._node.agents.key(who) if who is not None else None
         auth = (self._node.agents.enrolment(who),) if who is not None else ()
+        call = self.call(form, who, key.public if key is not None else None, auth)
+        if who is not None and who.kind == "agent" and call.host != self._node.store.node:
+            grants = self._node.consent.carrying(self.as_draft(call), call_crossing(call))
+            call = replace(call, auth=(*auth, *(grant.id for grant in grants))[:AUTH_MAX])
+        data = _encoded(call)
+        asig = key.sign(call_bytes(data)) if key is not None else None
+        return Made(self._record(data, asig, call), who)
+
+    def call(self, form: CallForm, who: Participant | None, device: bytes | None, auth: tuple[bytes, ...]) -> Call:
+        """Return a call of a participant by one of its devices, or of the node itself; raise UsageError."""
+        store = self._node.store
         now = store.now()
         call = Call(
             v=1,
             node=store.node,
             epoch=store.epoch,
             caller=who.did if who is not None else store.node,
-            device=key.public if key is not None else None,
+            device=device,
             host=parse_id(form.node) if form.node else store.node,
             name=form.name,
             offer=parse_id(form.offer),
@@ -64,15 +87,8 @@ class CallMaker:
             auth=auth,
             nonce=form.nonce or secrets.token_bytes(NONCE_BYTES),
         )
-        if who is not None and who.kind == "agent" and call.host != store.node:
-            grants = self._node.consent.carrying(self._as_draft(call), call_crossing(call, bytes(32)))
-            call = replace(call, auth=(*auth, *(grant.id for grant in grants))[:AUTH_MAX])
-        try:
-            data = encode_call(call)
-        except FoedusError as error:
-            raise UsageError(f"the call: {error}", code="malformed_call") from None
-        asig = key.sign(call_bytes(data)) if key is not None else None
-        return Made(self._record(data, asig, call), who)
+        _encoded(call)
+        return call
 
     def _read(self, form: CallSignedForm) -> Made:
         """Return a call that a participant's device signed."""
@@ -112,18 +128,27 @@ class CallMaker:
         held = [event for event in map(authority.control, call.auth) if event is not None]
         grants = [grant for grant in map(authority.grant, held) if grant is not None]
         cited = [grant for grant in grants if grant.device.cuts is None and not authority.is_taken_back(grant)]
-        crossing = call_crossing(call, call_id(made.record.call))
-        act = self._as_draft(call).act
+        crossing = call_crossing(call)
+        act = self.as_draft(call).act
         decision = self._node.crossings.decide(crossing, act, store.node, cited, store.now())
         if isinstance(decision, Withhold):
             raise UsageError(
                 f"the call may not cross: {decision.code}",
                 code=decision.code,
                 http_status=403,
-                remedy="a person allows it: `foedus grant create AGENT --command agent/call --as NAME`",
+                remedy="a person allows it: once, if the agent asks for that (POST /api/v1/calls/approvals), or "
+                "`foedus grant create AGENT --command agent/call --as NAME`",
             )
 
-    def _as_draft(self, call: Call) -> Draft:
-        """Return the call as the evaluator looks at an act: who, and by which device."""
-        draft = self._node.author.node_act("participant:", "agent.call", {}, call.auth)
-        return draft._replace(act=replace(draft.act, author=call.caller, device=call.device))
+    def as_draft(self, call: Call) -> Draft:
+        """Return the call as the evaluator looks at an act: who, and by which device. Its nonce is the salt."""
+        draft = self._node.author.node_act("participant:", CALLED, called_of(call), call.auth)
+        act = replace(draft.act, author=call.caller, device=call.device, digest=call_digest(call))
+        return draft._replace(act=act, salt=call.nonce)
+
+
+def _encoded(call: Call) -> bytes:
+    try:
+        return encode_call(call)
+    except FoedusError as error:
+        raise UsageError(f"the call: {error}", code="malformed_call") from None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from foedus.base.errors import NotFound, UsageError
 from foedus.base.ids import parse_id
 from foedus.log.participants import Participant
+from foedus.node.call_approving import CallApproving
 from foedus.node.call_making import CallMaker
 from foedus.node.call_progress import Progress
 from foedus.node.call_records import CallRecord
@@ -22,12 +23,14 @@ from foedus.node.call_values import (
     CapabilityView,
 )
 from foedus.node.call_views import progress_view
-from foedus.query.call import call_id
+from foedus.node.consent_values import ApprovalView
+from foedus.query.call import call_digest, call_id
 from foedus.query.limits import SCHEMA_BYTES_MAX
 from foedus.query.offer import Offer
 from foedus.query.schemas import write_json
 
 if TYPE_CHECKING:
+    from foedus.node.approvals import Approval
     from foedus.node.composition import Node
 
 
@@ -36,6 +39,11 @@ class CallOperations:
 
     _node: Node
     _call_maker: CallMaker
+    _call_approving: CallApproving
+
+    if TYPE_CHECKING:
+
+        def _approval_view(self, approval: Approval) -> ApprovalView: ...
 
     # --- capabilities -------------------------------------------------------------------------
 
@@ -80,7 +88,13 @@ class CallOperations:
         self._node.rates.take("queries_per_participant", f"{made.record.request.node.hex()}:{who.did if who else ''}")
         self._call_maker.check_consent(made)
         await self._node.calls.make(call, made.record)
+        if who is not None:
+            await self._node.consent.done(who.did, call_digest(made.record.request), call)
         return self._follow_call(call, who, self._node.calls.follow(call))
+
+    async def call_propose(self, form: CallForm) -> ApprovalView:
+        """Ask a human to let an agent make exactly this call; once they allow it, the node makes it if it can sign."""
+        return self._approval_view(await self._call_approving.propose(form))
 
     def calls_made(self, asked: CallsMade) -> list[CallView]:
         """Return calls made here, the newest first."""
@@ -95,6 +109,12 @@ class CallOperations:
         """Return one call; raise NotFound."""
         identity, record = self._made_here(call, caller)
         return self._node.calls.views.call(identity, record)
+
+    async def call_wait(self, call: str, caller: str = "", *, wait_s: float) -> CallView:
+        """Return one call when it is over, or as it is after ``wait_s``; raise NotFound."""
+        identity, _ = self._made_here(call, caller)
+        await self._node.calls.until_over(identity, wait_s)
+        return self.call_show(call, caller)
 
     def call_cancel(self, call: str, caller: str = "") -> CallView:
         """Ask for a call to end; how it did, its receipt says."""

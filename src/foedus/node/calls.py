@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -71,6 +72,7 @@ class Calls:
         self._followed = Followed()
         self._open = {call for call, record in self._made if not record.is_over}
         self._ending: set[bytes] = set()
+        self._awaited: dict[bytes, asyncio.Event] = {}
         self._background = Background(log)
 
     async def start(self) -> None:
@@ -102,15 +104,19 @@ class Calls:
 
     # --- calling ------------------------------------------------------------------------------
 
-    async def make(self, call: bytes, record: CallRecord) -> None:
-        """Write a call down, and send it; raise UsageError where its node cannot be called now."""
+    async def make(self, call: bytes, record: CallRecord, *, is_followed: bool = True) -> None:
+        """Write a call down, and send it; raise UsageError where its node cannot be called now.
+
+        ``is_followed``: somebody reads its progress.
+        """
         host = record.request.host
         self._check_reachable(host)
         if self.under_way >= CALLS_UNDER_WAY_MAX:
             raise UsageError("too many calls are under way here", code="busy", http_status=503, remedy="call later")
         await self._made.put(call, record)
         self._open.add(call)
-        self._followed.begin(call)
+        if is_followed:
+            self._followed.begin(call)
         self._send(record)
 
     @property
@@ -161,6 +167,16 @@ class Calls:
         record = self._made.get(call)
         left = 0 if record is None else record.deadline - self._node.store.now()
         return self._followed.read(call, left / SECOND + AFTER_DEADLINE_S)
+
+    async def until_over(self, call: bytes, wait_s: float) -> None:
+        """Return when a call made here is over, or after ``wait_s``."""
+        record = self._made.get(call)
+        if record is None or record.is_over or wait_s <= 0:
+            return
+        over = self._awaited.setdefault(call, asyncio.Event())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                await over.wait()
 
     def linked(self, link: Link) -> None:
         """Ask a peer again for what it has not answered, and for its word on receipts: a link to it opened."""
@@ -243,6 +259,8 @@ class Calls:
         """Check and keep a receipt, sign it too, and tell who waits; what does not hold is dropped."""
         if not self._holds(peer, frame):
             return
+        if frame.output is not None:
+            await self._note_read(frame.call)
         sig = self._node.store.keys.ed25519.sign(receipt_bytes(frame.receipt))
         record = await self._made.change(
             frame.call,
@@ -255,6 +273,15 @@ class Calls:
         self._countersigned(peer, frame.call, sig)
         self._told_over(frame.call, record.outcome.outcome if record.outcome else "")
 
+    async def _note_read(self, call: bytes) -> None:
+        """Remember, before it is shown, that an agent reads what another node's wrote."""
+        record, own = self._made.get(call), self._node.store.node
+        if record is None or record.request.host == own:
+            return
+        who = self._node.store.admission.authority.participants.get((own, record.request.did))
+        if who is not None and who.kind == "agent":
+            await self._node.consent.note_read(who.did)
+
     async def _refused(self, frame: CallRefused) -> None:
         record = self._made.get(frame.call)
         is_past = record is not None and record.deadline < self._node.store.now()
@@ -265,6 +292,8 @@ class Calls:
     def _told_over(self, call: bytes, outcome: str) -> None:
         self._open.discard(call)
         self._followed.end(call)
+        if (over := self._awaited.pop(call, None)) is not None:
+            over.set()
         self.outcomes[outcome] += 1
 
     def _countersigned(self, peer: bytes, call: bytes, sig: bytes) -> None:

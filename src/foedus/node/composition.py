@@ -10,6 +10,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Literal
 
+from msgspec import structs
+
+from foedus.adapters.document_bases import MemoryBases
 from foedus.adapters.federation_client import FederationClient
 from foedus.adapters.log_errors import DamagedDatabase
 from foedus.adapters.memory_blobs import MemoryBlobs
@@ -38,10 +41,13 @@ from foedus.node.branches import BranchCollector
 from foedus.node.calls import Calls
 from foedus.node.checkpointer import Checkpointer
 from foedus.node.consent import Consent
+from foedus.node.council_agents import CouncilAgents
+from foedus.node.council_governance import Governance
 from foedus.node.councils import Councils
 from foedus.node.crdt_snapshots import Snapshots
 from foedus.node.crdts import Crdts
 from foedus.node.crossings import Crossings
+from foedus.node.document_rows import DocumentRows
 from foedus.node.document_snapshots import DocumentSnapshots
 from foedus.node.documents import Documents
 from foedus.node.embedders import open_embedder
@@ -61,6 +67,7 @@ from foedus.node.manifests import ManifestReader
 from foedus.node.nearby import Nearby
 from foedus.node.outbox import Outbox
 from foedus.node.parts import ClosingWriter, Parts, open_parts
+from foedus.node.passed_on import PassedOn
 from foedus.node.passkeys import Passkeys
 from foedus.node.peer_offers import PeerOffers
 from foedus.node.peers import Peers
@@ -166,7 +173,7 @@ class Node:
         self.audited = Audited(self.store, self.audit.note, self.door, self.ingest.clauses, self.ingest.refusals)
         self.witnesses = Witnesses(self.store, self.author, self.audit, self._reachable)
         self.receipts = Receipts(self.store, self.author, self.audit, self._agreement_with)
-        self.councils = Councils(self.store, self.links, self.ingest.checking)
+        self._make_councils()
         self._make_asking()
         self.reputations = Reputations(self.store, self.audit, self.peers, self._spawn)
         self._make_knowledge()
@@ -175,9 +182,15 @@ class Node:
         self._leaving: set[tuple[str, bytes]] = set()
         self._writer: ClosingWriter | None = None
 
+    def _make_councils(self) -> None:
+        self.councils = Councils(self.store, self.links, self.ingest.checking, self.crossings)
+        self.governance = Governance(self.store, self.councils)
+        self.council_agents = CouncilAgents(self)
+
     def _make_asking(self) -> None:
         self.queries = Queries(self)
         self.sketching = Sketching(self)
+        self.passed_on = PassedOn(self.store, self.author)
         self.calls = Calls(self)
         self.errands = Errands(self)
         self.peer_offers = PeerOffers(self)
@@ -187,7 +200,9 @@ class Node:
             self.store, self.publisher, self._parts.blobs(self.home.blobs) if self._parts.blobs else MemoryBlobs()
         )
         self.blob_carrying = BlobCarrying(self.store, self.blobs, self.links, self.audience)
-        self.documents = Documents(self.store, self.publisher, self._withheld, self.blobs.read, self._parts.replicas)
+        rows = DocumentRows(self.store, self._withheld, self.blobs)
+        bases = self._parts.bases(self.home.documents) if self._parts.bases else MemoryBases()
+        self.documents = Documents(self.store, self.publisher, rows, bases, self._parts.replicas)
         self.document_snapshots = DocumentSnapshots(self.store, self.author, self.blobs, self.documents)
         rights = PresenceRights(self.store, self.crossings, self._withheld)
         self.presences = PresenceBook(self.store, self.links, self.audience, rights)
@@ -218,6 +233,7 @@ class Node:
         self.links.on_blob = self.blob_carrying.frame
         self.links.on_presences = self.presences.frame
         self.links.on_council = self.councils.frame
+        self.councils.on_exposed = self.audited.contradicted
         self.presences.door = self.door
         self.links.on_opened = self._linked
         self.links.on_reach = self.queries.routing.frame
@@ -251,7 +267,8 @@ class Node:
         self.knowledge.indexer.on_read = self.embedding.wake
         self.embedding.on_made = self.sketching.wake
         self.publisher.bookkeepers += [self.sketching.published, self.queries.routing.published]
-        self.eraser.on_erased.append(self.sketching.erased)
+        self.publisher.bookkeepers.append(self.passed_on.published)
+        self.eraser.on_erased += [self.sketching.erased, self.passed_on.erased]
         self.policy.on_changed.append(self._follow_knowledge_policy)
 
     def _join_snapshots(self) -> None:
@@ -284,8 +301,11 @@ class Node:
         self.wanted_bodies.lets_go = self.retention.lets_go
         self.retention.on_pruned = self.audited.pruned
         self.retention.on_dropped = self.audited.dropped
-        self.witnesses.on_rewritten = self.audited.rewritten
+        self.witnesses.on_refused = self.audited.not_countersigned
         self.outbox.on_forbidden = self.audited.forbidden
+        self.links.on_turned_away = self.audited.turned_away
+        self.pruned.on_refused = self.audited.bad_answer
+        self.records.on_refused = self.audited.record_refused
         self.consent.approvals.on_change = self.audited.approval
         self.agreements.on_without_effect = self.audited.without_effect
 
@@ -295,7 +315,7 @@ class Node:
         self.crossings.is_assured = self.policy.counts(Assurance.DEVICE_BOUND)
         self.standings.rule = Rule(policy.policy.rise_days * DAY, policy.policy.rise_acts)
         self._doors_changed()
-        self.retention.days = {"room": policy.retention.room} if policy.retention.room else {}
+        self.retention.days = {kind: days for kind, days in structs.asdict(policy.retention).items() if days}
 
     def _follow_knowledge_policy(self, policy: Policy) -> None:
         """Let another embedder find packets, where another is named; who is told of our peers may have changed, too."""
@@ -375,7 +395,7 @@ class Node:
         self.councils.carrier.ended(link)
 
     def _link_lost(self, link: Link) -> None:
-        self.audited.link_ended(link.node, link.closing)
+        self.audited.link_ended(link.node, link.closing, by_peering=link.is_closed_by_peering)
         self.pruned.forget(link.node)
 
     def _peer_changed(self, node: bytes) -> None:
@@ -391,10 +411,11 @@ class Node:
         self.queries.routing.changed()
         self.blob_carrying.opened(link)
         self.presences.opened(link)
-        self.councils.foundings.linked(link)
+        self.councils.linked(link)
 
     def _learned(self, node: bytes) -> None:
         self.audited.learned(node)
+        self.councils.learned()
         if node == self.store.node:
             self.epochs.check_superseded()
 
@@ -416,6 +437,7 @@ class Node:
         self.audited.learned(self.store.node)
         for link in self.links.all():
             link.close("rekey", "a new epoch was opened")
+        self.councils.learned()
         self.agreements.settle_all()
 
     def _reloaded(self) -> None:
@@ -443,7 +465,8 @@ class Node:
             self.agreements.settle_all()
             await self.calls.start()
             self.errands.start()
-            self.councils.start()
+            self.governance.load()
+            await self.councils.start()
         self._spawn(self.eraser.run())
         self._spawn(self.wanted_bodies.run())
         self._spawn(self.wanted_bodies.insist())
@@ -453,6 +476,7 @@ class Node:
         self._spawn(self.blobs.run())
         self._spawn(self.blob_carrying.run())
         self._spawn(self.sketching.run())
+        self._spawn(self.passed_on.run())
         self._spawn(self.queries.routing.run())
         if network:
             self._spawn(self.retention.run())
@@ -548,7 +572,7 @@ class Node:
         await self._parts.dialler.close()
         await self.client.close()
         await self.embedding.close()
-        self.documents.replicas.close()
+        self.documents.close()
         if self._writer is not None:
             await self._writer.close()
         await self.audit.close()

@@ -6,7 +6,6 @@ from itertools import islice
 from typing import Any
 
 from foedus.base.base64url import from_base64url, to_base64url
-from foedus.base.cbor import Malformed, NotCanonical, decode, decode_as
 from foedus.base.errors import UsageError
 from foedus.base.ids import parse_id
 from foedus.base.limits import APPROVAL_WAIT_MAX_S
@@ -14,14 +13,14 @@ from foedus.identity.did import did_of, key_of
 from foedus.identity.ucan import cid_text
 from foedus.log import streams
 from foedus.log.authority import CITING
-from foedus.log.bodies import MessageText
 from foedus.log.grants import Grant, is_untouched
 from foedus.log.participants import Participant
+from foedus.node.approval_words import words_of
 from foedus.node.approvals import Approval
+from foedus.node.carrying import NeedsApproval, is_for_one_act
 from foedus.node.composition import Node
-from foedus.node.consent import NeedsApproval, is_for_one_act
 from foedus.node.consent_values import ApprovalView, GrantView, LinkView
-from foedus.node.crdt_asking import check_body, described
+from foedus.node.crdt_asking import check_body
 from foedus.node.crossings import counts_after_foreign
 from foedus.node.grant_uses import uses_per_hour
 from foedus.node.lookup import find
@@ -97,6 +96,7 @@ class ConsentOperations(PeerOperations):
             rooms=rooms,
             hosts=hosts,
             domains=_named(token.policy.plain, ".domain"),
+            capabilities=_named(token.policy.plain, ".capability"),
             one_act=is_for_one_act(grant),
             uses_per_hour=uses_per_hour(grant),
             after_foreign=counts_after_foreign(grant),
@@ -181,7 +181,8 @@ class ConsentOperations(PeerOperations):
     def _approval_view(self, approval: Approval) -> ApprovalView:
         store = self._node.store
         authority = store.admission.authority
-        host = bytes.fromhex(approval.arguments["host"])
+        hosts = [bytes.fromhex(crossing.arguments["host"]) for crossing in approval.crossings]
+        host = hosts[0]
         return ApprovalView(
             id=approval.id,
             state=approval.state,
@@ -193,7 +194,7 @@ class ConsentOperations(PeerOperations):
             room_name=self._room_name(approval.arguments.get("room", "")),
             host_name=self._views.node_name(host),
             kind=approval.kind,
-            text=_text(approval),
+            text=words_of(approval),
             body=to_base64url(approval.body),
             salt=to_base64url(approval.salt),
             digest=approval.arguments["digest"],
@@ -207,13 +208,10 @@ class ConsentOperations(PeerOperations):
             reason=approval.reason,
             host_known_as=self._views.node_known_as(host),
             host_looks_like=self._views.node_looks_like(host),
+            hosts=[each.hex() for each in hosts],
+            host_names=[self._views.node_name(each) for each in hosts],
+            hosts_known_as=[self._views.node_known_as(each) for each in hosts],
         )
-
-
-def _asked(about: dict[str, Any]) -> str:
-    """Return in words what a question is about: its text, or the id of an event."""
-    event = about.get("event")
-    return event.hex() if isinstance(event, bytes) else str(about.get("text", ""))
 
 
 def _named(policy: list[Any], selector: str) -> list[str]:
@@ -232,16 +230,3 @@ def _id(text: str) -> bytes:
         return parse_id(text)
     except UsageError:
         return b""
-
-
-def _text(approval: Approval) -> str | None:
-    if approval.kind.startswith("query."):
-        return _asked(decode(approval.body)["about"])
-    if approval.kind == DELTA:
-        return described(approval.body)
-    if approval.kind != "message.text":
-        return None
-    try:
-        return decode_as(approval.body, MessageText).text
-    except (NotCanonical, Malformed):
-        return None

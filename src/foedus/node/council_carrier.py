@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
+from foedus.base.limits import COUNCIL_MESSAGE_MAX
+from foedus.node.council_messages import pieces
 from foedus.node.link import Link
 from foedus.node.links import Links
 from foedus.sync.frames import CouncilSays
@@ -19,6 +21,7 @@ class _Unsent:
     def __init__(self, link: Link) -> None:
         self.link = link
         self.bytes = 0
+        self.pieces = 0
 
 
 class Carrier:
@@ -41,18 +44,33 @@ class Carrier:
             del self._unsent[link.node]
 
     def send(self, node: bytes, council: bytes, data: bytes) -> None:
-        """Send to a node if it is connected now; what gets lost is said again."""
+        """Send to a node if it is connected now; what gets lost is said again.
+
+        What no frame holds goes in pieces, one such message at a time: while one is on its way others are dropped.
+        """
         link = self.link(node)
         if link is None:
             return
         unsent = self._unsent.get(node)
         if unsent is None or unsent.link is not link:
             unsent = self._unsent[node] = _Unsent(link)
-        if unsent.bytes + len(data) > UNSENT_MAX:
+        if len(data) > COUNCIL_MESSAGE_MAX:
+            self._send_large(unsent, council, data)
+        elif unsent.bytes + len(data) <= UNSENT_MAX:
+            unsent.bytes += len(data)
+            link.when_there_is_room(partial(self._leave, unsent, CouncilSays(council, data)))
+
+    def _send_large(self, unsent: _Unsent, council: bytes, data: bytes) -> None:
+        if unsent.pieces:
             return
-        unsent.bytes += len(data)
-        link.when_there_is_room(partial(self._leave, unsent, CouncilSays(council, data)))
+        for piece in pieces(data):
+            unsent.pieces += 1
+            unsent.link.when_there_is_room(partial(self._leave_piece, unsent, CouncilSays(council, piece)))
 
     def _leave(self, unsent: _Unsent, frame: CouncilSays) -> None:
         unsent.bytes -= len(frame.message)
+        unsent.link.control(frame)
+
+    def _leave_piece(self, unsent: _Unsent, frame: CouncilSays) -> None:
+        unsent.pieces -= 1
         unsent.link.control(frame)

@@ -1,4 +1,4 @@
-"""What drives the replica of one council: checks what comes, makes durable what is to be kept, then lets it leave.
+"""What drives the replica of one epoch: checks what comes, makes durable what is to be kept, then lets it leave.
 
 All that waits for the disk goes as one commit, in the order of the calls. Where that fails nothing of it leaves, and
 the replica, which is ahead of the disk, is dropped; a new one goes on from what was kept once the disk is back.
@@ -9,29 +9,32 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 from foedus.base.clock import Instant
-from foedus.base.errors import Unavailable, UsageError
+from foedus.base.errors import PeerViolation, Unavailable, UsageError
 from foedus.base.limits import SECOND
-from foedus.consensus.certificates import BadVote, checks
-from foedus.consensus.effects import Diverged, Effect, Executed, Exposed, Send
-from foedus.consensus.founding import Founding
+from foedus.consensus.board import Board
+from foedus.consensus.certificates import BadVote, Check, checks
+from foedus.consensus.effects import Diverged, Effect, Executed, Exposed, Renewed, Send
 from foedus.consensus.ledger import Ledger
-from foedus.consensus.machine import KeyValue
-from foedus.consensus.messages import Message
+from foedus.consensus.membership import Membership
+from foedus.consensus.messages import Ask, Message, NewView, Proposal, ViewChange, Vote, WantState
 from foedus.consensus.ordering import Settings
-from foedus.consensus.records import Place, Record
+from foedus.consensus.proof import Renewal
+from foedus.consensus.records import Place, Record, Snapshot
 from foedus.consensus.replica import Replica
-from foedus.consensus.updates import Update
+from foedus.consensus.transfer import part_of
+from foedus.consensus.updates import Batch, Update
 from foedus.crypto.ed25519 import Ed25519Key
-from foedus.log.port import Commit
+from foedus.log.port import Commit, Value
 from foedus.node.background import Background
-from foedus.node.checking import Checking
 from foedus.node.council_checking import CouncilChecking
 from foedus.node.council_inbox import Inbox
-from foedus.node.council_messages import write
-from foedus.node.council_records import CouncilRecords
+from foedus.node.council_messages import Piece, is_message, message_max, read, write
+from foedus.node.council_pieces import Pieces
+from foedus.node.council_records import CouncilRecords, Start
 from foedus.node.store import Store
 
 log = logging.getLogger("foedus.councils")
@@ -63,51 +66,110 @@ class TooManyUpdates(UsageError):
     remedy = "wait until some are made, and propose it again"
 
 
+class Asked:
+    """Updates of this node whose result is awaited, through all epochs."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[bytes, asyncio.Future[Outcome]] = {}
+
+    def wait_all(self, updates: Sequence[Update]) -> list[asyncio.Future[Outcome]]:
+        """Return what will tell the outcome of each; raise TooManyUpdates."""
+        if len(self._waiting) + len(updates) > ASKED_MAX:
+            raise TooManyUpdates(f"{ASKED_MAX} updates of this node wait")
+        loop = asyncio.get_running_loop()
+        return [self._waiting.setdefault(update.id, loop.create_future()) for update in updates]
+
+    def forget(self, update: Update) -> None:
+        """Nobody here waits for an update any more; it may still be made."""
+        self._waiting.pop(update.id, None)
+
+    def made(self, effect: Executed) -> None:
+        """Tell who waits."""
+        for index, update in enumerate(effect.batch.updates):
+            future = self._waiting.pop(update.id, None)
+            if future is not None and not future.done():
+                future.set_result((effect, index))
+
+    def fail(self, error: CouncilDown) -> None:
+        """Tell all who wait that nothing can be told."""
+        waiting, self._waiting = self._waiting, {}
+        for future in waiting.values():
+            if not future.done():
+                future.set_exception(error)
+                future.exception()  # who no longer waits need not be told
+
+
+class Host(NamedTuple):
+    """What a driver needs of its node. ``send``: to a node, bytes of a message of this membership."""
+
+    store: Store
+    checking: CouncilChecking
+    records: CouncilRecords
+    asked: Asked
+    send: Callable[[bytes, bytes, bytes], None]
+    may: Callable[[Membership, Update], bool]
+    """Whether an update's author may ask for it."""
+    on_renewed: Callable[[Renewal], None]
+    """The epoch has ended, durably; this driver does nothing any more."""
+    on_exposed: Callable[[Membership, int], None]
+    """A member contradicted itself; what convicts it is durable."""
+
+
 class CouncilDriver:
-    """One council at this node, which is its member ``me``. ``send``: a member's index and the bytes for it."""
+    """One epoch of a council at this node, which is its member ``me``."""
 
     def __init__(
         self,
-        founding: Founding,
+        membership: Membership,
         key: Ed25519Key,
-        store: Store,
-        checking: Checking,
-        send: Callable[[int, bytes], None],
+        begin: Callable[[], Ledger[Board]],
+        host: Host,
         *,
+        start: Snapshot | None = None,
         settings: Settings | None = None,
     ) -> None:
-        self.membership = founding.membership()
-        self.me = next(index for index, it in enumerate(founding.members) if it.ed25519 == key.public)
-        self.records = CouncilRecords(store.log, founding.id)
+        """``begin`` makes the state with which the epoch begins; ``start``: what members who lack it may want of us."""
+        self.membership = membership
+        self.me = next(index for index, it in enumerate(membership.members) if it.ed25519 == key.public)
+        self.records = host.records
         self.refused: Counter[str] = Counter()
         self.exposed: set[int] = set()
         """Members that said two things of one place."""
         self._key = key
-        self._store = store
-        self._checking = CouncilChecking(checking)
-        self._send = send
+        self._host = host
+        self._store = host.store
+        self._begin = begin
+        self._start = start
         self._settings = settings or Settings()
-        self._replica: Replica[KeyValue] | None = None
+        self._replica: Replica[Board] | None = None
         self._waiting: list[list[Effect]] = []
-        self._asked: dict[bytes, asyncio.Future[Outcome]] = {}
         self._inboxes = {index: Inbox() for index in range(self.membership.size) if index != self.me}
+        self._pieces = {index: Pieces(message_max(membership)) for index in self._inboxes}
+        self._decoding: set[int] = set()
         self._came, self._written = asyncio.Event(), asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: Instant = 0
         """Kept here: what uvloop returns for a moment that has passed does not know it."""
         self._background = Background(log)
         self._closed = False
+        self._has_ended = False
+        self._judged_at: Instant = 0
 
     @property
-    def replica(self) -> Replica[KeyValue]:
+    def replica(self) -> Replica[Board]:
         """The state machine, to look at; raises CouncilDown while there is none."""
         if self._replica is None:
             raise CouncilDown("the council does not work at this node now")
         return self._replica
 
-    def start(self) -> None:
-        """Take up what was kept, and begin to listen."""
-        self._load(self.records.load())
+    @property
+    def is_up(self) -> bool:
+        """Whether there is a replica: the disk may have failed."""
+        return self._replica is not None
+
+    def start(self, records: dict[Place, Record]) -> None:
+        """Take up what was kept in this epoch, and begin to listen."""
+        self._load(records)
         self._background.spawn(self._write())
         for member, inbox in self._inboxes.items():
             self._background.spawn(self._read(member, inbox))
@@ -115,27 +177,63 @@ class CouncilDriver:
     async def close(self) -> None:
         """Stop. What was not durable never left."""
         self._closed = True
-        self._drop(CouncilDown("the node stops"))
+        self._drop()
         await self._background.close()
+
+    # --- what comes --------------------------------------------------------------------------
 
     def hear(self, member: int, message: Message, size: int) -> None:
         """Take in what a member said; it is read in turn."""
-        self._inboxes[member].put(message, size)
+        if member in self._inboxes and not self._inboxes[member].put(message, size, self._now()):
+            self.refused["too_much"] += 1
+
+    def hear_piece(self, member: int, piece: Piece) -> None:
+        """Take in a piece of a message that no frame holds."""
+        if member not in self._pieces or member in self._decoding:
+            return
+        whole = self._pieces[member].take(piece)
+        if whole is not None:
+            self._decoding.add(member)
+            self._background.spawn(self._hear_large(member, whole))
+
+    async def _hear_large(self, member: int, data: bytes) -> None:
+        try:
+            said = await asyncio.to_thread(read, data)
+        except PeerViolation as error:
+            self.refused[error.code] += 1
+            return
+        finally:
+            self._decoding.discard(member)
+        if is_message(said):
+            self.hear(member, said, len(data))
 
     def propose(self, update: Update) -> asyncio.Future[Outcome]:
         """Ask the council for an update whose signature holds; the future tells what came of it, once it is durable."""
-        if len(self._asked) >= ASKED_MAX:
-            raise TooManyUpdates(f"{ASKED_MAX} updates of this node wait")
-        effects = self.replica.submit(update, self._now())
+        return self.propose_all([update])[0]
+
+    def propose_all(self, updates: Sequence[Update]) -> list[asyncio.Future[Outcome]]:
+        """Ask the council for updates whose signatures hold, all or none; each future tells what came of one."""
+        futures = self._host.asked.wait_all(updates)
+        effects = None if self._has_ended else self.replica.submit_all(updates, self._now())
         if effects is None:
-            raise TooManyUpdates("the update is over, or too many wait")
-        future = self._asked.setdefault(update.id, asyncio.get_running_loop().create_future())
+            for update in updates:
+                self._host.asked.forget(update)
+            raise TooManyUpdates("the updates are over, or too many wait")
         self._run(effects)
-        return future
+        return futures
+
+    async def holds(self, checks: Sequence[Check]) -> bool:
+        """Tell whether signatures of updates hold, which are then not checked again when members bring them."""
+        return await self._host.checking.hold(checks)
 
     def forget(self, update: Update) -> None:
         """Nobody here waits for an update any more; it may still be made."""
-        self._asked.pop(update.id, None)
+        self._host.asked.forget(update)
+
+    def take_over(self, updates: Sequence[Update]) -> None:
+        """Ask again for what waited as the epoch before ended."""
+        for update in updates:
+            self._run(self.replica.submit(update, self._now()) or [])
 
     # --- the replica -------------------------------------------------------------------------
 
@@ -144,9 +242,9 @@ class CouncilDriver:
         return int(asyncio.get_running_loop().time() * SECOND)
 
     def _load(self, records: dict[Place, Record]) -> None:
-        membership = self.membership
-        ledger = Ledger(KeyValue(), window=membership.window, interval=membership.interval)
-        self._replica = Replica(membership, self.me, self._key.sign, ledger, settings=self._settings, records=records)
+        self._replica = Replica(
+            self.membership, self.me, self._key.sign, self._begin(), settings=self._settings, records=records
+        )
         self._arm()
 
     async def _read(self, member: int, inbox: Inbox) -> None:
@@ -157,24 +255,61 @@ class CouncilDriver:
                 self._written.clear()
                 await self._written.wait()
             try:
-                holds = await self._checking.hold(checks(message, self.membership))
-                if not holds:
+                if not await self._host.checking.hold(await self._checks(message)):
                     self.refused["invalid_signature"] += 1
-                elif self._replica is not None:
-                    self._run(self._replica.handle(member, message, self._now()))
+                    continue
+                judged = self._permitted(message)
+                if judged is None or self._replica is None or self._has_ended or self._gives_start(member, judged):
+                    continue
+                self._run(self._replica.handle(member, judged, self._now()))
             except BadVote as error:
                 self.refused[error.code] += 1
                 log.info("member %d of a council: %s", member, error)
+
+    async def _checks(self, message: Message) -> list[Check]:
+        """Return the signatures to check; those of a new view may be many thousands."""
+        if isinstance(message, NewView):
+            return await asyncio.to_thread(checks, message, self.membership)
+        return checks(message, self.membership)
+
+    def _permitted(self, message: Message) -> Message | None:
+        """Return what of a message is judged and may be asked for. What a quorum prepared is not judged."""
+        if not isinstance(message, Ask | Proposal):
+            return message
+        updates = message.batch.updates
+        allowed = [update for update in updates if self._host.may(self.membership, update)]
+        self.refused["not_permitted"] += len(updates) - len(allowed)
+        if len(allowed) == len(updates):
+            return message
+        return Ask(Batch.of(allowed)) if isinstance(message, Ask) and allowed else None
+
+    def _judge_again(self) -> None:
+        """Let go of what may no longer be asked for: proposed, it would not be prepared, and wait here for ever."""
+        replica, now = self._replica, self._now()
+        if replica is not None and now >= self._judged_at + SECOND:
+            self._judged_at = now
+            replica.withdraw([it for it in replica.pending if not self._host.may(self.membership, it)])
+
+    def _gives_start(self, member: int, message: Message) -> bool:
+        """Give a part of the state with which this epoch began, where that is asked for."""
+        if self._start is None or not isinstance(message, WantState):
+            return False
+        part = part_of(self._start, message.part) if message.sequence == self._start.certificate.sequence else None
+        if part is not None:
+            self._send_to([member], part)
+        return part is not None
 
     def _run(self, effects: list[Effect]) -> None:
         if effects:
             self._waiting.append(effects)
             self._came.set()
+            if self.replica.ledger.border is not None and any(isinstance(it, Renewed) for it in effects):
+                self._has_ended = True
         self._arm()
 
     def _arm(self) -> None:
         """Wake in time for the next deadline; a timer that stands before it does as well."""
-        if self._replica is None or self._closed:
+        if self._replica is None or self._closed or self._has_ended:
             return
         due = self._replica.next_deadline()
         if self._timer is not None:
@@ -185,12 +320,13 @@ class CouncilDriver:
 
     def _wake(self) -> None:
         self._timer = None
-        if self._replica is None:
+        if self._replica is None or self._has_ended:
             return
         if len(self._waiting) >= WAITING_MAX:
             self._timer_at = self._now() + _BEHIND_US
             self._timer = asyncio.get_running_loop().call_at(self._timer_at / SECOND, self._wake)
         elif self._replica.next_deadline() <= self._now():
+            self._judge_again()
             self._run(self._replica.on_deadline(self._now()))
         else:
             self._arm()
@@ -207,42 +343,54 @@ class CouncilDriver:
                     await self._write_waiting()
             except Unavailable as error:
                 log.warning("a council stops: %s: %s", error.code, error)
-                self._drop(CouncilDown("the disk could not be written"))
+                self._drop()
+                self._host.asked.fail(CouncilDown("the disk could not be written"))
                 await self._take_up()
 
     async def _write_waiting(self) -> None:
         groups, self._waiting = self._waiting, []
         effects = [effect for group in groups for effect in group]
-        values = self.records.values(effects)
+        renewal = self._renewal(effects) if self._has_ended else None
+        values = self.records.values(effects, self.membership, keeps=renewal is None)
+        if renewal is not None:
+            values += await self._end(renewal)
         if values:
             await self._store.commit(Commit(values=values))
         self._leave(effects)
         self._written.set()
+        if renewal is not None:
+            self._host.on_renewed(renewal)
+
+    def _renewal(self, effects: Sequence[Effect]) -> Renewal | None:
+        """Return how the epoch has ended, if it has: the state stays as it is at the border."""
+        ended = next((effect for effect in effects if isinstance(effect, Renewed)), None)
+        return Renewal(ended.certificate, self.replica.ledger.parts(), ended.members) if ended is not None else None
+
+    async def _end(self, renewal: Renewal) -> list[Value]:
+        epoch = self.membership.epoch
+        start = Start(epoch + 1, self.replica.ledger.snapshot())
+        return await asyncio.to_thread(self.records.ended, renewal, epoch, start)
 
     async def _take_up(self) -> None:
         while True:
             await asyncio.sleep(RETRY_S)
             try:
-                records = await asyncio.to_thread(self.records.load)
+                records = await asyncio.to_thread(self.records.load, self.membership.epoch)
             except Unavailable as error:
                 log.warning("a council cannot be taken up: %s: %s", error.code, error)
                 continue
             self._load(records)
             return
 
-    def _drop(self, error: CouncilDown) -> None:
+    def _drop(self) -> None:
         """Let go of a replica that is ahead of the disk, and of all that it wanted to say."""
         self._replica = None
+        self._has_ended = False
         self._waiting.clear()
         self._written.set()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        asked, self._asked = self._asked, {}
-        for future in asked.values():
-            if not future.done():
-                future.set_exception(error)
-                future.exception()  # who no longer waits need not be told
 
     def _leave(self, effects: Sequence[Effect]) -> None:
         for effect in effects:
@@ -250,31 +398,19 @@ class CouncilDriver:
                 case Send(to=to, message=message):
                     self._send_to(self._inboxes if to is None else [to], message)
                 case Executed():
-                    self._made(effect)
+                    self._host.asked.made(effect)
                 case Exposed(second=second):
                     self._expose(second)
                 case Diverged(sequence=sequence):
                     log.error("the state of a council is not the others' at %d; theirs is fetched", sequence)
 
-    def _send_to(self, members: object, message: Message) -> None:
-        try:
-            data = write(message)
-        except ValueError as error:  # a view-change of very many members and places
-            self.refused["too_large"] += 1
-            log.warning("a council: %s", error)
-            return
-        for member in members:  # type: ignore[attr-defined]
-            self._send(member, data)
+    def _send_to(self, members: Iterable[int], message: Message) -> None:
+        data = write(message)
+        for member in members:
+            self._host.send(self.membership.members[member].node, self.membership.id, data)
 
-    def _made(self, effect: Executed) -> None:
-        for index, update in enumerate(effect.batch.updates):
-            future = self._asked.pop(update.id, None)
-            if future is not None and not future.done():
-                future.set_result((effect, index))
-
-    def _expose(self, second: object) -> None:
-        member = getattr(second, "member", None)
-        if member is None:
-            member = self.membership.leader(getattr(second, "view", 0))
+    def _expose(self, second: Vote | NewView | ViewChange) -> None:
+        member = self.membership.leader(second.view) if isinstance(second, NewView) else second.member
         self.exposed.add(member)
         log.warning("member %d of a council said two things of one place", member)
+        self._host.on_exposed(self.membership, member)

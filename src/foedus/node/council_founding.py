@@ -14,13 +14,14 @@ from collections.abc import Callable, Sequence
 from foedus.base.cbor import Malformed
 from foedus.base.errors import NotFound, PeerViolation, UsageError
 from foedus.consensus.founding import Founding
-from foedus.consensus.membership import MEMBERS_MAX, MEMBERS_MIN, Member
+from foedus.consensus.membership import INTERVAL, MEMBERS_MAX, MEMBERS_MIN, Member
 from foedus.consensus.messages import Signed
+from foedus.consensus.proof import founded as founded_by
 from foedus.crypto import ed25519
 from foedus.log.port import Value
 from foedus.node.background import Background
 from foedus.node.council_carrier import Carrier
-from foedus.node.council_messages import Founded, read, write
+from foedus.node.council_messages import Founded, Invited, read, write
 from foedus.node.home import check_name
 from foedus.node.link import Link
 from foedus.node.store import Store
@@ -30,6 +31,8 @@ log = logging.getLogger("foedus.councils")
 SPACE = "councils"
 COUNCILS_MAX = 64
 """Councils of one node, those that it is asked to join among them; each may hold 64 MiB of state."""
+INVITED_MAX = 32
+"""Councils of others to which this node is or was invited: who invites leaves room for what we found."""
 WORK_MAX = 64
 """Founding documents that were brought and are not looked at yet: beyond, they are dropped and come again."""
 
@@ -94,12 +97,15 @@ class Foundings:
         mine = Member(self._store.node, self._store.keys.ed25519.public)
         return founding.members.index(mine) if mine in founding.members else None
 
-    async def create(self, name: str, others: Sequence[bytes]) -> Founded:
-        """Found a council with connected nodes, and ask them to join; raise CannotFound where that is impossible."""
+    async def create(self, name: str, others: Sequence[bytes], interval: int = INTERVAL) -> Founded:
+        """Found a council with connected nodes, and ask them to join; raise CannotFound where that is impossible.
+
+        ``interval``: places from one checkpoint to the next.
+        """
         nodes = sorted({self._store.node, *others})
         self._check_size(len(nodes))
         members = tuple(self._member(node) for node in nodes)
-        founding = Founding(1, check_name(name), secrets.token_bytes(32), members)
+        founding = Founding(1, check_name(name), secrets.token_bytes(32), members, interval, 2 * interval)
         async with self._lock:
             self._check_room()
             held = await self._sign(Founded(founding, ()))
@@ -167,6 +173,34 @@ class Foundings:
         data = write(held)
         for member in held.founding.members:
             self._carrier.send(member.node, held.founding.id, data)
+
+    def take_invitation(self, link: Link, said: Invited) -> None:
+        """Take in the council to which a node invites this one; its human sees it, and joins or not."""
+        if self._work < WORK_MAX:
+            self._work += 1
+            self._background.spawn(self._take_invitation(link, said.founded))
+
+    async def _take_invitation(self, link: Link, founded: Founded) -> None:
+        try:
+            async with self._lock:
+                if founded.founding.id in self._held or not founded.is_whole:
+                    return
+                signatures = [signed.signature for signed in founded.signatures]
+                await asyncio.to_thread(founded_by, founded.founding, signatures)
+                if len(self._held) >= COUNCILS_MAX or self._invited() >= INVITED_MAX:
+                    self.refused["too_many_councils"] += 1
+                    return
+                held = await self._keep(founded)
+        except PeerViolation as error:
+            link.close(error.code, str(error))
+            return
+        finally:
+            self._work -= 1
+        self.on_signed(held)
+
+    def _invited(self) -> int:
+        """Count the councils that this node did not found."""
+        return sum(1 for it in self._held.values() if index_of(it.founding, self._store.node) is None)
 
     def take(self, link: Link, said: Founded) -> None:
         """Take in what a node shows; it is looked at in turn."""

@@ -1,18 +1,30 @@
-"""What a ``council`` frame carries: what replicas say to each other, and the founding document with its signatures."""
+"""What a ``council`` frame carries: what replicas say to each other, and how a council comes about and changes.
+
+A frame names the membership of an epoch where it carries words of its replicas, else the council.
+"""
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Annotated, TypeAlias, TypeGuard
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
-from foedus.base.cbor import Malformed, check_items, convert, encode, learn, strict, to_plain
+from foedus.base.cbor import Malformed, check_items, convert, encode, learn, strict
 from foedus.base.limits import COUNCIL_MESSAGE_MAX
 from foedus.consensus.founding import Founding
-from foedus.consensus.messages import Message, Signatures
+from foedus.consensus.membership import Member, Membership
+from foedus.consensus.messages import Message, Signatures, plain
+from foedus.consensus.proof import EPOCHS_MAX, Renewal
+from foedus.log.event import Id, Signature
 
-ITEMS_MAX = COUNCIL_MESSAGE_MAX // 16
-"""Values in a message: what is signed takes 64 bytes and five values, so honest ones have far fewer."""
+ITEM_BYTES = 16
+"""Of each value in a message: what is signed takes 64 bytes and five values, so honest ones have far fewer."""
+ENDS_MAX = 64
+"""Ends of epochs in one message, of at most 4 KB each: a frame holds them."""
+PIECE_BYTES = COUNCIL_MESSAGE_MAX - 1_024
+"""Of a message that no frame holds, in one frame."""
+PIECES_MAX = 64
+"""32 MiB: more than a new view of 31 members."""
 
 
 class Founded(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="founding"):
@@ -27,21 +39,73 @@ class Founded(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, 
         return len(self.signatures) == len(self.founding.members)
 
 
-Said: TypeAlias = Message | Founded
+class Invited(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="invited"):
+    """A council, as all its founders signed it, to whose next epoch a node is asked."""
+
+    founded: Founded
+
+
+class At(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="at"):
+    """The newest epoch that a node knows: who knows more says so."""
+
+    epoch: Annotated[int, Meta(ge=0, le=EPOCHS_MAX)]
+
+
+class Ends(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="ends"):
+    """How epochs ended, from ``first`` on."""
+
+    first: Annotated[int, Meta(ge=0, le=EPOCHS_MAX)]
+    renewals: Annotated[tuple[Renewal, ...], Meta(max_length=ENDS_MAX)]
+
+
+class Consent(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="consent"):
+    """A node takes a place in the epoch after the one with this membership, with this key."""
+
+    membership: Id
+    member: Member
+    signature: Signature
+
+
+class Piece(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="piece"):
+    """A part of a message that no frame holds."""
+
+    index: Annotated[int, Meta(ge=0, lt=PIECES_MAX)]
+    count: Annotated[int, Meta(ge=2, le=PIECES_MAX)]
+    data: Annotated[bytes, Meta(min_length=1, max_length=PIECE_BYTES)]
+
+
+Said: TypeAlias = Message | Founded | Invited | At | Ends | Consent | Piece
+
+
+def is_message(said: Said) -> TypeGuard[Message]:
+    """Whether a replica says it."""
+    return not isinstance(said, Founded | Invited | At | Ends | Consent | Piece)
 
 
 def write(said: Said) -> bytes:
-    """Return the bytes of a message; raise ValueError where no frame holds them."""
-    data = encode(to_plain(said))
-    if len(data) > COUNCIL_MESSAGE_MAX:
-        raise ValueError(f"a message of {len(data)} bytes does not fit a frame")
-    return data
+    """Return the bytes of a message."""
+    return encode(plain(said))
+
+
+def pieces(data: bytes) -> list[bytes]:
+    """Return what the frames carry of a message that no frame holds; raise ValueError where it is larger than any."""
+    count = -(-len(data) // PIECE_BYTES)
+    if count > PIECES_MAX:
+        raise ValueError(f"a message of {len(data)} bytes is larger than any")
+    return [write(Piece(index, count, data[index * PIECE_BYTES : (index + 1) * PIECE_BYTES])) for index in range(count)]
+
+
+def message_max(membership: Membership) -> int:
+    """Return a bound on the bytes of any honest message in an epoch: of a new view, which shows a quorum's changes."""
+    signed = 72 * membership.size
+    change = membership.window * (192 + signed) + signed + 512
+    return max(COUNCIL_MESSAGE_MAX, membership.size * change + 192 * membership.window + 1_024)
 
 
 def read(data: bytes) -> Said:
     """Return the message in ``data``; raise NotCanonical or Malformed, whatever the bytes."""
     try:
-        check_items(data, ITEMS_MAX)
+        check_items(data, max(len(data), COUNCIL_MESSAGE_MAX) // ITEM_BYTES)
         return convert(strict(data), Said)  # type: ignore[arg-type]  # msgspec takes a union
     except Malformed as error:
         raise Malformed(str(error), code="malformed_frame") from None

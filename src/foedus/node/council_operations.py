@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from foedus.base.base64url import to_base64url
 from foedus.base.cbor import Malformed, NotCanonical, convert, decode, decode_as
 from foedus.base.errors import UsageError
+from foedus.consensus.board import Board
 from foedus.consensus.machine import KEY_MAX, VALUE_MAX, Command, Get, Put
+from foedus.consensus.membership import Membership
+from foedus.consensus.replica import Replica
+from foedus.consensus.updates import read_update
 from foedus.node.composition import Node
-from foedus.node.council_driver import CouncilDown
 from foedus.node.council_messages import Founded
 from foedus.node.council_records import Made
+from foedus.node.council_seat import State
 from foedus.node.council_values import (
     CouncilDecisionView,
     CouncilEntryView,
     CouncilMemberView,
     CouncilProofView,
     CouncilView,
+    CouncilWishView,
 )
 from foedus.node.councils import Decided
 from foedus.node.lookup import find
@@ -51,7 +56,9 @@ class CouncilOperations:
 
     async def council_join(self, council: str) -> CouncilView:
         """Join a council that this node is asked to join, as its human decided."""
-        return self._council(await self._node.councils.foundings.join(self._council_id(council)))
+        wanted = self._council_id(council)
+        await self._node.councils.join(wanted)
+        return self._council(self._node.councils.foundings.held(wanted))
 
     async def council_put(
         self, council: str, key: str, value: bytes | None, expected: tuple[bytes | None] | None = None
@@ -65,6 +72,12 @@ class CouncilOperations:
     async def council_get(self, council: str, key: str) -> CouncilDecisionView:
         """Read a key in the order of all updates."""
         return _decision(await self._node.councils.propose(self._council_id(council), Get(_checked(key))))
+
+    async def council_submit(self, council: str, updates: Sequence[bytes]) -> list[CouncilDecisionView]:
+        """Ask for updates as their authors signed them (canonical bytes), all or none; wait for all decisions."""
+        read = [read_update(data) for data in updates]
+        decided = await self._node.councils.submit(self._council_id(council), read)
+        return [_decision(each) for each in decided]
 
     def council_held(self, council: str, key: str) -> CouncilDecisionView:
         """Read what this node holds of a key: it may be behind what the council decided."""
@@ -82,59 +95,72 @@ class CouncilOperations:
         proof = self._node.councils.proof(self._council_id(council), sequence, position)
         return CouncilProofView(proof=to_base64url(proof))
 
+    def _council_decision(self, decided: Decided) -> CouncilDecisionView:
+        return _decision(decided)
+
     def _council_id(self, wanted: str) -> bytes:
         held = self._node.councils.foundings.all()
         return find(wanted, [(it.founding.id, it.founding.name) for it in held], "council", _REMEDY)
 
     def _council(self, held: Founded) -> CouncilView:
         founding, councils = held.founding, self._node.councils
-        membership = founding.membership()
+        seat = councils.seat(founding.id) if held.is_whole else None
+        membership = seat.membership if seat is not None else founding.membership()
         state = self._council_state(held)
-        driver = councils.driver(founding.id) if state in {"running", "down"} else None
-        replica = driver.replica if driver is not None and state == "running" else None
+        replica = councils.driver(founding.id).replica if state == "running" else None
         leader = replica.leader if replica is not None else None
         return CouncilView(
             id=founding.id.hex(),
             name=founding.name,
             state=state,
-            members=[
-                self._council_member(held, index, leader, driver.exposed if driver is not None else set())
-                for index in range(membership.size)
-            ],
+            members=[self._council_member(held, membership, index, leader) for index in range(membership.size)],
             quorum=membership.quorum,
             faults=membership.faults,
             view=replica.view if replica is not None else None,
             made=replica.ledger.sequence if replica is not None else None,
             waiting=len(replica.pending) if replica is not None else None,
+            epoch=membership.epoch,
+            adds=sorted(node.hex() for node in seat.wishing.adds) if seat is not None else [],
+            wishes=_wishes(replica) if replica is not None else [],
         )
 
-    def _council_state(self, held: Founded) -> Literal["asked", "waiting", "running", "down", "key_changed"]:
+    def _council_state(self, held: Founded) -> State:
         councils = self._node.councils
-        if not councils.foundings.has_joined(held):
-            return "asked"
-        if not held.is_whole:
-            return "waiting"
-        if not councils.has_begun(held.founding.id):
-            return "key_changed"
-        try:
-            councils.driver(held.founding.id).replica  # noqa: B018  # whether there is one
-        except CouncilDown:
-            return "down"
-        return "running"
+        if held.is_whole:
+            return councils.seat(held.founding.id).state()
+        return "waiting" if councils.foundings.has_joined(held) else "asked"
 
-    def _council_member(self, held: Founded, index: int, leader: int | None, exposed: set[int]) -> CouncilMemberView:
-        node = held.founding.members[index].node
+    def _council_member(
+        self, held: Founded, membership: Membership, index: int, leader: int | None
+    ) -> CouncilMemberView:
+        node = membership.members[index].node
         is_local = node == self._node.store.node
         peer = self._node.peers.book.peers.get(node)
         return CouncilMemberView(
             node=node.hex(),
             name=self._node.store.name if is_local else peer.name if peer is not None else "",
             is_local=is_local,
-            has_joined=index in {signed.member for signed in held.signatures},
+            has_joined=held.is_whole or index in {signed.member for signed in held.signatures},
             is_connected=is_local or self._node.councils.carrier.link(node) is not None,
             leads=index == leader,
-            is_exposed=index in exposed,
+            is_exposed=held.is_whole and node in self._node.councils.seat(held.founding.id).exposed,
         )
+
+
+def _wishes(replica: Replica[Board]) -> list[CouncilWishView]:
+    """Return what members asked the council for."""
+    machine, members = replica.ledger.machine, replica.membership.members
+    now = {member.node for member in members}
+    asked = [(member.node, machine.wish(index)) for index, member in enumerate(members)]
+    return [
+        CouncilWishView(
+            node=node.hex(),
+            adds=[it.node.hex() for it in wish if it.node not in now],
+            removes=sorted(it.hex() for it in now - {it.node for it in wish}),
+        )
+        for node, wish in asked
+        if wish is not None
+    ]
 
 
 def _checked(key: str) -> str:

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from foedus.base.cbor import encode, to_plain
+from foedus.base.cbor import Malformed, convert, decode, encode, to_plain
 from foedus.base.errors import NotFound, PeerViolation, Unavailable, UsageError
-from foedus.base.limits import NONCE_BYTES
-from foedus.consensus.founding import Founding
+from foedus.consensus.certificates import Check
 from foedus.consensus.machine import Get, Put
+from foedus.consensus.motions import Approve
 from foedus.consensus.proof import make_commit_proof
-from foedus.consensus.updates import LIFE, Update
-from foedus.identity.did import did_of
+from foedus.consensus.updates import Update
+from foedus.node.background import Background
 from foedus.node.checking import Checking
 from foedus.node.council_carrier import Carrier
 from foedus.node.council_driver import CouncilDriver
 from foedus.node.council_founding import Foundings, index_of
-from foedus.node.council_messages import Founded, read
+from foedus.node.council_judging import CouncilJudge
+from foedus.node.council_messages import At, Consent, Ends, Founded, Invited, read
 from foedus.node.council_records import MADE_KEPT, Made
+from foedus.node.council_seat import Seat
+from foedus.node.crossings import Crossings
 from foedus.node.link import Link
 from foedus.node.links import Links
 from foedus.node.store import Store
@@ -51,52 +54,65 @@ class Decided(NamedTuple):
 class Councils:
     """One per node, on the event loop's thread."""
 
-    def __init__(self, store: Store, links: Links, checking: Checking) -> None:
+    def __init__(self, store: Store, links: Links, checking: Checking, crossings: Crossings) -> None:
+        self.judge = CouncilJudge(store, crossings)
         self.carrier = Carrier(links)
         self.foundings = Foundings(store, self.carrier, links.ingest.refusals)
-        self.foundings.on_signed = self._begin
+        self.foundings.on_signed = self._signed
+        self.on_exposed: Callable[[bytes, bytes], None] = lambda _council, _node: None
+        """A council, and a node that contradicted itself there; what convicts it is durable."""
         self._store = store
         self._checking = checking
-        self._drivers: dict[bytes, CouncilDriver] = {}
+        self._seats: dict[bytes, Seat] = {}
+        self._addresses: dict[bytes, tuple[Seat, int]] = {}
+        self._background = Background(log)
 
     # --- life --------------------------------------------------------------------------------
 
-    def start(self) -> None:
+    async def start(self) -> None:
         """Take up the councils that are held."""
         self.foundings.load()
         for held in self.foundings.all():
-            self._begin(held)
+            if held.is_whole:
+                await self._take_seat(held).start()
 
     async def close(self) -> None:
         """Stop all of them."""
+        await self._background.close()
         await self.foundings.close()
-        for driver in self._drivers.values():
-            await driver.close()
+        for seat in self._seats.values():
+            await seat.close()
 
-    def _begin(self, held: Founded) -> None:
-        """Begin to take part, where all have signed, with the key that this node signed by."""
-        founding = held.founding
-        if founding.id in self._drivers or not held.is_whole or not self.foundings.has_joined(held):
-            return
-        if self.foundings.my_index(founding) is None:
-            log.warning("this node has another key than the one by which it votes in council %s", founding.id.hex())
-            return
-        send = partial(self._send, founding)
-        driver = CouncilDriver(founding, self._store.keys.ed25519, self._store, self._checking, send)
-        self._drivers[founding.id] = driver
-        driver.start()
+    def _signed(self, held: Founded) -> None:
+        """Begin to take part, where all have signed."""
+        if held.is_whole and held.founding.id not in self._seats:
+            self._background.spawn(self._take_seat(held).start())
 
-    def driver(self, council: bytes) -> CouncilDriver:
-        """Return what drives a council; raise where there is none, or where it has not begun."""
+    def _take_seat(self, held: Founded) -> Seat:
+        seat = self._seats[held.founding.id] = Seat(held, self._store, self.carrier, self._checking)
+        seat.may = self.judge.may
+        seat.on_line = self._addressed
+        seat.on_exposed = partial(self._exposed, held.founding.id)
+        self._addressed(seat)
+        return seat
+
+    def _addressed(self, seat: Seat) -> None:
+        """Know which messages are for the members of which epoch."""
+        for membership in seat.line.memberships():
+            self._addresses[membership.id] = (seat, membership.epoch)
+
+    def _exposed(self, council: bytes, node: bytes) -> None:
+        self.on_exposed(council, node)
+
+    def seats(self) -> list[Seat]:
+        """Return the councils that have begun, those that this node is invited to among them."""
+        return list(self._seats.values())
+
+    def seat(self, council: bytes) -> Seat:
+        """Return this node's place in a council; raise where there is none, or where it has not begun."""
         held = self.foundings.held(council)
-        if council in self._drivers:
-            return self._drivers[council]
-        if held.is_whole:
-            raise UsageError(
-                "this node has another key than the one by which it votes in this council",
-                code="council_key_changed",
-                remedy="found the council anew with the keys that its members have now",
-            )
+        if council in self._seats:
+            return self._seats[council]
         missing = len(held.founding.members) - len(held.signatures)
         raise UsageError(
             f"the council has not begun: {missing} of its members have not joined",
@@ -104,44 +120,69 @@ class Councils:
             remedy="each of them runs `foedus council join`",
         )
 
+    def driver(self, council: bytes) -> CouncilDriver:
+        """Return what drives a council; raise where there is none, or where it has not begun."""
+        return self.seat(council).live
+
     def has_begun(self, council: bytes) -> bool:
         """Whether this node takes part in a council."""
-        return council in self._drivers
+        return council in self._seats and self._seats[council].driver is not None
+
+    async def join(self, council: bytes) -> None:
+        """Take part in a council that this node is asked to join, as its human decided."""
+        held = self.foundings.held(council)
+        if council in self._seats:
+            await self._seats[council].wishing.join()
+        elif index_of(held.founding, self._store.node) is not None:
+            await self.foundings.join(council)
+
+    def linked(self, link: Link) -> None:
+        """Show a node that came what it may know of councils."""
+        self.foundings.linked(link)
+        for seat in self._seats.values():
+            seat.linked(link.node)
+
+    def learned(self) -> None:
+        """Take note that a node has other keys now, perhaps this one."""
+        for seat in self._seats.values():
+            self._background.spawn(seat.settle())
 
     # --- frames ------------------------------------------------------------------------------
 
     def frame(self, link: Link, frame: CouncilSays) -> None:
         """Take what a node says in a council; what is of none that we share is passed over."""
-        held = self.foundings.get(frame.council)
-        member = index_of(held.founding, link.node) if held is not None else None
-        if held is not None and member is None:
+        seat, epoch = self._addresses.get(frame.council, (None, 0))
+        if seat is not None and epoch < seat.membership.epoch:
+            seat.hear_former(link.node, epoch)
+            return
+        if seat is not None and seat.membership.index_of(link.node) is None:
             return
         try:
             said = read(frame.message)
         except PeerViolation as error:
             link.close(error.code, str(error))
             return
-        if isinstance(said, Founded):
+        if seat is not None:
+            seat.hear(link.node, said, len(frame.message))
+        elif isinstance(said, Founded):
             if said.founding.id == frame.council:
                 self.foundings.take(link, said)
-        elif member is not None and frame.council in self._drivers:
-            self._drivers[frame.council].hear(member, said, len(frame.message))
-
-    def _send(self, founding: Founding, member: int, data: bytes) -> None:
-        self.carrier.send(founding.members[member].node, founding.id, data)
+        elif isinstance(said, Invited):
+            if said.founded.founding.id == frame.council:
+                self.foundings.take_invitation(link, said)
+        elif isinstance(said, At | Ends | Consent) and frame.council in self._seats:
+            self._seats[frame.council].hear_beside(link.node, said)
 
     # --- updates -----------------------------------------------------------------------------
 
     async def propose(self, council: bytes, command: Put | Get, wait_s: float = PROPOSAL_WAIT_S) -> Decided:
         """Ask for an update in this node's name; return what came of it, raise NotDecided where nothing did in time."""
+        return await self.ask(council, self.seat(council).sign(encode(to_plain(command))), wait_s)
+
+    async def ask(self, council: bytes, update: Update, wait_s: float = PROPOSAL_WAIT_S) -> Decided:
+        """Ask for an update whose signature holds, where its author may; return what came of it, as ``propose``."""
         driver = self.driver(council)
-        key = self._store.keys.ed25519
-        until = driver.replica.ledger.sequence + LIFE // 2
-        nonce = secrets.token_bytes(NONCE_BYTES)
-        author, encoded = did_of(key.public), encode(to_plain(command))
-        unsigned = Update(council, author, key.public, until, nonce, (), encoded, bytes(64))
-        signature = key.sign(unsigned.signed())
-        update = Update(council, author, key.public, until, nonce, (), encoded, signature)
+        self.judge.check(driver.membership, update)
         try:
             effect, index = await asyncio.wait_for(driver.propose(update), wait_s)
         except TimeoutError:
@@ -150,13 +191,39 @@ class Councils:
             driver.forget(update)
         return Decided(effect.sequence, index, effect.results[index])
 
+    async def approve(self, council: bytes, motion: bytes) -> str:
+        """Approve a motion in this node's name; return what came of it: ``asked``, or ``approved`` by a quorum."""
+        update = self.seat(council).sign(encode(to_plain(Approve(motion))))
+        decided = await self.ask(council, update)
+        outcome, _ = convert(decode(decided.result), tuple[str, bytes | None])
+        return outcome
+
+    async def submit(self, council: bytes, updates: Sequence[Update], wait_s: float = PROPOSAL_WAIT_S) -> list[Decided]:
+        """Ask for updates that their authors signed, all or none; return what came of each, once all are decided."""
+        driver = self.driver(council)
+        if any(update.council != council for update in updates):
+            raise UsageError("an update is for another council", code="another_council")
+        checks = [Check(update.device, update.signed(), update.signature) for update in updates]
+        if not await driver.holds(checks):
+            raise Malformed("an update whose signature does not hold", code="invalid_signature")
+        self.judge.check_all(driver.membership, updates)
+        futures = driver.propose_all(updates)
+        try:
+            made = await asyncio.wait_for(asyncio.gather(*futures), wait_s)
+        except TimeoutError:
+            raise NotDecided(f"no decision in {wait_s:g} s") from None
+        finally:
+            for update in updates:
+                driver.forget(update)
+        return [Decided(effect.sequence, index, effect.results[index]) for effect, index in made]
+
     def made(self, council: bytes, after: int, count: int) -> list[Made]:
         """Return what was made at the ``count`` places after ``after``, as far as it is held."""
-        return self.driver(council).records.made(after, after + min(count, MADE_KEPT))
+        return self.seat(council).records.made(after, after + min(count, MADE_KEPT))
 
     def proof(self, council: bytes, sequence: int, index: int = 0) -> bytes:
         """Return the file that proves one update of the batch at a place; raise NotFound where it is not held."""
-        held = self.foundings.held(council)
+        seat = self.seat(council)
         found = self.made(council, sequence - 1, 1)
         if not found or index >= len(found[0].batch.updates):
             raise NotFound(
@@ -164,6 +231,7 @@ class Councils:
                 code="no_such_update",
                 remedy="see `foedus council log`, or ask another member",
             )
-        signatures = [signed.signature for signed in held.signatures]
-        made = found[0]
-        return make_commit_proof(held.founding, signatures, (), (made.certificate, made.batch), index).encode()
+        signatures = [signed.signature for signed in seat.founded.signatures]
+        made, renewals = found[0], seat.line.before(sequence)
+        decided = (made.certificate, made.batch)
+        return make_commit_proof(seat.line.founding, signatures, renewals, decided, index).encode()

@@ -65,7 +65,7 @@ class Crossings:
 
     def __init__(self, store: Store, terms_of: TermsOf) -> None:
         self._store = store
-        self._terms_of = terms_of
+        self.terms_of = terms_of
         self.grants_count: Callable[[bytes], bool] = lambda _node: True
         """Whether grants of this node's people still count, by its reputation."""
         self._kept = KeptUses(store)
@@ -104,7 +104,7 @@ class Crossings:
 
     def is_named_only(self, node: bytes, host: bytes) -> bool:
         """Whether of a node's people only named ones speak at a host, by the terms in force."""
-        return self._terms_of(node, host).named_only
+        return self.terms_of(node, host).named_only
 
     def unnamed(self, act: Act, stream: str, node: bytes) -> str:
         """Return the clause by which a node's own words do not cross, or ''.
@@ -116,7 +116,7 @@ class Crossings:
         host = self.host_of(stream)
         if host in {b"", node}:
             return ""
-        return "agreement.humans" if self._terms_of(node, host).named_only else ""
+        return "agreement.humans" if self.terms_of(node, host).named_only else ""
 
     def code(self, decision: Decision, act: Act, node: bytes) -> str:
         """Return the clause by which a decision holds back another node's act, or ''."""
@@ -162,7 +162,7 @@ class Crossings:
         host = self.host_of(event.stream)
         if act.device is None or host in {b"", node}:
             return None
-        terms = self._terms_of(node, host)
+        terms = self.terms_of(node, host)
         key = (event.stream, node, act.author, act.device, act.kind, act.auth)
         known = self._known.get(key)
         if known is not None and known.terms is terms and known.since <= event.hlc[0] < known.until:
@@ -192,7 +192,7 @@ class Crossings:
     def _asked(self, crossing: Crossing, act: Act, node: bytes) -> tuple[Author, Terms, Seat]:
         who = self._store.admission.authority.participants.get((node, act.author))
         is_human = who is not None and who.kind == "human" and who.custody == "device"
-        terms = self._terms_of(node, bytes.fromhex(crossing.arguments["host"]))
+        terms = self.terms_of(node, bytes.fromhex(crossing.arguments["host"]))
         counts = self.is_assured or (terms.signers is not None and act.author in terms.signers)
         signer = self._store.admission.authority.signer(act, node)
         author = Author(act.author, is_human and counts, signer or b"")
@@ -226,7 +226,7 @@ class Crossings:
 
     def approvals_needed(self, crossing: Crossing) -> int:
         """Return how many human signers of this node a crossing needs."""
-        terms = self._terms_of(self._store.node, bytes.fromhex(crossing.arguments["host"]))
+        terms = self.terms_of(self._store.node, bytes.fromhex(crossing.arguments["host"]))
         return max(1, terms.approvals(crossing.command))
 
     def _count_published(self, act: Act, at: Instant) -> None:
@@ -269,17 +269,17 @@ def _crossing(act: Act, stream: str, host: bytes, node: bytes) -> Crossing | Non
 
 def depends_on_act(grant: Grant) -> bool:
     """Whether a policy looks at more than room, host and kind: then each act is judged by itself."""
-    return any(selector not in _STEADY for selector in _selectors(grant.delegation.policy.plain))
+    return any(selector not in _STEADY for selector in selectors(grant.delegation.policy.plain))
 
 
-def _selectors(statements: Sequence[Any]) -> Iterator[str]:
+def selectors(statements: Sequence[Any]) -> Iterator[str]:
     """Yield the selectors of a policy, those of quantified statements included."""
     for statement in statements:
         match statement:
             case ["and" | "or", list(inner)]:
-                yield from _selectors(inner)
+                yield from selectors(inner)
             case ["not", list(inner)]:
-                yield from _selectors([inner])
+                yield from selectors([inner])
             case [_, str(selector), *_]:
                 yield selector
 

@@ -195,13 +195,12 @@ class DocumentDesk:
 
     async def _resync(self, stream: str) -> None:
         """Fold a room anew; send its documents to their clients, and ask for what they have beyond it."""
-        there = [(place, visit) for place, visits in self._visits.items() if place[0] == stream for visit in visits]
+        there = [visit for place, visits in self._visits.items() if place[0] == stream for visit in visits]
         try:
-            room = await self.node.documents.room(stream)
-            for place, visit in there:
-                visit.begin(room.documents.get(place[1]))
+            for visit in there:
+                await visit.begin()
         except FoedusError as error:
-            for _, visit in there:
+            for visit in there:
                 visit.fail(error)
 
     def _published(self, published: Published) -> None:

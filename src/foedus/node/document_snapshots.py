@@ -13,6 +13,7 @@ import logging
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from foedus.base.cbor import to_plain
@@ -29,8 +30,9 @@ from foedus.node.documents import Documents
 from foedus.node.erasing import Erased
 from foedus.node.publisher import Published
 from foedus.node.store import Store
-from foedus.state.documents.fold import SNAPSHOT
+from foedus.state.documents.fold import SNAPSHOT, Part, Snapshot
 from foedus.state.documents.replica import CannotJoin, Joined
+from foedus.state.documents.update import Reach
 
 log = logging.getLogger("foedus.documents")
 
@@ -176,7 +178,7 @@ class DocumentSnapshots:
         membership = room.of(self._store.node, None) if room is not None else None
         if membership is None:
             return 0
-        await asyncio.to_thread(self._documents.replicas.start, stream)
+        await self._documents.work(partial(self._documents.replicas.start, stream))
         said = await self._read(stream)
         names = sorted(said.updates.keys() | said.snapshots.keys())
         if was_stale and not everything:
@@ -195,23 +197,31 @@ class DocumentSnapshots:
         for chain in sorted((chain for chain in own if chain.seq), key=lambda one: one.hlc):
             seq = 0
             while rows := self._store.log.chain(chain.epoch, stream, seq, _PAGE):
+                said: list[tuple[Row, str, bytes]] = []
                 for row in rows:
                     body = naming(row.kind, row.envelope.body)
                     if isinstance(body, DocumentSnapshot):
                         snapshots.setdefault(body.document, []).append((row.id, body))
-                    for name, data in await self._documents.read(fold, [row]):
-                        held = updates.setdefault(name, _Updates(self._documents.replicas.merged))
-                        held.add(row.epoch, row.seq, data)
+                    said += [(row, *each) for each in fold.take_all(await self._pieces(row))]
+                await self._documents.work(partial(self._join, said, updates))
                 seq = rows[-1].seq
                 await asyncio.sleep(0)
             ends.append(CoveredChain(chain.epoch, seq))
         is_whole = not any(self._store.admission.gaps.of(chain.key) for chain in own)
         return _Said(updates, tuple(sorted(ends)), snapshots, is_whole)
 
+    async def _pieces(self, row: Row) -> list[tuple[Part | Snapshot | None, Reach | None]]:
+        return [(each.piece, each.found) for each in await self._documents.rows.brought([row])]
+
+    def _join(self, said: Sequence[tuple[Row, str, bytes]], updates: dict[str, _Updates]) -> None:
+        for row, name, data in said:
+            held = updates.setdefault(name, _Updates(self._documents.replicas.merged))
+            held.add(row.epoch, row.seq, data)
+
     async def _write(self, stream: str, name: str, said: _Said, auth: Sequence[bytes]) -> None:
         """Order a snapshot, then the end of those before it. A crash in between leaves both."""
         updates = said.updates.get(name)
-        data = updates.whole() if updates is not None else b""
+        data = await self._documents.work(updates.whole) if updates is not None else b""
         if len(data) > BLOB_BYTES_MAX:
             log.warning("no snapshot of document %r: its updates have %d bytes", name, len(data))
         elif updates is not None:

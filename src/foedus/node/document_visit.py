@@ -15,7 +15,7 @@ from foedus.node.document_tickets import Seat
 from foedus.node.ports import ByteStream
 from foedus.state.documents import messages
 from foedus.state.documents.errors import BadUpdate
-from foedus.state.documents.fold import Document
+from foedus.state.documents.fold import Document, RoomDocuments
 from foedus.state.documents.limits import DOCUMENT_BYTES_MAX
 from foedus.state.documents.presences import Presences
 from foedus.state.documents.replica import ReplicasLost
@@ -123,14 +123,16 @@ class DocumentVisit:
             self.end(_SLOW, "too_slow")
         self._to_send.set()
 
-    def begin(self, document: Document | None) -> None:
+    async def begin(self) -> None:
         """Send what the document is and ask for what the client has beyond it."""
-        self.send(messages.brings(document.whole() if document is not None else EMPTY, is_answer=True))
-        self._ask(document)
+        whole = await self._of_document(lambda held: held.whole() if held is not None else EMPTY)
+        self.send(messages.brings(whole, is_answer=True))
+        await self._ask()
 
-    def _ask(self, document: Document | None) -> None:
+    async def _ask(self) -> None:
+        has = await self._of_document(lambda held: held.state_vector() if held is not None else _NOTHING)
         self._asked += 1
-        self.send(messages.asks(document.state_vector() if document is not None else _NOTHING))
+        self.send(messages.asks(has))
 
     async def _write(self, stream: ByteStream) -> None:
         with suppress(ConnectionResetError):
@@ -147,8 +149,7 @@ class DocumentVisit:
 
     async def _read(self, stream: ByteStream, presences: Presences) -> None:
         try:
-            held = await self._document()
-            self._ask(held)
+            await self._ask()
             if there := presences.all():
                 self.send(messages.shows(there))
             while (data := await stream.receive()) is not None:
@@ -157,17 +158,19 @@ class DocumentVisit:
         except Exception as error:  # noqa: BLE001  # whatever it is, this client is told, and ends alone
             self.fail(error)
 
-    async def _document(self) -> Document | None:
-        room = await self._desk.node.documents.room(self.place[0])
-        return room.documents.get(self.place[1])
+    async def _room(self) -> RoomDocuments:
+        return await self._desk.node.documents.room(self.place[0])
 
     async def _of_document(self, ask: Callable[[Document | None], _T]) -> _T:
         """Return what the document answers; where what held it ends just then, what it answers after that."""
         try:
-            return ask(await self._document())
+            return await self._asked_of(await self._room(), ask)
         except ReplicasLost:
-            await asyncio.sleep(0)  # all rooms are dropped now
-            return ask(await self._document())
+            return await self._asked_of(await self._room(), ask)
+
+    async def _asked_of(self, room: RoomDocuments, ask: Callable[[Document | None], _T]) -> _T:
+        # it is looked up by then, too: what is taken in before may be what makes it
+        return await self._desk.node.documents.work(lambda: ask(room.documents.get(self.place[1])))
 
     async def _handle(self, message: messages.Message, presences: Presences) -> None:
         match message:
@@ -195,12 +198,18 @@ class DocumentVisit:
         ):
             return
         size = self._in_bytes + len(update)
-        if await self._of_document(lambda held: held is not None and held.is_full(size)):
+        if await self._is_full(size):
             raise BadUpdate("the document is as large as this node takes", code="too_large")
         self._in.append(update)
         self._in_bytes += len(update)
         self._came.set()
         await self._below(IN_BYTES_MAX)
+
+    async def _is_full(self, more: int) -> bool:
+        held = (await self._room()).documents.get(self.place[1])
+        if held is None or not held.may_be_full(more):
+            return False
+        return await self._of_document(lambda held: held is not None and held.is_full(more))
 
     async def _below(self, size: int) -> None:
         """Wait until fewer bytes than this wait to become durable."""
@@ -216,13 +225,19 @@ class DocumentVisit:
                 self._came.clear()
                 while self._in:
                     updates = self._batch()
-                    await self._desk.order(self._seat, self._desk.node.documents.replicas.merged(updates))
+                    await self._desk.order(self._seat, await self._merged(updates))
                     self._in_bytes -= sum(map(len, updates))
                     self._wrote.set()
         except FoedusError as error:
             self.end(_LOST if isinstance(error, Unavailable) else _REFUSED, error.code)
         except Exception as error:  # noqa: BLE001  # as above
             self.fail(error)
+
+    async def _merged(self, updates: list[bytes]) -> bytes:
+        if len(updates) == 1:
+            return updates[0]
+        merged = self._desk.node.documents.replicas.merged
+        return await self._of_document(lambda _held: merged(updates))
 
     def _batch(self) -> list[bytes]:
         updates = [self._in.popleft()]

@@ -8,13 +8,17 @@ import secrets
 from collections.abc import Callable
 
 from foedus.adapters.key_files import NodeKeys, keys_from_seeds
-from foedus.base.errors import Unavailable
+from foedus.base.errors import FoedusError, Unavailable
 from foedus.crypto.words import from_words
 from foedus.identity.record import SignedRecord, recovery_successor, successor
 from foedus.identity.recovery import RecoverySecrets
 from foedus.log.admission import Deferred
 from foedus.log.chains import Chain, Position
+from foedus.log.cuts import AWAITING_OPENING
+from foedus.log.port import Value
 from foedus.node.author import Author
+from foedus.node.home import SETTINGS
+from foedus.node.publisher import Published
 from foedus.node.store import Store
 
 log = logging.getLogger("foedus.epochs")
@@ -30,6 +34,10 @@ _ANSWER_S = 5.0
 """For one answer; a peer that names an event and does not send it holds nothing up for longer."""
 _BRANCHES_S = 60.0
 """For all branches: one of WAITING_EVENTS_MAX events takes a third of this."""
+_TAKEN_UP = b"taken_up"
+"""The setting that names the epoch in which all streams were taken up, as far as they were held."""
+_LATE_MAX = 1_000
+"""Streams that are opened in one step."""
 _AGAIN_S = 5.0
 """After the epoch could not be stored: the disk may have room again."""
 
@@ -52,6 +60,8 @@ class Epochs:
         self._author = author
         self._restore: asyncio.Task[None] | None = None
         self._progress = asyncio.Event()
+        self._opening: asyncio.Task[None] | None = None
+        store.publisher.bookkeepers.append(self._published)
 
     # --- opening -----------------------------------------------------------------------------
 
@@ -100,18 +110,49 @@ class Epochs:
             if chain.seq and chain.epoch != self._store.epoch and not self._store.identities.is_void(chain.epoch)
         )
         drafts = [self._author.node_act(name, "epoch.open", {}) for name in names if not self._is_open(name)]
-        if drafts:
-            await self._author.order_locked(drafts)
+        epoch = self._store.epoch
+        await self._author.order_locked(drafts, [Value(SETTINGS, _TAKEN_UP, epoch)])
+        self._store.settings[_TAKEN_UP] = epoch
 
     def _is_open(self, stream: str) -> bool:
         chain = self._store.admission.chains.get((self._store.epoch, stream))
         return chain is not None and chain.seq > 0
 
     async def finish_opening(self) -> None:
-        """Complete an opening that a crash cut short."""
+        """Complete an opening that a crash cut short. What came of former epochs since it was complete is cut."""
         if self._store.record.record.n > 0:
             async with self._author.ordering():
-                await self._take_up()
+                if self._store.settings.get(_TAKEN_UP) != self._store.epoch:
+                    await self._take_up()
+                await self._cut_late()
+
+    def _published(self, published: Published) -> None:
+        """Cut what comes of this node's own from before it recovered its identity, in streams that it had not held."""
+        identities, own = self._store.identities, self._store.epoch
+        came = any(epoch != own and identities.node_of(epoch) == self._store.node for epoch, _ in published.chains)
+        if came and self._late() and (self._opening is None or self._opening.done()):
+            self._opening = asyncio.create_task(self._open_late(), name="late openings")
+
+    async def _open_late(self) -> None:
+        try:
+            async with self._author.ordering():
+                await self._cut_late()
+        except FoedusError as error:  # tried again when more comes, and at the next start
+            log.warning("streams of a former epoch are not cut yet: %s: %s", error.code, error)
+
+    async def _cut_late(self) -> None:
+        """Honour nothing of them: after a recovery only this node's own log says what was its own."""
+        while not self._author.stopped and (names := self._late()):
+            drafts = [self._author.node_act(name, "epoch.open", {}) for name in names[:_LATE_MAX]]
+            await self._author.order_locked(drafts, anew=True)
+
+    def _late(self) -> list[str]:
+        """Return the streams that wait for an opening, as those do which came after all others were taken up."""
+        if self._store.settings.get(_TAKEN_UP) != self._store.epoch:
+            return []
+        own = self._store.admission.chains.of_node(self._store.node)
+        late = dict.fromkeys(chain.stream for chain in own if chain.seq and chain.limit == AWAITING_OPENING)
+        return [stream for stream in late if not self._is_open(stream)]
 
     # --- restore -----------------------------------------------------------------------------
 

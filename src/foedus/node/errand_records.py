@@ -37,7 +37,8 @@ class Errand(Struct, frozen=True, forbid_unknown_fields=True):
     """``did``: whose; ``key``: what it is called by whoever sent it, once only; ``note``: a surface's own words.
 
     ``nonce``: of the call that is made next or was made last, by which it is found again after a crash; ``call``: its
-    id once that is known. ``why``: what it waits for, or why it ended so. ``until``: then it ends in any case.
+    id once that is known. ``why``: what it waits for, or why it ended so; ``approval``: what a person was asked.
+    ``until``: then it ends in any case.
     """
 
     did: str
@@ -59,6 +60,7 @@ class Errand(Struct, frozen=True, forbid_unknown_fields=True):
     outcome: Outcome = ""
     output: bytes | None = None
     changed: int = 0
+    approval: str = ""
 
     @property
     def is_over(self) -> bool:

@@ -16,11 +16,13 @@ import json
 import logging
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from foedus.base.errors import FoedusError, Unavailable
+from foedus.base.errors import FoedusError, NotFound, Unavailable
 from foedus.base.limits import NONCE_BYTES, SECOND
+from foedus.node.approvals import Approval
 from foedus.node.call_values import CallForm, CallProgressView, CallView
+from foedus.node.carrying import NeedsApproval
 from foedus.node.errand_records import Errand, ErrandBook
 from foedus.query.limits import CALL_LASTS_MAX
 
@@ -42,16 +44,29 @@ _GRANT = "A person allows it: foedus grant create AGENT --command agent/call --a
 Coming = AsyncIterator[CallProgressView | CallView]
 
 
+class Propose(Protocol):
+    """Asks a person to allow a call."""
+
+    async def __call__(self, form: CallForm, *, is_made_by_itself: bool) -> Approval:
+        """Return what waits for their word."""
+        ...
+
+
 class Errands:
-    """One per node. ``call``: makes a call, and returns what comes of it; the service sets it."""
+    """One per node. The service joins it to what makes calls, and to what asks people for them."""
 
     def __init__(self, node: Node) -> None:
         self.book = ErrandBook(node.store)
-        self.call: Callable[[CallForm], Awaitable[Coming]] | None = None
+        self._call: Callable[[CallForm], Awaitable[Coming]] | None = None
+        self._propose: Propose | None = None
         self._node = node
         self._running: dict[bytes, asyncio.Task[None]] = {}
         self._wakes: dict[bytes, asyncio.Event] = {}
         self._followers: dict[bytes, set[asyncio.Queue[CallProgressView | None]]] = {}
+
+    def join(self, call: Callable[[CallForm], Awaitable[Coming]], propose: Propose) -> None:
+        """Take what makes a call and returns what comes of it, and what asks a person to allow one."""
+        self._call, self._propose = call, propose
 
     def start(self) -> None:
         """Go on with what is under way."""
@@ -151,7 +166,7 @@ class Errands:
 
     async def _try(self, errand: bytes, record: Errand) -> None:
         """Make a call; wait a while where that cannot be now."""
-        call, now = self.call, self._node.store.now()
+        call, now = self._call, self._node.store.now()
         if call is None or not self._is_reachable(record.host):
             await self._wait(errand, "unreachable", "that node is not reached now")
             return
@@ -170,7 +185,9 @@ class Errands:
         try:
             coming = await call(form)
         except FoedusError as error:  # nothing was made
-            if _needs_a_person(error.code):
+            if error.code == NeedsApproval.code:
+                await self._ask(errand, record, form)
+            elif _needs_a_person(error.code):
                 await self._wait(errand, error.code, f"{error}. {_GRANT}")
             elif error.code in _LATER or isinstance(error, Unavailable):
                 await self._wait(errand, error.code, f"{error}. {error.remedy}")
@@ -178,9 +195,38 @@ class Errands:
                 await self._end(errand, outcome="refused", why=error.code, words=str(error))
             return
         await self._find_again(errand)
+        await self._ask_no_more(errand)  # a grant was given
         async for one in coming:
             if isinstance(one, CallProgressView):
                 self._tell(errand, one)
+
+    async def _ask(self, errand: bytes, record: Errand, form: CallForm) -> None:
+        """Put a call before a person, once, and wait for their word; a no ends the errand."""
+        asked = self._asked(record)
+        if asked is not None and asked.state == "denied":
+            await self._end(errand, outcome="refused", why="denied", words=asked.reason or "a person said no")
+            return
+        if (asked is None or not asked.is_undone) and self._propose is not None:
+            try:
+                asked = await self._propose(form, is_made_by_itself=False)
+            except FoedusError as error:  # so many wait already, or it was allowed just now
+                await self._wait(errand, NeedsApproval.code, f"{error}. {_GRANT}")
+                return
+            record = await self.book.change(errand, approval=asked.id)
+        words = f"{_GRANT}. This one alone: foedus approval allow {record.approval} --as NAME"
+        await self._wait(errand, NeedsApproval.code, words)
+
+    async def _ask_no_more(self, errand: bytes) -> None:
+        record = self.book.get(errand)
+        asked = self._asked(record) if record is not None else None
+        if asked is not None and asked.is_open:
+            await self._node.consent.approvals.settle(asked, "expired", reason="it is not needed any more")
+
+    def _asked(self, record: Errand) -> Approval | None:
+        try:
+            return self._node.consent.approvals.get(record.approval)
+        except NotFound:
+            return None
 
     async def _see_through(self, errand: bytes, record: Errand) -> None:
         """Wait for the end of a call, and do what follows from it."""
@@ -243,6 +289,7 @@ class Errands:
         self._wakes.setdefault(errand, asyncio.Event()).set()
 
     async def _end(self, errand: bytes, **fields: Any) -> None:
+        await self._ask_no_more(errand)
         await self._change(errand, state="over", **fields)
 
     async def _change(self, errand: bytes, **fields: Any) -> Errand:
@@ -259,4 +306,4 @@ class Errands:
 
 
 def _needs_a_person(code: str) -> bool:
-    return code == "needs_approval" or code.startswith("grant.")
+    return code == NeedsApproval.code or code.startswith("grant.")

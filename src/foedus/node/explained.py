@@ -50,6 +50,7 @@ _WORDS: dict[str, str] = {
     "unknown_device": "the device that signs is not enrolled, or was revoked",
     "not_yourself": "it was asked for in another's name",
     "replayed_nonce": "it was done before: its nonce counts once",
+    "ucan_replayed": "it was asked before: an invocation serves once",
     "excessive_drift": "its clock is too far from ours, or from that of the act in it",
     "hlc_not_growing": "its clock goes back",
     "invalid_signature": "a signature in it is not by the key that it names",
@@ -63,8 +64,12 @@ _WORDS: dict[str, str] = {
     "bad_checkpoint": "a checkpoint in it is not signed by both keys of its node",
     "bad_proof": "it was shown as proof of two histories, and proves none",
     "bad_identity_record": "an identity was shown that does not follow from the one before it",
+    "too_many_nodes": "it made more nodes known than one may",
+    "too_many_identity_records": "the identity of that node has more branches than are remembered",
     "agreement_refused": "what it calls agreed is not what was agreed, or not signed",
     "keepalive_timeout": "nothing was heard of it for too long",
+    "bad_handshake": "what it sent to open a link is no handshake, or not one with us",
+    "busy": "as many strangers as are served at one time were here",
     "slow_reader": "it does not read what it asks for",
     "too_many_chains": "it named more chains than a link remembers",
     "not_visible": "it was asked for by a node that may not see it",
@@ -79,6 +84,7 @@ _WORDS: dict[str, str] = {
     "rate_limited": "it came more often than the policy allows",
     "token_not_bound": "the token belongs to a device that did not sign the request",
     "bad_code": "there is no such pairing code: wrong, used, or over its time",
+    "ucan_invalid_claim": "what serves once would be good for longer than it is remembered",
     "too_many_tries": "too many wrong pairing codes were tried",
 }
 _DOOR = frozenset({"ignored", "paused", "not_connected", "tier", "not_a_member"})

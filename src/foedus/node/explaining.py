@@ -25,8 +25,8 @@ from foedus.log.participants import Participant
 from foedus.log.port import Row, Verdict
 from foedus.log.roles import name_of
 from foedus.node.author_bounds import Refusal
+from foedus.node.carrying import NeedsApproval
 from foedus.node.composition import Node
-from foedus.node.consent import NeedsApproval
 from foedus.node.explained import Code, found_in, words_for
 from foedus.node.lookup import find
 from foedus.node.standing_values import ExplainView, LayerView

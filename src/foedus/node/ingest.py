@@ -21,7 +21,7 @@ from foedus.base.errors import FoedusError
 from foedus.base.ids import sha256
 from foedus.base.limits import SEALED_FOR, WANTS_PER_FRAME
 from foedus.log import streams
-from foedus.log.admission import Admitted, Deferred, Duplicate, Forked, Refused, SignatureCheck, signature_checks
+from foedus.log.admission import Admitted, Aside, Deferred, Duplicate, Forked, Refused, SignatureCheck, signature_checks
 from foedus.log.chains import ChainKey, Position
 from foedus.log.checkpoints import is_valid
 from foedus.log.event import Event, Parsed, parse_envelope
@@ -330,6 +330,9 @@ class Ingest:
                     self._note_own(report, parsed)
                     report.proofs.append(proof)
                 return commit
+            case Aside(commit=commit):
+                self._refuse(report, index, parsed.id, "equivocation")
+                return commit
             case Refused(code=code):
                 self._refuse(report, index, parsed.id, code)
             case Deferred():
@@ -373,6 +376,10 @@ class Ingest:
         wanted = list(islice(self._bodiless, WANTS_PER_FRAME))
         self._bodiless |= {event_id: self._bodiless.pop(event_id) for event_id in wanted}
         return wanted
+
+    def missing(self) -> list[bytes]:
+        """Return some of what is to be asked for: events that lack their body here, and such as held ones cite."""
+        return self.wanted_bodies() + self._store.admission.awaited(WANTS_PER_FRAME)
 
     def forget_bodies(self, ids: Iterable[bytes]) -> None:
         """Take the bodies of these events from nobody: they are erased."""
@@ -434,7 +441,7 @@ class _Parts:
     """Commits of several events, gathered into one."""
 
     def __init__(self) -> None:
-        self._parts = Commit([], [], [], [], [])
+        self._parts = Commit([], [], [], [], [], asides=[])
 
     def add(self, commit: Commit) -> None:
         """Append what a commit holds; nearly all hold one entry and nothing else."""
@@ -447,5 +454,5 @@ class _Parts:
 
     def take(self) -> Commit | None:
         """Return what was gathered, None where that is nothing."""
-        gathered, self._parts = self._parts, Commit([], [], [], [], [])
+        gathered, self._parts = self._parts, Commit([], [], [], [], [], asides=[])
         return gathered if any(gathered) else None

@@ -82,6 +82,8 @@ class Link:
         self.sent = 0
         self.refused: Counter[str] = Counter()
         self.closing: Close | None = None
+        self.is_closed_by_peering = False
+        """Whether it is closed for what was refused of peering."""
         self.offered: set[ChainKey] = set()
         self.grown: dict[ChainKey, Position] = {}
         """Chains that grew by what this peer delivered: pushed on only after it is acknowledged, else sent back."""

@@ -65,6 +65,8 @@ log = logging.getLogger("foedus.links")
 
 _LONG_HISTORY_BYTES = 40_000
 """A message that brings some records more than most nodes have: 40 take 20 ms to verify, in a thread then."""
+BUSY = "busy"
+"""Why a socket is turned away before anything is known of who opened it."""
 STRANGER_LINKS_MAX = 256
 """Links of nodes that are nothing to us yet, as many as requests may wait: the others are left to peers."""
 CAPABILITIES: Capabilities = {
@@ -138,6 +140,8 @@ class Links:
         self.on_opened: Callable[[Link], None] = lambda _link: None
         self.on_ended: Callable[[Link], None] = lambda _link: None
         self.on_report: Callable[[Link, Report], None] = lambda _link, _report: None
+        self.on_turned_away: Callable[[str, str], None] = lambda _address, _code: None
+        """(address, code): a socket that became no link."""
         self.event_delay_s: Callable[[bytes, Report], float] = lambda _peer, _report: 0.0
         self.agreed_rates = AgreedRates(store)
         self.redialler = Redialler(self)
@@ -240,14 +244,18 @@ class Links:
         """Tell whether a link may be opened from an address now; count where not."""
         has_room = len(self._links) < LINKS_MAX and not self._closed and self.gate.has_room(self.now(), address)
         if not has_room:
-            self.ingest.refusals["busy"] += 1
+            self._turn_away(address, BUSY)
         return has_room
+
+    def _turn_away(self, address: str, code: str) -> None:
+        self.ingest.refusals[code] += 1
+        self.on_turned_away(address, code)
 
     async def accept(self, stream: ByteStream, address: str) -> None:
         """Serve a socket that someone opened to us, until it ends. Never raises for what comes over it."""
         ticket = self.gate.admit(address)
         if isinstance(ticket, Refusal) or len(self._links) >= LINKS_MAX or self._closed:
-            self.ingest.refusals["busy"] += 1
+            self._turn_away(address, BUSY)
             await stream.close(1013)
             return
         local = self._local()
@@ -262,7 +270,7 @@ class Links:
             established = await self._shake(stream, responder, [], address)
         except (FoedusError, OSError) as error:
             code = error.code if isinstance(error, FoedusError) else "lost"
-            self.ingest.refusals[code] += 1
+            self._turn_away(address, code)
             log.info("handshake from %s ended: %s", address, code)
             await stream.close()
             return
@@ -273,7 +281,7 @@ class Links:
         try:
             await self.serve(link)
         except FoedusError as error:
-            self.ingest.refusals[error.code] += 1
+            self._turn_away(address, error.code)
             await link.stop()
 
     # --- serving -----------------------------------------------------------------------------
@@ -412,8 +420,8 @@ class Links:
         self.redialler.opened(link.node)
         self.outbox.opened(link)
         self.on_opened(link)
-        if bodies := self.ingest.wanted_bodies():  # whom we asked before may have had none of them
-            link.run_effects(link.session.want(bodies))
+        if missing := self.ingest.missing():  # whom we asked before may have had none of them
+            link.run_effects(link.session.want(missing))
 
     def reported(self, link: Link, report: Report) -> None:
         """Pass on what became of a batch."""

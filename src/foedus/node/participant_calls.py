@@ -21,6 +21,7 @@ from foedus.node.call_values import (
     WorkResult,
     WorkView,
 )
+from foedus.node.consent_values import ApprovalView
 from foedus.node.not_yourself import NotYourself
 from foedus.node.tokens import Holder
 from foedus.query.call import parse_call
@@ -56,14 +57,19 @@ class ParticipantCalls:
         coming: AsyncIterator[CallProgressView | CallView] = await self._service.call_follow(self._as_caller(form))
         return coming
 
+    async def call_propose(self, form: CallForm) -> ApprovalView:
+        """Ask a human to let it make this call."""
+        asked: ApprovalView = await self._service.call_propose(replace(form, as_=self._own_did(form.as_)))
+        return asked
+
     def calls_made(self, asked: CallsMade) -> list[CallView]:
         """Return its own calls."""
         found: list[CallView] = self._service.calls_made(replace(asked, caller=self._own_did(asked.caller)))
         return found
 
-    def call_show(self, call: str, caller: str = "") -> CallView:
-        """Return one of its own."""
-        found: CallView = self._service.call_show(call, self._own_did(caller))
+    async def call_wait(self, call: str, caller: str = "", *, wait_s: float) -> CallView:
+        """Return one of its own, when it is over."""
+        found: CallView = await self._service.call_wait(call, self._own_did(caller), wait_s=wait_s)
         return found
 
     def call_cancel(self, call: str, caller: str = "") -> CallView:

@@ -228,6 +228,7 @@ class Peers:
             log.info("peering with %s: %s: %s", node.hex(), error.code, error)
             link = self._links.get(node)
             if link is not None:
+                link.is_closed_by_peering = True
                 link.close(error.code, str(error))
         except Exception:
             log.exception("peering with %s failed", node.hex())

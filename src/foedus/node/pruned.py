@@ -16,6 +16,7 @@ from foedus.log import streams
 from foedus.log.chains import ChainKey
 from foedus.log.checkpoints import Statement, read_checkpoint
 from foedus.log.gaps import gap_from, is_of
+from foedus.log.outcomes import OVER_QUOTA
 from foedus.node.ingest import Ingest
 from foedus.node.reports import Report
 from foedus.node.store import Store
@@ -43,6 +44,8 @@ class PrunedChains:
     """Takes the ``pruned`` answers of peers. ``go_on``: asks a peer for a chain from our head."""
 
     def __init__(self, store: Store, ingest: Ingest, go_on: Callable[[bytes, ChainKey], None]) -> None:
+        self.on_refused: Callable[[bytes, str], None] = lambda _carrier, _stream: None
+        """(carrier, stream): an answer proves nothing."""
         self._lacking: dict[bytes, dict[ChainKey, Lacking]] = {}
         """By peer: none takes the place of what another said."""
         self._store = store
@@ -58,9 +61,12 @@ class PrunedChains:
             if len(early) < EARLY_MAX:
                 early[key] = frame
             return
+        if not self._has_room(frame):
+            self._ingest.refusals[OVER_QUOTA] += 1
+            return
         statement = await self._read(frame)
         if statement is None:
-            self._ingest.refusals["bad_checkpoint"] += 1
+            self.on_refused(carrier, frame.stream)
             return
         held = self._held(key)
         if held >= statement.seq:
@@ -123,11 +129,14 @@ class PrunedChains:
         view = self._store.identities.epoch(epoch)
         return 1 if view is not None and view.n else 0
 
+    def _has_room(self, frame: Pruned) -> bool:
+        """Whether the chain's node may have one more here."""
+        node = self._store.identities.node_of(frame.epoch)
+        return node is None or self._store.admission.chains.has_room_for(node)
+
     async def _read(self, frame: Pruned) -> Statement | None:
         view = self._store.identities.epoch(frame.epoch)
         if view is None or len(frame.checkpoint) > CHECKPOINT_MAX:
-            return None
-        if not self._store.admission.chains.has_room_for(view.record.node):
             return None
         keys = view.record.record.keys
         try:

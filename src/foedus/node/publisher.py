@@ -15,6 +15,9 @@ from foedus.log.port import Commit, Committed, Row, Verdict
 log = logging.getLogger("foedus.publisher")
 
 
+_NOTHING = Commit()
+
+
 class Published(NamedTuple):
     """The rows of one commit, in local order, the commit, and the peer that brought it (None: this node)."""
 
@@ -157,8 +160,9 @@ class Publisher:
         return published
 
     def keep_books(self, published: Published) -> None:
-        """Let the bookkeepers take note of what was published."""
-        _tell(self.bookkeepers, published)
+        """Let the bookkeepers take note of what was published; of a part's own values there is nothing to note."""
+        if published.commit._replace(values=()) != _NOTHING:
+            _tell(self.bookkeepers, published)
 
 
 def _tell(listeners: Sequence[Callable[[Published], None]], published: Published) -> None:

@@ -19,7 +19,6 @@ from foedus.log.grants import Grant
 from foedus.log.participants import Participant
 from foedus.node import query_evidence
 from foedus.node.author import Draft
-from foedus.node.consent import NeedsApproval
 from foedus.node.consent_values import ApprovalView
 from foedus.node.queries import ROUTED, Signed, reports_of
 from foedus.node.query_asking import Asking
@@ -111,22 +110,10 @@ class QueryOperations:
         Raises UsageError where nothing has to be allowed. Once it is, for ten minutes, the agent asks (again).
         """
         who = self._node.agents.find(asked.as_)
-        device = next((device for device in who.devices.values() if device.cuts is None), None)
-        if device is None:
-            raise UsageError(f"{who.name} has no device in force", code="unknown_device", http_status=403)
+        device = self._node.agents.device(who)
         question = replace(self._question(await self._with_vector(asked), who, device.key), auth=(device.enrolment,))
-        draft = self._as_act(question)
-        for peer in self._node.queries.judge.targets(())[0]:
-            try:
-                self._node.consent.carrying(draft, crossing_of(question, peer))
-            except NeedsApproval as need:
-                consent = self._node.consent
-                return self._approval_view(consent.asked_before(draft) or await consent.ask(draft, need))
-            except FoedusError:
-                continue  # nothing that a human of this node could allow
-        raise UsageError(
-            "no node waits for a human's word", code="no_approval_needed", http_status=409, remedy="just ask"
-        )
+        crossings = [crossing_of(question, peer) for peer in self._node.queries.judge.targets(())[0]]
+        return self._approval_view(await self._node.consent.propose(self._as_act(question), crossings))
 
     async def _with_vector(self, asked: Asked) -> Asked:
         """Return a question by meaning with its vector: of length 1, or made here of its text."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from foedus.base.cbor import decode, encode
 from foedus.base.limits import PEERS_MAX
@@ -32,6 +33,8 @@ class RecordBook:
     def __init__(self, store: Store) -> None:
         self.on_learned: Callable[[bytes], None] = lambda _node: None
         self.refusals: Counter[str] = Counter()
+        self.on_refused: Callable[[bytes, str], None] = lambda _carrier, _code: None
+        """(carrier, code): what it brought is no identity, or one more than it may bring."""
         self._store = store
         self._brought = Counter(store.log.values(_BROUGHT).values())
         self._followed = {node: list(decode(data)) for node, data in store.log.values(_FOLLOWED).items()}
@@ -76,7 +79,7 @@ class RecordBook:
         return added
 
     async def _keep(self, record: SignedRecord, carrier: bytes) -> list[SignedRecord]:
-        new, commit = self._store.learn_records([record])
+        new, commit = self._store.learn_records([record], partial(self._refuse, carrier))
         if new:
             stored = self._store.begin_commit(commit._replace(values=self._note(record, carrier)))
             self.on_learned(record.node)  # before anything is written with keys that are not in force any more
@@ -89,15 +92,19 @@ class RecordBook:
                 return True
             has_room = len(self._store.identities.nodes()) < NODES_MAX
             if not has_room or self._brought[carrier] >= NODES_PER_CARRIER_MAX:
-                self.refusals["too_many_nodes"] += 1
+                self._refuse(carrier, "too_many_nodes")
                 return False
             return True
         if record.node == self._store.node or may_follow(self._followed.get(record.node, ()), self._store.now()):
             return True
-        self._hold(record)
+        self._hold(record, carrier)
         return False
 
-    def _hold(self, record: SignedRecord) -> None:
+    def _refuse(self, carrier: bytes, code: str) -> None:
+        self.refusals[code] += 1
+        self.on_refused(carrier, code)
+
+    def _hold(self, record: SignedRecord, carrier: bytes) -> None:
         """Keep a node's next epochs for a human to look at, if they are: anyone may bring us what claims to be."""
         waiting = self._waiting.get(record.node, [])
         previous = self._previous(record, waiting)
@@ -106,7 +113,7 @@ class RecordBook:
         try:
             verify_record(record, previous)
         except BadRecord as error:
-            self.refusals[error.code] += 1
+            self._refuse(carrier, error.code)
             return
         self._waiting[record.node] = [*waiting, record]
 

@@ -23,9 +23,9 @@ from foedus.log.roles import name_of, right_for
 from foedus.node import membership
 from foedus.node.approvals import Approval
 from foedus.node.author import Draft
+from foedus.node.carrying import NeedsApproval
 from foedus.node.codec import draft_of
 from foedus.node.composition import Node
-from foedus.node.consent import NeedsApproval
 from foedus.node.home import check_name
 from foedus.node.lookup import find, id_of
 from foedus.node.room_values import MessagesPage, RoomView, Said
@@ -111,7 +111,9 @@ class Rooms:
             )
         mine = [entry.role for entry in room.current() if entry.node == peer_id and entry.participant is None]
         if not mine or (role is not None and mine[-1] != role):
-            await membership.add(self._node.store, self._node.author, room, membership.Seat(peer_id, None, role))
+            seat = membership.Seat(peer_id, None, role)
+            await self._node.governance.require_room(room, "member.add", seat)
+            await membership.add(self._node.store, self._node.author, room, seat)
         return self.find(room.id.hex())
 
     async def unshare(self, wanted: str, peer_id: bytes) -> Room:
@@ -119,6 +121,7 @@ class Rooms:
         room = self.hosted(wanted)
         if not any(entry.node == peer_id for entry in room.current()):
             raise UsageError("that peer is not in the room", code="not_a_member", remedy=_REMEDY)
+        await self._node.governance.require_room(room, "member.remove", membership.Seat(peer_id, None))
         await membership.remove(self._node.store, self._node.author, room, peer_id)
         return self.find(room.id.hex())
 

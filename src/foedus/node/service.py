@@ -19,11 +19,13 @@ from foedus.node import room_roles
 from foedus.node.access_operations import AccessOperations
 from foedus.node.agreement_operations import AgreementOperations
 from foedus.node.audit_operations import AuditOperations
+from foedus.node.call_approving import CallApproving
 from foedus.node.call_making import CallMaker
 from foedus.node.call_operations import CallOperations
 from foedus.node.codec import draft_of
 from foedus.node.composition import Node
 from foedus.node.consent_operations import ConsentOperations
+from foedus.node.council_member_operations import CouncilMemberOperations
 from foedus.node.council_operations import CouncilOperations
 from foedus.node.crdt_operations import CrdtOperations
 from foedus.node.credential_operations import CredentialOperations
@@ -84,6 +86,7 @@ class Service(
     WebhookOperations,
     ErrandOperations,
     CouncilOperations,
+    CouncilMemberOperations,
     PasskeyOperations,
     NearbyOperations,
 ):
@@ -96,10 +99,11 @@ class Service(
         self.credentials = Credentials(node)
         self.verifier = Verifier(node, self.credentials.kept, self.credentials.principals)
         self._call_maker = CallMaker(node)
+        self._call_approving = CallApproving(node, self._call_maker)
         self._erasing = EraseOperations(node, views)
         self.agreements = AgreementOperations(node, self._peer_id, views.node_name)
         self._token = node.home.ensure_token()
-        node.errands.call = self.call_follow
+        node.errands.join(self.call_follow, self._call_approving.propose)
 
     @property
     def token(self) -> str:
@@ -154,7 +158,13 @@ class Service(
 
     def _troubles(self) -> list[Trouble]:
         found = troubles(self._node, self._views.node_name, self.approvals())
-        return [*found, *self.agreements.troubles(), *self._audit_troubles(), *self._knowledge_troubles()]
+        return [
+            *found,
+            *self.agreements.troubles(),
+            *self._audit_troubles(),
+            *self._knowledge_troubles(),
+            *self._council_troubles(),
+        ]
 
     # --- participants ------------------------------------------------------------------------
 

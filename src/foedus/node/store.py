@@ -17,7 +17,7 @@ from foedus.adapters.key_files import NodeKeys
 from foedus.adapters.log_errors import DamagedDatabase
 from foedus.base.clock import Hlc, HybridClock, Instant
 from foedus.base.errors import Unavailable
-from foedus.identity.directory import Added, IdentityDirectory
+from foedus.identity.directory import Added, IdentityDirectory, Refused
 from foedus.identity.record import SignedRecord, parse_signed_record
 from foedus.log.admission import Admission
 from foedus.log.event import parse_event
@@ -140,7 +140,7 @@ class Store:
                 _fail(visible, error)
                 return
             if generation == self.generation:
-                self.admission.settled(commit.entries)
+                self.admission.settled(commit.entries, commit.asides)
             published = self.publisher.publish(commit, done.result(), encoded, carrier)
             # two turns of the loop later: one wakes a local reader's task and the link's writer, one lets it write
             loop.call_soon(loop.call_soon, settle, published)
@@ -164,9 +164,20 @@ class Store:
             if value.space == SETTINGS and value.value is not None:
                 self.settings[value.key] = value.value
 
-    def learn_records(self, records: Sequence[SignedRecord]) -> tuple[list[SignedRecord], Commit]:
-        """Add identity records; return those that were new, and what is to be stored for them."""
-        added = [record for record in records if isinstance(self.identities.add(record), Added)]
+    def learn_records(
+        self, records: Sequence[SignedRecord], on_refused: Callable[[str], None] = lambda _code: None
+    ) -> tuple[list[SignedRecord], Commit]:
+        """Add identity records; return those that were new, and what is to be stored for them.
+
+        ``on_refused`` hears the code of each that does not follow from the one before it.
+        """
+        added: list[SignedRecord] = []
+        for record in records:
+            match self.identities.add(record):
+                case Added():
+                    added.append(record)
+                case Refused(error=error):
+                    on_refused(error.code)
         self.record = self._own_record()
         verdicts = [
             change

@@ -46,11 +46,11 @@ class WantedBodies:
             await self._again.wait()
 
     async def insist(self) -> None:
-        """Ask again for what stays wanted, ever less often; until cancelled."""
+        """Ask again for what stays wanted, also for what held events cite, ever less often; until cancelled."""
         pause_s = _PAUSE_S
         while True:
             await asyncio.sleep(pause_s)
-            wanted = self._ingest.wanted_bodies()
+            wanted = self._ingest.missing()
             pause_s = min(2 * pause_s, _PAUSE_MAX_S) if wanted else _PAUSE_S
             if wanted:
                 self._ask(wanted)

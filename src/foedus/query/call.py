@@ -65,6 +65,15 @@ class Call(Struct, frozen=True, forbid_unknown_fields=True):
         return self.caller if isinstance(self.caller, str) else ""
 
 
+class Called(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is called, without when, by which device and on which grants."""
+
+    host: Id
+    input: Annotated[bytes, Meta(max_length=JSON_BYTES_MAX)]
+    name: OfferName
+    offer: Id
+
+
 class Receipt(Struct, frozen=True, forbid_unknown_fields=True):
     """How a call ended, as the callee's node signs it; the caller's node signs the same bytes.
 
@@ -126,6 +135,16 @@ def call_bytes(data: bytes) -> bytes:
     return signed_bytes("call", data)
 
 
+def called_of(call: Call) -> bytes:
+    """Return the canonical bytes of what is called: what a human sees who is to allow it, whenever it is made then."""
+    return encode(to_plain(Called(call.host, call.input, call.name, call.offer)))
+
+
+def call_digest(call: Call) -> bytes:
+    """Return what a grant for this one call names: SHA-256 of its nonce and of what is called."""
+    return sha256(call.nonce, called_of(call))
+
+
 def encode_receipt(receipt: Receipt) -> bytes:
     """Return the canonical bytes."""
     return encode(to_plain(receipt))
@@ -141,4 +160,4 @@ def receipt_bytes(data: bytes) -> bytes:
     return signed_bytes("call-receipt", data)
 
 
-learn(Call, Receipt)
+learn(Call, Called, Receipt)

@@ -30,7 +30,7 @@ ONE_ACT_S = 600
 
 
 class Scope(Struct, frozen=True, kw_only=True):
-    """What a grant allows. ``rooms`` and ``hosts`` (ids in hex), ``domains`` of knowledge: none is all.
+    """What a grant allows. ``rooms`` and ``hosts`` (ids in hex), ``domains``, ``capabilities`` (names): none is all.
 
     ``digest``: of the one act that it is for.
     ``uses_per_hour`` 0: without limit; ``after_foreign``: it still counts after the agent has read foreign words.
@@ -40,6 +40,7 @@ class Scope(Struct, frozen=True, kw_only=True):
     rooms: Sequence[str] = ()
     hosts: Sequence[str] = ()
     domains: Sequence[str] = ()
+    capabilities: Sequence[str] = ()
     digest: str = ""
     lasts_s: int = 30 * _DAY_S
     uses_per_hour: int = 0
@@ -51,7 +52,8 @@ def delegation(device: Device, audience: str, scope: Scope) -> bytes:
     meta: dict[str, Any] = {"uses_per_hour": scope.uses_per_hour} if scope.uses_per_hour else {}
     if scope.after_foreign:
         meta["after_foreign"] = True
-    limits = {".room": scope.rooms, ".domain": scope.domains, ".host": scope.hosts, ".digest": [scope.digest]}
+    limits = {".room": scope.rooms, ".domain": scope.domains, ".capability": scope.capabilities}
+    limits |= {".host": scope.hosts, ".digest": [scope.digest]}
     tests = [_one_of(selector, values) for selector, values in limits.items()]
     return issue_delegation(
         device.key,

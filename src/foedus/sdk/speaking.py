@@ -89,7 +89,7 @@ async def settled(client: Client, placed: Placed, wait_s: float) -> Placed:
     """Return where the node ordered an agent's act, once a person allowed it; as it is after ``wait_s``."""
     if not placed.approval or not wait_s:
         return placed
-    view = await _decided(client, placed.approval, wait_s)
+    view = await decided(client, placed.approval, wait_s)
     return placed if view.state == "waiting" else Placed(id=view.event, stream=placed.stream, seq=0, hlc=[0, 0])
 
 
@@ -112,7 +112,7 @@ async def act_in_room(client: Client, room: str, act: InRoom, post: Post, wait_s
     if mine.who.kind == "agent" and not where.is_host:
         view = await client.approvals.ask(where.room, mine.who.did, **act.asked)
         if view.state == "waiting":
-            view = await _decided(client, view.id, wait_s)
+            view = await decided(client, view.id, wait_s)
         if view.state == "waiting":
             return Placed(id="", stream=f"room:{where.room}", seq=0, hlc=[0, 0], approval=view.id)
         auth += [parse_id(event) for event in view.grants]
@@ -135,7 +135,7 @@ def _membership(room: RoomView, who: ParticipantView) -> str:
     return found
 
 
-async def _decided(client: Client, approval: str, wait_s: float) -> ApprovalView:
+async def decided(client: Client, approval: str, wait_s: float) -> ApprovalView:
     """Return an approval once a person decided, or as it is after ``wait_s``; raise UsageError where one said no."""
     end = time.monotonic() + wait_s
     while True:

@@ -16,6 +16,7 @@ SPEAK = "/foedus/room/speak"
 PUBLISH = "/foedus/knowledge/publish"
 ASK = "/foedus/query/ask"
 CALL = "/foedus/agent/call"
+PROPOSE = "/foedus/council/propose"
 
 COMMANDS: Mapping[str, str] = MappingProxyType(
     {
@@ -25,7 +26,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         ASK: "ask another node a question",
         CALL: "call an agent of another node",
         "/foedus/agreement/change": "open or change an agreement",
-        "/foedus/council/propose": "propose to a council",
+        PROPOSE: "propose to a council",
     },
 )
 """Every command of version 1, and what it lets an agent do."""

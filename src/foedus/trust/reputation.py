@@ -13,7 +13,7 @@ from typing import NamedTuple
 from foedus.base.clock import Instant
 from foedus.base.ids import ID_BYTES
 from foedus.base.limits import DAY
-from foedus.trust.audit.rows import Draft, Row
+from foedus.trust.audit.rows import PEERING, Draft, Row
 
 CLEAN = 1_000_000
 HALVING = 30 * DAY
@@ -103,6 +103,8 @@ def evidence_of(n: int, row: Draft | Row) -> Evidence | None:
     """Return what row ``n`` of the audit log shows of another node, if it shows anything."""
     kind = _BY_RULE.get(row.rule) if row.act in _JUDGED and row.outcome != "accepted" else None
     if kind is None or (kind is Kind.FORK) is not (row.act == "fork"):  # who brings a fork of others is not its author
+        return None
+    if (row.act, row.subject) == ("link", PEERING):  # one misdeed counts once
         return None
     try:
         node = bytes.fromhex(row.actor)

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from foedus.node.query_values import AnswersView
 from tests.surfaces.cli import samples
+from tests.surfaces.cli.test_consent import WAITING
 from tests.surfaces.http.fake_calls import CALL, CAPABILITY, WEBHOOK
 from tests.surfaces.http.fake_queries import ANSWERS, FOUND
 
@@ -107,3 +108,41 @@ def test_a_webhook_is_set_listed_and_removed(foedus, node):
     assert node.bodies("POST", "/webhooks") == [{"agent": "clerk", "url": "https://bots.example/clerk"}]
     assert "200" in foedus("webhook", "list").out
     assert foedus("webhook", "remove", "clerk").code == 0
+
+
+ASKED = replace(WAITING, kind="agent.call", command="/foedus/agent/call")
+NEEDS = (403, {"code": "needs_approval", "message": "no", "remedy": "ask"})
+
+
+def test_a_call_that_needs_a_person_is_put_before_one_and_says_so(foedus, node):
+    node.on("GET", "/participants", [samples.ROBOT])
+    node.on("POST", "/queries", found())
+    node.on("POST", "/calls", NEEDS)
+    node.on("POST", "/calls/approvals", (201, ASKED))
+    ran = foedus("call", "fake", "echo", '{"text": "hello"}', "--as", "robot")
+    assert ran.code != 0
+    assert f"foedus approval allow {ASKED.id}" in ran.err
+    (body,) = node.bodies("POST", "/calls/approvals")
+    assert (body["name"], body["input"], body["as"]) == ("echo", {"text": "hello"}, samples.ROBOT.did)
+
+
+def test_with_wait_it_waits_for_the_person_and_then_for_the_result(foedus, node):
+    node.on("GET", "/participants", [samples.ROBOT])
+    node.on("POST", "/queries", found())
+    node.on("POST", "/calls", NEEDS)
+    node.on("POST", "/calls/approvals", (201, ASKED))
+    node.on("GET", f"/approvals/{ASKED.id}", replace(ASKED, state="done", event=CALL.call))
+    node.on("GET", f"/calls/{CALL.call}", CALL)
+    ran = foedus("call", "fake", "echo", '{"text": "hello"}', "--as", "robot", "--wait", "5")
+    assert (ran.code, json.dumps({"said": "hello"}) in ran.out) == (0, True)
+
+
+def test_a_persons_no_ends_it(foedus, node):
+    node.on("GET", "/participants", [samples.ROBOT])
+    node.on("POST", "/queries", found())
+    node.on("POST", "/calls", NEEDS)
+    node.on("POST", "/calls/approvals", (201, ASKED))
+    node.on("GET", f"/approvals/{ASKED.id}", replace(ASKED, state="denied", reason="not today"))
+    ran = foedus("call", "fake", "echo", "{}", "--as", "robot", "--wait", "5")
+    assert ran.code != 0
+    assert "not today" in ran.err

@@ -1,5 +1,6 @@
 """The part of the fake node that offers and calls."""
 
+from foedus.base.errors import UsageError
 from foedus.node.call_values import CallProgressView, CallView, CapabilityView, WebhookView, WorkView
 from tests.surfaces.http.fake_values import NODE
 
@@ -94,8 +95,12 @@ class FakeCalls:
         self._note("calls_made", asked)
         return [CALL]
 
-    def call_show(self, call, caller=""):
-        self._note("call_show", call, caller)
+    async def call_propose(self, form):
+        self._note("call_propose", form)
+        raise UsageError("no node waits for a human's word", code="no_approval_needed", http_status=409)
+
+    async def call_wait(self, call, caller="", *, wait_s):
+        self._note("call_wait", call, caller, wait_s)
         return CALL
 
     def call_cancel(self, call, caller=""):

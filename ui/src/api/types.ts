@@ -12,7 +12,7 @@ export type AllowInput = { act: string; asig: string; salt: string; body: string
 
 export type AnswersView = { query: string; results: Array<MergedView>; nodes: Array<NodeReport>; dropped: Record<string, number>; took_us: number; };
 
-export type ApprovalView = { id: string; state: "allowed" | "denied" | "done" | "expired" | "failed" | "waiting"; agent: LinkView; command: string; what: string; arguments: Record<string, string>; room: string; room_name: string; host_name: string; kind: string; text: string | null; body: string; salt: string; digest: string; clause: string; needed: number; humans: Array<string>; grants: Array<string>; asked_at: number; until: number; event: string; reason: string; host_known_as: string; host_looks_like: Array<string>; };
+export type ApprovalView = { id: string; state: "allowed" | "denied" | "done" | "expired" | "failed" | "waiting"; agent: LinkView; command: string; what: string; arguments: Record<string, string>; room: string; room_name: string; host_name: string; kind: string; text: string | null; body: string; salt: string; digest: string; clause: string; needed: number; humans: Array<string>; grants: Array<string>; asked_at: number; until: number; event: string; reason: string; host_known_as: string; host_looks_like: Array<string>; hosts: Array<string>; host_names: Array<string>; hosts_known_as: Array<string>; };
 
 export type AskInput = { room: string; as: string; text?: string; delta?: string; };
 
@@ -48,15 +48,25 @@ export type CouncilDecisionView = { sequence: number; position: number; outcome:
 
 export type CouncilEntryView = { sequence: number; position: number; id: string; author: string; key: string | null; value: string | null; is_read: boolean; outcome: string; };
 
+export type CouncilGovernInput = { room?: string; peer?: string; release?: boolean; };
+
 export type CouncilInput = { name: string; peers: Array<string>; };
+
+export type CouncilMemberInput = { peer: string; };
 
 export type CouncilMemberView = { node: string; name: string; is_local: boolean; has_joined: boolean; is_connected: boolean; leads: boolean; is_exposed: boolean; };
 
+export type CouncilMotionView = { id: string; op: string; host: string; subject: string; kind: string; node: string; participant: string; role: number | null; agreement: string; approved_by: Array<string>; };
+
 export type CouncilProofView = { proof: string; };
 
-export type CouncilUpdateInput = { key: string; value: string | null; if_value?: Array<string | null> | null; };
+export type CouncilSignedInput = { updates: Array<string>; };
 
-export type CouncilView = { id: string; name: string; state: "asked" | "down" | "key_changed" | "running" | "waiting"; members: Array<CouncilMemberView>; quorum: number; faults: number; view: number | null; made: number | null; waiting: number | null; };
+export type CouncilUpdateInput = { key: string; value: string | null; if_value?: Array<string | null> | null; as?: string; };
+
+export type CouncilView = { id: string; name: string; state: "asked" | "down" | "fetching" | "key_changed" | "removed" | "running" | "waiting"; members: Array<CouncilMemberView>; quorum: number; faults: number; view: number | null; made: number | null; waiting: number | null; epoch: number; adds: Array<string>; wishes: Array<CouncilWishView>; };
+
+export type CouncilWishView = { node: string; adds: Array<string>; removes: Array<string>; };
 
 export type CrdtInput = { type?: string; as?: string; value?: unknown; set?: Record<string, unknown>; add?: Array<unknown>; remove?: Array<unknown>; by?: number | null; transfers?: Array<TransferAsk>; act?: string; asig?: string; salt?: string; body?: string; };
 
@@ -96,7 +106,7 @@ export type ExplainView = { who: string; name: string; node: string; node_name: 
 
 export type FoundView = { query: string; node: string; node_name: string; node_known_as: string; epoch: string; rank: number; content: string; kind: string; score: number; hlc: Array<number>; body: Record<string, unknown>; signed: string; sig: string; via: string; via_name: string; via_known_as: string; };
 
-export type GrantView = { id: string; cid: string; node: string; issuer: LinkView; audience: LinkView; command: string; policy: Array<unknown>; rooms: Array<string>; hosts: Array<string>; one_act: boolean; uses_per_hour: number; after_foreign: boolean; not_before: number | null; expires: number | null; state: "expired" | "in_force" | "not_yet" | "revoked"; last_used: number | null; domains: Array<string>; room_names: Array<string>; host_names: Array<string>; hosts_known_as: Array<string>; };
+export type GrantView = { id: string; cid: string; node: string; issuer: LinkView; audience: LinkView; command: string; policy: Array<unknown>; rooms: Array<string>; hosts: Array<string>; one_act: boolean; uses_per_hour: number; after_foreign: boolean; not_before: number | null; expires: number | null; state: "expired" | "in_force" | "not_yet" | "revoked"; last_used: number | null; domains: Array<string>; capabilities: Array<string>; room_names: Array<string>; host_names: Array<string>; hosts_known_as: Array<string>; };
 
 export type HistoryView = { packet: string; told: Array<ToldView>; ground: Array<string>; missing: Array<string>; is_whole: boolean; };
 
@@ -110,7 +120,7 @@ export type KeptFrom = { node: string; name: string; clause: string; };
 
 export type KeyInput = { key: string; };
 
-export type KnowledgePlaced = { id: string; stream: string; seq: number; hlc: Array<number>; kept_from: Array<KeptFrom>; };
+export type KnowledgePlaced = { id: string; stream: string; seq: number; hlc: Array<number>; kept_from: Array<KeptFrom>; approval: string; };
 
 export type LayerView = { layer: "agreement" | "grant" | "room"; verdict: "allows" | "refuses" | "waits"; clause: string; presets: Record<string, string>; words: string; };
 
@@ -406,6 +416,7 @@ export interface Operations {
   "POST /api/v1/knowledge/acts": { path: {  }; query: {  }; body: PublishForm | ReviseForm | RetractForm | RepublishForm | OfferForm | ClaimForm | ProgressForm | DoneForm; answer: KnowledgePlaced };
   "POST /api/v1/knowledge/acts:batch": { path: {  }; query: {  }; body: Array<PublishForm | ReviseForm | RetractForm | RepublishForm | OfferForm | ClaimForm | ProgressForm | DoneForm>; answer: Array<KnowledgePlaced> };
   "POST /api/v1/knowledge/acts:signed": { path: {  }; query: {  }; body: SignedInput; answer: Array<KnowledgePlaced> };
+  "POST /api/v1/knowledge/approvals": { path: {  }; query: {  }; body: PublishForm | ReviseForm | RetractForm | RepublishForm | OfferForm | ClaimForm | ProgressForm | DoneForm; answer: ApprovalView };
   "GET /api/v1/knowledge/search": { path: {  }; query: { q?: string; domain?: string; limit?: number; }; body: undefined; answer: Array<PacketView> };
   "GET /api/v1/knowledge/packets": { path: {  }; query: { domain?: string; after?: string; limit?: number; }; body: undefined; answer: PacketsPage };
   "GET /api/v1/knowledge/packets/{packet}": { path: { packet: string; }; query: {  }; body: undefined; answer: PacketView };
@@ -421,8 +432,9 @@ export interface Operations {
   "DELETE /api/v1/capabilities/{name}": { path: { name: string; }; query: {  }; body: undefined; answer: undefined };
   "POST /api/v1/calls": { path: {  }; query: {  }; body: CallInput; answer: CallView };
   "GET /api/v1/calls": { path: {  }; query: { before?: string; limit?: number; }; body: undefined; answer: Array<CallView> };
+  "POST /api/v1/calls/approvals": { path: {  }; query: {  }; body: CallInput; answer: ApprovalView };
   "GET /api/v1/calls/work": { path: {  }; query: { agent?: string; wait_ms?: number; }; body: undefined; answer: WorkPage };
-  "GET /api/v1/calls/{call}": { path: { call: string; }; query: {  }; body: undefined; answer: CallView };
+  "GET /api/v1/calls/{call}": { path: { call: string; }; query: { wait_ms?: number; }; body: undefined; answer: CallView };
   "POST /api/v1/calls/{call}/cancel": { path: { call: string; }; query: {  }; body: undefined; answer: CallView };
   "POST /api/v1/calls/{call}/progress": { path: { call: string; }; query: {  }; body: ProgressInput; answer: undefined };
   "POST /api/v1/calls/{call}/result": { path: { call: string; }; query: {  }; body: WorkResultInput; answer: undefined };
@@ -435,6 +447,12 @@ export interface Operations {
   "POST /api/v1/councils/{council}/join": { path: { council: string; }; query: {  }; body: undefined; answer: CouncilView };
   "POST /api/v1/councils/{council}/updates": { path: { council: string; }; query: {  }; body: CouncilUpdateInput; answer: CouncilDecisionView };
   "GET /api/v1/councils/{council}/updates": { path: { council: string; }; query: { after?: number; limit?: number; }; body: undefined; answer: Array<CouncilEntryView> };
+  "POST /api/v1/councils/{council}/updates:signed": { path: { council: string; }; query: {  }; body: CouncilSignedInput; answer: Array<CouncilDecisionView> };
   "GET /api/v1/councils/{council}/values": { path: { council: string; }; query: { key?: string; held?: number; }; body: undefined; answer: CouncilDecisionView };
   "GET /api/v1/councils/{council}/proof": { path: { council: string; }; query: { sequence?: number; position?: number; }; body: undefined; answer: CouncilProofView };
+  "POST /api/v1/councils/{council}/members": { path: { council: string; }; query: {  }; body: CouncilMemberInput; answer: CouncilView };
+  "DELETE /api/v1/councils/{council}/members/{member}": { path: { council: string; member: string; }; query: {  }; body: undefined; answer: CouncilView };
+  "GET /api/v1/councils/{council}/motions": { path: { council: string; }; query: {  }; body: undefined; answer: Array<CouncilMotionView> };
+  "POST /api/v1/councils/{council}/motions/{motion}/approve": { path: { council: string; motion: string; }; query: {  }; body: undefined; answer: CouncilView };
+  "POST /api/v1/councils/{council}/governed": { path: { council: string; }; query: {  }; body: CouncilGovernInput; answer: CouncilView };
 }

@@ -197,6 +197,18 @@ export class Person {
   }
 }
 
+/** What a standing grant for acts like one is limited to: its room, its domain, or its capability at its node. */
+export function like(view: ApprovalView): Scope {
+  const { domain, capability, host } = view.arguments
+  return {
+    command: view.command,
+    rooms: view.room ? [view.room] : [],
+    domains: domain ? [domain] : [],
+    capabilities: capability ? [capability] : [],
+    hosts: capability && host ? [host] : [],
+  }
+}
+
 /** The id of the membership that a person stands on: their own, else their node's. */
 function membership(room: RoomView, node: string, did: string): string {
   const ours = room.members.filter((member) => member.node === node)

@@ -59,6 +59,7 @@ export interface Scope {
   rooms?: string[]
   hosts?: string[]
   domains?: string[]
+  capabilities?: string[]
   digest?: string
   uses?: number
   afterForeign?: boolean
@@ -80,6 +81,7 @@ export function delegation(
   const limits: [string, string[]][] = [
     ['.room', scope.rooms ?? []],
     ['.domain', scope.domains ?? []],
+    ['.capability', scope.capabilities ?? []],
     ['.host', scope.hosts ?? []],
     ['.digest', scope.digest ? [scope.digest] : []],
   ]

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
-from foedus.sdk.calling import Calling, body_of
+from foedus.sdk.calling import AFTER_S, Calling, allowed, asker, body_of, plain_body
 from foedus.sdk.errors import StreamLost
 from foedus.sdk.operation import API, Action, Group, M, Sent, Stream, operation
 from foedus.sdk.transport import Request, decode
 from foedus.sdk.values.calls import CallProgressView, CallView, CapabilityView, WebhookView, WorkPage
-
-AFTER_S = 10.0
-"""Seconds beyond a deadline that the node has to answer."""
+from foedus.sdk.values.consent import ApprovalView
 
 
 class Capabilities(Group[M]):
@@ -78,6 +76,28 @@ class Calls(Group[M]):
             yield decode(message.data, CallProgressView)
         raise StreamLost("the stream of a call ended before it was over", remedy="look at it with calls.show")
 
+    @Action
+    async def ask(self, calling: Calling) -> ApprovalView:
+        """Ask a person to let an agent make exactly this call: the client's own, or the one that ``as_`` names.
+
+        Raises UsageError ``no_approval_needed`` where it may just call. Next: ``allowed``, with the approval's id.
+        """
+        return await self._client.calls.propose(plain_body(calling, asker(self._client, calling)))
+
+    @Action
+    async def allowed(self, approval: str, *, wait_s: float = 0, lasts_s: float = 30.0) -> CallView | None:
+        """Return the call that a person allowed, when it is over; None where nobody said yes within ``wait_s``.
+
+        Raises UsageError where they said no. The client's device signs where it is its own; else the node made it.
+        ``lasts_s``: how long that call may take, or is waited for.
+        """
+        return await allowed(self._client, approval, wait_s, lasts_s)
+
+    @operation("POST", "/calls/approvals")
+    def propose(self, calling: Mapping[str, Any]) -> Sent[ApprovalView]:
+        """Ask a human to let an agent (``as``) make exactly this call: {name, offer, node, input, wait_ms, as}."""
+        return Sent(body=dict(calling))
+
     @operation("POST", "/calls")
     def post(self, calling: Mapping[str, Any], *, timeout_s: float = 60.0 + AFTER_S) -> Sent[CallView]:
         """Make a call as the API has it: {name, offer, node, input, …}, or {call, asig}."""
@@ -89,9 +109,9 @@ class Calls(Group[M]):
         return Sent(query={"before": before, "limit": limit})
 
     @operation("GET", "/calls/{call}")
-    def show(self, call: str) -> Sent[CallView]:
-        """Return one call, with its receipt."""
-        return Sent({"call": call})
+    def show(self, call: str, *, wait_ms: int = 0) -> Sent[CallView]:
+        """Return one call, with its receipt; with ``wait_ms`` once it is over."""
+        return Sent({"call": call}, {"wait_ms": wait_ms}, timeout_s=wait_ms / 1000 + AFTER_S)
 
     @operation("POST", "/calls/{call}/cancel")
     def cancel(self, call: str) -> Sent[CallView]:

@@ -50,6 +50,8 @@ class GrantView(View, frozen=True):
     """Clock of the last act of this hour under a grant whose uses are counted, microseconds."""
     domains: list[str] = field(default_factory=list)
     """The domains of knowledge that the policy names; none: every domain."""
+    capabilities: list[str] = field(default_factory=list)
+    """The capabilities that the policy names; none: every one."""
     room_names: list[str] = field(default_factory=list)
     """Of each of ``rooms``; '' where it is not held."""
     host_names: list[str] = field(default_factory=list)
@@ -94,3 +96,9 @@ class ApprovalView(View, frozen=True):
     host_known_as: str = ""
     host_looks_like: list[str] = field(default_factory=list)
     """Names given here to others that the host's claimed name may be taken for."""
+    hosts: list[str] = field(default_factory=list)
+    """Every node that it reaches: that of ``arguments`` first."""
+    host_names: list[str] = field(default_factory=list)
+    """What each of ``hosts`` calls itself."""
+    hosts_known_as: list[str] = field(default_factory=list)
+    """The name that each of ``hosts`` has here, or ''."""

@@ -21,13 +21,22 @@ class CouncilMemberView(View, frozen=True):
     """It said two things of one place under its signature."""
 
 
+class CouncilWishView(View, frozen=True):
+    """What a member wishes: that the council goes on with others."""
+
+    node: str
+    adds: list[str]
+    removes: list[str]
+
+
 class CouncilView(View, frozen=True):
     """A council that this node takes part in, or is asked to join."""
 
     id: str
     name: str
-    state: Literal["asked", "waiting", "running", "down", "key_changed"]
-    """``asked``: a human here may join; ``waiting``: others have not joined yet; ``down``: the disk failed."""
+    state: Literal["asked", "waiting", "running", "down", "fetching", "key_changed", "removed"]
+    """``asked``: a human here may join; ``waiting``: others have not joined yet; ``down``: the disk failed;
+    ``fetching``: its state is on its way here; ``key_changed``: others take this node over with its new keys."""
     members: list[CouncilMemberView]
     quorum: int
     faults: int
@@ -37,6 +46,34 @@ class CouncilView(View, frozen=True):
     """The last place at which a batch was made here."""
     waiting: int | None
     """Updates known here that are not made yet."""
+    epoch: int
+    """How often the members have changed."""
+    adds: list[str]
+    """Nodes that this node's human wishes to come and that have not come yet: they have to join."""
+    wishes: list[CouncilWishView]
+    """What members asked the council for in this epoch; once a quorum asks for the same, the members change."""
+
+
+class CouncilMotionView(View, frozen=True):
+    """What a node would do once its council approves: change a room's members, or an agreement."""
+
+    id: str
+    op: str
+    """``room``, ``agreement``, ``release`` (the council shall govern something no more); '' where this node knows it
+    not."""
+    host: str
+    """The node that would do it."""
+    subject: str
+    """The room, or the other node of the agreement; of a release what is governed."""
+    kind: str
+    """Of a room: ``member.add`` or ``member.remove``."""
+    node: str
+    participant: str
+    role: int | None
+    agreement: str
+    """The id of the version."""
+    approved_by: list[str]
+    """The members that approved it; once a quorum did, it is approved, and shown here no more."""
 
 
 class CouncilDecisionView(View, frozen=True):

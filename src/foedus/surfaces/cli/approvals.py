@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
@@ -15,6 +15,9 @@ from foedus.surfaces.cli.options import COMMON, Common, PassphraseFile, Yes
 from foedus.surfaces.cli.output import Line, Part, pairs
 from foedus.surfaces.cli.prompts import confirm
 from foedus.surfaces.cli.text import CROSS, named, paragraphs, short, when
+
+if TYPE_CHECKING:
+    from foedus.surfaces.cli.delegating import Scope
 
 app = App(name="approval", help="Approvals: acts of agents that wait for a person.")
 
@@ -52,7 +55,11 @@ def allow(  # noqa: PLR0913  # each limit of a standing grant is an option of it
     /,
     *,
     always: Annotated[
-        bool, Parameter(negative="", help="Not just this act: a standing grant for this room, with the limits below.")
+        bool,
+        Parameter(
+            negative="",
+            help="Not just this act: a standing grant for acts like it, with the limits below.",
+        ),
     ] = False,
     expires: Expires = "30d",
     uses: Uses = 60,
@@ -76,7 +83,7 @@ def allow(  # noqa: PLR0913  # each limit of a standing grant is an option of it
     local = [who for who in node.get("/participants", list[ParticipantView]) if who.is_local]
     signer = person(local, as_ or node.speaker(), passphrase_file)
     if always:
-        scope = Scope(view.command, [view.room], lasts=duration(expires), uses=uses, after_foreign=after_foreign)
+        scope = like(view)._replace(lasts=duration(expires), uses=uses, after_foreign=after_foreign)
     else:
         scope = Scope(view.command, [view.room], digest=view.digest, lasts=duration("10min"))
     act = signer.signed_grant(node, view.agent.did, scope)
@@ -117,19 +124,36 @@ def _get(common: Common, approval: str) -> ApprovalView:
 
 
 def _where(view: ApprovalView) -> Part:
-    where = f"{view.room_name} at {named(view.host_known_as, view.host_name)}".lstrip()
+    names = zip(view.hosts_known_as, view.host_names, strict=True)
+    at = ", ".join(named(known_as, name) for known_as, name in names) or named(view.host_known_as, view.host_name)
+    where = f"{view.room_name or view.arguments.get('domain', '')} at {at}".lstrip()
     if view.host_looks_like:
         return (f"{where} {CROSS} looks like {', '.join(view.host_looks_like)}", "bold yellow")
     return where
 
 
+def like(view: ApprovalView) -> Scope:
+    """Return the scope of acts like one: in its room, about its domain, or of its capability at its node."""
+    from foedus.surfaces.cli.delegating import Scope
+
+    about = view.arguments
+    scope = Scope(view.command, [view.room], domains=[about.get("domain", "")])
+    if "capability" not in about:
+        return scope
+    return scope._replace(hosts=[about["host"]], capabilities=[about["capability"]])
+
+
+def _also(view: ApprovalView) -> str:
+    return ", ".join(map(named, view.hosts_known_as[1:], view.host_names[1:], view.hosts[1:]))
+
+
 def _outcome(view: ApprovalView) -> str:
     if view.state == "done":
-        return f"done: event {view.event}"
+        return f"done: {'call' if view.kind == 'agent.call' else 'event'} {view.event}"
     if view.state == "waiting":
         return f"allowed by {len(view.humans)} of {view.needed}; it waits for the others"
     if view.state == "allowed":
-        return f"allowed: {view.agent.name} has a key of its own, and says it again or waits for this with --wait"
+        return f"allowed: {view.agent.name} has a key of its own, and does it again or waits for this with --wait"
     return f"{view.state}{': ' + view.reason if view.reason else ''}"
 
 
@@ -142,7 +166,10 @@ def approval_lines(view: ApprovalView) -> Iterable[Line]:
             ("wants to", (view.what, "bold")),
             ("command", view.command),
             *([("room", f"{view.room_name} ({short(view.room)})")] if view.room else []),
+            *([("domain", view.arguments["domain"])] if "domain" in view.arguments else []),
+            *([("capability", view.arguments["capability"])] if "capability" in view.arguments else []),
             ("host", named(view.host_known_as, view.host_name, view.arguments.get("host", ""))),
+            *([("also at", _also(view))] if view.hosts[1:] else []),
             *([("looks like", (", ".join(view.host_looks_like), "bold yellow"))] if view.host_looks_like else []),
             ("digest", view.digest),
             ("why asked", view.clause),

@@ -18,7 +18,7 @@ from foedus.surfaces.cli.asking import Far
 from foedus.surfaces.cli.capabilities import Name
 from foedus.surfaces.cli.client import path_of
 from foedus.surfaces.cli.errors import CommandLineError
-from foedus.surfaces.cli.options import COMMON, Common, PassphraseFile
+from foedus.surfaces.cli.options import COMMON, Common, PassphraseFile, Wait
 from foedus.surfaces.cli.output import Line, pairs
 from foedus.surfaces.cli.text import DASH, named, short, when
 
@@ -45,11 +45,15 @@ def call(  # noqa: PLR0913  # each is an option of the command
     as_: Annotated[
         str, Parameter(name="--as", metavar="NAME", help="Who calls: a participant. Default: the node itself.")
     ] = "",
+    wait: Wait = 0,
     passphrase_file: PassphraseFile = None,
     common: Common = COMMON,
 ) -> None:
-    """Call a capability of this node or of a peer, at most once; the receipt says how it ended."""
-    from foedus.surfaces.cli.calling import Called, put
+    """Call a capability of this node or of a peer, at most once; the receipt says how it ended.
+
+    An agent's call of another node may wait for a person.
+    """
+    from foedus.surfaces.cli.calling import Called, Caller
     from foedus.surfaces.cli.questions import asker
 
     try:
@@ -61,7 +65,7 @@ def call(  # noqa: PLR0913  # each is an option of the command
     out = common.output()
     client = common.client(passphrase_file)
     called = Called(found.sources[0].node, name, found.content, given, deadline)
-    view = put(client, called, asker(client, as_, out), passphrase_file)
+    view = Caller(client, asker(client, as_, out), passphrase_file).call(called, wait)
     out.show(view, _call_lines)
     if view.outcome != "result":
         raise UsageError(f"the call: {view.outcome or view.state} {view.code}".rstrip(), code="no_result", remedy=_SEE)

@@ -13,8 +13,10 @@ from foedus.node.council_values import (
     CouncilDecisionView,
     CouncilEntryView,
     CouncilMemberView,
+    CouncilMotionView,
     CouncilProofView,
     CouncilView,
+    CouncilWishView,
 )
 from foedus.surfaces.cli.options import COMMON, Common, Yes
 from foedus.surfaces.cli.output import Line, Part, pairs
@@ -30,7 +32,9 @@ _STATES = {
     "waiting": "waits for others to join",
     "running": "decides",
     "down": "stopped here: the disk failed",
-    "key_changed": "this node has other keys now",
+    "fetching": "fetches its state",
+    "key_changed": "waits until the others take this node over with its new keys",
+    "removed": "goes on without this node",
 }
 _DECISION_S = 60.0
 """The node waits 30 s for a decision."""
@@ -102,6 +106,98 @@ def members(council: Council, /, *, common: Common = COMMON) -> None:
 
 
 @app.command
+def add(
+    council: Council,
+    peer: Annotated[str, Parameter(help="A connected peer.")],
+    /,
+    *,
+    yes: Yes = False,
+    common: Common = COMMON,
+) -> None:
+    """Wish a peer to be a member. It comes once a quorum of the members wishes that and a person there joins."""
+    from foedus.surfaces.cli.client import path_of
+
+    confirm(f"Wish {inert(peer)!r} to be a member, which then decides and holds all that the council holds?", yes=yes)
+    out = common.output()
+    out.show(common.client().post(path_of("councils", council, "members"), CouncilView, {"peer": peer}), council_lines)
+    out.next("foedus council show {}", council)
+
+
+@app.command
+def remove(
+    council: Council,
+    member: Annotated[str, Parameter(help="A member's name or id.")],
+    /,
+    *,
+    yes: Yes = False,
+    common: Common = COMMON,
+) -> None:
+    """Wish a member to go. It does once a quorum of the members wishes that."""
+    from foedus.surfaces.cli.client import path_of
+
+    confirm(f"Wish {inert(member)!r} to be a member no more?", yes=yes)
+    out = common.output()
+    out.show(common.client().delete(path_of("councils", council, "members", member), CouncilView), council_lines)
+    out.next("foedus council show {}", council)
+
+
+@app.command
+def motions(council: Council, /, *, common: Common = COMMON) -> None:
+    """List what nodes would do once a quorum of the members approves it."""
+    from foedus.surfaces.cli.client import path_of
+
+    out = common.output()
+    found = common.client().get(path_of("councils", council, "motions"), list[CouncilMotionView])
+    if out.as_json or not found:
+        out.show(found, lambda _: [["nothing waits"]])
+    else:
+        out.table(
+            ["motion", "", "approved by"], ([short(it.id), _motion(it), str(len(it.approved_by))] for it in found)
+        )
+    out.next("foedus council approve {} MOTION", council)
+
+
+@app.command
+def approve(
+    council: Council,
+    motion: Annotated[str, Parameter(help="A motion's id, or 8 digits of it.")],
+    /,
+    *,
+    yes: Yes = False,
+    common: Common = COMMON,
+) -> None:
+    """Approve a motion in this node's name. It is approved once a quorum of the members did."""
+    from foedus.surfaces.cli.client import path_of
+
+    out = common.output()
+    node = common.client()
+    open_ = node.get(path_of("councils", council, "motions"), list[CouncilMotionView])
+    said = next((_motion(it) for it in open_ if it.id.startswith(motion)), "")
+    confirm(f"Approve {said or inert(motion)}?", yes=yes)
+    out.show(node.post(path_of("councils", council, "motions", motion, "approve"), CouncilView), council_lines)
+    out.next("foedus council motions {}", council)
+
+
+@app.command
+def govern(
+    council: Council,
+    /,
+    *,
+    room: Annotated[str, Parameter(help="A room that this node hosts.")] = "",
+    agreement: Annotated[str, Parameter(help="The peer with whom it is.")] = "",
+    release: Annotated[bool, Parameter(negative="", help="Ask the council no more; it has to approve that.")] = False,
+    common: Common = COMMON,
+) -> None:
+    """Change a room's members, or an agreement, only once the council approved it."""
+    from foedus.surfaces.cli.client import path_of
+
+    out = common.output()
+    body = {"room": room, "peer": agreement, "release": release}
+    out.show(common.client().post(path_of("councils", council, "governed"), CouncilView, body), council_lines)
+    out.next("foedus council motions {}", council)
+
+
+@app.command
 def propose(
     council: Council,
     key: Key,
@@ -109,6 +205,7 @@ def propose(
     /,
     *,
     expect: Annotated[str | None, Parameter(help="Only if the key has this value now.")] = None,
+    as_: Annotated[str, Parameter(name="--as", help="An agent of this node, with a grant of a person.")] = "",
     common: Common = COMMON,
 ) -> None:
     """Set a key, and wait until the council has decided."""
@@ -117,7 +214,7 @@ def propose(
 
     out = common.output()
     if_value = None if expect is None else [to_base64url(expect.encode())]
-    body = {"key": key, "value": to_base64url(value.encode()), "if_value": if_value}
+    body = {"key": key, "value": to_base64url(value.encode()), "if_value": if_value, "as": as_}
     view = common.client().post(
         path_of("councils", council, "updates"), CouncilDecisionView, body, timeout_s=_DECISION_S
     )
@@ -239,6 +336,9 @@ def council_lines(view: CouncilView) -> Iterable[Line]:
     away = [_member(it) for it in view.members if not it.is_connected]
     if away:
         rows.append(("not connected", (", ".join(away), "yellow")))
+    if view.adds:
+        rows.append(("to come", ", ".join(_node(view, it) for it in view.adds)))
+    rows += [("wishes", f"{_node(view, it.node)}: {_wish(view, it)}") for it in view.wishes]
     exposed = [_member(it) for it in view.members if it.is_exposed]
     if exposed:
         rows.append(("lied", (", ".join(exposed), "red")))
@@ -255,6 +355,28 @@ def _name(it: CouncilMemberView) -> str:
 
 def _member(it: CouncilMemberView) -> str:
     return "this node" if it.is_local else named("", it.name, it.node)
+
+
+def _node(view: CouncilView, node: str) -> str:
+    return next((_member(it) for it in view.members if it.node == node), short(node))
+
+
+def _wish(view: CouncilView, it: CouncilWishView) -> str:
+    changes = [f"add {_node(view, node)}" for node in it.adds] + [f"remove {_node(view, node)}" for node in it.removes]
+    return ", ".join(changes) or "new keys"
+
+
+def _motion(it: CouncilMotionView) -> str:
+    match it.op:
+        case "room":
+            whom = inert(it.participant) or short(it.node)
+            role = f" with role {it.role}" if it.role is not None else ""
+            return f"{short(it.host)}: {inert(it.kind)} {whom}{role} in room {short(it.subject)}"
+        case "agreement":
+            return f"{short(it.host)}: agreement {short(it.agreement)} with {short(it.subject)}"
+        case "release":
+            return f"{short(it.host)}: no longer govern {inert(it.subject)}"
+    return "something that this node does not know"
 
 
 def _joined(it: CouncilMemberView) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from foedus.base.errors import UsageError
 from foedus.base.ids import parse_id
 from foedus.base.limits import APPROVAL_WAIT_MAX_S
 from foedus.node.consent_values import ApprovalView
@@ -46,3 +47,31 @@ def decided(node: Client, approval: str, wait_s: int) -> ApprovalView:
 def grants_of(view: ApprovalView) -> Sequence[bytes]:
     """Return the events by which humans allowed an act."""
     return [parse_id(event) for event in view.grants]
+
+
+def is_done(view: ApprovalView) -> bool:
+    """Whether a person said yes; raise UsageError where one said no, or it came to nothing."""
+    if view.state in {"denied", "expired", "failed"}:
+        raise UsageError(
+            f"the approval {view.id} is {view.state}{': ' + view.reason if view.reason else ''}",
+            code=view.state,
+            http_status=403,
+            remedy="ask the people of this node: `foedus approval list --all`",
+        )
+    return view.state in {"allowed", "done"}
+
+
+def waits_for(view: ApprovalView, what: str) -> UsageError:
+    """Return the error by which a command ends that waits for a person."""
+    return UsageError(
+        f"a human has to allow this {what} first ({view.clause}): approval {view.id} is {view.state}",
+        code="needs_approval",
+        http_status=403,
+        remedy=f"foedus approval allow {view.id} --as NAME",
+    )
+
+
+def is_for_a_person(error: UsageError, speaker: ParticipantView | None) -> bool:
+    """Whether a person could allow what an agent was refused."""
+    is_about_grants = error.code == "needs_approval" or error.code.startswith("grant.")
+    return speaker is not None and speaker.kind == "agent" and is_about_grants

@@ -214,6 +214,7 @@ def grant_lines(view: GrantView) -> Iterable[Line]:
             ("may", (view.command, "bold")),
             ("rooms", ", ".join(map(_place, view.room_names, view.rooms)) or "all"),
             ("domains", ", ".join(view.domains) or "all"),
+            ("capabilities", ", ".join(view.capabilities) or "all"),
             ("hosts", ", ".join(map(named, view.hosts_known_as, view.host_names, view.hosts)) or "all"),
             ("uses", _uses(view)),
             ("after reading strangers", "yes" if view.after_foreign or view.one_act else "no"),

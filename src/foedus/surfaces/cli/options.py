@@ -99,6 +99,13 @@ Recovery: TypeAlias = Annotated[
     bool,
     Parameter(negative="", help="Show 24 words, once, that revoke and replace a lost device when no other is left."),
 ]
+Wait: TypeAlias = Annotated[
+    int,
+    Parameter(
+        validator=validators.Number(gte=0, lte=86_400),
+        help="Where an agent needs a person's yes: how many seconds to wait for it.",
+    ),
+]
 Yes: TypeAlias = Annotated[bool, Parameter(name="--yes", alias="-y", negative="", help="Do not ask.")]
 File: TypeAlias = Annotated[
     Path | None,

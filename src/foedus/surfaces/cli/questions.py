@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from foedus.base.base64url import from_base64url, to_base64url
 from foedus.base.clock import Instant
@@ -15,14 +15,13 @@ from foedus.node.consent_values import ApprovalView, GrantView
 from foedus.node.query_values import AnswersView, VectorView
 from foedus.node.values import ParticipantView, SigningContext
 from foedus.query.question import HOPS, Question, Scope, encode_question, signing_bytes
+from foedus.surfaces.cli.crossing import is_for_a_person, waits_for
 from foedus.surfaces.cli.options import PassphraseFile
 
 if TYPE_CHECKING:
     from foedus.surfaces.cli.client import Client
     from foedus.surfaces.cli.output import Output
 
-_WITHOUT_GRANT = "grant."
-"""What the codes begin with where no grant carries a question."""
 _AFTER_S = 10.0
 """Seconds beyond the deadline that the node has to answer the request."""
 
@@ -60,9 +59,10 @@ def put(
     try:
         return node.post("/queries", AnswersView, body, timeout_s=reach.wait_s + _AFTER_S)
     except UsageError as error:
-        if speaker is None or speaker.kind != "agent" or not error.code.startswith(_WITHOUT_GRANT):
+        if not is_for_a_person(error, speaker):
             raise
-        _propose(node, plain, error)
+        view = node.post("/queries/approvals", ApprovalView, plain)
+        raise waits_for(view, "question") from None
 
 
 def _plain(kind: str, about: Mapping[str, Any], reach: Reach, speaker: ParticipantView | None) -> dict[str, Any]:
@@ -70,17 +70,6 @@ def _plain(kind: str, about: Mapping[str, Any], reach: Reach, speaker: Participa
     body = {"kind": kind, **shown, "scope": reach.scope, "results": reach.results}
     body |= {"wait_ms": round(reach.wait_s * 1000), "hops": reach.hops}
     return body | ({"as": speaker.did} if speaker is not None else {})
-
-
-def _propose(node: Client, plain: dict[str, Any], error: UsageError) -> NoReturn:
-    """Put an agent's question before a human, and say so."""
-    view = node.post("/queries/approvals", ApprovalView, plain)
-    raise UsageError(
-        f"a human has to allow this question first ({error.code}): approval {view.id} is {view.state}",
-        code="needs_approval",
-        http_status=403,
-        remedy=f"foedus approval allow {view.id} --as NAME, and ask again",
-    ) from None
 
 
 def _signed(  # what is asked, how far, and by whom

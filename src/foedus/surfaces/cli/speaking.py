@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter, validators
+from cyclopts import Parameter
 
 from foedus.base.errors import NotFound, UsageError
 from foedus.node.room_values import RoomView
 from foedus.node.values import ParticipantView
 from foedus.surfaces.cli.errors import CommandLineError
-from foedus.surfaces.cli.options import COMMON, Common, File, PassphraseFile
+from foedus.surfaces.cli.options import COMMON, Common, File, PassphraseFile, Wait
 from foedus.surfaces.cli.participants import find_one
 from foedus.surfaces.cli.prompts import read_text
 from foedus.surfaces.cli.text import short
@@ -35,13 +35,7 @@ def say(
         str,
         Parameter(name="--as", metavar="NAME", help="Who speaks. Needed where the node has several participants."),
     ] = "",
-    wait: Annotated[
-        int,
-        Parameter(
-            validator=validators.Number(gte=0, lte=86_400),
-            help="Where an agent's words need a person's yes: how many seconds to wait for it.",
-        ),
-    ] = 0,
+    wait: Wait = 0,
     file: File = None,
     passphrase_file: PassphraseFile = None,
     common: Common = COMMON,

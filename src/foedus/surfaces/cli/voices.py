@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from foedus.base.base64url import from_base64url
-from foedus.base.errors import UsageError
 from foedus.base.ids import parse_id
-from foedus.node.consent_values import ApprovalView
 from foedus.node.room_values import RoomView
 from foedus.node.values import ParticipantView, Placed
 from foedus.surfaces.cli.client import Client
-from foedus.surfaces.cli.crossing import ask, decided, grants_of, is_foreign
+from foedus.surfaces.cli.crossing import ask, decided, grants_of, is_done, is_foreign
 from foedus.surfaces.cli.devices import device_folder, enrolled, sign, signer_of
 from foedus.surfaces.cli.options import PassphraseFile
 from foedus.surfaces.cli.signing import Draft
@@ -45,7 +43,7 @@ class Custodial:
     def settle(self, _room: RoomView, placed: Placed, wait_s: int) -> Placed:
         """Wait until the node has ordered it."""
         view = decided(self._node, placed.approval, wait_s)
-        return Placed(id=view.event, stream=placed.stream, seq=0, hlc=[0, 0]) if _is_done(view) else placed
+        return Placed(id=view.event, stream=placed.stream, seq=0, hlc=[0, 0]) if is_done(view) else placed
 
 
 class OwnKey:
@@ -75,18 +73,6 @@ class OwnKey:
     def settle(self, room: RoomView, placed: Placed, wait_s: int) -> Placed:
         """Sign what was allowed: the same words and salt, hence the digest that a person signed."""
         view = decided(self._node, placed.approval, wait_s)
-        if not _is_done(view):
+        if not is_done(view):
             return placed
         return self._place(room, view.text or "", grants_of(view), from_base64url(view.salt, "salt"))
-
-
-def _is_done(view: ApprovalView) -> bool:
-    """Whether a person said yes; raise UsageError where one said no, or it came to nothing."""
-    if view.state in {"denied", "expired", "failed"}:
-        raise UsageError(
-            f"the approval {view.id} is {view.state}{': ' + view.reason if view.reason else ''}",
-            code=view.state,
-            http_status=403,
-            remedy="ask the people of this node: `foedus approval list --all`",
-        )
-    return view.state in {"allowed", "done"}

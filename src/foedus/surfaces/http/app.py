@@ -25,6 +25,7 @@ from foedus.surfaces.http.audit_routes import AUDIT
 from foedus.surfaces.http.call_routes import CALLS
 from foedus.surfaces.http.callers import Rule
 from foedus.surfaces.http.consent_routes import CONSENT
+from foedus.surfaces.http.council_member_routes import COUNCIL_MEMBERS
 from foedus.surfaces.http.council_routes import COUNCILS
 from foedus.surfaces.http.crdt_routes import CRDTS
 from foedus.surfaces.http.credential_routes import CREDENTIALS
@@ -81,6 +82,7 @@ OPERATIONS: list[Operation] = [
     *CALLS,
     *WEBHOOKS,
     *COUNCILS,
+    *COUNCIL_MEMBERS,
 ]
 FEDERATION = "/api/federation"
 SCHEMA = "/schema"

@@ -20,6 +20,7 @@ from foedus.node.call_values import (
     WorkPage,
     WorkResult,
 )
+from foedus.node.consent_values import ApprovalView
 from foedus.query.limits import CALL_BYTES_MAX, CALL_LASTS_MAX
 from foedus.surfaces.http import sse
 from foedus.surfaces.http.bodies import Input, SmallBytes
@@ -133,6 +134,13 @@ async def _call(node: NodeService, call: Call) -> CallView | Streaming:
     return Streaming(chunks=sse.Closing(_chunks(coming), coming), media_type=sse.MEDIA_TYPE)
 
 
+async def _propose(node: NodeService, call: Call) -> ApprovalView:
+    form = call.body.value()
+    if not isinstance(form, CallForm):
+        raise MalformedRequest("a call that is signed already is made, not proposed: give name, offer and input")
+    return await node.call_propose(form)
+
+
 async def _chunks(coming: AsyncIterator[CallProgressView | CallView]) -> AsyncGenerator[bytes, None]:
     """Yield each word of progress, then ``event: call`` with the call as it is at the end."""
     try:
@@ -198,6 +206,17 @@ CALLS = [
         run=_call,
     ),
     Operation(
+        method="POST",
+        path="/calls/approvals",
+        about="Ask a human to let an agent make exactly this call: `name`, `offer`, `input`, `node`, and `as`. Once "
+        "it is allowed the node makes it, if it keeps the agent's key: `event` of the approval is the call",
+        answer=ApprovalView,
+        status=201,
+        body=CallBody,
+        rule=Rule.SELF,
+        run=_propose,
+    ),
+    Operation(
         method="GET",
         path="/calls",
         about="Calls made here, the newest first",
@@ -226,10 +245,11 @@ CALLS = [
     Operation(
         method="GET",
         path="/calls/{call}",
-        about="One call made here, with its receipt",
+        about="One call made here, with its receipt; with `wait_ms`, once it is over",
         answer=CallView,
+        query=(Number(name="wait_ms", about="how long to wait", default=0, minimum=0, maximum=_WORK_WAIT_MS_MAX),),
         rule=Rule.SELF,
-        run=lambda node, call: node.call_show(call.path["call"]),
+        run=lambda node, call: node.call_wait(call.path["call"], wait_s=call.query["wait_ms"] / 1_000),
     ),
     Operation(
         method="POST",

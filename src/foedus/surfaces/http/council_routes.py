@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Annotated
 
-from msgspec import Meta
+from msgspec import Meta, field
 
 from foedus.base.base64url import from_base64url
 from foedus.consensus.machine import KEY_MAX, VALUE_MAX
 from foedus.consensus.membership import MEMBERS_MAX
+from foedus.consensus.updates import BATCH_UPDATES_MAX, UPDATE_MAX
 from foedus.node.api import NodeService
 from foedus.node.council_values import CouncilDecisionView, CouncilEntryView, CouncilProofView, CouncilView
 from foedus.surfaces.http.bodies import Input, Name, Target
+from foedus.surfaces.http.limits import TARGET_MAX
 from foedus.surfaces.http.operations import Call, Number, Operation, Text
 from foedus.surfaces.http.problems import MalformedRequest
 
 _Key = Annotated[str, Meta(min_length=1, max_length=KEY_MAX)]
 _Value = Annotated[str, Meta(max_length=-(-VALUE_MAX * 4 // 3))]
+_Update = Annotated[str, Meta(max_length=-(-UPDATE_MAX * 4 // 3))]
+SIGNED_MAX = 4 * BATCH_UPDATES_MAX
+"""Updates of one request: half of what one author may let wait."""
 _SEQUENCE_MAX = 999_999_999
 _PLACES_MAX = 1_000
 
@@ -30,11 +35,21 @@ class CouncilInput(Input, frozen=True):
 
 
 class CouncilUpdateInput(Input, frozen=True):
-    """A key to set. ``value``: base64url, null deletes it. ``if_value``: [base64url or null], which it must have."""
+    """A key to set. ``value``: base64url, null deletes it. ``if_value``: [base64url or null], which it must have.
+
+    ``as``: an agent in whose name; else the node asks.
+    """
 
     key: _Key
     value: _Value | None
     if_value: Annotated[list[_Value | None], Meta(min_length=1, max_length=1)] | None = None
+    as_: Annotated[str, Meta(max_length=TARGET_MAX)] = field(default="", name="as")
+
+
+class CouncilSignedInput(Input, frozen=True):
+    """Updates, base64url of their canonical bytes, each signed by its author's device."""
+
+    updates: Annotated[list[_Update], Meta(min_length=1, max_length=SIGNED_MAX)]
 
 
 def _bytes(value: str | None) -> bytes | None:
@@ -44,7 +59,15 @@ def _bytes(value: str | None) -> bytes | None:
 def _put(node: NodeService, call: Call) -> Awaitable[CouncilDecisionView]:
     body: CouncilUpdateInput = call.body
     expected = None if body.if_value is None else (_bytes(body.if_value[0]),)
-    return node.council_put(call.path["council"], body.key, _bytes(body.value), expected)
+    value = _bytes(body.value)
+    if body.as_:
+        return node.council_put_as(call.path["council"], body.as_, body.key, value, expected)
+    return node.council_put(call.path["council"], body.key, value, expected)
+
+
+def _submit(node: NodeService, call: Call) -> Awaitable[list[CouncilDecisionView]]:
+    body: CouncilSignedInput = call.body
+    return node.council_submit(call.path["council"], [from_base64url(it, "an update") for it in body.updates])
 
 
 def _get(node: NodeService, call: Call) -> Awaitable[CouncilDecisionView] | CouncilDecisionView:
@@ -93,6 +116,14 @@ COUNCILS = [
         answer=CouncilDecisionView,
         body=CouncilUpdateInput,
         run=_put,
+    ),
+    Operation(
+        method="POST",
+        path="/councils/{council}/updates:signed",
+        about="Ask for updates that their authors signed, all or none; answers when all are decided",
+        answer=list[CouncilDecisionView],
+        body=CouncilSignedInput,
+        run=_submit,
     ),
     Operation(
         method="GET",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from foedus.base.errors import FoedusError
@@ -41,21 +42,21 @@ class Desk:
         """Whether the agent has a key of its own: then what a person allowed is still to be signed, here."""
         return self.client.device is not None
 
-    def say_when_allowed(self, approval: str, room: str, text: str) -> None:
-        """Say something as soon as a person allowed it, while this program runs. Afterwards the same words do it."""
+    def when_allowed(self, approval: str, do: Callable[[], Awaitable[object]]) -> None:
+        """Do something as soon as a person allowed it, while this program runs. Afterwards the same words do it."""
         if approval in self._unsigned or len(self._unsigned) >= UNSIGNED_MAX:
             return
-        task = asyncio.create_task(self._say_when_allowed(approval, room, text), name="say when allowed")
+        task = asyncio.create_task(self._when_allowed(approval, do), name="do when allowed")
         self._unsigned[approval] = task
         task.add_done_callback(lambda _: self._unsigned.pop(approval, None))
 
-    async def _say_when_allowed(self, approval: str, room: str, text: str) -> None:
+    async def _when_allowed(self, approval: str, do: Callable[[], Awaitable[object]]) -> None:
         try:
             view = await self.decided(approval, None)
             if view.state == "allowed":
-                await self.client.rooms.say(room, text)
+                await do()
         except FoedusError as error:
-            log.warning("what was allowed by %s is not said: %s", approval, error.code)
+            log.warning("what was allowed by %s is not done: %s", approval, error.code)
 
     async def decided(self, approval: str, wait_s: float | None) -> ApprovalView:
         """Return an approval once it is decided, or as it is after ``wait_s`` (None: however long it takes)."""

@@ -49,9 +49,9 @@ def is_offered(context: Context) -> bool:
     return context.session.check_client_capability(ClientCapabilities(elicitation=ElicitationCapability()))
 
 
-async def tell(desk: Desk, context: Context, answer: values.Placed) -> values.Placed | InputRequiredResult:
+async def tell(desk: Desk, context: Context, answer: values.MayWait) -> values.MayWait | InputRequiredResult:
     """Tell the person at the client of an act that waits; return what became of it, or what the client asks them."""
-    if answer.approval is None or answer.state != "waiting" or not is_offered(context):
+    if answer.approval is None or answer.approval.state != "waiting" or not is_offered(context):
         return answer
     form = ElicitRequestFormParams(message=_message(answer.approval), requested_schema=_SCHEMA)
     if context.protocol_version in MODERN_PROTOCOL_VERSIONS:
@@ -61,25 +61,25 @@ async def tell(desk: Desk, context: Context, answer: values.Placed) -> values.Pl
     if not context.session.can_send_request:
         return answer
     said = await context.session.elicit_form(form.message, _SCHEMA, related_request_id=context.request_id)
-    return await _after(desk, answer.approval.approval, said)
+    return answer.after(await _later(desk, answer.approval.approval, said))
 
 
-async def resumed(desk: Desk, params: CallToolRequestParams) -> values.Placed | None:
+async def resumed(desk: Desk, params: CallToolRequestParams, answer: type[values.Answer]) -> values.MayWait | None:
     """Return what became of the act that a call is about which the client repeats with a person's answer, else None.
 
     The client may name any approval here; it is shown those that it asked for itself.
     """
-    if params.request_state is None:
+    if params.request_state is None or not issubclass(answer, values.MayWait):
         return None
     said = (params.input_responses or {}).get(_KEY)
-    return await _after(desk, params.request_state, said if isinstance(said, ElicitResult) else None)
+    view = await _later(desk, params.request_state, said if isinstance(said, ElicitResult) else None)
+    return answer.after(view)
 
 
-async def _after(desk: Desk, approval: str, said: ElicitResult | None) -> values.Placed:
+async def _later(desk: Desk, approval: str, said: ElicitResult | None) -> values.Waiting:
     wanted = (said.content or {}).get("wait_s", 0) if said is not None and said.action == "accept" else 0
     wait_s = min(wanted, WAIT_MAX_S) if isinstance(wanted, int) else 0
-    view = waiting(await desk.decided(approval, wait_s))
-    return values.Placed(state=view.state, event=view.event, approval=view)
+    return waiting(await desk.decided(approval, wait_s))
 
 
 def _message(approval: values.Waiting) -> str:

@@ -92,10 +92,10 @@ class _Doing:
             raise MCPError(INVALID_PARAMS, f"there is no tool {params.name[:64]!r}")
         desk = self._desk_of(context)
         try:
-            answer: Any = await elicitation.resumed(desk, params)
+            answer: Any = await elicitation.resumed(desk, params, tool.answer)
             if answer is None:
                 answer = await tool.call(desk, params.arguments or {})
-                if isinstance(answer, values.Placed):
+                if isinstance(answer, values.MayWait):
                     answer = await elicitation.tell(desk, context, answer)
         except FoedusError as error:
             return CallToolResult(content=[TextContent(text=_problem(error))], is_error=True)

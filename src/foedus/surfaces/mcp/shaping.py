@@ -181,6 +181,7 @@ def granted(view: GrantView) -> values.Grant:
         by=view.issuer.participant,
         rooms=view.rooms,
         domains=view.domains,
+        capabilities=view.capabilities,
         hosts=view.hosts,
         uses_per_hour=view.uses_per_hour,
         after_foreign=view.after_foreign,

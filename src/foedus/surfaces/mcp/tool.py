@@ -38,7 +38,7 @@ class Tool:
         self.about = " ".join((run.__doc__ or "").split())
         self.reads = reads
         self._takes = takes
-        self._answer = answer
+        self.answer = answer
         self._run = run
 
     @cached_property
@@ -49,7 +49,7 @@ class Tool:
     @cached_property
     def output_schema(self) -> dict[str, Any]:
         """The JSON Schema of what it answers."""
-        return schema_of(self._answer)
+        return schema_of(self.answer)
 
     async def call(self, desk: Desk, arguments: dict[str, Any]) -> Answer:
         """Run it; raise BadArguments, or what the node says."""

@@ -139,12 +139,27 @@ class Waiting(Answer, frozen=True):
     """What was ordered, once it is done."""
 
 
-class Placed(Answer, frozen=True):
+class MayWait(Answer, frozen=True):
+    """What is answered of something that a person may have to allow first."""
+
+    approval: Waiting | None = None
+
+    @staticmethod
+    def after(view: Waiting) -> MayWait:
+        """Return what is answered where an approval stands so."""
+        raise NotImplementedError
+
+
+class Placed(MayWait, frozen=True, kw_only=True):
     """What became of an act: ``done`` with its ``event``, which is durable; or it waits for a person."""
 
     state: Literal["done", "waiting", "denied", "expired", "failed", "allowed"]
     event: str = ""
-    approval: Waiting | None = None
+
+    @staticmethod
+    def after(view: Waiting) -> Placed:
+        """Return what is answered where an approval stands so."""
+        return Placed(state=view.state, event=view.event, approval=view)
 
 
 class Approvals(Answer, frozen=True):
@@ -172,12 +187,20 @@ class DocumentEdited(Answer, frozen=True):
     length: int
 
 
-class Published(Answer, frozen=True):
-    """The packet is durable here. ``kept_from``: peers that show it to nobody, and by which clause of their terms."""
+class Published(MayWait, frozen=True, kw_only=True):
+    """The packet is durable here. ``kept_from``: peers that show it to nobody, and by which clause of their terms.
 
-    packet: str
-    event: str
+    Or it waits for a person, and is published by itself once they allow it; then only the ``event`` is told.
+    """
+
+    packet: str = ""
+    event: str = ""
     kept_from: dict[str, str] = field(default_factory=dict)
+
+    @staticmethod
+    def after(view: Waiting) -> Published:
+        """Return what is answered where an approval stands so."""
+        return Published(event=view.event, approval=view)
 
 
 class Packet(Answer, frozen=True):
@@ -247,8 +270,12 @@ class Capabilities(Answer, frozen=True):
     nodes: list[NodeOutcome]
 
 
-class Called(Answer, frozen=True):
-    """How a call ended. ``state``: ``open``, ``ended`` or ``refused``; then ``outcome`` or ``code`` say how."""
+class Called(MayWait, frozen=True, kw_only=True):
+    """How a call ended. ``state``: ``open``, ``ended`` or ``refused``; then ``outcome`` or ``code`` say how.
+
+    Where a person has to allow it first, ``state`` is that of the ``approval`` and nothing was called yet. It is called
+    by itself once they do: ``approval_status`` then has the call's id as ``event``, and ``call_status`` its end.
+    """
 
     call: str
     state: str
@@ -260,6 +287,12 @@ class Called(Answer, frozen=True):
     receipt: bool = False
     """Whether both nodes signed how it ended."""
 
+    @staticmethod
+    def after(view: Waiting) -> Called:
+        """Return what is answered where an approval stands so."""
+        code = "" if view.event else "needs_approval"
+        return Called(call=view.event, state=view.state, outcome="", code=code, deadline="", approval=view)
+
 
 class Grant(Answer, frozen=True):
     """What a person lets you do at other nodes, in their name. No rooms, domains or hosts means all of them."""
@@ -270,6 +303,7 @@ class Grant(Answer, frozen=True):
     by: str
     rooms: list[str]
     domains: list[str]
+    capabilities: list[str]
     hosts: list[str]
     uses_per_hour: int
     after_foreign: bool

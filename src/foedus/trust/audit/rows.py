@@ -35,6 +35,8 @@ Act: TypeAlias = Literal[
     "erase",
 ]
 """The kind of decision: one row each in the table of docs/terms.md."""
+PEERING = "peering"
+"""Subject of a row about a link that was closed for what another row, about peering, says already."""
 Text: TypeAlias = Annotated[str, Meta(max_length=TEXT_MAX)]
 Count: TypeAlias = Annotated[int, Meta(ge=1, lt=1 << 53)]
 Seq: TypeAlias = Annotated[int, Meta(ge=0, lt=1 << 53)]

@@ -7,11 +7,12 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from foedus.base.errors import UsageError
 from foedus.sdk.asking import Question
 from foedus.sdk.calling import Calling
 from foedus.surfaces.mcp import values
 from foedus.surfaces.mcp.desk import Desk
-from foedus.surfaces.mcp.shaping import Shaper
+from foedus.surfaces.mcp.shaping import Shaper, waiting
 from foedus.surfaces.mcp.tool import Takes, tool
 from foedus.surfaces.mcp.tools.rooms import WAIT_MAX_S
 
@@ -110,11 +111,20 @@ async def find_capabilities(desk: Desk, asked: _Find) -> values.Capabilities:
 async def call_capability(desk: Desk, asked: _Call) -> values.Called:
     """Call what an agent offers; it runs at most once.
 
-    At another node you need a person's grant (agent/call). Where the outcome is unknown it may have been done:
+    At another node a person may have to allow it first: the answer is then `waiting` with the approval, and it is
+    called by itself once they allow it. Do not call it again. Where the outcome is unknown it may have been done:
     look with call_status, do not simply call again.
     """
     calling = Calling(name=asked.name, offer=asked.offer, node=asked.node, input=asked.input, wait_s=asked.wait_s)
-    return desk.shaper().called(await desk.client.calls.call(calling))
+    try:
+        return desk.shaper().called(await desk.client.calls.call(calling))
+    except UsageError as error:
+        if error.code != "needs_approval" and not error.code.startswith("grant."):
+            raise
+    view = await desk.client.calls.ask(calling)
+    if desk.signs_itself():
+        desk.when_allowed(view.id, lambda: desk.client.calls.allowed(view.id, lasts_s=asked.wait_s))
+    return values.Called.after(waiting(view))
 
 
 @tool(_Status, values.Called, reads=True)

@@ -129,9 +129,8 @@ async def said(desk: Desk, room: str, text: str) -> values.Placed:
     if not placed.approval:
         return values.Placed(state="done", event=placed.id)
     if desk.signs_itself():
-        desk.say_when_allowed(placed.approval, room, text)
-    view = waiting(await desk.client.approvals.show(placed.approval))
-    return values.Placed(state=view.state, event=view.event, approval=view)
+        desk.when_allowed(placed.approval, lambda: desk.client.rooms.say(room, text))
+    return values.Placed.after(waiting(await desk.client.approvals.show(placed.approval)))
 
 
 TOOLS = [list_rooms, read_room, say, wait_for_messages]
