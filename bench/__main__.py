@@ -18,6 +18,7 @@ from bench.options import Benchmark, Figures, Options
 NAMES = (
     "ingest",
     "border",
+    "revoke",
     "audit",
     "author",
     "deliver",
@@ -32,6 +33,8 @@ NAMES = (
     "search",
     "query",
     "calls",
+    "council",
+    "council_blocks",
     "routing",
     "page",
 )

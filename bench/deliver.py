@@ -21,7 +21,7 @@ from bench.processes import BenchNode, Cluster
 from foedus.node.values import ParticipantView
 from foedus.surfaces.cli.client import API
 
-_PER_S = 100
+PER_S = 100
 _PATIENCE_S = 10.0
 
 
@@ -36,7 +36,7 @@ class _Event(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Event).decode
 
 
-def _open(node: BenchNode) -> tuple[socket.socket, str]:
+def connect(node: BenchNode) -> tuple[socket.socket, str]:
     """Return a connection to a node's API, and the head lines of every request on it."""
     parts = urlsplit(node.url)
     connection = socket.create_connection((parts.hostname, parts.port), _PATIENCE_S)
@@ -45,11 +45,11 @@ def _open(node: BenchNode) -> tuple[socket.socket, str]:
 
 
 def _listen(node: BenchNode, room: str, arrived: dict[str, float], listening: Event, wanted: str) -> None:
-    connection, head = _open(node)
+    connection, head = connect(node)
     with connection:
         request = f"GET {API}/events?stream=room:{room} HTTP/1.1\r\n{head}Accept: text/event-stream\r\n\r\n"
         connection.sendall(request.encode())
-        for now, data in _lines(connection):
+        for now, data in lines(connection):
             if data.startswith(b"retry:"):
                 listening.set()
             message = _decode(data[6:]).message if data.startswith(b"data: ") else None
@@ -59,7 +59,7 @@ def _listen(node: BenchNode, room: str, arrived: dict[str, float], listening: Ev
                     return
 
 
-def _lines(connection: socket.socket) -> Iterator[tuple[float, bytes]]:
+def lines(connection: socket.socket) -> Iterator[tuple[float, bytes]]:
     """Yield each line with the instant at which its end was there."""
     rest = b""
     while data := connection.recv(65_536):
@@ -68,15 +68,15 @@ def _lines(connection: socket.socket) -> Iterator[tuple[float, bytes]]:
         yield from ((now, line) for line in lines)
 
 
-def _speak(node: BenchNode, room: str, texts: list[str], sent: dict[str, float]) -> None:
-    connection, head = _open(node)
+def speak(node: BenchNode, room: str, texts: list[str], sent: dict[str, float]) -> None:
+    connection, head = connect(node)
     with connection:
         begun = time.perf_counter()
         for number, text in enumerate(texts):
             body = msgspec.json.encode({"text": text, "as": "scout"})
             request = f"POST {API}/rooms/{room}/messages HTTP/1.1\r\n{head}Content-Type: application/json\r\n"
             data = f"{request}Content-Length: {len(body)}\r\n\r\n".encode() + body
-            time.sleep(max(0.0, begun + number / _PER_S - time.perf_counter()))
+            time.sleep(max(0.0, begun + number / PER_S - time.perf_counter()))
             sent[text] = time.perf_counter()
             connection.sendall(data)
             _answered(connection)
@@ -102,7 +102,7 @@ def segment(one: BenchNode, other: BenchNode, room: str, texts: list[str]) -> li
     listener = Thread(target=_listen, args=(other, room, arrived, listening, texts[-1]), daemon=True)
     listener.start()
     assert listening.wait(_PATIENCE_S)
-    _speak(one, room, texts, sent)
+    speak(one, room, texts, sent)
     listener.join(_PATIENCE_S)
     assert sent.keys() == arrived.keys()
     return [(arrived[text] - begun) * 1_000 for text, begun in sent.items()]
@@ -117,7 +117,7 @@ def deliver(options: Options) -> Figures:
         one.client.post("/participants", ParticipantView, {"name": "scout"})
         segment(one, other, room, [f"warm {number}" for number in range(each // 2)])
         for turn in range(segments):
-            disk += fsync_ms(options.folder, 100, 1 / _PER_S)
+            disk += fsync_ms(options.folder, 100, 1 / PER_S)
             times += segment(one, other, room, [f"{turn}.{number}" for number in range(each)])
     return {
         "deliver_p50_ms": median(times),

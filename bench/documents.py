@@ -19,11 +19,12 @@ from foedus.surfaces.cli.client import API
 
 _PER_S = 100
 _PATIENCE_S = 60.0
+_MB = 1_000_000
 
 
-def _address(node: BenchNode, room: str, agent: str) -> str:
-    """Return the URL, with its ticket, at which an agent opens the document."""
-    path = f"/rooms/{room}/documents/page"
+def _address(node: BenchNode, room: str, agent: str, document: str = "page") -> str:
+    """Return the URL, with its ticket, at which an agent opens a document."""
+    path = f"/rooms/{room}/documents/{document}"
     ticket = node.client.post(f"{path}/ticket?as={agent}", TicketView).ticket
     return f"{node.url.replace('http', 'ws', 1)}{API}{path}?ticket={ticket}"
 
@@ -110,11 +111,32 @@ async def _measure(writer: str, reader: str, paced: int, burst: int) -> Figures:
     }
 
 
+async def _carry(writer: str, reader: str, size: int) -> Figures:
+    """Measure one large update: from the client that sends it to the other's sight of it, by chunks on the way."""
+    doc, seen = Doc({"text": Text()}), Doc({"text": Text()})
+    doc.get("text", type=Text).insert(0, "x" * size)
+    async with (
+        aiohttp.ClientSession() as session,
+        session.ws_connect(writer) as out,
+        session.ws_connect(reader, max_msg_size=0) as into,
+    ):
+        begun = time.perf_counter()
+        await out.send_bytes(messages.brings(doc.get_update()))
+        while len(str(seen.get("text", type=Text))) < size:
+            message = messages.read(await asyncio.wait_for(into.receive_bytes(), _PATIENCE_S))
+            if isinstance(message, messages.Brings):
+                seen.apply_update(message.update)
+        return {"blob_mb_per_s": size / _MB / (time.perf_counter() - begun)}
+
+
 def documents(options: Options) -> Figures:
     with Cluster(options.folder) as cluster:
         one, other, room = cluster.pair()
         for node, name in ((one, "scout"), (other, "reader")):
             node.client.post("/participants", ParticipantView, {"name": name})
-        addresses = _address(one, room, "scout"), _address(other, room, "reader")
+        ends = (one, room, "scout"), (other, room, "reader")
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_measure(*addresses, options.size(1_000, 100), options.size(20_000, 500)))
+            counts = options.size(1_000, 100), options.size(20_000, 500)
+            figures = runner.run(_measure(*(_address(*end) for end in ends), *counts))
+            size = options.size(12 * _MB, _MB)
+            return figures | runner.run(_carry(*(_address(*end, "large") for end in ends), size))

@@ -109,13 +109,17 @@ class Cluster:
         one, other = self.add("a"), self.add("b")
         return one, other, self.join(one, other, "harbour")
 
-    def join(self, one: BenchNode, other: BenchNode, name: str) -> str:
-        """Connect two nodes; return the id of a room of the first that both are in."""
+    def connect(self, one: BenchNode, other: BenchNode) -> None:
+        """Let ``other`` ask and ``one`` accept, and wait for the link."""
         other.client.post("/peers/request", PeerView, {"url": one.url, "expect": one.id})
         eventually("the request arrives", lambda: one.client.get("/peers/pending", list[PeerView]))
         one.client.post(path_of("peers", other.id, "accept"), PeerView, {"tier": "CORE"})
         for node in (one, other):
             eventually("both are connected", lambda node=node: node.is_linked())
+
+    def join(self, one: BenchNode, other: BenchNode, name: str) -> str:
+        """Connect two nodes; return the id of a room of the first that both are in."""
+        self.connect(one, other)
         room = one.client.post("/rooms", RoomView, {"name": name}).room
         one.client.post(path_of("rooms", room, "share"), RoomView, {"peer": other.id})
         eventually(

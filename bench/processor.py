@@ -20,14 +20,21 @@ _NANOSECONDS = 1e9
 
 def spent_s() -> float:
     """Return the seconds of processor time that this process and its children have spent so far."""
-    threads = Path("/proc/self/task").glob("*/children")
-    children = [pid for thread in threads for pid in _read(thread).split()]
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return time.process_time() + sum(map(_of_child, children)) + ended.ru_utime + ended.ru_stime
+    return time.process_time() + sum(map(_of_one, _children("self"))) + ended.ru_utime + ended.ru_stime
 
 
-def _of_child(pid: str) -> float:
-    """Return what all threads of a child have spent, to the nanosecond; its parent's share is not in it."""
+def spent_by_s(pid: int) -> float:
+    """Return the seconds of processor time that another process and its living children have spent so far."""
+    return sum(map(_of_one, [str(pid), *_children(str(pid))]))
+
+
+def _children(pid: str) -> list[str]:
+    return [child for thread in Path(f"/proc/{pid}/task").glob("*/children") for child in _read(thread).split()]
+
+
+def _of_one(pid: str) -> float:
+    """Return what all threads of a process have spent, to the nanosecond; its children's share is not in it."""
     threads = Path(f"/proc/{pid}/task").glob("*/schedstat")
     return sum(int(_read(thread).split()[0]) for thread in threads) / _NANOSECONDS
 

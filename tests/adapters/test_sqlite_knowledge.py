@@ -59,6 +59,21 @@ def test_words_that_are_everywhere_do_not_hide_the_others(index, monkeypatch):
     assert len(found(index, "the bees")) == 100, "where all are common, the rarest are looked for"
 
 
+def test_a_packet_holds_a_part_of_a_question_by_the_rarity_of_its_words(index):
+    entries = [entry(n, "bee", "near a hive") for n in range(1, 30)]
+    index.apply(Change(entries=[*entries, entry(30, "bees", "zanzibar"), entry(31, "wasps")]))
+
+    def shares(text):
+        return [index.shares(terms_of(text), [subject(n)])[subject(n)] for n in (1, 30, 31)]
+
+    assert shares("Bees, bees!") == [1_000_000, 1_000_000, 0]
+    common, rare, none = shares("zanzibar bees")
+    assert 0 < common < 100_000
+    assert (rare, none) == (1_000_000, 0)
+    assert shares("zanzibar unheard")[1] < 600_000, "what nobody holds is missing there, too"
+    assert index.shares([], [subject(1)]) == index.shares(["bees"], []) == {}
+
+
 HOSTILE = ['"', '""', "NEAR(a b)", "title:*", "a OR", "^bees", "-bees", "{title}: x", "bees*", "\0", "((((", "'; DROP"]
 
 
@@ -66,6 +81,7 @@ HOSTILE = ['"', '""', "NEAR(a b)", "title:*", "a OR", "^bees", "-bees", "{title}
 def test_hostile_words_are_words(index, text):
     index.apply(Change(entries=[entry(1, "bees"), entry(2, "x")]))
     found(index, text)
+    assert set(index.shares(terms_of(text), [subject(1)])) <= {subject(1)}
     assert found(index, "bees") == [1]
 
 

@@ -16,6 +16,7 @@ WITHIN_S = 240
 FIGURES = {
     "ingest": {"ingest_checks_per_s", "raw_verify_per_s", "ingest_ratio", "growth_ratio"},
     "border": {"border_cost_ratio", "cold_chain_ms"},
+    "revoke": {"revoke_p50_ms", "revoke_busy_p50_ms", "revoke_worst_ms"},
     "audit": {"audit_cost_ratio"},
     "author": {"author_per_s"},
     "deliver": {"deliver_p50_ms", "deliver_p95_ms", "fsync_p50_ms"},
@@ -26,7 +27,7 @@ FIGURES = {
     "fanout": {"fanout20_per_s"},
     "flood": {"flood_p95_ratio", "flood_growth_mb", "strangers_p95_ratio", "strangers_growth_mb"},
     "crdt": {"crdt_merge_s", "crdt_merge_ratio"},
-    "documents": {"document_p50_ms", "document_p95_ms", "document_updates_per_s"},
+    "documents": {"document_p50_ms", "document_p95_ms", "document_updates_per_s", "blob_mb_per_s"},
     "calls": {"call_p50_ms", "call_p95_ms", "calls_per_s", "call_fsync_ms"},
     "search": {"index_per_s", "search_p50_ms", "search_p95_ms", "meaning_p50_ms", "meaning_p95_ms"},
     "query": {"query5_p50_ms", "query5_p95_ms", "query50_desks_ms", "query50_frames"},

@@ -12,7 +12,7 @@ from random import Random
 from foedus.base.cbor import encode
 from foedus.base.ids import sha256
 from foedus.consensus.certificates import BadVote, Check, checks
-from foedus.consensus.effects import Diverged, Executed, Exposed, Keep, Send
+from foedus.consensus.effects import Diverged, Executed, Exposed, Keep, Renewed, Send
 from foedus.consensus.ledger import Ledger
 from foedus.consensus.machine import KeyValue
 from foedus.consensus.membership import INTERVAL, Member, Membership
@@ -179,6 +179,8 @@ class Host:
                         self.world.executed(self, effect)
                     case Exposed():
                         self.world.exposed.add(_member(effect))
+                    case Renewed():
+                        self.world.renewed.setdefault(self.name, effect)
                     case Diverged():
                         self.world.failures.append(f"{self.name} diverged at {effect.sequence}")
 
@@ -246,6 +248,8 @@ class World:
         self.log = []
         self.decided, self.results, self.made = {}, {}, Counter()
         self.asked = {}
+        self.renewed = {}
+        """How the epoch ended, by host."""
         self.exposed, self.failures, self.refused = set(), [], Counter()
         self.sent = Counter()
         self.filter = None

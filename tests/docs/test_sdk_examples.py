@@ -6,12 +6,14 @@ import asyncio
 import os
 import re
 import sys
+from itertools import product
 
 import pytest
 
 from foedus.adapters.device_folder import DeviceFolder
 from tests.docs.pages import blocks, read
-from tests.node.nodes import share, street, until
+from tests.node.councils import found
+from tests.node.nodes import connect, share, street, until
 from tests.node.people import agent, enrol
 
 _PASSPHRASE = "only for this page"
@@ -31,6 +33,7 @@ EXPECTED = [
     r"it has read \{'read': 5\}\nit says \{'text': 'salve'\}",
     r"result vale, ada",
     r"elm version 1\n  .+",
+    r"done at 1 3 of 4 signed",
     r"unknown_room: .+\nno_answer: ",
 ]
 """What each example shows."""
@@ -87,6 +90,11 @@ async def test_the_examples_work_as_typed(tmp_path):
             if "ROOM" in code:
                 await until(lambda: oak.is_linked(elm), "they are connected")
                 more["ROOM"] = await share(elm, oak, room="quay")
+            if "byzantine_commit" in code:
+                others = [await nodes.add("ash"), await nodes.add("yew")]
+                for one, other in [*product((oak, elm), others), tuple(others)]:
+                    await connect(one, other)
+                await found([oak, elm, *others])
             shown = await _run(code, _environment(oak, folder.path, **more), tmp_path)
             if human is not None:
                 await human

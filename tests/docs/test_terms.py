@@ -6,6 +6,7 @@ import re
 from typing import get_args
 
 from foedus.node import auditing
+from foedus.surfaces.http.limits import HEAD_TIMEOUT_S, PROGRESS_BYTES, PROGRESS_S
 from foedus.trust.audit import gather
 from foedus.trust.audit.rows import Act
 from foedus.trust.reputation import _BY_RULE, CLEAN, GRANTS_STOP, LINK_CLOSES, WEIGHTS
@@ -33,3 +34,9 @@ def test_the_weights_are_those_of_the_code():
         assert (int(float(row[2]) * CLEAN), int(float(row[3]) * CLEAN)) == weight
     assert f"| {GRANTS_STOP / CLEAN:.3f} |" in text
     assert f"| {LINK_CLOSES / CLEAN:.3f} |" in text
+
+
+def test_who_is_slow_is_cut_off_as_the_page_says():
+    text = read("docs/terms.md")
+    assert f"sends a request's head slower than {HEAD_TIMEOUT_S:.0f} s" in text
+    assert f"slower than {PROGRESS_BYTES // 1024} KiB in {PROGRESS_S:.0f} s, is cut off" in text

@@ -4,11 +4,17 @@ import asyncio
 
 from foedus.log import streams
 from foedus.node.knowledge_forms import ClaimForm, DoneForm, OfferForm, PublishForm, RetractForm, ReviseForm
+from foedus.surfaces.cli.signing import Draft
 from tests.node.nodes import WAIT_S, until
 
 __all__ = ["ClaimForm", "DoneForm", "OfferForm", "PublishForm", "RetractForm", "ReviseForm"]
 DOMAIN = "biology.insects"
 _PAUSE_S = 0.01
+
+
+def asks_nobody(it):
+    """Let a node publish what its agents say without a person's word: what holds is the other node's judgement."""
+    it.node.consent.needs = lambda _draft, _crossings: []
 
 
 async def tell(it, form):
@@ -21,9 +27,10 @@ async def publish(it, title="Bees dance", content="A waggle dance tells where th
     return (await tell(it, PublishForm(**{"domain": DOMAIN, "title": title, "content": content} | more))).id
 
 
-async def say_signed(person, form, auth=(), domain=DOMAIN):
+async def say_signed(person, form, auth=(), domain=DOMAIN, salt=b""):
     """Tell something as a person whose key the test holds."""
-    act = person.act(streams.knowledge(domain), form.kind, form.body(), (person.enrolment, *auth))
+    draft = Draft(person.did, streams.knowledge(domain), form.kind, form.body(), (person.enrolment, *auth))
+    act = person.sign(draft, salt)
     (placed,) = await person.running.service.knowledge_signed(domain, [act])
     return placed
 

@@ -276,6 +276,25 @@ async def test_a_former_version_that_is_pushed_again_changes_nothing(tmp_path):
         assert in_force(it.running[small.name], large) == last.id
 
 
+async def test_a_version_by_a_signature_that_nobody_here_knows_of_is_told_and_can_be_ended(tmp_path):
+    """A peer that has a former key of the node with the larger id: the limit that docs/agreements.md names."""
+    async with street(tmp_path) as it:
+        small, large = await two(it)
+        await agree(small, large, Terms(retention_days=7))
+        assert troubles(large) == troubles(small) == []
+        leaked = large.node.store.keys.ed25519
+        await large.service.key_rotate()
+        await until(lambda: small.is_linked(large) and small.peer(large).epoch_number == 1, "they meet again")
+        document = from_base64url(small.service.agreements.draft(large.id, Terms(retention_days=9_000)).document)
+        signatures = [sign(small.node.store.keys.ed25519, document), sign(leaked, document)]
+        body = {"agreement": document, "signatures": signatures, "human": None}
+        await small.node.agreements.write(bytes.fromhex(large.id), "agreement.sign", body)
+        await until(lambda: "agreement_not_ours" in troubles(large), "its people are told")
+        assert troubles(small) == []
+        await large.service.peer_disconnect(small.id)
+        await until(lambda: small.peer(large).state == "disconnected", "and end it")
+
+
 # --- humans --------------------------------------------------------------------------------------
 
 

@@ -200,6 +200,25 @@ async def test_both_keys_seal_each_minute_and_each_thousand_rows(tmp_path):
         assert is_signed(audit.seal, (keys.ed25519, keys.mldsa65))
 
 
+@pytest.mark.parametrize("forged", ["ed25519", "mldsa65"])
+async def test_a_head_without_both_signatures_is_not_countersigned_and_is_evidence(tmp_path, forged):
+    async with street(tmp_path) as it:
+        elm, oak = await talked(it)
+        oak.node.witnesses._answered_at.clear()
+        store, head = elm.node.store, Head(elm.node.audit.head.rows + 1, b"x" * 32)
+        seal = make_seal(statement_of(store.node, store.epoch, head, store.now(), None), store.keys)
+        body = {"statement": seal.statement, "ed25519": seal.ed25519, "mldsa65": seal.mldsa65}
+        body[forged] = bytes(len(body[forged]))
+        stream = elm.node.peers.pair_stream(oak.node.store.node)
+        await elm.node.author.order([elm.node.author.node_act(stream, "audit.head", body)])
+        await until(lambda: oak.node.ingest.refusals["invalid_signature"], "it arrives and is judged")
+        await oak.node.audit.flush()
+        (evidence,) = oak.service.peer(elm.id).evidence
+        assert evidence.kind == "bad_signature"
+        await oak.node.witnesses.speak()
+        assert len(events(oak, "audit.witness", oak)) == 1
+
+
 async def test_a_kill_between_rows_and_seal_leaves_a_chain_that_goes_on(tmp_path):
     async with street(tmp_path) as it:
         elm = await it.add("elm")

@@ -6,7 +6,9 @@ import pytest
 
 from foedus.base.base64url import from_base64url
 from foedus.base.errors import FoedusError
+from foedus.base.limits import DAY, MINUTE
 from foedus.node.room_values import Said
+from foedus.node.store import wall_clock
 from foedus.surfaces.cli.delegating import Scope
 from foedus.trust.border import SPEAK
 from tests.node.border import border_of
@@ -44,6 +46,22 @@ async def test_a_denied_act_is_never_said_and_the_agent_is_told_at_once(border):
     with pytest.raises(FoedusError, match="denied already"):
         await ada.allow(placed.approval)
     assert a.texts() == b.texts() == []
+
+
+async def test_what_nobody_decided_on_for_a_day_is_dropped(tmp_path):
+    ahead = [0]
+    async with border_of(tmp_path, lambda: wall_clock() + ahead[0]) as (_, _, b, ada, _):
+        placed = await b.say("may I?", "scout")
+        ahead[0] = DAY - MINUTE * 10
+        assert (await b.service.approval(placed.approval)).state == "waiting"
+        ahead[0] = DAY
+        assert (await b.service.approval(placed.approval, wait_s=5)).state == "expired"
+        assert "approval" not in {trouble.code for trouble in b.service.status().troubles}
+        for decide in (ada.allow(placed.approval), b.service.approval_deny(placed.approval, ada.did, "")):
+            with pytest.raises(FoedusError, match="expired already"):
+                await decide
+        assert b.texts() == []
+        assert (await b.say("may I?", "scout")).approval not in {"", placed.approval}, "it may ask again"
 
 
 async def test_a_standing_grant_carries_until_it_is_revoked(border):

@@ -5,10 +5,11 @@ from itertools import combinations
 import pytest
 from msgspec.structs import replace
 
-from foedus.base.errors import FoedusError
+from foedus.base.errors import FoedusError, Unavailable
 from foedus.consensus import verify_commit_proof
 from foedus.consensus.board import first_ledger
 from foedus.consensus.messages import HaveState, Stable
+from foedus.node import council_driver
 from foedus.node.council_fetch import StartFetch, ledger_at
 from foedus.node.council_messages import At, Ends
 from tests.consensus.world import membership_of
@@ -100,6 +101,31 @@ async def test_who_was_away_as_an_epoch_ended_follows_and_all_find_it_again_afte
         seated.hear_beside(again[1].node.store.node, At(7))
         assert epoch(again[0], council) == 1
         await put(again[0], council, "k", b"4")
+
+
+async def test_an_end_of_an_epoch_that_does_not_reach_the_disk_has_not_been(tmp_path, monkeypatch):
+    monkeypatch.setattr(council_driver, "RETRY_S", 0.05)
+    async with connected(tmp_path) as (it, nodes):
+        council = await found(nodes)
+        await put(nodes[0], council, "k", b"1")
+        bob, dora = nodes[1], nodes[3]
+        commit, failed = bob.node.store.commit, []
+
+        async def fail_at_the_end(changes):
+            if len(failed) < 2 and any(value.space.startswith("council_epochs") for value in changes.values):
+                failed.append(epoch(bob, council))
+                raise Unavailable("the disk is full")
+            return await commit(changes)
+
+        monkeypatch.setattr(bob.node.store, "commit", fail_at_the_end)
+        await dora.node.epochs.rotate()
+        await all_in(nodes, council, 1)
+        assert failed == [0, 0]
+        await put(bob, council, "k", b"2")
+        await all_hold(nodes, council, "k", b"2")
+        bob = await it.restart("bob")
+        assert epoch(bob, council) == 1
+        assert seat(bob, council).line.renewals == seat(nodes[0], council).line.renewals
 
 
 def test_a_state_that_no_quorum_signed_is_not_begun_with_and_another_is_asked():

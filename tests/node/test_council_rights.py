@@ -9,7 +9,6 @@ from foedus.base.cbor import decode, encode, to_plain
 from foedus.base.errors import FoedusError
 from foedus.consensus.machine import Put
 from foedus.consensus.updates import Update
-from foedus.node.council_agents import signed_for
 from foedus.surfaces.cli.delegating import Scope
 from foedus.trust.border import PROPOSE
 from tests.node.councils import all_hold, connected, found, put, seat, value
@@ -27,6 +26,12 @@ def signed(person, node, council, key, data, auth=None):
     return replace(unsigned, signature=person.key.sign(unsigned.signed()))
 
 
+def robots(node, council, command):
+    """An update of the agent whose key a node keeps."""
+    who = node.node.agents.find("robot")
+    return node.node.council_agents.signed(council, who, encode(to_plain(command)))
+
+
 async def test_people_ask_for_themselves_and_agents_by_a_persons_grant(tmp_path):
     async with connected(tmp_path, people=["ada"]) as (it, nodes):
         alice, bob, ada = nodes[0], nodes[1], it.people["ada"]
@@ -37,16 +42,24 @@ async def test_people_ask_for_themselves_and_agents_by_a_persons_grant(tmp_path)
         await all_hold(nodes, council, "a", b"1")
 
         with pytest.raises(FoedusError, match="human_required"):
-            signed_for(alice.node, council, "robot", Put("b", b"1", None))
+            robots(alice, council, Put("b", b"1", None))
+        with pytest.raises(FoedusError, match="waits for a human"):
+            await alice.service.council_put_as("board", "robot", "c", b"1")
+        (waiting,) = [each for each in alice.service.approvals() if each.state == "waiting"]
+        assert waiting.text.endswith("c = 1")
+        view = await ada.allow(waiting.id, Scope(PROPOSE, digest=waiting.digest))
+        assert view.state == "done", view
+        await all_hold(nodes, council, "c", b"1")
+
         given = await ada.give(robot, Scope(PROPOSE))
-        made = await alice.node.councils.ask(council, signed_for(alice.node, council, "robot", Put("b", b"1", None)))
+        made = await alice.node.councils.ask(council, robots(alice, council, Put("b", b"1", None)))
         assert decode(made.result) == ["done", None]
         await all_hold(nodes, council, "b", b"1")
         update = bob.node.councils.made(council, made.sequence - 1, 1)[0].batch.updates[made.position]
         assert update.author == robot
         assert len(update.auth) == 2
 
-        kept = signed_for(alice.node, council, "robot", Put("b", b"2", None))
+        kept = robots(alice, council, Put("b", b"2", None))
         await ada.take_back(given)
         with pytest.raises(FoedusError) as refused:
             await alice.node.councils.ask(council, kept)
@@ -86,7 +99,7 @@ async def test_what_waits_is_let_go_once_its_author_may_not_ask_any_more(tmp_pat
         for name in ("carol", "dora"):
             await it.stop(name)
         driver = seat(alice, council).live
-        future = driver.propose(signed_for(alice.node, council, "robot", Put("k", b"1", None)))
+        future = driver.propose(robots(alice, council, Put("k", b"1", None)))
         assert len(driver.replica.pending) == 1
         await ada.take_back(given)
         await until(lambda: not len(driver.replica.pending), "it is let go")

@@ -6,8 +6,9 @@ import secrets
 
 import pytest
 
-from foedus.base.errors import UsageError
+from foedus.base.errors import NotFound, UsageError
 from foedus.crypto.ed25519 import Ed25519Key
+from foedus.node.crdt_values import CrdtAsk
 from foedus.node.home import Home, create_home
 from foedus.node.policy import PolicyBook
 from foedus.surfaces.cli.participants import enrolment_draft
@@ -161,12 +162,18 @@ def why(at):
 
 async def test_below_min_assurance_nobody_from_elsewhere_counts_as_a_human_from_the_reload_on(tmp_path):
     async with border_of(tmp_path) as (it, a, b, ada, scout):
+        room = a.service.rooms()[0].room
         await ada.give(scout)
         await ada.say("by herself")
         await b.say("in her name", "scout")
         await until(lambda: a.texts() == ["by herself", "in her name"], "both cross")
+        await b.service.crdt_do("plans", "count", CrdtAsk(type="counter", by=1, as_="scout"))
+        await until(lambda: len(a.service.events(limit=1_000, stream=f"room:{room}").events) == 3, "that, too")
+        assert (await a.service.crdt("plans", "count")).value == 1
         decide(it, "a", policy(min_assurance="hardware-attested"))
         assert a.node.policy.reload()
+        with pytest.raises(NotFound):
+            await a.service.crdt("plans", "count")
         assert why(a) == ["grant.human_required", "grant.signer"], "what is held is judged again"
         await ada.say("by herself again")
         await b.say("in her name again", "scout")

@@ -89,7 +89,7 @@ async def test_what_was_erased_is_not_found(two):
     await b.service.erase(placed.id, "author")
     assert texts(await ask(b, "letter", scope="local")) == []
     recollection = b.node.queries.answerer.substrate._recollection
-    await until(lambda: recollection.like("letter") == {}, "nothing of it is left")
+    await until(lambda: not list(recollection.best_first("letter")), "nothing of it is left")
     assert texts(await ask(a, "letter")) == []
 
 

@@ -11,7 +11,9 @@ from foedus.node.room_values import Said
 from foedus.node.store import wall_clock
 from foedus.sync.frames import Pruned
 from foedus.trust.agreements.terms import Terms
+from tests.node.knowing import RetractForm, finds, publish, tell, titles
 from tests.node.nodes import connect, share, street, until
+from tests.node.searching import files_with
 from tests.node.test_agreements_across_nodes import agree
 
 
@@ -134,6 +136,39 @@ async def test_days_that_were_agreed_bound_how_long_the_other_side_keeps_what_on
     assert len(anna.texts()) == 42
 
 
+@pytest.mark.parametrize("how", ["policy", "agreed"])
+async def test_what_packets_say_goes_after_its_days(pair, how):
+    anna, bert = pair.anna, pair.bert
+    old = await publish(anna, "Xylophones", "vibraphone")
+    retracted = await publish(anna, "Marimbas", "vibraphone")
+    await tell(anna, RetractForm(packet=retracted, reason="out of tune"))
+    await finds(bert, "vibraphone", ["Xylophones"])
+    if how == "agreed":
+        await agree(anna, bert, Terms(retention_days=5))
+    else:
+        Home(bert.path).policy_path.write_text("[federation.retention]\nknowledge = 5\n", encoding="utf-8")
+        assert bert.node.policy.reload()
+    pair.clock.ahead = 6 * DAY
+    await publish(anna, "Tubas", "as new")
+    await finds(bert, "tubas", ["Tubas"])
+    assert (await bert.service.retention_run(None, "")).events == 0
+    await finds(bert, "xylophones", [])
+    await bert.node.knowledge.indexer.caught_up()
+    assert files_with(bert.path, b"Xylophones") == []
+    assert (await bert.service.knowledge_show(old)).state == "erased"
+    assert (await bert.service.verify()).problems == []
+    assert await titles(anna, "xylophones") == ["Xylophones"], "of what one wrote oneself one keeps what one likes"
+    bodiless = [row for row in bert.node.log.bodiless_rows(0, 1_000) if row.stream.startswith("knowledge:")]
+    assert (len(bodiless), bert.node.wanted_bodies.want(bodiless)) == (2, 0)
+    await bert.node.audit.flush()
+    (row,) = [row for row in (await bert.service.audit_rows(limit=1_000)).rows if row.act == "erase"]
+    assert (row.rule, row.outcome, row.times) == ("retention", "erased", 2)
+    bert = await restart(pair, "bert")
+    await finds(bert, "tubas", ["Tubas"])
+    await finds(bert, "vibraphone", [])
+    assert (await bert.service.knowledge_show(retracted)).state in {"retracted", "erased"}
+
+
 async def test_a_new_member_begins_at_the_checkpoint(pair):
     anna = pair.anna
     await grow(pair, anna, "old")
@@ -239,6 +274,7 @@ async def test_a_carrier_cannot_cut_off_what_another_wrote(pair):
 async def test_a_pruned_answer_that_is_not_signed_changes_nothing(pair):
     anna, bert = pair.anna, pair.bert
     await grow(pair, anna, "old", 3)
+    await until(lambda: "old last" in bert.texts(), "bert is in the room")
     key = (anna.node.store.epoch, f"room:{'ab' * 32}")
     rows = anna.node.log.chain(anna.node.store.epoch, f"room:{pair.room}", 0, 10)
     (body,) = [row.envelope.body for row in rows if row.kind == "checkpoint"]

@@ -4,10 +4,15 @@ import os
 import re
 import signal
 
+import pytest
 from playwright.sync_api import expect
 
+from foedus.node.access_values import PairCodeView
+from foedus.node.consent_values import GrantView
+from foedus.node.passkey_values import PasskeysView
 from foedus.node.values import ParticipantView, Placed
-from tests.page.browsing import Visitor
+from foedus.surfaces.demo.processes import eventually
+from tests.page.browsing import Phone, Visitor
 from tests.processes.nodes import node_id
 
 HELD = """async () => {
@@ -53,12 +58,70 @@ def test_a_link_signs_a_browser_in_and_its_key_stays_there(ada, bea):
     ada.page.reload()
     expect(ada.page.get_by_text("Nothing waits for you")).to_be_visible()
     assert 50_000 < ada.loaded_bytes() <= 300_000
+    assert not [name for name in ada.loaded() if "Document" in name]
     held = ada.page.evaluate(HELD)
     assert held["extractable"] is False
     assert held["taken"] == "InvalidAccessError"
     assert held["token"] not in held["stored"]
     assert held["token"] not in ada.page.url
     assert "pair" not in ada.page.url
+
+
+def test_it_can_be_installed(ada):
+    ada.page.wait_for_function("navigator.serviceWorker.ready.then((held) => held.active !== null)")
+    devtools = ada.context.new_cdp_session(ada.page)
+    errors = devtools.send("Page.getInstallabilityErrors")["installabilityErrors"]
+    assert [error["errorId"] for error in errors if error["errorId"] != "in-incognito"] == []
+    manifest = devtools.send("Page.getAppManifest")
+    assert manifest["errors"] == []
+    assert manifest["url"].startswith(ada.url)
+    devtools.detach()
+
+
+def test_a_keyboard_is_enough(ada):
+    def focused():
+        return ada.page.evaluate("document.activeElement.innerText || document.activeElement.ariaLabel || ''").strip()
+
+    def tab_to(name):
+        for _ in range(40):
+            ada.page.keyboard.press("Tab")
+            if focused() == name or ada.page.evaluate("document.activeElement.labels?.[0]?.innerText.trim()") == name:
+                return
+        raise AssertionError(f"Tab does not reach {name}")
+
+    ada.go()
+    ada.page.reload()
+    expect(ada.page.get_by_text("Nothing waits for you")).to_be_visible()
+    tab_to("To the content")
+    tab_to("Rooms")
+    ada.page.keyboard.press("Enter")
+    expect(ada.page.get_by_role("heading", level=1, name="Rooms")).to_be_visible()
+    expect(ada.page.get_by_role("main")).to_be_focused()
+    tab_to("A new room, hosted here")
+    ada.page.keyboard.type("quay")
+    ada.page.keyboard.press("Enter")
+    expect(ada.page.get_by_role("heading", level=1, name="quay")).to_be_visible()
+    tab_to("Message")
+    ada.page.keyboard.type("by the keyboard")
+    ada.page.keyboard.press("Enter")
+    hears(ada, "by the keyboard")
+    ada.page.set_viewport_size({"width": 360, "height": 740})
+    ada.page.reload()
+    hears(ada, "by the keyboard")
+    tab_to("Menu")
+    ada.page.keyboard.press("Enter")
+    tab_to("Settings")
+    ada.page.keyboard.press("Enter")
+    expect(ada.page.get_by_role("heading", level=1, name="Settings")).to_be_visible()
+    tab_to("Pair a further device")
+    ada.page.keyboard.press("Enter")
+    dialog = ada.page.get_by_role("dialog")
+    expect(dialog).to_be_visible()
+    assert not ada.accessible()
+    ada.page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(ada.page.get_by_role("button", name="Pair a further device")).to_be_focused()
+    ada.page.set_viewport_size({"width": 1280, "height": 900})
 
 
 def test_a_request_from_one_page_is_accepted_on_the_other(ada, bea, nodes):
@@ -73,7 +136,7 @@ def test_a_request_from_one_page_is_accepted_on_the_other(ada, bea, nodes):
         if said.count():
             break
         again.click()
-        expect(again).to_be_enabled()
+        expect(again).to_have_attribute("aria-busy", "false")
     expect(said).to_contain_text("“elm”")
     ada.shoot("connections-browse")
     assert not ada.accessible()
@@ -108,6 +171,7 @@ def test_they_talk_in_a_room_and_each_word_is_verified(ada, bea):
     ada.page.get_by_label("Share with a peer").select_option(label="elm")
     ada.page.get_by_role("button", name="Share").click()
     expect(ada.page.get_by_role("main").get_by_role("listitem").filter(has_text="elm")).to_be_visible()
+    assert not ada.accessible()
 
     open_room(bea)
     open_room(ada)
@@ -222,6 +286,7 @@ def test_a_standing_grant_is_signed_here_and_taken_back(ada, bea, nodes):
     bea.page.get_by_role("article", name="Approval: scout").get_by_role("button", name="Deny").click()
     expect(bea.page.get_by_text("No agent waits for a yes")).to_be_visible()
     bea.shoot("approvals")
+    assert not bea.accessible()
 
 
 def test_what_is_known_is_published_found_and_asked_for(ada, bea):
@@ -258,6 +323,10 @@ def test_the_other_screens(ada, nodes):
     ada.go("audit")
     ada.page.get_by_role("button", name="Check these rows").click()
     expect(ada.page.get_by_text("fit each other")).to_be_visible()
+    ada.page.get_by_label("Words").fill("no row says so")
+    expect(ada.page.get_by_role("button", name="Export 0")).to_be_visible()
+    ada.page.get_by_label("Words").fill("/api/v1/knowledge/acts:signed")
+    expect(ada.page.get_by_role("main").get_by_role("listitem").first).to_contain_text("operator")
     ada.shoot("audit")
     assert not ada.accessible()
     for part, text in (
@@ -304,6 +373,8 @@ def test_a_lost_node_is_said_and_the_page_goes_on_when_it_is_back(ada, nodes):
     oak.stop()
     expect(ada.page.get_by_text("The node does not answer")).to_be_visible()
     ada.shoot("lost")
+    ada.page.reload()  # what was kept of the page opens without its node
+    expect(ada.page.get_by_text("The node does not answer")).to_be_visible()
     oak.start()
     expect(ada.page.get_by_text("The node does not answer")).to_have_count(0)
     ada.away = False
@@ -324,3 +395,93 @@ def test_people_of_one_node_see_each_others_carets(ada, browser):
     ada.shoot("document-carets")
     cleo.close()
     expect(ada.page.locator(".other-caret")).to_have_count(0)
+
+
+# --- where passkeys are required --------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def bea_by_name(browser, bea, nodes):
+    """A further browser of bea's, at the node's name: browsers keep no passkeys for numbers. The node requires them."""
+    _, elm = nodes
+    elm.home.policy_path.write_text("[federation.policy]\nrequire_passkey = true\n")
+    os.kill(elm.home.running().pid, signal.SIGHUP)
+    eventually("the policy is in force", lambda: elm.client.get("/passkeys", PasskeysView).required)
+    visitor = Visitor(browser, elm, url=elm.url.replace("127.0.0.1", "localhost"))
+    body = {"participant": "bea", "kind": "human", "architect": False}
+    visitor.page.goto(f"/#pair={elm.client.ask('POST', '/api/pair/generate', PairCodeView, body).code}")
+    visitor.page.get_by_label("Your name").fill("by name")
+    visitor.page.get_by_role("button", name="Pair").click()
+    bea.go("settings")
+    bea.page.get_by_role("button", name="The same").click()
+    expect(visitor.page.get_by_role("heading", level=1)).to_be_visible()
+    expect(visitor.page.get_by_role("navigation", name="Screens")).to_be_visible()
+    yield visitor
+    visitor.context.close()
+
+
+@pytest.fixture(scope="module")
+def phone(bea_by_name):
+    return Phone(bea_by_name)
+
+
+def granted(node):
+    return len(node.client.get("/grants", list[GrantView]))
+
+
+def test_at_a_number_the_page_says_where_passkeys_are_kept(bea):
+    bea.go("settings", "passkeys")
+    expect(bea.page.get_by_text("http://localhost:")).to_be_visible()
+
+
+def test_without_a_passkey_nothing_is_allowed(bea_by_name, nodes):
+    _, elm = nodes
+    before = granted(elm)
+    waiting = elm.client.post("/rooms/harbour/messages", Placed, {"text": "may I?", "as": agent(elm, "scout").did})
+    assert waiting.approval
+    bea_by_name.go("approvals")
+    asked = bea_by_name.page.get_by_role("article", name="Approval: scout")
+    asked.get_by_role("button", name="Allow once").click()
+    expect(asked.get_by_role("alert")).to_contain_text("add one in Settings")
+    assert granted(elm) == before
+
+
+def test_a_passkey_is_added_and_confirms_what_waits(bea_by_name, phone, nodes):  # noqa: ARG001  # the phone answers
+    _, elm = nodes
+    bea_by_name.go("settings", "passkeys")
+    expect(bea_by_name.page.get_by_text("This node asks for a passkey")).to_be_visible()
+    bea_by_name.page.get_by_label("What to call it").fill("my phone")
+    bea_by_name.page.get_by_role("button", name="Add a passkey").click()
+    expect(bea_by_name.page.get_by_role("listitem").filter(has_text="my phone")).to_contain_text("not used yet")
+    bea_by_name.shoot("settings-passkeys")
+    assert not bea_by_name.accessible()
+    bea_by_name.go("approvals")
+    asked = bea_by_name.page.get_by_role("article", name="Approval: scout")
+    asked.get_by_role("button", name="Allow once").click()
+    expect(bea_by_name.page.get_by_text("No agent waits for a yes")).to_be_visible()
+    (held,) = elm.client.get("/passkeys", PasskeysView).passkeys
+    assert held.used
+    assert held.origin.startswith("http://localhost:")
+
+
+def test_a_grant_needs_the_person_and_not_only_the_browser(bea_by_name, phone, nodes):
+    _, elm = nodes
+    before = granted(elm)
+    bea_by_name.go("approvals", "grants")
+    bea_by_name.page.get_by_label("Who").select_option(label="scout")
+    phone.unlocks(willing=False)
+    bea_by_name.page.get_by_role("button", name="Sign the grant").click()
+    expect(bea_by_name.page.get_by_role("alert")).to_contain_text("no passkey confirmed it")
+    assert granted(elm) == before
+    phone.unlocks(willing=True)
+    bea_by_name.page.get_by_role("button", name="Sign the grant").click()
+    eventually("the grant is made", lambda: granted(elm) == before + 1)
+
+
+def test_removing_a_passkey_is_confirmed_by_it(bea_by_name, phone, nodes):  # noqa: ARG001  # the phone answers
+    _, elm = nodes
+    bea_by_name.go("settings", "passkeys")
+    bea_by_name.page.get_by_role("button", name="Remove").click()
+    expect(bea_by_name.page.get_by_text("You have no passkey here")).to_be_visible()
+    assert elm.client.get("/passkeys", PasskeysView).passkeys == []
+    assert not bea_by_name.complaints

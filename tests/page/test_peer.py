@@ -64,6 +64,8 @@ def test_a_version_is_drafted_answered_and_signed(ada, bea):
     form.get_by_role("button", name="Sign and propose it").click()
     expect(ada.page.get_by_text("It waits for them")).to_be_visible()
 
+    bea.go()
+    bea.page.get_by_role("article").get_by_role("link", name="Read and sign").click()
     proposed = bea.page.get_by_role("region", name="A proposed version of the agreement")
     expect(proposed).to_contain_text("90 days")
     proposed.get_by_role("button", name="Answer with ours…").click()
@@ -133,3 +135,16 @@ def test_the_end_is_told_to_both(ada, bea, nodes):
     expect(ada.page.get_by_role("heading", level=1, name="Connections")).to_be_visible()
     expect(bea.page.get_by_role("main").get_by_text("disconnected").first).to_be_visible()
     assert held(oak, elm).state == "disconnected"
+
+
+@pytest.mark.usefixtures("bea")
+def test_a_request_is_declined_and_they_are_told_or_ignored_and_they_are_not(ada, nodes):
+    oak, elm = nodes
+    for button, state, told in (("Decline", "declined", "turned_down"), ("Ignore for good", "ignored", "requested")):
+        elm.client.post("/peers/request", PeerView, {"url": oak.url, "expect": node_id(oak)})
+        ada.go()
+        asked = ada.page.get_by_role("article", name="Connection request of the elm by the gate")
+        asked.get_by_role("button", name=button).click()
+        expect(asked).to_have_count(0)
+        eventually("it is decided", lambda state=state: held(oak, elm).state == state)
+        eventually("they know what they may", lambda told=told: held(elm, oak).state == told)

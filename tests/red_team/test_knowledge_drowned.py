@@ -7,7 +7,18 @@ from foedus.base.ids import parse_id
 from foedus.node import knowledge_indexing
 from foedus.node.knowledge import Knowledge
 from foedus.state.knowledge.port import Change, Entry, terms_of
-from tests.node.knowing import DOMAIN, ClaimForm, DoneForm, OfferForm, RetractForm, ReviseForm, holds, publish, tell
+from tests.node.knowing import (
+    DOMAIN,
+    ClaimForm,
+    DoneForm,
+    OfferForm,
+    RetractForm,
+    ReviseForm,
+    asks_nobody,
+    holds,
+    publish,
+    tell,
+)
 from tests.node.nodes import connect, street
 from tests.node.people import agent
 
@@ -40,6 +51,7 @@ async def test_a_neighbour_who_revises_without_end_keeps_no_author_from_taking_b
     a, _ = pair
     monkeypatch.setattr(knowledge_indexing, "ACTS_MAX", 50)
     monkeypatch.setattr(knowledge_indexing, "ACTS_EACH_MAX", 5)
+    asks_nobody(a)
     author, neighbour = await agent(a, "author"), await agent(a, "neighbour")
     packet = await publish(a, as_=author)
     await a.service.knowledge_tell([ReviseForm(packet=packet, title="mine", as_=neighbour)] * 30)

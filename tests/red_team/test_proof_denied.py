@@ -8,6 +8,9 @@ import pytest
 from foedus.adapters.memory_log import MemoryLog
 from foedus.base.cbor import decode, encode, to_plain
 from foedus.base.errors import Unavailable
+from foedus.base.ids import sha256
+from foedus.identity.record import first_record, recovery_successor
+from foedus.identity.recovery import RecoverySecrets
 from foedus.log import streams
 from foedus.log.event import parse_envelope
 from foedus.node import proofs
@@ -17,8 +20,9 @@ from foedus.trust.agreement import sign
 from foedus.trust.agreements.terms import Terms
 from foedus.trust.proof.file import FILE_MAX
 from foedus.trust.proof.receipt import Receipt, make_receipt, read_receipt
-from foedus.trust.proof.verify import ProofFailed, verify
+from foedus.trust.proof.verify import Case, ProofFailed, verify
 from foedus.trust.proof.words import told
+from tests.hostile.evil import Evil, fresh_keys
 from tests.node.nodes import street, until
 from tests.node.test_agreements_across_nodes import in_force, propose, word
 from tests.node.test_proof import spoke_abroad
@@ -106,6 +110,55 @@ async def test_an_agreement_that_no_receipt_names_is_not_proved_beside_it(crossi
     row = next(row for row in crossing.b.node.log.control_rows() if forged in (row.envelope.body or b""))
     with pytest.raises(ProofFailed, match="agreement 2 does not hold: no receipt names it"):
         verify(encode({**file, "agreements": [*file["agreements"], row.envelope.encode()]}), MemoryLog())
+
+
+async def test_terms_that_only_the_receiving_node_signed_prove_nothing(crossing):
+    """It says in its receipt that it took the act under them; the author's node never saw them."""
+    file = decode(prove(Home(crossing.b.path), crossing.event))
+    a, b = (it.node.store for it in (crossing.a, crossing.b))
+    agreed = decode(parse_envelope(file["agreements"][0]).envelope.body)["agreement"]
+    forged = encode({**decode(agreed), "salt": bytes(32), "retention": 30_000})
+    own = sign(a.keys.ed25519, forged)
+    for theirs in (bytes(64), own):
+        signatures = [own if node == a.node else theirs for node in sorted([a.node, b.node])]
+        await crossing.write("agreement.sign", {"agreement": forged, "signatures": signatures, "human": None})
+        saying = to_plain(read_receipt(crossing.receipts()[0])[1])
+        named = {**saying, "ids": (crossing.event,), "agreement": sha256(forged)}
+        await crossing.write("crossing.receipt", make_receipt(Receipt(**named), a.keys))
+        events = [row.envelope.encode() for row in b.log.control_rows() if row.kind == "agreement.sign"]
+        receipts = [row.envelope.encode() for row in b.log.control_rows() if row.kind == "crossing.receipt"]
+        with pytest.raises(ProofFailed, match=f"agreement 1 does not hold: it is not signed by node {b.node.hex()}"):
+            verify(encode({**file, "agreements": [events[-1]], "receipts": [receipts[-1]]}), MemoryLog())
+
+
+async def test_a_receipt_that_the_author_wrote_itself_proves_nothing(crossing):
+    file = decode(prove(Home(crossing.b.path), crossing.event))
+    a, b = (it.node.store for it in (crossing.a, crossing.b))
+    saying = to_plain(read_receipt(crossing.receipts()[0])[1])
+    own = {**saying, "ids": (crossing.event,), "node": b.node, "peer": a.node, "epoch": b.epoch}
+    author = crossing.b.node.author
+    (row,) = await author.order(
+        [author.node_act(crossing.pair, "crossing.receipt", make_receipt(Receipt(**own), b.keys))]
+    )
+    with pytest.raises(ProofFailed, match="receipt 1 does not hold: it is not between the author's node and another"):
+        verify(encode({**file, "receipts": [row.envelope.encode()]}), MemoryLog())
+
+
+def test_an_event_of_an_epoch_that_a_recovery_voided_proves_nothing():
+    """A thief rotated the keys and signed; the owner recovered from the record before."""
+    owner = Evil()
+    words = RecoverySecrets(bytes([4]) * 32)
+    owner.records = [first_record(owner.keys, words.hash, bytes(32))]
+    recovered = recovery_successor(owner.records[0], words, fresh_keys(), bytes(32))
+    owner.rotate()
+    said = owner.write(streams.room(bytes(32)), body={"text": "signed by a thief"})
+    records = [record.encode() for record in (*owner.records, recovered)]
+    for held, why in (
+        (records[:2], "not authorised"),
+        (records, "or was voided"),
+    ):
+        with pytest.raises(ProofFailed, match=why):
+            Case(said.encode(), [], held, MemoryLog())
 
 
 def test_a_file_of_empty_lists_does_not_fill_the_memory_of_who_checks_it(tmp_path):

@@ -6,6 +6,7 @@ import pytest
 
 from foedus.base.errors import Unavailable, UsageError
 from foedus.base.ids import parse_id
+from foedus.base.limits import DAY, MINUTE, SECOND
 from foedus.identity.ucan import decode_container, parse_delegation
 from foedus.sdk import (
     Client,
@@ -18,9 +19,12 @@ from foedus.sdk import (
     Question,
     WrongKey,
 )
+from foedus.trust.agreements.terms import SideTerms, Terms
 from foedus.trust.border import COMMANDS
 from tests.node.nodes import connect, share, street, until
 from tests.node.people import agent, enrol
+from tests.node.test_agreements_across_nodes import agree, in_force
+from tests.node.test_retention import Clock
 
 
 def operator(running, person=None):
@@ -73,6 +77,46 @@ async def test_a_delegation_of_the_token_carries_an_agent_once_it_is_given(tmp_p
                     await client.grants.give(delegation)
             assert (await client.rooms.say("plans", "I may", as_=tally)).id
         await until(lambda: elm.texts() == ["I may"], "it crosses")
+
+
+async def test_the_token_holds_what_was_agreed_and_no_longer_than_that(tmp_path):
+    """Not what there is: of two commands the one that the agreement lets this side, until the agreement ends."""
+    clock = Clock()
+    async with street(tmp_path) as nodes:
+        oak, elm = await nodes.add("oak", clock), await nodes.add("elm", clock)
+        ada = await enrol(oak, "ada")
+        await connect(oak, elm)
+        ends = clock() // SECOND + 3_600
+        elms, oaks = SideTerms(commands=["/foedus/query/ask"]), SideTerms(commands=["/foedus/room/speak"])
+        await agree(elm, oak, Terms(ours=elms, theirs=oaks, expires=ends * SECOND), ada)
+        async with operator(oak, ada) as client:
+            token = await FederatedMesh(client).join_federation(address(elm))
+        assert token.commands == ("/foedus/room/speak",)
+        (delegation,) = [parse_delegation(it) for it in token.delegations]
+        assert (delegation.command, token.agreement) == ("/foedus/room/speak", in_force(oak, elm))
+        assert token.expires <= ends
+        assert delegation.expires <= ends + 1
+
+
+async def test_a_delegation_carries_nothing_after_its_day(tmp_path):
+    clock = Clock()
+    async with street(tmp_path) as nodes:
+        oak, elm = await nodes.add("oak", clock), await nodes.add("elm", clock)
+        ada = await enrol(oak, "ada")
+        tally = await agent(oak, "tally")
+        await connect(oak, elm)
+        await share(elm, oak)
+        async with operator(oak, ada) as client:
+            token = await FederatedMesh(client).join_federation(address(elm), audience=tally)
+            for command, delegation in zip(token.commands, token.delegations, strict=True):
+                if command == "/foedus/room/speak":
+                    await client.grants.give(delegation)
+            assert (await client.rooms.say("plans", "in time", as_=tally)).id
+            await until(lambda: elm.texts() == ["in time"], "it crosses")
+            clock.ahead = DAY + MINUTE
+            late = await client.rooms.say("plans", "too late", as_=tally)
+            assert late.approval, "a person is asked again"
+            assert not late.id
 
 
 async def test_another_key_is_never_asked_and_only_people_join(tmp_path):

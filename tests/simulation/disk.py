@@ -5,6 +5,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 
 from foedus.adapters.device_folder import DeviceEntry
+from foedus.adapters.document_bases import MemoryBases
 from foedus.adapters.key_files import NodeKeys
 from foedus.adapters.log_errors import LogClosed
 from foedus.adapters.memory_blobs import MemoryBlobs
@@ -44,6 +45,8 @@ class Disk:
     keys: NodeKeys
     log: MemoryLog
     blobs: MemoryBlobs = field(default_factory=MemoryBlobs)
+    bases: MemoryBases = field(default_factory=MemoryBases)
+    """They outlive crashes and come from after a backup, which those of a real node do not."""
     staged: NodeKeys | None = None
     agents: dict = field(default_factory=dict)
     write: object = lambda _what: None
@@ -52,7 +55,7 @@ class Disk:
         """Return a backup."""
         log = MemoryLog(self.log.store_id)
         log._state = log._durable = self.log._state
-        return Disk(self.keys, log, deepcopy(self.blobs), self.staged, dict(self.agents))
+        return Disk(self.keys, log, deepcopy(self.blobs), self.bases, self.staged, dict(self.agents))
 
 
 @dataclass(frozen=True)

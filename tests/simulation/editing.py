@@ -356,7 +356,7 @@ def _twin(place, stream):
             parts[row.epoch, row.seq - body.part, body.part] = body
         if row.kind == UPLOAD and _counts(node, row):
             body = decode_as(row.envelope.body, DocumentUpload)
-            found.setdefault(body.document, []).append(node.documents.rows._blob(stream, body.blob))
+            found.setdefault(body.document, []).append(node.blobs.read(stream, body.blob))
     for (epoch, first, part), body in parts.items():
         whole = [parts.get((epoch, first, number)) for number in range(body.parts)]
         if part == 0 and all(whole):

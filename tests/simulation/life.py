@@ -10,6 +10,8 @@ from foedus.node.parts import Parts
 from foedus.node.service import Service
 from tests.simulation.disk import MemoryHome, SlowWriter
 
+_BASE_EVERY = 3
+"""Updates of a room after which it is kept: few, so that it is gone on from again and again."""
 CURRENT = ContextVar("simulated_life", default=None)
 """Whose code is running."""
 
@@ -29,12 +31,20 @@ class Life:
         disk.write = self._file_write
         with self.current():
             self.node = Node(MemoryHome(Path(f"/simulated/{place}"), disk), world.wall_clock(place), self._parts)
+            self.node.documents.base_every = _BASE_EVERY
             self.service = Service(self.node)
             self.node.peers.advertised = [place.url]
 
     def _parts(self, home):
         disk = home.disk
-        return Parts(self, disk.log, self, lambda log, _loop: SlowWriter(self, log), blobs=lambda _path: disk.blobs)
+        return Parts(
+            self,
+            disk.log,
+            self,
+            lambda log, _loop: SlowWriter(self, log),
+            blobs=lambda _path: disk.blobs,
+            bases=lambda _path: disk.bases,
+        )
 
     def release(self):
         """Let go of the lock that nobody else wants."""

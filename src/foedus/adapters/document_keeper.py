@@ -33,7 +33,7 @@ from foedus.adapters.document_child import (
     pack_updates,
 )
 from foedus.base.ids import sha256
-from foedus.state.documents.errors import BadUpdate
+from foedus.state.documents.errors import HARMFUL, BadUpdate
 from foedus.state.documents.replica import Replica, ReplicasLost
 
 log = logging.getLogger("foedus.documents")
@@ -173,7 +173,7 @@ class DocumentKeeper:
                 replica.last = sha256(data)
                 if self._suspects.get(replica.last, 0) >= ENDED_TWICE:
                     log.warning("an update of %s that ended what holds documents is passed over", replica.room)
-                    raise BadUpdate("the update ended what holds documents, twice", code="harmful_update")
+                    raise BadUpdate("the update ended what holds documents, twice", code=HARMFUL)
             self._forget_dropped()
             return self._ask(replica, operation, replica.number, data)
 

@@ -67,6 +67,11 @@ ORDER BY rank, subject
 """
 """The finds are put in order before they are sifted: else the best of all domains leave no room for those of one."""
 
+_HOLDING = """
+SELECT subjects.subject FROM subjects CROSS JOIN words ON words.rowid = subjects.number
+    WHERE words MATCH ? AND subjects.subject IN ({})
+"""
+
 
 class SqliteKnowledge:
     """``KnowledgeIndex`` over the file ``path``; None: in memory, for nodes that keep nothing. Made where it is not."""
@@ -234,6 +239,21 @@ class SqliteKnowledge:
                 (asked, domain, limit) if domain else (asked, limit),
             )
         return [Hit(subject, event, round(-rank * _SCORE)) for subject, event, rank in rows]
+
+    def shares(self, terms: Sequence[str], subjects: Sequence[bytes]) -> dict[bytes, int]:
+        """Return what part of the words each packet holds, in millionths; a rare word counts more."""
+        if not terms or not subjects:
+            return {}
+        marks = ", ".join("?" * len(subjects))
+        held = dict.fromkeys(subjects, 0.0)
+        with self._using() as connection:
+            rarities = self._frequencies.rarities(self._frequencies.telling(terms))
+            for term, rarity in rarities.items():
+                rows = fetch(connection, _HOLDING.format(marks), (_quoted(term), *subjects))
+                for (subject,) in rows:
+                    held[subject] += rarity
+        whole = sum(rarities.values()) or 1.0
+        return {subject: round(part / whole * _SCORE) for subject, part in held.items()}
 
 
 def _quoted(term: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import log
 from typing import Any
 
 import apsw
@@ -33,15 +34,25 @@ class Frequencies:
 
     def telling(self, terms: Sequence[str]) -> list[str]:
         """Return the words that tell packets apart; the rarest where all are common."""
-        ((packets,),) = fetch(self._connection, "SELECT coalesce(max(number), 0) FROM subjects")
+        packets = self._numbered()
         common = max(COMMON_MIN, packets // COMMON_PART)
         if packets <= common:
             return list(terms)
+        counts = {term: self._count(term) for term in terms}
+        return [term for term in terms if counts[term] <= common] or sorted(counts, key=counts.__getitem__)[:KEPT]
+
+    def rarities(self, terms: Sequence[str]) -> dict[str, float]:
+        """Return how much each word tells: the logarithm of how few packets hold it."""
+        packets = self._numbered()
+        return {term: log((packets + 1) / (min(self._count(term), packets) + 0.5)) for term in terms}
+
+    def _numbered(self) -> int:
+        """Return how many packets there are, nearly; where they are many more or fewer by now, words count anew."""
+        ((packets,),) = fetch(self._connection, "SELECT coalesce(max(number), 0) FROM subjects")
         if abs(packets - self._packets) > self._packets // 8 or len(self._known) >= KNOWN_MAX:
             self._known.clear()
             self._packets = packets
-        counts = {term: self._count(term) for term in terms}
-        return [term for term in terms if counts[term] <= common] or sorted(counts, key=counts.__getitem__)[:KEPT]
+        return int(packets)
 
     def _count(self, term: str) -> int:
         """Return how many packets hold the rarest part of a word."""

@@ -31,6 +31,7 @@ _find_link = re.compile(re.escape(_LINK), re.DOTALL).search
 _MAJOR_UNSIGNED, _MAJOR_NEGATIVE, _MAJOR_BYTES, _MAJOR_TEXT, _MAJOR_LIST, _MAJOR_MAP = range(6)
 _SIMPLE = {False: b"\xf4", True: b"\xf5", None: b"\xf6"}
 _BUILTIN = (bytes,)
+_HOLDING = frozenset({list, tuple, dict})
 
 
 class NotCanonical(PeerViolation):
@@ -94,6 +95,8 @@ def check_items(data: bytes, limit: int) -> None:
 
     For what is large by itself; elsewhere the bound on bytes is bound enough. Other faults are left to ``strict``.
     """
+    if len(data) <= limit:
+        return
     position, items, end = 0, 0, len(data)
     while position < end:
         items += 1
@@ -130,11 +133,12 @@ def to_plain(value: Any) -> Any:
 
 
 def _lists(value: Any) -> Any:
-    """Turn tuples into lists: libipld encodes no tuples."""
-    if isinstance(value, list | tuple):
-        return [_lists(item) for item in value]
-    if isinstance(value, dict):
-        return {name: _lists(item) for name, item in value.items()}
+    """Turn tuples into lists: libipld encodes no tuples. Of what msgspec gives only these three hold other values."""
+    kind = type(value)
+    if kind is list or kind is tuple:
+        return [_lists(item) if type(item) in _HOLDING else item for item in value]
+    if kind is dict:
+        return {name: _lists(item) if type(item) in _HOLDING else item for name, item in value.items()}
     return value
 
 

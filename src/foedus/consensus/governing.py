@@ -63,6 +63,10 @@ class Governed(Generic[M]):
         """Return with whom a member asked to go on, None where it asked for no change."""
         return self._wishes.get(index)
 
+    def index_of(self, device: bytes) -> int | None:
+        """Return the member that votes by a key, None where nobody does."""
+        return next((at for at, it in enumerate(self._membership.members) if it.ed25519 == device), None)
+
     def apply(self, sequence: int, update: Update) -> bytes:
         """Make an update. The result of a wish is [outcome, null]."""
         if not update.command.startswith(_RENEW, 1):
@@ -74,7 +78,7 @@ class Governed(Generic[M]):
         return encode([self._wish(update.device, wish), None])
 
     def _wish(self, device: bytes, wish: Renew) -> str:
-        index = next((at for at, it in enumerate(self._membership.members) if it.ed25519 == device), None)
+        index = self.index_of(device)
         if index is None:
             return "not_permitted"
         try:

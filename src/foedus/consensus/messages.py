@@ -9,7 +9,7 @@ from typing import Annotated, Literal, NamedTuple, TypeAlias
 
 from msgspec import Meta, Struct
 
-from foedus.base.cbor import encode, learn
+from foedus.base.cbor import encode, learn, to_plain
 from foedus.base.ids import sha256
 from foedus.consensus.membership import MEMBERS_MAX, WINDOW_MAX, Membership
 from foedus.consensus.updates import Batch, Sequence
@@ -166,6 +166,13 @@ Message: TypeAlias = (
     | WantState
     | HaveState
 )
+
+
+def plain(said: Struct) -> object:
+    """Return what ``encode`` takes of a message or record. Of a vote, the most of all, quicker than ``to_plain``."""
+    if type(said) is Vote:
+        return ["vote", said.phase, said.view, said.sequence, said.digest, said.member, said.signature]
+    return to_plain(said)
 
 
 # --- what is signed ----------------------------------------------------------------------------------

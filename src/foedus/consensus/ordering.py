@@ -15,12 +15,17 @@ from foedus.consensus.updates import LIFE, NOTHING, Batch, Update
 from foedus.consensus.window import Slot, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from foedus.consensus.ledger import Ledger
     from foedus.consensus.membership import Membership
 
 M = TypeVar("M", bound=StateMachine)
+
+LASTING_DOUBLINGS = 2
+"""Of the patience, that outlast the first batch that is made: 2 s."""
+CALM = 16
+"""Batches after which one of them is taken back."""
 
 
 class Settings(NamedTuple):
@@ -64,7 +69,8 @@ class Ordering(Generic[M]):
         self._exposed: set[int] = set()
         self._next = ledger.sequence + 1
         self._under_way: set[bytes] = set()
-        self._attempts = 0
+        self._attempts = self._calm = 0
+        """Doublings of the patience, and batches made since there was one more or less."""
         self._effects: list[Effect] = []
         self._at_checkpoint: Callable[[], None] = lambda: None
         """Called when the batch at a checkpoint's place was made."""
@@ -80,6 +86,14 @@ class Ordering(Generic[M]):
         """Take in an update, unless it is over; one that claims twice the life that it may have is not from now."""
         is_far = update.until > self.ledger.sequence + 2 * LIFE
         return not is_far and not self.ledger.is_over(update) and self.pending.add(update)
+
+    def _ask_all(self, updates: Sequence[Update]) -> bool:
+        """Take in all of these, or none."""
+        new = [update for update in updates if update.id not in self.pending]
+        if all(self._ask(update) for update in updates):
+            return True
+        self.pending.drop(new)
+        return False
 
     def _ordered(self, message: Vote | Proposal) -> None:
         """Take in what belongs to a view: of a later one it waits, of an earlier one it is void."""
@@ -182,11 +196,19 @@ class Ordering(Generic[M]):
             self.pending.drop(batch.updates)
             self.pending.expire(self.ledger.sequence)
             self._under_way.difference_update(update.id for update in batch.updates)
-            self._attempts = 0
+            self._calm_down()
             self._window.border = self.ledger.border
             self._effects.append(Executed(slot.sequence, batch, results, slot.committed))
             if slot.sequence % self.membership.interval == 0:
                 self._at_checkpoint()
+
+    def _calm_down(self) -> None:
+        """Something was made: be as patient as before no longer. But machines that are slow now stay so for a while."""
+        self._calm += 1
+        self._attempts = min(self._attempts, LASTING_DOUBLINGS)
+        if self._calm >= CALM:
+            self._calm = 0
+            self._attempts = max(0, self._attempts - 1)
 
     # --- leading -----------------------------------------------------------------------------------
 

@@ -138,8 +138,8 @@ class Recovering(Ordering[M]):
 
     def _want_batches(self) -> None:
         """Ask for the batches of what is to be made next and is known by its digest alone."""
-        for slot in self._window.slots():
-            if slot.sequence > self.ledger.sequence and (digest := slot.wanted) is not None:
+        for slot in self._window.after(self.ledger.sequence):
+            if (digest := slot.wanted) is not None:
                 self._effects.append(Send(None, WantBatch(slot.sequence, digest)))
 
     def _help_on(self, sender: int, status: Status) -> None:

@@ -42,7 +42,7 @@ from foedus.consensus.recovering import Recovering
 from foedus.consensus.updates import NOTHING, Update, batches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from foedus.base.clock import Instant
     from foedus.consensus.ledger import Ledger
@@ -81,6 +81,8 @@ class Replica(Recovering[M]):
         self._waited: bytes | int | None = None
         self._patience_at: Instant | None = None
         self._status_at: Instant = 0
+        self._seen = ledger.sequence
+        """How far this member was when it last looked."""
         self._fetched_at = -1
         if records:
             self._restore(records)
@@ -94,17 +96,17 @@ class Replica(Recovering[M]):
 
     def submit(self, update: Update, now: Instant) -> list[Effect] | None:
         """Ask for an update whose signature holds. None: it is over, or too much waits here."""
-        taken, effects = self.submit_all([update], now)
-        return effects if taken else None
+        return self.submit_all([update], now)
 
-    def submit_all(self, updates: Iterable[Update], now: Instant) -> tuple[list[Update], list[Effect]]:
-        """Ask for updates whose signatures hold; return those that were taken in. The others are over, or too many.
+    def submit_all(self, updates: Sequence[Update], now: Instant) -> list[Effect] | None:
+        """Ask for updates whose signatures hold. None: one is over, or too much waits here, and none was taken.
 
         All members hear of them, so that all see to it that they are made.
         """
-        taken = [update for update in updates if self._ask(update)]
-        self._effects += [Send(None, Ask(batch)) for batch in batches(taken)]
-        return taken, self._end_call(now)
+        if not self._ask_all(updates):
+            return None
+        self._effects += [Send(None, Ask(batch)) for batch in batches(updates)]
+        return self._end_call(now)
 
     def withdraw(self, updates: Iterable[Update]) -> None:
         """Wait no longer for updates whose authors may not ask for them any more; they may be made all the same."""
@@ -164,7 +166,11 @@ class Replica(Recovering[M]):
             self._patience_at, self._waited = now + self._patience(), waiting
         elif not self.active and self._patience_at is None and self._could_open():
             self._patience_at = now + self._patience()
-        if self._is_open():
+        is_open = self._is_open()
+        if self.ledger.sequence > self._seen:  # who goes on misses nothing
+            self._seen = self.ledger.sequence
+            self._status_at = now + (self.settings.resend if is_open else self.settings.heartbeat)
+        elif is_open:
             self._status_at = min(self._status_at, now + self.settings.resend)
 
     def _could_open(self) -> bool:
@@ -179,7 +185,7 @@ class Replica(Recovering[M]):
         oldest = self.pending.oldest()
         if oldest is not None:
             return oldest
-        places = (it.sequence for it in self._window.slots() if it.sequence > self.ledger.sequence and it.accepted)
+        places = (it.sequence for it in self._window.after(self.ledger.sequence) if it.accepted)
         return next(places, self._window.border if self._window.low != self._window.border else None)
 
     def _is_open(self) -> bool:
@@ -213,11 +219,10 @@ class Replica(Recovering[M]):
 
     def _say_again(self, sender: int, executed: int) -> None:
         """Say to a member what was said in this view of the places that it has not made."""
-        for slot in self._window.slots():
+        for slot in islice(self._window.after(executed), SHOWN_AGAIN):
             accepted = slot.accepted
-            if not executed < slot.sequence <= executed + SHOWN_AGAIN or accepted is None or accepted.view != self.view:
-                continue
-            self._effects += [Send(sender, message) for message in self._words_on(slot, accepted)]
+            if accepted is not None and accepted.view == self.view:
+                self._effects += [Send(sender, message) for message in self._words_on(slot, accepted)]
 
     def _words_on(self, slot: Slot, accepted: Accepted) -> list[Message]:
         """Return what this member said of a place in this view."""
@@ -238,7 +243,7 @@ class Replica(Recovering[M]):
 
     def _leave(self, view: int) -> None:
         """Leave all views below ``view``: say what was prepared here, and vote in none of them again."""
-        self._attempts += 1
+        self._attempts, self._calm = self._attempts + 1, 0
         self.view, self.active = view, False
         self._patience_at, self._waited = None, None
         for slot in self._window.slots():

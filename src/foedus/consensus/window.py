@@ -97,6 +97,7 @@ class Window:
         self.border: int | None = None
         """The last place of this epoch, where the ledger knows one."""
         self._slots: dict[int, Slot] = {}
+        self._last = low
 
     @property
     def high(self) -> int:
@@ -113,6 +114,7 @@ class Window:
         found = self._slots.get(sequence)
         if found is None:
             found = self._slots[sequence] = Slot(sequence)
+            self._last = max(self._last, sequence)
         return found
 
     def get(self, sequence: int) -> Slot | None:
@@ -122,6 +124,10 @@ class Window:
     def slots(self) -> list[Slot]:
         """Return the slots, by place."""
         return [self._slots[sequence] for sequence in sorted(self._slots)]
+
+    def after(self, sequence: int) -> Iterator[Slot]:
+        """Yield the slots above a place, by place."""
+        return (slot for place in range(sequence + 1, self._last + 1) if (slot := self._slots.get(place)) is not None)
 
     def advance(self, low: int, keep: int) -> list[int]:
         """Raise the low watermark; drop the slots up to ``keep``, which may lie below it, and return their places."""

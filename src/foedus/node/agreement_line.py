@@ -48,6 +48,11 @@ class Line:
         """The version in force, or the last that was."""
         return self._running.newest
 
+    def says_signed(self, node: bytes) -> bool:
+        """Whether the chain of a node says that it signed the version in force. The starter is a matter of peering."""
+        side, newest = self.sides[node], self.newest
+        return newest.agreement.version == 1 or newest.id in side.signed or newest.id in side.proposals
+
     @property
     def ended(self) -> Instant | None:
         """When the line ended; None while it goes on."""

@@ -86,7 +86,13 @@ class AgreementOperations:
 
     def troubles(self) -> list[Trouble]:
         """Return what a human should look at: proposals that wait, and agreements that end soon or have ended."""
-        return [trouble for view in self.all() for trouble in self._views.troubles(view)]
+        own = self._node.store.node
+        found: list[Trouble] = []
+        for view in self.all():
+            found += self._views.troubles(view)
+            if not self._line(bytes.fromhex(view.peer)).says_signed(own):
+                found.append(self._views.not_ours(view))
+        return found
 
     # --- proposing ---------------------------------------------------------------------------
 
@@ -111,6 +117,7 @@ class AgreementOperations:
         """Offer a drafted document to the peer, in the place of its proposal ``answers`` where that is given."""
         node = self._peer_id(peer)
         data = from_base64url(document)
+        await self._node.governance.require_agreement(node, agreement_id(data))
         async with self._node.agreements.order:
             line = self._line(node)
             self._check_proposal(line, data)
@@ -164,6 +171,7 @@ class AgreementOperations:
     async def sign(self, peer: str, agreement: str, human: HumanWord | None = None) -> AgreementView:
         """Sign the peer's proposal."""
         node = self._peer_id(peer)
+        await self._node.governance.require_agreement(node, self._find(self._line(node), agreement, "sign").act.id)
         async with self._node.agreements.order:
             line = self._line(node)
             proposal = self._find(line, agreement, "sign")

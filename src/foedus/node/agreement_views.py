@@ -97,6 +97,14 @@ class AgreementViews:
         found = differences(before, after, self._store.node)
         return [ChangeView(clause=it.name, about=it.about, before=it.before, after=it.after) for it in found]
 
+    def not_ours(self, view: AgreementView) -> Trouble:
+        """Return what a human should look at: a version by a signature that this node does not know of."""
+        return Trouble(
+            code="agreement_not_ours",
+            message=f"nothing says that this node signed the agreement with {view.peer_name} ({view.peer})",
+            remedy=f"foedus agreement show {short(bytes.fromhex(view.peer))}; terminate it if a key leaked",
+        )
+
     def troubles(self, view: AgreementView) -> list[Trouble]:
         """Return what a human should look at: a proposal that waits, and an end that is near or over."""
         peer = short(bytes.fromhex(view.peer))

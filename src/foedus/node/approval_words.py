@@ -20,6 +20,8 @@ from foedus.log.knowledge import (
 )
 from foedus.node.approvals import Approval
 from foedus.node.call_making import CALLED
+from foedus.node.council_agents import asked_words
+from foedus.node.council_judging import ASKED
 from foedus.node.crdt_asking import described
 from foedus.query.call import Called
 from foedus.state.crdt.fold import DELTA
@@ -31,16 +33,21 @@ def words_of(approval: Approval) -> str | None:
     try:
         if kind.startswith("query."):
             return _asked(decode(body)["about"])
-        if kind == DELTA:
-            return described(body)
-        if kind == CALLED:
-            called = decode_as(body, Called)
-            return f"{called.name} {called.input.decode()}"
+        if kind in _WORDS:
+            return _WORDS[kind](body)
         if kind in KNOWLEDGE_SHAPES:
             return _told(read_knowledge(kind, body))
         return decode_as(body, MessageText).text if kind == "message.text" else None
     except (NotCanonical, Malformed):
         return None
+
+
+def _called(body: bytes) -> str:
+    called = decode_as(body, Called)
+    return f"{called.name} {called.input.decode()}"
+
+
+_WORDS = {DELTA: described, CALLED: _called, ASKED: asked_words}
 
 
 def _asked(about: dict[str, Any]) -> str:

@@ -27,7 +27,6 @@ QUIET = frozenset({"audit.head", "audit.witness", "checkpoint", "crossing.receip
 OPERATOR = "operator"
 OWN = "node"
 NOT_VISIBLE = "not_visible"
-REWRITTEN = "audit_rewritten"
 BAD_CHECKPOINT = "bad_checkpoint"
 REPLAYED = "replayed_nonce"
 """The one verdict that the log gives as it stores: nobody has counted it before."""
@@ -204,10 +203,10 @@ class Audited:
         self._refusals[NOT_VISIBLE] += 1
         self._note(Decision(node.hex(), "event", row.stream, NOT_VISIBLE, "not sent", (row.id,), row.seq, row.seq))
 
-    def rewritten(self, node: bytes, row: Row) -> None:
-        """Count and note that a node's audit log is not the one that it told of before."""
-        self._refusals[REWRITTEN] += 1
-        self._note(Decision(node.hex(), "peering", row.stream, REWRITTEN, "not countersigned", (row.id,)))
+    def not_countersigned(self, node: bytes, row: Row, code: str) -> None:
+        """Count and note that a node's audit log is not the one that it told of before, or not signed."""
+        self._refusals[code] += 1
+        self._note(Decision(node.hex(), "peering", row.stream, code, "not countersigned", (row.id,)))
 
     def learned(self, node: bytes) -> None:
         """Note that a node's identity changed here: it rotated its keys, or recovered."""

@@ -44,6 +44,8 @@ class BlobCarrying:
 
     def __init__(self, store: Store, blobs: Blobs, links: Links, audience: Audience) -> None:
         self.on_whole: list[Callable[[Row], None]] = []
+        self.trouble = ""
+        """Why the last chunks that came were not stored; '' where they were."""
         self._store = store
         self._blobs = blobs
         self._links = links
@@ -57,6 +59,11 @@ class BlobCarrying:
         self._wake = asyncio.Event()
         blobs.on_wanted = self._want
         blobs.on_gone = self._forget
+
+    @property
+    def waiting(self) -> int:
+        """Blobs that are not whole here and are asked for."""
+        return len(self._wanted)
 
     def _want(self, held: Held, missing: list[int]) -> None:
         self._wanted[held.row.id] = held
@@ -121,7 +128,8 @@ class BlobCarrying:
             try:
                 await self._store_arrived()
             except FoedusError as error:
-                log.warning("chunks are not stored now: %s: %s", error.code, error)
+                self.trouble = f"{error.code}: {error}"
+                log.warning("chunks are not stored now: %s", self.trouble)
                 await asyncio.sleep(_RETRY_S)
             self._ask()
             await self._sleep()
@@ -150,6 +158,7 @@ class BlobCarrying:
                 for each in batch:
                     self._core.failed(each.held.row.id, each.number)
                 raise
+            self.trouble = ""
             for each in batch:
                 if self._core.stored(each.held.row.id, each.number):
                     self._whole(each.held)

@@ -59,6 +59,8 @@ class Blobs:
         self.chunks = chunks
         self.on_wanted: Callable[[Held, list[int]], None] = lambda _held, _missing: None
         self.on_gone: Callable[[bytes], None] = lambda _event: None
+        self.trouble = ""
+        """Why nothing is kept now; '' where it is."""
         self._store = store
         self._sizes: dict[bytes, tuple[bytes, int]] = {}
         """Event → its node, and what its blob counts for."""
@@ -77,6 +79,16 @@ class Blobs:
         publisher.listeners.append(self._published)
 
     # --- what is here ------------------------------------------------------------------------
+
+    @property
+    def size(self) -> int:
+        """What the blobs that are named and have room here count for, in bytes."""
+        return self._of.total()
+
+    @property
+    def left_out(self) -> int:
+        """Blobs that found no room."""
+        return len(self._left_out)
 
     def held(self, events: Sequence[bytes]) -> list[Held]:
         """Return those of the events that name a blob, stand, and are not erased or rejected."""
@@ -97,6 +109,10 @@ class Blobs:
         """Return a blob that is named in a stream, None where it is not whole here."""
         return self.chunks.read(stream, blob)
 
+    def is_here(self, stream: str, blob: Blob) -> bool:
+        """Whether a blob that is named in a stream is whole here."""
+        return not self.chunks.missing(stream, blob)
+
     # --- this node's own ---------------------------------------------------------------------
 
     async def keep(self, stream: str, data: bytes) -> tuple[bytes, Blob]:
@@ -113,9 +129,18 @@ class Blobs:
         return draft, blob
 
     async def settle(self, draft: bytes, events: Sequence[bytes]) -> None:
-        """Note the events that were ordered for what was kept; without one it goes."""
-        await self._note(events)
-        await asyncio.to_thread(self.chunks.forget, [draft])
+        """Note the events that were ordered for what was kept; without one it goes. What fails is done a moment later.
+
+        The events stand: who brought them is told so, whatever the disk says by now.
+        """
+        try:
+            await self._note(events)
+            await asyncio.to_thread(self.chunks.forget, [draft])
+        except FoedusError as error:
+            self.trouble = f"{error.code}: {error}"
+            self._fresh.update((event, None) for event in events)
+            self._going[draft] = None
+            self._wake.set()
 
     # --- staying current ---------------------------------------------------------------------
 
@@ -149,8 +174,10 @@ class Blobs:
                     await self._begin()
                     is_begun = True
                 await self._work()
+                self.trouble = ""
             except FoedusError as error:
-                log.warning("blobs are not kept now: %s: %s", error.code, error)
+                self.trouble = f"{error.code}: {error}"
+                log.warning("blobs are not kept now: %s", self.trouble)
                 await asyncio.sleep(_RETRY_S)
                 continue
             if not self._has_work():
@@ -192,7 +219,11 @@ class Blobs:
     async def _work(self) -> None:
         if self._is_anew:
             self._is_anew = False
-            await self._read_from(0)
+            try:
+                await self._read_from(0)
+            except BaseException:
+                self._is_anew = True
+                raise
         local = self._local
         fresh, self._fresh = self._fresh, {}
         try:
@@ -202,7 +233,11 @@ class Blobs:
             raise
         going, self._going = self._going, {}
         swept, self._swept = self._swept, set()
-        await self._forget([*going, *await self._unnamed(swept)])
+        try:
+            await self._forget([*going, *await self._unnamed(swept)])
+        except BaseException:
+            self._going, self._swept = going | self._going, swept | self._swept
+            raise
         if local - self._reached >= _REACH_EACH:
             await self._reach(local)
 
@@ -245,11 +280,12 @@ class Blobs:
             return
         for event in gone:
             self.on_gone(event)
+        await asyncio.to_thread(self.chunks.forget, gone)
+        for event in gone:
             self._left_out.pop(event, None)
             node, size = self._sizes.pop(event, (b"", 0))
             self._of[node] -= size
         self._of += Counter()
-        await asyncio.to_thread(self.chunks.forget, gone)
         self._fresh.update(self._left_out)
         self._left_out = {}
 

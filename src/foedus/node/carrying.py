@@ -33,7 +33,10 @@ class NeedsApproval(UsageError):
 
     code = "needs_approval"
     http_status = 403
-    remedy = "ask for it: `foedus say` waits for a human, who runs `foedus approval allow ID --as NAME`"
+    remedy = (
+        "ask for it, one at a time: a human runs `foedus approval allow ID --as NAME`, or gives a grant, "
+        "`foedus grant create AGENT --as NAME`"
+    )
 
     def __init__(self, crossing: Crossing, clause: str) -> None:
         super().__init__(f"{crossing.command} needs a human: {clause}")

@@ -10,6 +10,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Literal
 
+from msgspec import structs
+
+from foedus.adapters.document_bases import MemoryBases
 from foedus.adapters.federation_client import FederationClient
 from foedus.adapters.log_errors import DamagedDatabase
 from foedus.adapters.memory_blobs import MemoryBlobs
@@ -38,10 +41,13 @@ from foedus.node.branches import BranchCollector
 from foedus.node.calls import Calls
 from foedus.node.checkpointer import Checkpointer
 from foedus.node.consent import Consent
+from foedus.node.council_agents import CouncilAgents
+from foedus.node.council_governance import Governance
 from foedus.node.councils import Councils
 from foedus.node.crdt_snapshots import Snapshots
 from foedus.node.crdts import Crdts
 from foedus.node.crossings import Crossings
+from foedus.node.document_rows import DocumentRows
 from foedus.node.document_snapshots import DocumentSnapshots
 from foedus.node.documents import Documents
 from foedus.node.embedders import open_embedder
@@ -167,7 +173,7 @@ class Node:
         self.audited = Audited(self.store, self.audit.note, self.door, self.ingest.clauses, self.ingest.refusals)
         self.witnesses = Witnesses(self.store, self.author, self.audit, self._reachable)
         self.receipts = Receipts(self.store, self.author, self.audit, self._agreement_with)
-        self.councils = Councils(self.store, self.links, self.ingest.checking, self.crossings)
+        self._make_councils()
         self._make_asking()
         self.reputations = Reputations(self.store, self.audit, self.peers, self._spawn)
         self._make_knowledge()
@@ -175,6 +181,11 @@ class Node:
         self._tasks: set[asyncio.Task[None]] = set()
         self._leaving: set[tuple[str, bytes]] = set()
         self._writer: ClosingWriter | None = None
+
+    def _make_councils(self) -> None:
+        self.councils = Councils(self.store, self.links, self.ingest.checking, self.crossings)
+        self.governance = Governance(self.store, self.councils)
+        self.council_agents = CouncilAgents(self)
 
     def _make_asking(self) -> None:
         self.queries = Queries(self)
@@ -189,7 +200,9 @@ class Node:
             self.store, self.publisher, self._parts.blobs(self.home.blobs) if self._parts.blobs else MemoryBlobs()
         )
         self.blob_carrying = BlobCarrying(self.store, self.blobs, self.links, self.audience)
-        self.documents = Documents(self.store, self.publisher, self._withheld, self.blobs.read, self._parts.replicas)
+        rows = DocumentRows(self.store, self._withheld, self.blobs)
+        bases = self._parts.bases(self.home.documents) if self._parts.bases else MemoryBases()
+        self.documents = Documents(self.store, self.publisher, rows, bases, self._parts.replicas)
         self.document_snapshots = DocumentSnapshots(self.store, self.author, self.blobs, self.documents)
         rights = PresenceRights(self.store, self.crossings, self._withheld)
         self.presences = PresenceBook(self.store, self.links, self.audience, rights)
@@ -288,7 +301,7 @@ class Node:
         self.wanted_bodies.lets_go = self.retention.lets_go
         self.retention.on_pruned = self.audited.pruned
         self.retention.on_dropped = self.audited.dropped
-        self.witnesses.on_rewritten = self.audited.rewritten
+        self.witnesses.on_refused = self.audited.not_countersigned
         self.outbox.on_forbidden = self.audited.forbidden
         self.links.on_turned_away = self.audited.turned_away
         self.pruned.on_refused = self.audited.bad_answer
@@ -302,7 +315,7 @@ class Node:
         self.crossings.is_assured = self.policy.counts(Assurance.DEVICE_BOUND)
         self.standings.rule = Rule(policy.policy.rise_days * DAY, policy.policy.rise_acts)
         self._doors_changed()
-        self.retention.days = {"room": policy.retention.room} if policy.retention.room else {}
+        self.retention.days = {kind: days for kind, days in structs.asdict(policy.retention).items() if days}
 
     def _follow_knowledge_policy(self, policy: Policy) -> None:
         """Let another embedder find packets, where another is named; who is told of our peers may have changed, too."""
@@ -452,6 +465,7 @@ class Node:
             self.agreements.settle_all()
             await self.calls.start()
             self.errands.start()
+            self.governance.load()
             await self.councils.start()
         self._spawn(self.eraser.run())
         self._spawn(self.wanted_bodies.run())

@@ -37,6 +37,10 @@ class CouncilService(Protocol):
         """Read a key in the order of all updates."""
         ...
 
+    async def council_submit(self, council: str, updates: Sequence[bytes]) -> list[CouncilDecisionView]:
+        """Ask for updates as their authors signed them (canonical bytes), all or none; wait for all decisions."""
+        ...
+
     def council_held(self, council: str, key: str) -> CouncilDecisionView:
         """Read what this node holds of a key: it may be behind what the council decided."""
         ...

@@ -30,6 +30,7 @@ from foedus.consensus.updates import Batch, Update
 from foedus.crypto.ed25519 import Ed25519Key
 from foedus.log.port import Commit, Value
 from foedus.node.background import Background
+from foedus.node.council_attendance import Attendance
 from foedus.node.council_checking import CouncilChecking
 from foedus.node.council_inbox import Inbox
 from foedus.node.council_messages import Piece, is_message, message_max, read, write
@@ -72,11 +73,12 @@ class Asked:
     def __init__(self) -> None:
         self._waiting: dict[bytes, asyncio.Future[Outcome]] = {}
 
-    def wait(self, update: Update) -> asyncio.Future[Outcome]:
-        """Return what will tell the outcome; raise TooManyUpdates."""
-        if len(self._waiting) >= ASKED_MAX:
+    def wait_all(self, updates: Sequence[Update]) -> list[asyncio.Future[Outcome]]:
+        """Return what will tell the outcome of each; raise TooManyUpdates."""
+        if len(self._waiting) + len(updates) > ASKED_MAX:
             raise TooManyUpdates(f"{ASKED_MAX} updates of this node wait")
-        return self._waiting.setdefault(update.id, asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        return [self._waiting.setdefault(update.id, loop.create_future()) for update in updates]
 
     def forget(self, update: Update) -> None:
         """Nobody here waits for an update any more; it may still be made."""
@@ -132,6 +134,7 @@ class CouncilDriver:
         self.me = next(index for index, it in enumerate(membership.members) if it.ed25519 == key.public)
         self.records = host.records
         self.refused: Counter[str] = Counter()
+        self.attendance = Attendance(self._now())
         self.exposed: set[int] = set()
         """Members that said two things of one place."""
         self._key = key
@@ -166,6 +169,11 @@ class CouncilDriver:
         """Whether there is a replica: the disk may have failed."""
         return self._replica is not None
 
+    @property
+    def silent(self) -> set[int]:
+        """The members that were not heard for some time."""
+        return {it for it in self._inboxes if self.attendance.is_silent(it, self._now())}
+
     def start(self, records: dict[Place, Record]) -> None:
         """Take up what was kept in this epoch, and begin to listen."""
         self._load(records)
@@ -183,6 +191,7 @@ class CouncilDriver:
 
     def hear(self, member: int, message: Message, size: int) -> None:
         """Take in what a member said; it is read in turn."""
+        self.attendance.heard(member, message, self._now())
         if member in self._inboxes and not self._inboxes[member].put(message, size, self._now()):
             self.refused["too_much"] += 1
 
@@ -208,13 +217,22 @@ class CouncilDriver:
 
     def propose(self, update: Update) -> asyncio.Future[Outcome]:
         """Ask the council for an update whose signature holds; the future tells what came of it, once it is durable."""
-        future = self._host.asked.wait(update)
-        effects = None if self._has_ended else self.replica.submit(update, self._now())
+        return self.propose_all([update])[0]
+
+    def propose_all(self, updates: Sequence[Update]) -> list[asyncio.Future[Outcome]]:
+        """Ask the council for updates whose signatures hold, all or none; each future tells what came of one."""
+        futures = self._host.asked.wait_all(updates)
+        effects = None if self._has_ended else self.replica.submit_all(updates, self._now())
         if effects is None:
-            self._host.asked.forget(update)
-            raise TooManyUpdates("the update is over, or too many wait")
+            for update in updates:
+                self._host.asked.forget(update)
+            raise TooManyUpdates("the updates are over, or too many wait")
         self._run(effects)
-        return future
+        return futures
+
+    async def holds(self, checks: Sequence[Check]) -> bool:
+        """Tell whether signatures of updates hold, which are then not checked again when members bring them."""
+        return await self._host.checking.hold(checks)
 
     def forget(self, update: Update) -> None:
         """Nobody here waits for an update any more; it may still be made."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from foedus.node.council_values import CouncilDecisionView, CouncilView
+from foedus.node.council_values import CouncilDecisionView, CouncilMotionView, CouncilView
 
 
 class CouncilMemberService(Protocol):
@@ -16,6 +16,21 @@ class CouncilMemberService(Protocol):
 
     async def council_remove(self, council: str, member: str) -> CouncilView:
         """Wish a member to go; it does once a quorum of the members wishes that."""
+        ...
+
+    def council_motions(self, council: str) -> list[CouncilMotionView]:
+        """Return what waits for members to approve it."""
+        ...
+
+    async def council_approve(self, council: str, motion: str) -> CouncilView:
+        """Approve an open motion (its id, or 8 digits of it) in this node's name."""
+        ...
+
+    async def council_govern(self, council: str, room: str, peer: str, *, release: bool = False) -> CouncilView:
+        """Change a room's members, or the agreement with a peer, only once the council approved it.
+
+        ``release``: no more; the council approves that first.
+        """
         ...
 
     async def council_put_as(

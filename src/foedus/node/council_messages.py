@@ -9,11 +9,11 @@ from typing import Annotated, TypeAlias, TypeGuard
 
 from msgspec import Meta, Struct
 
-from foedus.base.cbor import Malformed, check_items, convert, encode, learn, strict, to_plain
+from foedus.base.cbor import Malformed, check_items, convert, encode, learn, strict
 from foedus.base.limits import COUNCIL_MESSAGE_MAX
 from foedus.consensus.founding import Founding
 from foedus.consensus.membership import Member, Membership
-from foedus.consensus.messages import Message, Signatures
+from foedus.consensus.messages import Message, Signatures, plain
 from foedus.consensus.proof import EPOCHS_MAX, Renewal
 from foedus.log.event import Id, Signature
 
@@ -84,7 +84,7 @@ def is_message(said: Said) -> TypeGuard[Message]:
 
 def write(said: Said) -> bytes:
     """Return the bytes of a message."""
-    return encode(to_plain(said))
+    return encode(plain(said))
 
 
 def pieces(data: bytes) -> list[bytes]:

@@ -19,6 +19,10 @@ class CouncilMemberView(View, frozen=True):
     leads: bool
     is_exposed: bool
     """It said two things of one place under its signature."""
+    is_silent: bool
+    """It has said nothing in this council for ten seconds or more."""
+    made: int | None
+    """The last place that it made, as it says."""
 
 
 class CouncilWishView(View, frozen=True):
@@ -44,6 +48,8 @@ class CouncilView(View, frozen=True):
     view: int | None
     made: int | None
     """The last place at which a batch was made here."""
+    lag: int | None
+    """By how many places this node is behind, as more members say than may lie."""
     waiting: int | None
     """Updates known here that are not made yet."""
     epoch: int
@@ -52,6 +58,28 @@ class CouncilView(View, frozen=True):
     """Nodes that this node's human wishes to come and that have not come yet: they have to join."""
     wishes: list[CouncilWishView]
     """What members asked the council for in this epoch; once a quorum asks for the same, the members change."""
+
+
+class CouncilMotionView(View, frozen=True):
+    """What a node would do once its council approves: change a room's members, or an agreement."""
+
+    id: str
+    op: str
+    """``room``, ``agreement``, ``release`` (the council shall govern something no more); '' where this node knows it
+    not."""
+    host: str
+    """The node that would do it."""
+    subject: str
+    """The room, or the other node of the agreement; of a release what is governed."""
+    kind: str
+    """Of a room: ``member.add`` or ``member.remove``."""
+    node: str
+    participant: str
+    role: int | None
+    agreement: str
+    """The id of the version."""
+    approved_by: list[str]
+    """The members that approved it; once a quorum did, it is approved, and shown here no more."""
 
 
 class CouncilDecisionView(View, frozen=True):

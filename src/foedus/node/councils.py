@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from foedus.base.cbor import encode, to_plain
+from foedus.base.cbor import Malformed, convert, decode, encode, to_plain
 from foedus.base.errors import NotFound, PeerViolation, Unavailable, UsageError
+from foedus.consensus.certificates import Check
 from foedus.consensus.machine import Get, Put
+from foedus.consensus.motions import Approve
 from foedus.consensus.proof import make_commit_proof
 from foedus.consensus.updates import Update
 from foedus.node.background import Background
@@ -188,6 +190,32 @@ class Councils:
         finally:
             driver.forget(update)
         return Decided(effect.sequence, index, effect.results[index])
+
+    async def approve(self, council: bytes, motion: bytes) -> str:
+        """Approve a motion in this node's name; return what came of it: ``asked``, or ``approved`` by a quorum."""
+        update = self.seat(council).sign(encode(to_plain(Approve(motion))))
+        decided = await self.ask(council, update)
+        outcome, _ = convert(decode(decided.result), tuple[str, bytes | None])
+        return outcome
+
+    async def submit(self, council: bytes, updates: Sequence[Update], wait_s: float = PROPOSAL_WAIT_S) -> list[Decided]:
+        """Ask for updates that their authors signed, all or none; return what came of each, once all are decided."""
+        driver = self.driver(council)
+        if any(update.council != council for update in updates):
+            raise UsageError("an update is for another council", code="another_council")
+        checks = [Check(update.device, update.signed(), update.signature) for update in updates]
+        if not await driver.holds(checks):
+            raise Malformed("an update whose signature does not hold", code="invalid_signature")
+        self.judge.check_all(driver.membership, updates)
+        futures = driver.propose_all(updates)
+        try:
+            made = await asyncio.wait_for(asyncio.gather(*futures), wait_s)
+        except TimeoutError:
+            raise NotDecided(f"no decision in {wait_s:g} s") from None
+        finally:
+            for update in updates:
+                driver.forget(update)
+        return [Decided(effect.sequence, index, effect.results[index]) for effect, index in made]
 
     def made(self, council: bytes, after: int, count: int) -> list[Made]:
         """Return what was made at the ``count`` places after ``after``, as far as it is held."""

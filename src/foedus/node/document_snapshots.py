@@ -30,8 +30,9 @@ from foedus.node.documents import Documents
 from foedus.node.erasing import Erased
 from foedus.node.publisher import Published
 from foedus.node.store import Store
-from foedus.state.documents.fold import SNAPSHOT
+from foedus.state.documents.fold import SNAPSHOT, Part, Snapshot
 from foedus.state.documents.replica import CannotJoin, Joined
+from foedus.state.documents.update import Reach
 
 log = logging.getLogger("foedus.documents")
 
@@ -201,13 +202,16 @@ class DocumentSnapshots:
                     body = naming(row.kind, row.envelope.body)
                     if isinstance(body, DocumentSnapshot):
                         snapshots.setdefault(body.document, []).append((row.id, body))
-                    said += [(row, *each) for each in fold.take_all(await self._documents.rows.brought([row]))]
+                    said += [(row, *each) for each in fold.take_all(await self._pieces(row))]
                 await self._documents.work(partial(self._join, said, updates))
                 seq = rows[-1].seq
                 await asyncio.sleep(0)
             ends.append(CoveredChain(chain.epoch, seq))
         is_whole = not any(self._store.admission.gaps.of(chain.key) for chain in own)
         return _Said(updates, tuple(sorted(ends)), snapshots, is_whole)
+
+    async def _pieces(self, row: Row) -> list[tuple[Part | Snapshot | None, Reach | None]]:
+        return [(each.piece, each.found) for each in await self._documents.rows.brought([row])]
 
     def _join(self, said: Sequence[tuple[Row, str, bytes]], updates: dict[str, _Updates]) -> None:
         for row, name, data in said:

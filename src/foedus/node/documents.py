@@ -12,20 +12,23 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from foedus.log.documents import NAMING, DocumentSnapshot, naming
 from foedus.log.erasures import ERASE
 from foedus.log.port import Commit, Row
-from foedus.node.document_rows import KINDS, Clause, DocumentRows, Read
+from foedus.node.document_bases import BASE_EVERY, DocumentBases
+from foedus.node.document_rows import KINDS, Brought, DocumentRows
 from foedus.node.document_thread import DocumentThread
 from foedus.node.publisher import Published, Publisher
 from foedus.node.store import Store
+from foedus.state.documents.base import Bases, Tally
 from foedus.state.documents.errors import BadUpdate
-from foedus.state.documents.fold import RoomDocuments
+from foedus.state.documents.fold import SNAPSHOT, Part, RoomDocuments, Snapshot
 from foedus.state.documents.replica import CannotJoin, Here, Joined, Replica, Replicas, ReplicasLost, Unheld
+from foedus.state.documents.update import Reach
 
 T = TypeVar("T")
 log = logging.getLogger("foedus.documents")
@@ -35,25 +38,30 @@ ROOMS_MAX = 64
 _PAGE = 500
 _LOOKED_UP_MAX = 1_000
 _MATTER = KINDS | {ERASE}
+_UPDATES = KINDS - {SNAPSHOT}
 
 
 class Documents:
     """The folds of rooms, by the name of their stream. On the event loop's thread."""
 
+    base_every = BASE_EVERY
+
     def __init__(
-        self, store: Store, publisher: Publisher, clause: Clause, blob: Read, replicas: Replicas | None = None
+        self, store: Store, publisher: Publisher, rows: DocumentRows, bases: Bases, replicas: Replicas | None = None
     ) -> None:
+        self.rows = rows
         self.replicas = Here() if replicas is None else replicas
         self._thread = DocumentThread()
         self.replicas.on_lost = lambda: self._thread.tell_loop(self.forget)
         self._store = store
-        self.rows = DocumentRows(store, clause, blob)
+        self._bases = DocumentBases(store.log, rows, bases)
         self._tasks: set[asyncio.Task[None]] = set()
         self._careful: set[str] = set()
         """Rooms whose updates are taken in one by one."""
         self._rooms: OrderedDict[str, RoomDocuments] = OrderedDict()
         self._read: dict[str, int] = {}
         """Up to which local number a room is folded."""
+        self._tallies: dict[str, Tally] = {}
         self._folding = asyncio.Lock()
         self._folded = ""
         self._is_stale = False
@@ -91,22 +99,42 @@ class Documents:
 
     async def _fold(self, stream: str) -> None:
         """Fold a room. Where snapshots may be needed, all is joined first, unless that ended who holds documents."""
-        gaps, make, local = self._gaps(stream), partial(self.replicas.make, stream), 0
+        gaps, make, tally = self._gaps(stream), partial(self.replicas.make, stream), Tally()
         is_joined = bool(gaps) and stream not in self._careful
         first = partial(Joined, self.replicas.merged) if is_joined else make
         fold = RoomDocuments(first, gaps, self._store.identities.node_of)
+        base = await self._bases.standing(stream) if not gaps and stream not in self._careful else None
+        if base is not None and await self.work(partial(fold.go_on_from, base)):
+            tally = Tally(base.tally, base.local)
+        elif base is not None:
+            self._careful.add(stream)
+            return
         while not self._is_stale:
-            rows = self._store.log.since(local, _PAGE, stream)
+            rows = self._store.log.since(tally.local, _PAGE, stream)
             if rows:
-                await self.work(partial(fold.take_all, await self.rows.brought(rows)))
-                local = rows[-1].local
+                brought = await self.rows.brought(rows)
+                await self.work(partial(fold.take_all, _pieces(brought)))
+                tally.add(rows[-1].local, _tallied(brought))
                 await asyncio.sleep(0)
             elif is_joined:  # and then what came meanwhile
                 await self._hold(fold, make)
                 is_joined = False
             else:
-                self._rooms[stream], self._read[stream] = fold, local
+                self._rooms[stream], self._read[stream], self._tallies[stream] = fold, tally.local, tally
+                self._keep_base(stream, fold, tally)
                 return
+
+    def _keep_base(self, stream: str, fold: RoomDocuments, tally: Tally) -> None:
+        if tally.count < self.base_every:
+            return
+        tally.count = 0
+        kept = self._thread.begin(partial(fold.kept, stream, Tally(tally.digest, tally.local)))
+        self._spawn(self._bases.keep(stream, kept, lambda: self._rooms.get(stream) is fold))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _hold(self, fold: RoomDocuments, make: Callable[[], Replica]) -> None:
         try:
@@ -118,6 +146,7 @@ class Documents:
         """End what holds documents; who waits for it gets ReplicasLost."""
         self.replicas.close()
         self._thread.close()
+        self._bases.close()
 
     def held(self, stream: str) -> RoomDocuments | None:
         """Return the fold of a room while it is kept."""
@@ -145,9 +174,7 @@ class Documents:
     def blob_came(self, row: Row) -> None:
         """Take in what a row of a kept room names, now that it is here."""
         if row.stream == self._folded or row.stream in self._rooms:
-            task = asyncio.ensure_future(self._take_blob(row.id))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._spawn(self._take_blob(row.id))
 
     async def _take_blob(self, event: bytes) -> None:
         row = self._store.log.by_ids([event]).get(event)
@@ -169,7 +196,7 @@ class Documents:
         """Let go of rooms that nobody asked for lately; never of the last one, or of one that somebody has open."""
         idle = [stream for stream in self._rooms if not self.is_open(stream)]
         for stream in idle[:-ROOMS_MAX]:
-            del self._rooms[stream], self._read[stream]
+            del self._rooms[stream], self._read[stream], self._tallies[stream]
 
     # --- staying current ---------------------------------------------------------------------
 
@@ -190,9 +217,10 @@ class Documents:
 
     def _take(self, stream: str, fold: RoomDocuments, rows: Sequence[Row]) -> None:
         """Let a kept room take in what came; who has it open is told once it did."""
-        brought = self.rows.brought_now(rows)
+        brought, tally = self.rows.brought_now(rows), self._tallies[stream]
         if not brought:
             return
+        tally.add(rows[-1].local, _tallied(brought), is_next=rows[0].local > tally.local)
 
         def tell(taken: asyncio.Future[list[tuple[str, bytes]]]) -> None:
             error = taken.exception() if not taken.cancelled() else None
@@ -205,24 +233,37 @@ class Documents:
                 log.error("an update of %s was not taken in", stream, exc_info=error)
                 self._drop(stream)
 
-        self._thread.begin(partial(fold.take_all, brought)).add_done_callback(tell)
+        self._thread.begin(partial(fold.take_all, _pieces(brought))).add_done_callback(tell)
+        self._keep_base(stream, fold, tally)
 
     def _drop_changed(self, commit: Commit) -> None:
         """Drop the rooms in which something old is no longer as it was."""
         for stream in [*(cut.stream for cut in commit.truncations), *(gap.stream for gap in commit.gaps)]:
             self._drop(stream)
+            self._spawn(self._bases.drop(stream))
         ids = [*(change.id for change in commit.verdicts), *(fill.id for fill in commit.bodies), *commit.drops]
-        if not ids or (not self._rooms and not self._folding.locked()):
+        if not ids or (not self._rooms and not self._folding.locked() and self._bases.is_empty()):
             return
         if len(ids) > _LOOKED_UP_MAX:
+            self._spawn(self._bases.clear())
             self.forget()
             return
         for row in self._store.log.by_ids(ids).values():
             if row.kind in _MATTER:
                 self._drop(row.stream)
+            if row.kind in _UPDATES:
+                self._spawn(self._bases.drop(row.stream))
 
     def _drop(self, stream: str) -> None:
         self._is_stale |= stream == self._folded
         if self._rooms.pop(stream, None) is not None:
-            del self._read[stream]
+            del self._read[stream], self._tallies[stream]
             self.on_dropped(stream)
+
+
+def _pieces(brought: Sequence[Brought]) -> list[tuple[Part | Snapshot | None, Reach | None]]:
+    return [(each.piece, each.found) for each in brought]
+
+
+def _tallied(brought: Sequence[Brought]) -> list[bytes]:
+    return [each.id for each in brought if each.id]

@@ -93,6 +93,11 @@ class Home:
         return self.path / "blobs.db"
 
     @property
+    def documents(self) -> Path:
+        """What the documents of rooms were when this node last looked, which is made from the log."""
+        return self.path / "documents"
+
+    @property
     def policy_path(self) -> Path:
         """What the operator decided beforehand, if anything."""
         return self.path / "foedus.toml"

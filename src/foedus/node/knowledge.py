@@ -82,7 +82,7 @@ class Knowledge:
         """Return the packets that hold words of ``text`` (BM25; title and tags weigh more), or mean what it means.
 
         Where there is an embedder, the best by words and the nearest by meaning that the asker may hear of are fused by
-        their places in both: what is hidden from an asker moves nothing. The best first, equal ones by id.
+        their places in both (``fusion``): what is hidden from an asker moves nothing. The best first, equal ones by id.
 
         ``visible_to``: the id of a connected peer that asks: it gets what our tier for it (CORE or EXTERNAL), our tier
         for each writer and the agreement in force let it hear, and nothing otherwise; None: this node itself. Of a
@@ -99,7 +99,9 @@ class Knowledge:
             return by_words
         by_meaning = await self._shown(near_hits, visible_to, depth)
         found = {ranked.packet.id: ranked for ranked in (*by_words, *by_meaning)}
-        fused = fuse([[ranked.packet.id for ranked in each] for each in (by_words, by_meaning)])
+        word_ids, meaning_ids = ([ranked.packet.id for ranked in each] for each in (by_words, by_meaning))
+        shares = await asyncio.to_thread(self._index.shares, terms_of(text), word_ids)
+        fused = fuse(word_ids, meaning_ids, shares)
         return [found[packet]._replace(score=score) for packet, score in fused[:limit]]
 
     async def _nearest(self, text: str, domain: str, meaning: Meaning | None) -> list[Hit]:
@@ -200,9 +202,12 @@ class Knowledge:
 
     # --- dependencies ------------------------------------------------------------------------
 
-    def ground(self, packet: Packet) -> Ground:
+    async def ground(self, packet: Packet) -> Ground:
         """Return what a packet stands on, all the way down, and what of it is not here."""
-        return walk(packet.id, self._dependencies)
+        ground = Ground([], [], is_whole=True)
+        for ground in walk(packet.id, self._dependencies):  # noqa: B007  # the last is all
+            await asyncio.sleep(0)  # each packet is folded from all that was said of it
+        return ground
 
     def _dependencies(self, packet: bytes) -> Sequence[bytes] | None:
         held = self.packet_or_none(packet)

@@ -1,7 +1,8 @@
 """Telling: acts about packets and tasks, ordered in this node's chain of a domain.
 
-Publishing is an act at home, and never waits. It crosses a border where a peer takes it up; what that peer will say of
-it is judged here beforehand, to cite the grants that carry it there, and to tell the author where none does.
+What is told crosses a border where a peer takes it up. What that peer will say of it is judged here beforehand: to cite
+the grants that carry it there, to let an agent wait for a person where it flows to peers and none carries it to any of
+them, and to tell the author where else it will not count.
 """
 
 from __future__ import annotations
@@ -41,6 +42,14 @@ class KnowledgeActs:
         self._node = node
         self._name_of = name_of
 
+    def proposal(self, form: Form, domain: str, plain: Mapping[str, Any]) -> Draft:
+        """Return what an agent wants to tell, not signed: a human is asked for it."""
+        stream, body = stream_of(domain), encode(dict(plain))
+        refs, who = self.check(form.kind, body), self._node.agents.find(form.as_)
+        device = self._node.agents.device(who)
+        draft = self._node.author.node_act(stream, form.kind, body, [device.enrolment])
+        return draft._replace(act=replace(draft.act, author=who.did, device=device.key, refs=refs))
+
     def draft(self, form: Form, domain: str, plain: Mapping[str, Any]) -> Draft:
         """Return an act for the node to sign; raise UsageError where it says nothing that can be told."""
         stream, body = stream_of(domain), encode(dict(plain))
@@ -75,27 +84,45 @@ class KnowledgeActs:
         return found.id
 
     async def order(self, drafts: Sequence[Draft]) -> list[KnowledgePlaced]:
-        """Order acts in this order, all or none; raise Refusal where they are not authorised."""
+        """Order acts in this order, all or none; raise Refusal where they are not authorised.
+
+        One of an agent may have to wait for a human; raises NeedsApproval where it is one of several, or signed.
+        """
         for author, count in Counter(str(draft.act.author) for draft in drafts).items():
             self._node.rates.take("speech_per_participant", author, count)
         carried, kept = [], []
         for draft in drafts:
-            ready, clauses = self._carried(draft)
+            crossings = self.crossings(draft)
+            ready, clauses = self._node.consent.carried_to(draft, list(crossings.values()))
+            if crossings and all(clauses) and (needs := self._node.consent.needs(draft, list(crossings.values()))):
+                if len(drafts) > 1 or draft.signer is None:
+                    raise needs[0]
+                return [await self._waits(draft, crossings)]
             carried.append(ready)
-            kept.append(clauses)
+            kept.append(self._kept(crossings, clauses))
         rows = await self._node.author.order(carried)
+        for draft, row in zip(drafts, rows, strict=True):
+            if draft.asig is not None:
+                await self._node.consent.said(draft.act, row.id)
         return [_placed(row, mine) for row, mine in zip(rows, kept, strict=True)]
 
-    def _carried(self, draft: Draft) -> tuple[Draft, list[KeptFrom]]:
-        crossings: dict[bytes, Crossing] = {}
+    async def _waits(self, draft: Draft, crossings: Mapping[bytes, Crossing]) -> KnowledgePlaced:
+        asked = await self._node.consent.propose(draft, list(crossings.values()))
+        return KnowledgePlaced(id="", stream=draft.stream, seq=0, hlc=[0, 0], kept_from=[], approval=asked.id)
+
+    def crossings(self, draft: Draft) -> dict[bytes, Crossing]:
+        """Return what an act asks of each peer that it flows to, by the tier given to it and the agreement."""
+        found: dict[bytes, Crossing] = {}
         node = self._node
         own, stream = node.store.node, streams.parse(draft.stream)
         for peer in node.peers.book.peers.values():
             crossing = border.in_knowledge(draft.act, stream.subject, peer.node, own)
             if crossing is not None and may_see(peer, own, stream, node.audience):
-                crossings[peer.node] = crossing
-        ready, clauses = node.consent.carried_to(draft, list(crossings.values()))
-        return ready, [
+                found[peer.node] = crossing
+        return found
+
+    def _kept(self, crossings: Mapping[bytes, Crossing], clauses: Sequence[str]) -> list[KeptFrom]:
+        return [
             KeptFrom(node=peer.hex(), name=self._name_of(peer), clause=clause)
             for peer, clause in zip(crossings, clauses, strict=True)
             if clause

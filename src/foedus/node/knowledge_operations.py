@@ -11,6 +11,7 @@ from foedus.base.errors import UsageError
 from foedus.base.ids import parse_id
 from foedus.log.knowledge import KnowledgeRepublish
 from foedus.node.codec import draft_of
+from foedus.node.consent_values import ApprovalView
 from foedus.node.knowledge_acts import KnowledgeActs, stream_of
 from foedus.node.knowledge_forms import Form
 from foedus.node.knowledge_values import (
@@ -28,6 +29,7 @@ from foedus.node.values import SignedAct, Trouble
 from foedus.state.knowledge.packets import Packet
 
 if TYPE_CHECKING:
+    from foedus.node.approvals import Approval
     from foedus.node.composition import Node
     from foedus.node.views import Views
 
@@ -41,6 +43,10 @@ class KnowledgeOperations:
 
     _node: Node
     _views: Views
+
+    if TYPE_CHECKING:
+
+        def _approval_view(self, approval: Approval) -> ApprovalView: ...
 
     @property
     def _told(self) -> KnowledgeViews:
@@ -59,6 +65,13 @@ class KnowledgeOperations:
             body = form.body()
             drafts.append(self._acts.draft(form, form.domain or await self._domain_of(body), body))
         return await self._acts.order(drafts)
+
+    async def knowledge_propose(self, form: Form) -> ApprovalView:
+        """Ask a human to let an agent with a key of its own tell exactly this; nobody is asked twice."""
+        body = form.body()
+        draft = self._acts.proposal(form, form.domain or await self._domain_of(body), body)
+        crossings = list(self._acts.crossings(draft).values())
+        return self._approval_view(await self._node.consent.propose(draft, crossings))
 
     async def _domain_of(self, body: Mapping[str, Any]) -> str:
         knowledge = self._node.knowledge
@@ -117,7 +130,7 @@ class KnowledgeOperations:
     async def knowledge_history(self, packet: str) -> HistoryView:
         """Return what was told about a packet."""
         found = await self._packet(packet)
-        ground = self._node.knowledge.ground(found)
+        ground = await self._node.knowledge.ground(found)
         told = [*found.told, *([found.retracted] if found.retracted is not None else [])]
         return HistoryView(
             packet=found.id.hex(),

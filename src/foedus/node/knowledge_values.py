@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 
 from msgspec import Struct, field
 
+from foedus.node.consent_values import ApprovalView
 from foedus.node.knowledge_forms import Form
 from foedus.node.values import SignedAct, View
 from foedus.state.knowledge.source import Proved
@@ -150,6 +151,8 @@ class KnowledgePlaced(View, frozen=True):
     seq: int
     hlc: list[int]
     kept_from: list[KeptFrom]
+    approval: str = ""
+    """What waits for a person instead, where it needs one's yes; nothing is ordered then."""
 
 
 class EnvelopeView(View, frozen=True):
@@ -165,6 +168,10 @@ class KnowledgeService(Protocol):
 
     async def knowledge_tell(self, forms: Sequence[Form]) -> list[KnowledgePlaced]:
         """Order acts for a custodial agent, or of the node itself, all or none."""
+        ...
+
+    async def knowledge_propose(self, form: Form) -> ApprovalView:
+        """Ask a human to let an agent with a key of its own tell exactly this."""
         ...
 
     async def knowledge_signed(self, domain: str, acts: Sequence[SignedAct]) -> list[KnowledgePlaced]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from itertools import count
+from itertools import count, islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from foedus.base.cbor import decode_as
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 _EXCERPT_CHARACTERS = 2_000
 """Of a message that was found: a screen; the whole is in the room."""
-_CANDIDATES = 4
-"""Messages that are put in order for each that is wanted: those that the reader may not see fall out."""
 _WALK_MAX = 2_000
 """Events looked at for one causal question: in a room of thousands the nearest are what is wanted."""
 _STEPS = 20
@@ -70,16 +68,14 @@ class LogSubstrate:
 
     async def _messages(self, text: str, wanted: Wanted) -> Findings:
         await self._recollection.catch_up()
-        scores = self._recollection.like(text)
+        best = self._recollection.best_first(text)
         shown: list[Finding] = []
-        for event in self._recollection.best_first(scores, wanted.limit * _CANDIDATES):
-            row = self._node.log.by_ids([event]).get(event)
-            item = self._message(row, scores[event], wanted.reader) if row is not None else None
-            if item is not None:
-                shown.append(item)
-            if len(shown) == wanted.limit:
-                break
-        return Findings(shown, self._recollection.is_partial)
+        while len(shown) < wanted.limit and (page := dict(islice(best, wanted.limit))):
+            rows = self._node.log.by_ids(page)
+            for event, score in page.items():
+                item = self._message(rows[event], score, wanted.reader) if event in rows else None
+                shown += [item] if item is not None else []
+        return Findings(shown[: wanted.limit], self._recollection.is_partial)
 
     def _message(self, row: Row, score: int, reader: Reader) -> Finding | None:
         """Return what was said, if it counts here, is not erased, and is for the reader."""

@@ -56,6 +56,9 @@ def _families(node: Node) -> Iterator[list[str]]:
         *_head("foedus_embedding_failures_total", "Answers of the embedder that gave no vector.", "counter"),
         *(f'foedus_embedding_failures_total{{reason="{code}"}} {count}' for code, count in failures),
     ]
+    yield _gauge("foedus_blobs_bytes", "What blobs that events name here count for, in bytes.", node.blobs.size)
+    yield _gauge("foedus_blobs_waiting", "Blobs that are not whole here yet.", node.blob_carrying.waiting)
+    yield _gauge("foedus_blobs_left_out", "Blobs of others that found no room.", node.blobs.left_out)
     links = node.links.all()
     yield _per_peer(
         "foedus_link_lag", "Events not acknowledged by a peer.", {link.node: link.session.lag for link in links}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from foedus.node.codec import draft_of
+from foedus.node.consent_values import ApprovalView
 from foedus.node.knowledge_acts import stream_of
 from foedus.node.knowledge_forms import Form
 from foedus.node.knowledge_values import (
@@ -45,6 +46,12 @@ class ParticipantKnowledge:
         own = [replace(form, as_=self._holder.did) for form in forms]
         placed: list[KnowledgePlaced] = await self._service.knowledge_tell(own)
         return placed
+
+    async def knowledge_propose(self, form: Form) -> ApprovalView:
+        """Ask a human to let it tell this."""
+        self._refuse_other(form.as_ or self._holder.did)
+        asked: ApprovalView = await self._service.knowledge_propose(replace(form, as_=self._holder.did))
+        return asked
 
     async def knowledge_signed(self, domain: str, acts: Sequence[SignedAct]) -> list[KnowledgePlaced]:
         """Tell something as itself, signed by its device."""

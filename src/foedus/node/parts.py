@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from foedus.adapters.document_bases import FileBases
 from foedus.adapters.document_keeper import DocumentKeeper
 from foedus.adapters.home_lock import HomeLock
 from foedus.adapters.sqlite_audit import SqliteAudit
@@ -22,6 +23,7 @@ from foedus.node.checking import Verifiers
 from foedus.node.home import Home
 from foedus.node.ports import ByteStream
 from foedus.node.store import Writer
+from foedus.state.documents.base import Bases
 from foedus.state.documents.replica import Replicas
 from foedus.state.knowledge.port import KnowledgeIndex
 from foedus.trust.audit.port import AuditStore
@@ -70,6 +72,8 @@ class Parts(NamedTuple):
     """Opens the index of knowledge; None: it is kept in memory."""
     blobs: Callable[[Path], BlobStore] | None = None
     """Opens the store of blobs; None: they are kept in memory."""
+    bases: Callable[[Path], Bases] | None = None
+    """Opens the folder of what documents were; None: it is kept in memory."""
     replicas: Replicas | None = None
     """Holds Yjs documents; None: this process does, which hostile updates can end."""
 
@@ -89,6 +93,7 @@ def open_parts(home: Home) -> Parts:
             SqliteAudit,
             SqliteKnowledge,
             SqliteBlobs,
+            FileBases,
             DocumentKeeper(),
         )
     except BaseException:

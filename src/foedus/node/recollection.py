@@ -10,7 +10,7 @@ import asyncio
 import heapq
 import re
 from collections import defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import log2
 from typing import NamedTuple
 
@@ -28,6 +28,8 @@ WORDS_MAX = 256
 """Different words of one message that are remembered: longer ones are documents."""
 _PAGE = 200
 """Rows read before others get the event loop: 3 ms."""
+_FEW = 100
+"""Of equal messages that are found without sorting all: mostly more than are asked for."""
 _WORD = re.compile(r"\w+")
 
 
@@ -70,10 +72,11 @@ class Recollection:
             if behind > EVENTS_MAX:
                 self._upto += behind - EVENTS_MAX
                 self.is_partial = True
-            while rows := self._store.log.since(self._upto, _PAGE):
+            while self._upto < (last := self._store.log.last_local):
+                rows = self._store.log.since(self._upto, _PAGE)
                 for row in rows:
                     self._add(row)
-                self._upto = rows[-1].local
+                self._upto = rows[-1].local if rows else last  # the last ones may be gone
                 await asyncio.sleep(0)
 
     def _add(self, row: Row) -> None:
@@ -120,28 +123,50 @@ class Recollection:
         """Return the ids of events that cite an event as their cause."""
         return self._citing.get(event, set())
 
-    def like(self, text: str) -> dict[bytes, int]:
-        """Return messages that share words with a text, with scores in millionths: the rarer the words, the higher."""
+    def best_first(self, text: str) -> Iterator[tuple[bytes, int]]:
+        """Yield messages that share words with a text, with scores in millionths: the rarer the words, the higher.
+
+        The highest first, then the latest. Nothing is awaited while it is read.
+        """
         weights = {word: self._weight(word) for word in words_of(text)}
         whole = sum(weights.values()) or 1
-        scores: defaultdict[bytes, int] = defaultdict(int)
-        for word, weight in weights.items():
-            for event in self._by_word.get(word, ()):
-                scores[event] += weight
-        return {event: score * 1_000_000 // whole for event, score in scores.items()}
+        ranked = sorted(((self._by_word.get(word, set()), weight) for word, weight in weights.items()), key=_size)
+        if not ranked:
+            return
+        common, least = ranked.pop()
+        scores = self._scores(ranked)
+        by_score: defaultdict[int, list[bytes]] = defaultdict(list)
+        for event, score in scores.items():
+            by_score[(score + least * (event in common)) * 1_000_000 // whole].append(event)
+        alone = least * 1_000_000 // whole  # what has the commonest word only: nearly all, and seldom asked for
+        for score in sorted(by_score.keys() | {alone}, reverse=True):
+            events = [*by_score[score], *(common.difference(scores) if score == alone else ())]
+            yield from ((event, score) for event in self._latest_first(events))
 
-    def best_first(self, scores: dict[bytes, int], first: int) -> Iterator[bytes]:
-        """Yield the ids of ``scores``, the highest first, then the latest; few more than ``first`` are wanted."""
+    def _scores(self, found: Sequence[tuple[set[bytes], int]]) -> dict[bytes, int]:
+        """Return the sum of the weights of each message. ``found``: messages with a word, and its weight."""
+        scores: dict[bytes, int] = {}
+        for events, weight in found:
+            for event in events:
+                scores[event] = scores.get(event, 0) + weight
+        return scores
 
-        def order(event: bytes) -> tuple[int, int, int, bytes]:
+    def _latest_first(self, events: list[bytes]) -> Iterator[bytes]:
+        """Yield ids, the latest first. Few are mostly wanted: the others are sorted when those are told."""
+
+        def order(event: bytes) -> tuple[int, int, bytes]:
             hlc = self._entries[event].hlc
-            return -scores[event], -hlc.us, -hlc.counter, event
+            return -hlc.us, -hlc.counter, event
 
-        few = heapq.nsmallest(first, scores, key=order)
+        few = heapq.nsmallest(_FEW, events, key=order)
         yield from few
-        if len(scores) > len(few):
-            yield from sorted(scores.keys() - set(few), key=order)
+        if len(events) > len(few):
+            yield from sorted(set(events) - set(few), key=order)
 
     def _weight(self, word: str) -> int:
         """Return what a word weighs (inverse document frequency), in thousandths."""
         return round(1000 * log2(1 + (1 + self._messages) / (1 + len(self._by_word.get(word, ())))))
+
+
+def _size(found: tuple[set[bytes], int]) -> int:
+    return len(found[0])

@@ -1,7 +1,8 @@
 """Retention: what is older than its days goes, up to a checkpoint that vouches for where the chain then begins.
 
-Only ``room:`` streams are pruned. Events and bodies go; that they were, and that nothing else was there, both keys of
-their node have signed in the checkpoint, which is kept and shown to peers that ask for what is gone.
+``room:`` streams are pruned. Events and bodies go; that they were, and that nothing else was there, both keys of
+their node have signed in the checkpoint, which is kept and shown to peers that ask for what is gone. Of ``knowledge:``
+streams the events stay, since a packet is what all that was told of it makes; what they say goes.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class Pruning(NamedTuple):
 
 
 class Retention:
-    """Prunes by ``days``: "room", or the id of a room in hex, which goes before → days. Without one nothing goes.
+    """Prunes by ``days``: "room", "knowledge", or the id of a room in hex, which goes before → days. Else nothing goes.
 
     ``agreed``: the days for which this node may keep what another wrote, None where the two agreed on none. The fewer
     days count.
@@ -93,12 +94,12 @@ class Retention:
             kept = _days_of(chain, days, self.agreed(chain.node))
             if kept is None or not chain.seq:
                 continue
-            gap = await asyncio.to_thread(self._find, chain, now - kept * DAY)
+            gap = await asyncio.to_thread(self._find, chain, now - kept * DAY) if chain.kind == "room" else None
             if gap is not None and may_prune(chain, gap.seq):
                 if not chains:
                     await self._prepare()
                 events, chains = events + await self._leave(gap), chains + 1
-            bodies += await self._drop_unvouched(chain, now - kept * DAY - GRACE)
+            bodies += await self._drop_unvouched(chain, now - kept * DAY - _grace(chain))
         if chains or bodies:
             await asyncio.to_thread(self._store.log.scrub)
         return Pruning(chains, events)
@@ -121,8 +122,10 @@ class Retention:
     def lets_go(self, row: Row) -> bool:
         """Whether the days of a text without a checkpoint are over, so that its body is not asked for."""
         chain = self._store.admission.chains.get((row.epoch, row.stream))
-        days = _days_of(chain, self.days, self.agreed(chain.node)) if chain is not None and may_go(row) else None
-        return days is not None and row.hlc.us < self._store.now() - days * DAY - GRACE
+        if chain is None or not may_go(row):
+            return False
+        days = _days_of(chain, self.days, self.agreed(chain.node))
+        return days is not None and row.hlc.us < self._store.now() - days * DAY - _grace(chain)
 
     def _find(self, chain: Chain, before: Instant) -> Gap | None:
         """Return how far a chain can go: to the event that its newest checkpoint from ``before`` names.
@@ -175,8 +178,14 @@ async def _nothing() -> None:
     """There is nothing to keep."""
 
 
+def _grace(chain: Chain) -> int:
+    return GRACE if chain.kind == "room" else 0
+
+
 def _days_of(chain: Chain, days: Mapping[str, int], agreed: int | None) -> int | None:
-    if chain.kind != "room":
+    if chain.kind not in {"room", "knowledge"}:
         return None
-    own = days.get(streams.parse(chain.stream).subject, days.get("room"))
+    own = days.get(chain.kind)
+    if chain.kind == "room":
+        own = days.get(streams.parse(chain.stream).subject, own)
     return min((limit for limit in (own, agreed) if limit is not None), default=None)

@@ -22,6 +22,7 @@ async def give(node: Node, room: Room, who: str, role: int, title: str = "") -> 
             "the host owns its room", code="not_permitted", remedy="give a role to one of its participants"
         )
     seat = Seat(place, participant, role, check_name(title) if title else None)
+    await node.governance.require_room(room, "member.add", seat)
     await membership.add(node.store, node.author, room, seat)
 
 

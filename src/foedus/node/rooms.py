@@ -111,7 +111,9 @@ class Rooms:
             )
         mine = [entry.role for entry in room.current() if entry.node == peer_id and entry.participant is None]
         if not mine or (role is not None and mine[-1] != role):
-            await membership.add(self._node.store, self._node.author, room, membership.Seat(peer_id, None, role))
+            seat = membership.Seat(peer_id, None, role)
+            await self._node.governance.require_room(room, "member.add", seat)
+            await membership.add(self._node.store, self._node.author, room, seat)
         return self.find(room.id.hex())
 
     async def unshare(self, wanted: str, peer_id: bytes) -> Room:
@@ -119,6 +121,7 @@ class Rooms:
         room = self.hosted(wanted)
         if not any(entry.node == peer_id for entry in room.current()):
             raise UsageError("that peer is not in the room", code="not_a_member", remedy=_REMEDY)
+        await self._node.governance.require_room(room, "member.remove", membership.Seat(peer_id, None))
         await membership.remove(self._node.store, self._node.author, room, peer_id)
         return self.find(room.id.hex())
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from foedus.base.clock import ClockAhead
 from foedus.base.limits import CLOCK_AHEAD_MAX, SECOND
+from foedus.node.blobs import BlobsFull
 from foedus.node.composition import Node
 from foedus.node.consent_values import ApprovalView
 from foedus.node.values import Trouble
@@ -25,6 +26,7 @@ def troubles(node: Node, name_of: NameOf, approvals: Sequence[ApprovalView]) -> 
         *_held_epochs(node, name_of),
         *_forks(node, name_of),
         *_lacking(node, name_of),
+        *_blobs(node),
     ]
 
 
@@ -124,3 +126,16 @@ def _lacking(node: Node, name_of: NameOf) -> list[Trouble]:
         )
         for (_, stream), one in node.pruned.lacking.items()
     ]
+
+
+def _blobs(node: Node) -> list[Trouble]:
+    """Return why large updates of documents are not kept."""
+    found = []
+    if wrong := node.blobs.trouble or node.blob_carrying.trouble:
+        message = f"large updates of documents are not kept now: {wrong}"
+        remedy = f"free some space on the disk of {node.home.blobs}; the node goes on by itself"
+        found.append(Trouble(code="blobs", message=message, remedy=remedy))
+    if node.blobs.left_out:
+        message = f"{node.blobs.left_out} large updates of others found no room: there is a bound for each node"
+        found.append(Trouble(code=BlobsFull.code, message=message, remedy=BlobsFull.remedy))
+    return found

@@ -26,6 +26,9 @@ from foedus.trust.audit.seals import Statement, is_signed, read_statement
 
 log = logging.getLogger("foedus.audit")
 
+UNSIGNED = "invalid_signature"
+REWRITTEN = "audit_rewritten"
+"""Why a head is not countersigned."""
 INTERVAL = MINUTE
 """Between two heads told to one peer, and between two witnesses given to one: 3.4 KB and 0.4 KB each."""
 
@@ -48,8 +51,8 @@ class Witnesses:
         self._heard: dict[bytes, tuple[bytes, Statement]] = {}
         self._witnessed: dict[bytes, Head] = {}
         self._answered_at: dict[bytes, int] = {}
-        self.on_rewritten: Callable[[bytes, Row], None] = lambda _node, _row: None
-        """A peer told a head that contradicts one which this node countersigned."""
+        self.on_refused: Callable[[bytes, Row, str], None] = lambda _node, _row, _code: None
+        """A peer told a head that is not signed, or contradicts one which this node countersigned."""
         self._wake = asyncio.Event()
         trail.on_sealed = self._wake.set
         store.publisher.bookkeepers.append(self._published)
@@ -136,10 +139,11 @@ class Witnesses:
             return
         keys = view.record.record.keys
         if not is_signed(seal, (keys.ed25519, keys.mldsa65)):
+            self.on_refused(node, row, UNSIGNED)
             return
         before = self._witnessed.get(node) or last_witness(self._store, node)
         if _takes_back(before, statement):
-            self.on_rewritten(node, row)
+            self.on_refused(node, row, REWRITTEN)
             return
         self._witnessed[node] = Head(statement.count, statement.head)
         self._heard[node] = (row.id, statement)

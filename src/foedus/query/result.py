@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -12,6 +13,8 @@ from foedus.crypto.labels import signed_bytes
 from foedus.query.limits import BODY_BYTES_MAX, RESULT_BYTES_MAX, RESULTS_MAX
 from foedus.query.question import Id, Kind
 
+_PARSED_MAX = 128
+"""Results that were read lately: each is looked at when it comes, when it is passed on and when it is checked."""
 SCORE_MAX = 1_000_000_000
 """Millionths: a thousand is more than any measure of likeness needs."""
 
@@ -47,6 +50,7 @@ def encode_result(result: Result) -> bytes:
     return encode(to_plain(result))
 
 
+@lru_cache(_PARSED_MAX)
 def parse_result(data: bytes) -> Result:
     """Return the result in ``data``, checked but for its signature; raise NotCanonical or BadResult."""
     if len(data) > RESULT_BYTES_MAX:

@@ -4,6 +4,7 @@ from foedus.sdk.asking import Question
 from foedus.sdk.calling import Calling
 from foedus.sdk.changes import Change
 from foedus.sdk.client import Client, PlainClient
+from foedus.sdk.committing import CommitProof, CouncilUpdate
 from foedus.sdk.device import Device
 from foedus.sdk.errors import BadAnswer, NoAnswer, NoDevice, StreamLost
 from foedus.sdk.federation import (
@@ -25,6 +26,8 @@ __all__ = [
     "Change",
     "Claim",
     "Client",
+    "CommitProof",
+    "CouncilUpdate",
     "Device",
     "Done",
     "FederatedMesh",

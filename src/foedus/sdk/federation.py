@@ -17,6 +17,7 @@ from foedus.base.limits import SECOND
 from foedus.identity.did import did_of
 from foedus.identity.ucan import encode_container
 from foedus.sdk.asking import Question
+from foedus.sdk.committing import CommitProof, CouncilUpdate, commit
 from foedus.sdk.device import Device, now
 from foedus.sdk.granting import Scope, delegation
 from foedus.sdk.operation import Action, Group, M
@@ -155,6 +156,15 @@ class FederatedMesh(Group[M]):
         question = msgspec.structs.replace(question, scope=far.name, hops=far.max_hops, wait_s=wait_s)
         answers = await self._client.queries.ask(question)
         return [_result(found) for found in answers.results]
+
+    @Action
+    async def byzantine_commit(self, update: CouncilUpdate) -> CommitProof:
+        """Let a council decide upon an update; return what came of it, with a proof that a stranger can check.
+
+        ``outcome`` says whether it was done: ``unequal`` where the key had another value than ``if_value``. Raises
+        Unavailable ``not_decided`` where no quorum answered in 30 s: the update may still be made.
+        """
+        return await commit(self._client, update)
 
 
 def _result(found: MergedView) -> FederatedResult:

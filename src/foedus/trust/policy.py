@@ -137,6 +137,7 @@ class Retention(Struct, frozen=True, kw_only=True):
     """
 
     room: Annotated[Days, Meta(description="Messages in rooms.")] = 0
+    knowledge: Annotated[Days, Meta(description="What packets and tasks say; the events stay.")] = 0
 
 
 class EmbedderKind(StrEnum):

@@ -13,6 +13,7 @@ from foedus import __version__
 from foedus.base.errors import Unavailable
 from foedus.crypto.words import from_words
 from foedus.node.home import Home
+from foedus.surfaces.cli.running import _page_words
 from tests.surfaces.cli.samples import BANK, CONNECTED, HOSTILE, IDENTITY, OWN, STATUS
 
 
@@ -190,3 +191,18 @@ def test_an_error_while_serving_is_told(foedus, stand_in):
 
     stand_in("foedus.surfaces.serve", serve=serve)
     assert foedus("up", "--json").error["code"] == "port_taken"
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("http://127.0.0.1:8102", "Its page is http://127.0.0.1:8102/"),
+        ("https://192.0.2.7:8102", "Its page is https://192.0.2.7:8102/"),
+        ("http://192.0.2.7:8102", "subjectAltName=IP:192.0.2.7"),
+        ("http://oak.example:9000", "foedus up --host oak.example --port 9000 --tls-cert cert.pem --tls-key key.pem"),
+    ],
+)
+def test_where_the_page_is_or_how_it_gets_tls_is_said_in_one_line(url, told):
+    (line,) = _page_words(url)
+    assert told in line
+    assert "\n" not in line

@@ -6,13 +6,22 @@ from foedus.node.council_values import (
     CouncilDecisionView,
     CouncilEntryView,
     CouncilMemberView,
+    CouncilMotionView,
     CouncilProofView,
     CouncilView,
 )
 from tests.surfaces.http.fake_values import NODE
 
 MEMBER = CouncilMemberView(
-    node=NODE, name="fake", is_local=True, has_joined=True, is_connected=True, leads=True, is_exposed=False
+    node=NODE,
+    name="fake",
+    is_local=True,
+    has_joined=True,
+    is_connected=True,
+    leads=True,
+    is_exposed=False,
+    is_silent=False,
+    made=1,
 )
 BOARD = CouncilView(
     id="cd" * 32,
@@ -23,10 +32,26 @@ BOARD = CouncilView(
     faults=1,
     view=0,
     made=1,
+    lag=0,
     waiting=0,
+    epoch=0,
+    adds=[],
+    wishes=[],
 )
 ENTRY = CouncilEntryView(
     sequence=1, position=0, id="ef" * 32, author="did:key:zAda", key="k", value="dg", is_read=False, outcome="done"
+)
+MOTION = CouncilMotionView(
+    id="ab" * 32,
+    op="room",
+    host=NODE,
+    subject="plans",
+    kind="member.add",
+    node=NODE,
+    participant="",
+    role=None,
+    agreement="",
+    approved_by=[],
 )
 
 
@@ -52,6 +77,12 @@ class FakeCouncils:
         outcome = "done" if expected in {None, (None,)} else "unequal"
         return CouncilDecisionView(sequence=1, position=0, outcome=outcome, value=None)
 
+    async def council_put_as(self, council, _agent, key, value, expected=None):
+        return await self.council_put(council, key, value, expected)
+
+    async def council_submit(self, council, updates):
+        return [await self.council_put(council, "", update) for update in updates]
+
     async def council_get(self, council, key):
         return self.council_held(council, key)
 
@@ -66,3 +97,22 @@ class FakeCouncils:
     def council_proof(self, council, _sequence, _position=0):
         self.council(council)
         return CouncilProofView(proof=to_base64url(b"proof"))
+
+    async def council_add(self, council, _peer):
+        return self.council(council)
+
+    async def council_remove(self, council, _member):
+        return self.council(council)
+
+    def council_motions(self, council):
+        self.council(council)
+        return [MOTION]
+
+    async def council_approve(self, council, motion):
+        if not MOTION.id.startswith(motion):
+            raise NotFound(f"no motion {motion[:80]!r}")
+        return self.council(council)
+
+    async def council_govern(self, council, _room, _peer, *, release=False):
+        assert release in {True, False}
+        return self.council(council)

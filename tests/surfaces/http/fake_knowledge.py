@@ -1,6 +1,6 @@
 """Knowledge as the fake node has it: one packet and one task."""
 
-from foedus.base.errors import NotFound
+from foedus.base.errors import NotFound, UsageError
 from foedus.node.knowledge_values import (
     EnvelopeView,
     HistoryView,
@@ -22,6 +22,10 @@ PLACED = KnowledgePlaced(
 
 class FakeKnowledge:
     """Whatever it is told is placed."""
+
+    async def knowledge_propose(self, form):
+        self._note("knowledge_propose", form)
+        raise UsageError("no node waits for a human's word", code="no_approval_needed", http_status=409)
 
     async def knowledge_tell(self, forms):
         return [PLACED for _ in forms]

@@ -48,17 +48,23 @@ export type CouncilDecisionView = { sequence: number; position: number; outcome:
 
 export type CouncilEntryView = { sequence: number; position: number; id: string; author: string; key: string | null; value: string | null; is_read: boolean; outcome: string; };
 
+export type CouncilGovernInput = { room?: string; peer?: string; release?: boolean; };
+
 export type CouncilInput = { name: string; peers: Array<string>; };
 
 export type CouncilMemberInput = { peer: string; };
 
-export type CouncilMemberView = { node: string; name: string; is_local: boolean; has_joined: boolean; is_connected: boolean; leads: boolean; is_exposed: boolean; };
+export type CouncilMemberView = { node: string; name: string; is_local: boolean; has_joined: boolean; is_connected: boolean; leads: boolean; is_exposed: boolean; is_silent: boolean; made: number | null; };
+
+export type CouncilMotionView = { id: string; op: string; host: string; subject: string; kind: string; node: string; participant: string; role: number | null; agreement: string; approved_by: Array<string>; };
 
 export type CouncilProofView = { proof: string; };
 
+export type CouncilSignedInput = { updates: Array<string>; };
+
 export type CouncilUpdateInput = { key: string; value: string | null; if_value?: Array<string | null> | null; as?: string; };
 
-export type CouncilView = { id: string; name: string; state: "asked" | "down" | "fetching" | "key_changed" | "removed" | "running" | "waiting"; members: Array<CouncilMemberView>; quorum: number; faults: number; view: number | null; made: number | null; waiting: number | null; epoch: number; adds: Array<string>; wishes: Array<CouncilWishView>; };
+export type CouncilView = { id: string; name: string; state: "asked" | "down" | "fetching" | "key_changed" | "removed" | "running" | "waiting"; members: Array<CouncilMemberView>; quorum: number; faults: number; view: number | null; made: number | null; lag: number | null; waiting: number | null; epoch: number; adds: Array<string>; wishes: Array<CouncilWishView>; };
 
 export type CouncilWishView = { node: string; adds: Array<string>; removes: Array<string>; };
 
@@ -114,7 +120,7 @@ export type KeptFrom = { node: string; name: string; clause: string; };
 
 export type KeyInput = { key: string; };
 
-export type KnowledgePlaced = { id: string; stream: string; seq: number; hlc: Array<number>; kept_from: Array<KeptFrom>; };
+export type KnowledgePlaced = { id: string; stream: string; seq: number; hlc: Array<number>; kept_from: Array<KeptFrom>; approval: string; };
 
 export type LayerView = { layer: "agreement" | "grant" | "room"; verdict: "allows" | "refuses" | "waits"; clause: string; presets: Record<string, string>; words: string; };
 
@@ -410,6 +416,7 @@ export interface Operations {
   "POST /api/v1/knowledge/acts": { path: {  }; query: {  }; body: PublishForm | ReviseForm | RetractForm | RepublishForm | OfferForm | ClaimForm | ProgressForm | DoneForm; answer: KnowledgePlaced };
   "POST /api/v1/knowledge/acts:batch": { path: {  }; query: {  }; body: Array<PublishForm | ReviseForm | RetractForm | RepublishForm | OfferForm | ClaimForm | ProgressForm | DoneForm>; answer: Array<KnowledgePlaced> };
   "POST /api/v1/knowledge/acts:signed": { path: {  }; query: {  }; body: SignedInput; answer: Array<KnowledgePlaced> };
+  "POST /api/v1/knowledge/approvals": { path: {  }; query: {  }; body: PublishForm | ReviseForm | RetractForm | RepublishForm | OfferForm | ClaimForm | ProgressForm | DoneForm; answer: ApprovalView };
   "GET /api/v1/knowledge/search": { path: {  }; query: { q?: string; domain?: string; limit?: number; }; body: undefined; answer: Array<PacketView> };
   "GET /api/v1/knowledge/packets": { path: {  }; query: { domain?: string; after?: string; limit?: number; }; body: undefined; answer: PacketsPage };
   "GET /api/v1/knowledge/packets/{packet}": { path: { packet: string; }; query: {  }; body: undefined; answer: PacketView };
@@ -440,8 +447,12 @@ export interface Operations {
   "POST /api/v1/councils/{council}/join": { path: { council: string; }; query: {  }; body: undefined; answer: CouncilView };
   "POST /api/v1/councils/{council}/updates": { path: { council: string; }; query: {  }; body: CouncilUpdateInput; answer: CouncilDecisionView };
   "GET /api/v1/councils/{council}/updates": { path: { council: string; }; query: { after?: number; limit?: number; }; body: undefined; answer: Array<CouncilEntryView> };
+  "POST /api/v1/councils/{council}/updates:signed": { path: { council: string; }; query: {  }; body: CouncilSignedInput; answer: Array<CouncilDecisionView> };
   "GET /api/v1/councils/{council}/values": { path: { council: string; }; query: { key?: string; held?: number; }; body: undefined; answer: CouncilDecisionView };
   "GET /api/v1/councils/{council}/proof": { path: { council: string; }; query: { sequence?: number; position?: number; }; body: undefined; answer: CouncilProofView };
   "POST /api/v1/councils/{council}/members": { path: { council: string; }; query: {  }; body: CouncilMemberInput; answer: CouncilView };
   "DELETE /api/v1/councils/{council}/members/{member}": { path: { council: string; member: string; }; query: {  }; body: undefined; answer: CouncilView };
+  "GET /api/v1/councils/{council}/motions": { path: { council: string; }; query: {  }; body: undefined; answer: Array<CouncilMotionView> };
+  "POST /api/v1/councils/{council}/motions/{motion}/approve": { path: { council: string; motion: string; }; query: {  }; body: undefined; answer: CouncilView };
+  "POST /api/v1/councils/{council}/governed": { path: { council: string; }; query: {  }; body: CouncilGovernInput; answer: CouncilView };
 }

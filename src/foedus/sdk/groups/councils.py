@@ -6,7 +6,13 @@ from collections.abc import Sequence
 
 from foedus.base.base64url import to_base64url
 from foedus.sdk.operation import Group, M, Sent, operation
-from foedus.sdk.values.councils import CouncilDecisionView, CouncilEntryView, CouncilProofView, CouncilView
+from foedus.sdk.values.councils import (
+    CouncilDecisionView,
+    CouncilEntryView,
+    CouncilMotionView,
+    CouncilProofView,
+    CouncilView,
+)
 
 
 class Councils(Group[M]):
@@ -42,6 +48,21 @@ class Councils(Group[M]):
         """Wish a member to go; it does once a quorum of the members wishes that."""
         return Sent({"council": council, "member": member})
 
+    @operation("GET", "/councils/{council}/motions")
+    def motions(self, council: str) -> Sent[list[CouncilMotionView]]:
+        """Return what nodes would do once a quorum of the members approves it."""
+        return Sent({"council": council})
+
+    @operation("POST", "/councils/{council}/motions/{motion}/approve")
+    def approve(self, council: str, motion: str) -> Sent[CouncilView]:
+        """Approve a motion in the node's name."""
+        return Sent({"council": council, "motion": motion})
+
+    @operation("POST", "/councils/{council}/governed")
+    def govern(self, council: str, *, room: str = "", peer: str = "", release: bool = False) -> Sent[CouncilView]:
+        """Change a room's members, or the agreement with a peer, only once the council approved it."""
+        return Sent({"council": council}, body={"room": room, "peer": peer, "release": release})
+
     @operation("POST", "/councils/{council}/updates")
     def put(
         self,
@@ -59,6 +80,11 @@ class Councils(Group[M]):
         expected = None if if_value is None else [_text(it) for it in if_value]
         body = {"key": key, "value": _text(value), "if_value": expected, "as": as_}
         return Sent({"council": council}, body=body)
+
+    @operation("POST", "/councils/{council}/updates:signed")
+    def submit(self, council: str, updates: Sequence[bytes]) -> Sent[list[CouncilDecisionView]]:
+        """Ask for updates as their authors signed them (canonical bytes), all or none; wait for all decisions."""
+        return Sent({"council": council}, body={"updates": [to_base64url(it) for it in updates]})
 
     @operation("GET", "/councils/{council}/updates")
     def log(self, council: str, *, after: int = 0, limit: int = 100) -> Sent[list[CouncilEntryView]]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from foedus.sdk.forms import Form
 from foedus.sdk.operation import Action, Group, M, Sent, operation
 from foedus.sdk.telling import tell
+from foedus.sdk.values.consent import ApprovalView
 from foedus.sdk.values.knowledge import (
     EnvelopeView,
     HistoryView,
@@ -23,13 +24,15 @@ class Knowledge(Group[M]):
     """Packets of knowledge. ``packet``: an id or its first digits."""
 
     @Action
-    async def tell(self, form: Form) -> KnowledgePlaced:
+    async def tell(self, form: Form, *, wait_s: float = 0) -> KnowledgePlaced:
         """Publish, revise, retract or pass on a packet; offer, claim, report or end a task. Durable when it returns.
 
+        An agent's may wait for a person, where it flows to peers and no grant carries it: then ``approval`` names what
+        waits, unless they allow it within ``wait_s``.
         The client's device signs, where it has one and the form's ``as_`` names no other. Else the node does, for
         the agent whose key it keeps, or as itself.
         """
-        return await tell(self._client, form)
+        return await tell(self._client, form, wait_s)
 
     @operation("POST", "/knowledge/acts")
     def post(self, form: Form) -> Sent[KnowledgePlaced]:
@@ -40,6 +43,11 @@ class Knowledge(Group[M]):
     def post_all(self, forms: Sequence[Form]) -> Sent[list[KnowledgePlaced]]:
         """Tell several things in order, all or none."""
         return Sent(body=list(forms))
+
+    @operation("POST", "/knowledge/approvals")
+    def propose(self, form: Form) -> Sent[ApprovalView]:
+        """Ask a person to let an agent with a key of its own tell this; it then signs with the approval's ``salt``."""
+        return Sent(body=form)
 
     @operation("POST", "/knowledge/acts:signed")
     def post_signed(self, domain: str, acts: Sequence[SignedAct]) -> Sent[list[KnowledgePlaced]]:

@@ -141,6 +141,8 @@ class KnowledgePlaced(View, frozen=True):
     seq: int
     hlc: list[int]
     kept_from: list[KeptFrom]
+    approval: str = ""
+    """What waits for a person instead, where it needs one's yes; nothing is ordered then."""
 
 
 class EnvelopeView(View, frozen=True):

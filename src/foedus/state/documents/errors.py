@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from foedus.base.errors import UsageError
 
+HARMFUL = "harmful_update"
+"""The code of an update that is passed over here and now, and nowhere else: it ended what holds documents."""
+
 
 class BadUpdate(UsageError):
     """The bytes are no Yjs update, or one that would harm who applies it."""

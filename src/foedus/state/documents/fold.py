@@ -15,8 +15,11 @@ from contextlib import suppress
 from types import MappingProxyType
 from typing import NamedTuple
 
+from msgspec.structs import astuple
+
 from foedus.log.documents import PART_BYTES
-from foedus.state.documents.errors import BadUpdate
+from foedus.state.documents.base import BASE_BYTES_MAX, Base, HeldPart, Tally
+from foedus.state.documents.errors import HARMFUL, BadUpdate
 from foedus.state.documents.limits import DOCUMENT_BYTES_MAX, WAITING_BYTES_MAX
 from foedus.state.documents.replica import Replica, Unheld, Yjs
 from foedus.state.documents.update import EMPTY, Reach, clocks, reach
@@ -60,6 +63,7 @@ class Document:
         self._waiting: dict[int, list[tuple[bytes, Reach]]] = {}
         """Updates, by a client of which they need more than is held."""
         self._waiting_bytes = 0
+        self._is_short = False
         self.bytes_taken = 0
         """Bytes of the updates since it was last measured: no less than what it takes."""
 
@@ -92,6 +96,15 @@ class Document:
             self.bytes_taken = len(self.whole()) + self._waiting_bytes
         return self.may_be_full(more)
 
+    def kept(self) -> tuple[bytes, ...] | None:
+        """Return updates that make the same document: what is held, then what waits. None where something is not here.
+
+        Something is not here where more waited than is kept waiting.
+        """
+        if self._is_short:
+            return None
+        return (self.whole(), *(update for waiting in self._waiting.values() for update, _ in waiting))
+
     def take(self, update: bytes, found: Reach | None = None) -> list[bytes]:
         """Take in an update; return those that count with it, none where it waits. Raise BadUpdate where it is none.
 
@@ -122,6 +135,7 @@ class Document:
 
     def _wait(self, client: int, update: bytes, found: Reach) -> None:
         if self._waiting_bytes + len(update) > WAITING_BYTES_MAX:
+            self._is_short = True
             return  # who stands on nothing that ever comes fills the log and no memory
         self._waiting.setdefault(client, []).append((update, found))
         self._waiting_bytes += len(update)
@@ -130,7 +144,8 @@ class Document:
         """Take in an update that needs nothing more; return the clients of which more is held now."""
         try:
             self._replica.apply(update)
-        except BadUpdate:
+        except BadUpdate as error:
+            self._is_short |= error.code == HARMFUL
             self._held = clocks(self.state_vector())  # some of it may be in
             raise
         moved = {client for client, clock in found.ends.items() if clock > self._held.get(client, 0)}
@@ -177,15 +192,32 @@ class RoomDocuments:
         self._waiting: dict[bytes, list[Part]] = {}
         """By epoch, the parts of an update that is not whole yet: one for each chain, since nothing stands between."""
 
+    def kept(self, stream: str, tally: Tally) -> Base | None:
+        """Return what a fold goes on from; None where it may not, or that would be too large."""
+        found = {name: kept for name, each in self.documents.items() if (kept := each.kept()) is not None}
+        parts = tuple(HeldPart(*part) for waiting in self._waiting.values() for part in waiting)
+        size = sum(len(update) for kept in found.values() for update in kept) + sum(len(part.data) for part in parts)
+        if self._gaps or len(found) != len(self.documents) or size > BASE_BYTES_MAX:
+            return None
+        return Base(stream, tally.local, tally.digest, found, parts)
+
+    def go_on_from(self, base: Base) -> bool:
+        """Take in what was kept, before anything else; return whether all of it could be."""
+        for name, updates in base.documents.items():
+            for number, update in enumerate(updates):
+                if bool(self._take(name, update, None)) != (number == 0):
+                    return False
+        return not any(self.take(Part(*astuple(part))) for part in base.parts)
+
     def hold(self, make: Callable[[], Replica]) -> None:
         """After replicas that only joined (``Joined``): let others take it all in. Raises BadUpdate and CannotJoin."""
         self._make = make
         for document in self.documents.values():
             document.hold(make())
 
-    def take_all(self, brought: Iterable[tuple[Part | Snapshot, Reach | None]]) -> list[tuple[str, bytes]]:
-        """Take in what rows of the log brought, in turn; return as ``take`` does."""
-        return [counted for piece, found in brought for counted in self._take_piece(piece, found)]
+    def take_all(self, pieces: Iterable[tuple[Part | Snapshot | None, Reach | None]]) -> list[tuple[str, bytes]]:
+        """Take in what rows of the log brought, in turn; return as ``take`` does. None: nothing."""
+        return [counted for piece, found in pieces if piece for counted in self._take_piece(piece, found)]
 
     def _take_piece(self, piece: Part | Snapshot, found: Reach | None) -> list[tuple[str, bytes]]:
         return self.take_snapshot(piece, found) if isinstance(piece, Snapshot) else self.take(piece, found)

@@ -163,6 +163,10 @@ class KnowledgeIndex(Protocol):
         """Return the best ``limit`` packets (of a domain) that hold any of the words, the best first (BM25)."""
         ...
 
+    def shares(self, terms: Sequence[str], subjects: Sequence[bytes]) -> dict[bytes, int]:
+        """Return what part of the words each of these packets holds, in millionths; a rare word counts more."""
+        ...
+
     def clear(self) -> None:
         """Forget everything: it is read from the log again."""
         ...

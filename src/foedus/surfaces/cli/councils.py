@@ -13,6 +13,7 @@ from foedus.node.council_values import (
     CouncilDecisionView,
     CouncilEntryView,
     CouncilMemberView,
+    CouncilMotionView,
     CouncilProofView,
     CouncilView,
     CouncilWishView,
@@ -138,6 +139,62 @@ def remove(
     out = common.output()
     out.show(common.client().delete(path_of("councils", council, "members", member), CouncilView), council_lines)
     out.next("foedus council show {}", council)
+
+
+@app.command
+def motions(council: Council, /, *, common: Common = COMMON) -> None:
+    """List what nodes would do once a quorum of the members approves it."""
+    from foedus.surfaces.cli.client import path_of
+
+    out = common.output()
+    found = common.client().get(path_of("councils", council, "motions"), list[CouncilMotionView])
+    if out.as_json or not found:
+        out.show(found, lambda _: [["nothing waits"]])
+    else:
+        out.table(
+            ["motion", "", "approved by"], ([short(it.id), _motion(it), str(len(it.approved_by))] for it in found)
+        )
+    out.next("foedus council approve {} MOTION", council)
+
+
+@app.command
+def approve(
+    council: Council,
+    motion: Annotated[str, Parameter(help="A motion's id, or 8 digits of it.")],
+    /,
+    *,
+    yes: Yes = False,
+    common: Common = COMMON,
+) -> None:
+    """Approve a motion in this node's name. It is approved once a quorum of the members did."""
+    from foedus.surfaces.cli.client import path_of
+
+    out = common.output()
+    node = common.client()
+    open_ = node.get(path_of("councils", council, "motions"), list[CouncilMotionView])
+    said = next((_motion(it) for it in open_ if it.id.startswith(motion)), "")
+    confirm(f"Approve {said or inert(motion)}?", yes=yes)
+    out.show(node.post(path_of("councils", council, "motions", motion, "approve"), CouncilView), council_lines)
+    out.next("foedus council motions {}", council)
+
+
+@app.command
+def govern(
+    council: Council,
+    /,
+    *,
+    room: Annotated[str, Parameter(help="A room that this node hosts.")] = "",
+    agreement: Annotated[str, Parameter(help="The peer with whom it is.")] = "",
+    release: Annotated[bool, Parameter(negative="", help="Ask the council no more; it has to approve that.")] = False,
+    common: Common = COMMON,
+) -> None:
+    """Change a room's members, or an agreement, only once the council approved it."""
+    from foedus.surfaces.cli.client import path_of
+
+    out = common.output()
+    body = {"room": room, "peer": agreement, "release": release}
+    out.show(common.client().post(path_of("councils", council, "governed"), CouncilView, body), council_lines)
+    out.next("foedus council motions {}", council)
 
 
 @app.command
@@ -275,7 +332,11 @@ def council_lines(view: CouncilView) -> Iterable[Line]:
         rows.append(("not joined", ", ".join(missing)))
     if view.made is not None:
         leader = next((_member(it) for it in view.members if it.leads), "")
-        rows += [("made", str(view.made)), ("waiting", str(view.waiting)), ("leader", f"{leader}, view {view.view}")]
+        made = f"{view.made}, {view.lag} behind" if view.lag else str(view.made)
+        rows += [("made", made), ("waiting", str(view.waiting)), ("leader", f"{leader}, view {view.view}")]
+    silent = [_member(it) for it in view.members if it.is_silent]
+    if silent:
+        rows.append(("silent", (", ".join(silent), "yellow")))
     away = [_member(it) for it in view.members if not it.is_connected]
     if away:
         rows.append(("not connected", (", ".join(away), "yellow")))
@@ -286,6 +347,16 @@ def council_lines(view: CouncilView) -> Iterable[Line]:
     if exposed:
         rows.append(("lied", (", ".join(exposed), "red")))
     return pairs(rows)
+
+
+def in_short(view: CouncilView) -> str:
+    """Return how far a council is, in one line."""
+    if view.made is None:
+        return _STATES[view.state]
+    leader = next((_name(it) for it in view.members if it.leads), "")
+    silent = ", ".join(_name(it) for it in view.members if it.is_silent)
+    said = f"view {view.view}, {leader} leads, {view.made} made, {view.lag or 0} behind"
+    return f"{said}; silent: {silent}" if silent else said
 
 
 def _row(view: CouncilView) -> list[Part]:
@@ -309,12 +380,27 @@ def _wish(view: CouncilView, it: CouncilWishView) -> str:
     return ", ".join(changes) or "new keys"
 
 
+def _motion(it: CouncilMotionView) -> str:
+    match it.op:
+        case "room":
+            whom = inert(it.participant) or short(it.node)
+            role = f" with role {it.role}" if it.role is not None else ""
+            return f"{short(it.host)}: {inert(it.kind)} {whom}{role} in room {short(it.subject)}"
+        case "agreement":
+            return f"{short(it.host)}: agreement {short(it.agreement)} with {short(it.subject)}"
+        case "release":
+            return f"{short(it.host)}: no longer govern {inert(it.subject)}"
+    return "something that this node does not know"
+
+
 def _joined(it: CouncilMemberView) -> str:
     return "joined" if it.has_joined else "not joined"
 
 
 def _seen(it: CouncilMemberView) -> str:
-    return "leads" if it.leads else "connected" if it.is_connected else "not connected"
+    if it.leads:
+        return "leads"
+    return "not connected" if not it.is_connected else "silent" if it.is_silent else "connected"
 
 
 def _place(it: CouncilEntryView) -> str:

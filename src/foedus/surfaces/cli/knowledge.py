@@ -17,7 +17,7 @@ from foedus.node.knowledge_values import (
 )
 from foedus.surfaces.cli.knowledge_shown import found_lines, history_lines, packet_lines
 from foedus.surfaces.cli.knowledge_transfer import export_, import_
-from foedus.surfaces.cli.options import COMMON, Common, File, PassphraseFile, Yes
+from foedus.surfaces.cli.options import COMMON, Common, File, PassphraseFile, Wait, Yes
 from foedus.surfaces.cli.prompts import confirm, read_text
 from foedus.surfaces.cli.telling import As, OnlyDomain, Teller, packet_of, show_placed
 from foedus.surfaces.cli.text import short
@@ -62,6 +62,7 @@ def publish(  # noqa: PLR0913  # each is an option of the command
     media_type: MediaType = "application/octet-stream",
     file: File = None,
     as_: As = "",
+    wait: Wait = 0,
     passphrase_file: PassphraseFile = None,
     common: Common = COMMON,
 ) -> None:
@@ -79,9 +80,8 @@ def publish(  # noqa: PLR0913  # each is an option of the command
         data=_data(data, media_type),
         **says,
     )
-    (placed,) = Teller(node, as_, passphrase_file).tell(domain, [form])
-    show_placed(out, placed, "published")
-    out.next(f"foedus knowledge show {short(placed.id)}")
+    placed = Teller(node, as_, passphrase_file).one(domain, form, wait)
+    show_placed(out, placed, "published", f"foedus knowledge show {short(placed.id)}")
 
 
 @app.command
@@ -96,6 +96,7 @@ def revise(  # noqa: PLR0913  # each is an option of the command
     depends: Depends = None,
     file: File = None,
     as_: As = "",
+    wait: Wait = 0,
     passphrase_file: PassphraseFile = None,
     common: Common = COMMON,
 ) -> None:
@@ -116,9 +117,8 @@ def revise(  # noqa: PLR0913  # each is an option of the command
         tags=held.tags if tag is None else tag,
         dependencies=held.dependencies if depends is None else says["dependencies"],
     )
-    (placed,) = Teller(node, as_, passphrase_file).tell(held.domain, [form])
-    show_placed(out, placed, "revised")
-    out.next(f"foedus knowledge history {short(held.id)}")
+    placed = Teller(node, as_, passphrase_file).one(held.domain, form, wait)
+    show_placed(out, placed, "revised", f"foedus knowledge history {short(held.id)}")
 
 
 def _says(node: Client, title: str, text: tuple[str, Path | None], depends: list[str] | None) -> dict[str, Any]:
@@ -142,12 +142,13 @@ def _data(file: Path | None, media_type: str) -> DataForm | None:
 
 
 @app.command
-def retract(
+def retract(  # noqa: PLR0913  # each is an option of the command
     packet: Packet,
     reason: str = "",
     /,
     *,
     as_: As = "",
+    wait: Wait = 0,
     passphrase_file: PassphraseFile = None,
     yes: Yes = False,
     common: Common = COMMON,
@@ -159,9 +160,8 @@ def retract(
     node = common.client(passphrase_file)
     held = packet_of(node, packet)
     confirm(f"Retract {held.title!r} for good?", yes=yes)
-    (placed,) = Teller(node, as_, passphrase_file).tell(held.domain, [RetractForm(packet=held.id, reason=reason)])
-    show_placed(out, placed, "retracted")
-    out.next(f"foedus knowledge history {short(held.id)}")
+    placed = Teller(node, as_, passphrase_file).one(held.domain, RetractForm(packet=held.id, reason=reason), wait)
+    show_placed(out, placed, "retracted", f"foedus knowledge history {short(held.id)}")
 
 
 @app.command
@@ -171,6 +171,7 @@ def republish(
     /,
     *,
     as_: As = "",
+    wait: Wait = 0,
     passphrase_file: PassphraseFile = None,
     common: Common = COMMON,
 ) -> None:
@@ -182,9 +183,8 @@ def republish(
     node = common.client(passphrase_file)
     held = node.get(path_of("knowledge", "packets", packet, "envelope"), EnvelopeView)
     form = RepublishForm(domain=domain, source=held.envelope)
-    (placed,) = Teller(node, as_, passphrase_file).tell(domain, [form])
-    show_placed(out, placed, "passed on")
-    out.next(f"foedus knowledge show {short(placed.id)}")
+    placed = Teller(node, as_, passphrase_file).one(domain, form, wait)
+    show_placed(out, placed, "passed on", f"foedus knowledge show {short(placed.id)}")
 
 
 # --- finding -----------------------------------------------------------------------------------------

@@ -59,9 +59,8 @@ def offer(  # noqa: PLR0913  # each is an option of the command
         dependencies=[packet_of(node, one).id for one in depends or []],
         lease=max(1, round(lease_hours * 3_600)),
     )
-    (placed,) = Teller(node, as_, passphrase_file).tell(domain, [form])
-    show_placed(out, placed, "offered")
-    out.next(f"foedus task show {short(placed.id)}")
+    placed = Teller(node, as_, passphrase_file).one(domain, form)
+    show_placed(out, placed, "offered", f"foedus task show {short(placed.id)}")
 
 
 @app.command
@@ -122,9 +121,8 @@ def _tell(common: Common, task: str, make: Any, how: tuple[str, PassphraseFile, 
     node = common.client(file)
     held = task_of(node, task)
     form: Form = make(held.id)
-    (placed,) = Teller(node, as_, file).tell(held.domain, [form])
-    show_placed(out, placed, what)
-    out.next(f"foedus task show {short(held.id)}")
+    placed = Teller(node, as_, file).one(held.domain, form)
+    show_placed(out, placed, what, f"foedus task show {short(held.id)}")
 
 
 @app.command(name="list")

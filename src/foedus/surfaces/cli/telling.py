@@ -10,17 +10,20 @@ import msgspec
 from cyclopts import Parameter
 from msgspec.structs import replace
 
+from foedus.base.base64url import from_base64url
 from foedus.base.cbor import encode
+from foedus.base.errors import UsageError
 from foedus.base.ids import parse_id
 from foedus.base.limits import AUTH_MAX, NONCE_BYTES, SALT_BYTES
 from foedus.identity.did import did_of
 from foedus.identity.ucan.command import covers
 from foedus.log.knowledge import read_knowledge
-from foedus.node.consent_values import GrantView
+from foedus.node.consent_values import ApprovalView, GrantView
 from foedus.node.knowledge_acts import refs_of
 from foedus.node.knowledge_forms import Form
 from foedus.node.knowledge_values import KnowledgePlaced, PacketView, TaskView
 from foedus.node.values import ParticipantView, SigningContext
+from foedus.surfaces.cli.crossing import decided, grants_of, is_done, is_for_a_person
 from foedus.surfaces.cli.devices import device_folder, enrolled, signer_of
 from foedus.surfaces.cli.options import PassphraseFile
 from foedus.surfaces.cli.signing import Draft, Moment, signed_act
@@ -60,6 +63,30 @@ class Teller:
         mine = (grant for grant in grants if grant.audience.did == device and grant.state == "in_force")
         return [parse_id(grant.id) for grant in mine if covers(grant.command, PUBLISH) and not grant.one_act]
 
+    def one(self, domain: str, form: Form, wait_s: int = 0) -> KnowledgePlaced:
+        """Tell one thing; where it needs a person's yes, wait so long for it, and return what waits then."""
+        try:
+            (placed,) = self.tell(domain, [form])
+        except UsageError as error:
+            if self.who.custody == "node" or not is_for_a_person(error, self.who):
+                raise
+            asked = msgspec.to_builtins(replace(form, as_=self.who.did))
+            view = self._node.post("/knowledge/approvals", ApprovalView, asked)
+            placed = KnowledgePlaced(
+                id="", stream=f"knowledge:{domain}", seq=0, hlc=[0, 0], kept_from=[], approval=view.id
+            )
+        if not placed.approval:
+            return placed
+        view = decided(self._node, placed.approval, wait_s)
+        if not is_done(view):
+            return placed
+        if view.event:
+            return replace(placed, id=view.event, approval="")
+        self._auth = (self._auth[0], *grants_of(view))
+        act = self._signed(domain, form, self._node.get("/signing", SigningContext), from_base64url(view.salt, "salt"))
+        (done,) = self._node.post("/knowledge/acts:signed", list[KnowledgePlaced], {"domain": domain, "acts": [act]})
+        return done
+
     def tell(self, domain: str, forms: Sequence[Form]) -> list[KnowledgePlaced]:
         """Tell things in one domain, all or none."""
         if self.who.custody == "node":
@@ -69,13 +96,14 @@ class Teller:
         acts = [self._signed(domain, form, context) for form in forms]
         return self._node.post("/knowledge/acts:signed", list[KnowledgePlaced], {"domain": domain, "acts": acts})
 
-    def _signed(self, domain: str, form: Form, context: SigningContext) -> Any:
+    def _signed(self, domain: str, form: Form, context: SigningContext, salt: bytes = b"") -> Any:
         from foedus.surfaces.cli.devices import checked_now
 
         body = form.body()
         refs = refs_of(read_knowledge(form.kind, encode(body)))
         draft = Draft(self.who.did, f"knowledge:{domain}", form.kind, body, self._auth, refs)
-        moment = Moment(parse_id(context.epoch), checked_now(context), os.urandom(NONCE_BYTES), os.urandom(SALT_BYTES))
+        salt = salt or os.urandom(SALT_BYTES)
+        moment = Moment(parse_id(context.epoch), checked_now(context), os.urandom(NONCE_BYTES), salt)
         return msgspec.to_builtins(signed_act(self._key, draft, moment))
 
 
@@ -93,12 +121,13 @@ def task_of(node: Client, task: str) -> TaskView:
     return node.get(path_of("tasks", task), TaskView)
 
 
-def show_placed(out: Output, placed: KnowledgePlaced, what: str) -> None:
-    """Show what was told, and at which peers it does not count."""
+def show_placed(out: Output, placed: KnowledgePlaced, what: str, following: str) -> None:
+    """Show what was told, and at which peers it does not count; or what waits for a person."""
     out.show(placed, lambda _: _placed_lines(placed, what))
+    out.next(f"foedus approval allow {placed.approval} --as NAME" if placed.approval else following)
 
 
 def _placed_lines(placed: KnowledgePlaced, what: str) -> Iterator[Line]:
-    yield [f"{what}: {placed.id}"]
+    yield [f"this waits for a person: approval {placed.approval}" if placed.approval else f"{what}: {placed.id}"]
     for kept in placed.kept_from:
         yield [(f'not shown at "{kept.name}": {kept.clause} (docs/terms.md)', "yellow")]

@@ -41,6 +41,11 @@ class Person:
         self._did = ""
         self._key: Ed25519Key | None = None
 
+    @property
+    def did(self) -> str:
+        """Whose words they are, once enrolled."""
+        return self._did
+
     def enrol(self) -> None:
         """Make the key, seal it on the device, and let it enrol itself at the node."""
         own = parse_id(self.node.client.get("/signing", SigningContext).node)

@@ -10,15 +10,20 @@ from msgspec import Meta, field
 from foedus.base.base64url import from_base64url
 from foedus.consensus.machine import KEY_MAX, VALUE_MAX
 from foedus.consensus.membership import MEMBERS_MAX
+from foedus.consensus.updates import BATCH_UPDATES_MAX, UPDATE_MAX
 from foedus.node.api import NodeService
 from foedus.node.council_values import CouncilDecisionView, CouncilEntryView, CouncilProofView, CouncilView
 from foedus.surfaces.http.bodies import Input, Name, Target
+from foedus.surfaces.http.callers import Rule
 from foedus.surfaces.http.limits import TARGET_MAX
 from foedus.surfaces.http.operations import Call, Number, Operation, Text
 from foedus.surfaces.http.problems import MalformedRequest
 
 _Key = Annotated[str, Meta(min_length=1, max_length=KEY_MAX)]
 _Value = Annotated[str, Meta(max_length=-(-VALUE_MAX * 4 // 3))]
+_Update = Annotated[str, Meta(max_length=-(-UPDATE_MAX * 4 // 3))]
+SIGNED_MAX = 4 * BATCH_UPDATES_MAX
+"""Updates of one request: half of what one author may let wait."""
 _SEQUENCE_MAX = 999_999_999
 _PLACES_MAX = 1_000
 
@@ -42,6 +47,12 @@ class CouncilUpdateInput(Input, frozen=True):
     as_: Annotated[str, Meta(max_length=TARGET_MAX)] = field(default="", name="as")
 
 
+class CouncilSignedInput(Input, frozen=True):
+    """Updates, base64url of their canonical bytes, each signed by its author's device."""
+
+    updates: Annotated[list[_Update], Meta(min_length=1, max_length=SIGNED_MAX)]
+
+
 def _bytes(value: str | None) -> bytes | None:
     return None if value is None else from_base64url(value, "a value")
 
@@ -53,6 +64,11 @@ def _put(node: NodeService, call: Call) -> Awaitable[CouncilDecisionView]:
     if body.as_:
         return node.council_put_as(call.path["council"], body.as_, body.key, value, expected)
     return node.council_put(call.path["council"], body.key, value, expected)
+
+
+def _submit(node: NodeService, call: Call) -> Awaitable[list[CouncilDecisionView]]:
+    body: CouncilSignedInput = call.body
+    return node.council_submit(call.path["council"], [from_base64url(it, "an update") for it in body.updates])
 
 
 def _get(node: NodeService, call: Call) -> Awaitable[CouncilDecisionView] | CouncilDecisionView:
@@ -69,6 +85,7 @@ COUNCILS = [
         path="/councils",
         about="Councils of this node, and those that it is asked to join",
         answer=list[CouncilView],
+        rule=Rule.PARTICIPANT,
         run=lambda node, _: node.councils(),
     ),
     Operation(
@@ -85,6 +102,7 @@ COUNCILS = [
         path="/councils/{council}",
         about="One council: its members, and how far it is",
         answer=CouncilView,
+        rule=Rule.PARTICIPANT,
         run=lambda node, call: node.council(call.path["council"]),
     ),
     Operation(
@@ -100,7 +118,17 @@ COUNCILS = [
         about="Set a key, if it is as expected; answers when the council has decided",
         answer=CouncilDecisionView,
         body=CouncilUpdateInput,
+        rule=Rule.SELF,
         run=_put,
+    ),
+    Operation(
+        method="POST",
+        path="/councils/{council}/updates:signed",
+        about="Ask for updates that their authors signed, all or none; answers when all are decided",
+        answer=list[CouncilDecisionView],
+        body=CouncilSignedInput,
+        rule=Rule.SELF,
+        run=_submit,
     ),
     Operation(
         method="GET",

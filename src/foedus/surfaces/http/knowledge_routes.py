@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta
 
-from foedus.base.limits import BATCH_EVENTS_MAX, TEXT_MAX
+from foedus.base.limits import BATCH_EVENTS_MAX
+from foedus.node.consent_values import ApprovalView
 from foedus.node.knowledge_forms import Form
 from foedus.node.knowledge_values import (
     LIST_MAX,
@@ -21,7 +22,7 @@ from foedus.node.knowledge_values import (
 )
 from foedus.surfaces.http.bodies import ActInput, Input, Target
 from foedus.surfaces.http.callers import Rule
-from foedus.surfaces.http.limits import CURSOR_MAX, TARGET_MAX
+from foedus.surfaces.http.limits import CURSOR_MAX, SEARCH_TEXT_MAX, TARGET_MAX
 from foedus.surfaces.http.operations import Call, Number, Operation, Text
 from foedus.surfaces.http.problems import MalformedRequest
 
@@ -92,12 +93,23 @@ KNOWLEDGE = [
         run=lambda node, call: node.knowledge_signed(call.body.domain, [act.value() for act in call.body.acts]),
     ),
     Operation(
+        method="POST",
+        path="/knowledge/approvals",
+        about="Ask a human to let an agent with a key of its own tell this, where it flows to peers and no grant "
+        "carries it: it signs it then with the `salt` of the approval, and cites its `grants`",
+        answer=ApprovalView,
+        status=201,
+        body=Form,
+        rule=Rule.SELF,
+        run=lambda node, call: node.knowledge_propose(call.body),
+    ),
+    Operation(
         method="GET",
         path="/knowledge/search",
         about="Packets that hold any of the words, the best first",
         answer=list[PacketView],
         query=(
-            Text(name="q", about="what is looked for", max_length=TEXT_MAX),
+            Text(name="q", about="what is looked for", max_length=SEARCH_TEXT_MAX),
             _DOMAIN,
             Number(name="limit", about="packets at most", default=20, minimum=1, maximum=SEARCH_MAX),
         ),

@@ -47,6 +47,8 @@ CURSOR_MAX = 512
 """Characters of a cursor: store id and admission number, encoded."""
 URL_MAX = 2_048
 """Characters of a URL: what other software stops at."""
+SEARCH_TEXT_MAX = 2_048
+"""Characters that a URL asks for: each takes up to twelve bytes there, and all of the head must fit HEAD_BYTES_MAX."""
 WORDS_MAX = 512
 """Characters of 24 recovery words: at most 8 each, and spaces."""
 NEARBY_MS_MAX = 10_000

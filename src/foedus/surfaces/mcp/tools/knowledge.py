@@ -9,6 +9,7 @@ from msgspec import Meta, field
 from foedus.sdk.forms import MILLION, Publish, Retract, Revise
 from foedus.surfaces.mcp import values
 from foedus.surfaces.mcp.desk import Desk
+from foedus.surfaces.mcp.shaping import waiting
 from foedus.surfaces.mcp.tool import Takes, tool
 
 Domain = Annotated[str, Meta(min_length=1, max_length=128, description="What it is about, such as `harbour`.")]
@@ -55,7 +56,8 @@ async def publish_knowledge(desk: Desk, asked: _Publish) -> values.Published:
     """Publish a packet of knowledge, signed as yours.
 
     It is durable here at once; peers whose terms take it get it, and `kept_from` names those that will not show it
-    and why.
+    and why. Where it would reach other nodes and no grant carries it, a person has to allow it first: the answer then
+    has the `approval` that waits, and it is published by itself once they allow it. Do not publish it again.
     """
     return await _tell(desk, Publish(domain=asked.domain, **_said(asked)), "")
 
@@ -91,6 +93,10 @@ async def read_packet(desk: Desk, asked: _Read) -> values.Packet:
 
 async def _tell(desk: Desk, form: Publish | Revise | Retract, packet: str) -> values.Published:
     placed = await desk.client.knowledge.tell(form)
+    if placed.approval:
+        if desk.signs_itself():
+            desk.when_allowed(placed.approval, lambda: desk.client.knowledge.tell(form))
+        return values.Published.after(waiting(await desk.client.approvals.show(placed.approval)))
     return values.Published(
         packet=packet or placed.id,
         event=placed.id,
