@@ -11,6 +11,7 @@ from foedus.log import streams
 from foedus.log.erasures import AT_REST
 from foedus.log.event import parse_envelope
 from foedus.log.port import Commit, Verdict, VerdictChange
+from foedus.node.recollection import Recollection
 from foedus.node.room_values import Said
 from tests.node.nodes import connect, share, street, until
 from tests.node.people import agent, enrol
@@ -216,8 +217,11 @@ async def test_an_erase_that_loses_its_verdict_lets_the_body_come_again(pair):
     anna, bert = pair.anna, pair.bert
     event = await say_everywhere(bert, "said before", anna)
     row = anna.node.log.by_ids([bytes.fromhex(event)])[bytes.fromhex(event)]
+    recollection = Recollection(anna.node.store)
+    await recollection.catch_up()
     await bert.service.erase(event, "author")
     await erased_at(anna, bert, event=event)
+    await until(lambda: not list(recollection.best_first("before")), "questions find it no more")
     asked = []
     anna.node.eraser._ask = asked.append
     cut = [streams.chain_id(row.epoch, row.stream), row.seq, row.id]
@@ -229,6 +233,7 @@ async def test_an_erase_that_loses_its_verdict_lets_the_body_come_again(pair):
     assert anna.service.event(event).erased is None
     await anna.node.ingest.take([row.envelope.encode()])
     assert message(anna, event).text == "said before"
+    await until(lambda: [found for found, _ in recollection.best_first("before")] == [row.id], "questions find it")
 
 
 async def test_an_erase_that_had_rested_and_counts_once_more_is_made_good_after_a_crash(pair):
