@@ -137,6 +137,7 @@ def test_the_end_is_told_to_both(ada, bea, nodes):
     assert held(oak, elm).state == "disconnected"
 
 
+@pytest.mark.usefixtures("bea")
 def test_a_request_is_declined_and_they_are_told_or_ignored_and_they_are_not(ada, nodes):
     oak, elm = nodes
     for button, state, told in (("Decline", "declined", "turned_down"), ("Ignore for good", "ignored", "requested")):

@@ -81,7 +81,7 @@ async def test_an_errand_that_met_a_full_disk_goes_on_when_there_is_room(tmp_pat
         oak = await nodes.add("oak")
         did, token = await custodial(oak)
         clerk = await agent(oak, "clerk")
-        made = oak.node.errands.call
+        made = oak.node.errands._call
         full = [True, True, False]
 
         async def without_room(form):
@@ -89,7 +89,7 @@ async def test_an_errand_that_met_a_full_disk_goes_on_when_there_is_room(tmp_pat
                 raise DiskFull("no room left")
             return await made(form)
 
-        monkeypatch.setattr(oak.node.errands, "call", without_room)
+        monkeypatch.setattr(oak.node.errands, "_call", without_room)
         await offer(oak, clerk, "translate", about="German to Latin")
         async with client_of(oak, token, clerk, streaming=False) as client:
             sending = asyncio.create_task(sent(client, message("Hallo")))

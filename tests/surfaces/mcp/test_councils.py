@@ -23,7 +23,7 @@ async def test_an_agent_sees_councils_and_proposes_in_its_own_name_alone(tmp_pat
             assert (shown["council"], shown["bears"], shown["quorum"]) == (council.hex(), 1, 3)
             assert (await call("show_council", council="board"))["members"] == shown["members"]
             assert {member["node"] for member in shown["members"]} == {node.id for node in nodes}
-            assert "human_required" in await call.refused("propose_to_council", council="board", key="k", value="v")
+            assert "waits_for_human" in await call.refused("propose_to_council", council="board", key="k", value="v")
             await ada.give(did, Scope(PROPOSE))
             made = await call("propose_to_council", council="board", key="k", value="v")
             assert made["outcome"] == "done"
