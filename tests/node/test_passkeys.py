@@ -74,11 +74,14 @@ async def test_a_grant_waits_for_a_passkey_that_confirms_exactly_it(required):
     assert view["audience"]["participant"] == scout
 
 
-async def test_who_runs_the_node_needs_none_and_neither_does_what_is_no_grant(required):
+async def test_who_runs_the_node_needs_none_nor_does_what_is_no_grant_and_agents_have_none(required):
     _, ada, scout = required
     act = Person(ada.running, ada.name, ada.key, ada.did).signed_grant(scout)
     assert (await ada.running.service.participant_act(ada.did, act)).id
     assert (await further(ada.running, ada)).did == ada.did
+    headers = {"Authorization": f"Bearer {(await ada.running.service.token_issue('scout', '')).token}"}
+    body = {"name": "x", "salt": to_base64url(bytes(32)), "response": "{}"}
+    assert (await ada.send("POST", "/api/v1/passkeys", body, headers))[1]["code"] == "not_human"
 
 
 async def test_a_further_passkey_is_let_in_by_one_that_is_there_and_goes_likewise(required):
@@ -156,11 +159,3 @@ async def test_a_new_one_is_verified_and_there_are_so_many_at_most(required):
     for n in range(1, PASSKEYS_EACH_MAX):
         assert (await add(ada, key_of(ada), f"number {n}", by=first))[0] == 201
     assert (await add(ada, key_of(ada), "one more"))[1]["code"] == "too_many_passkeys"
-
-
-async def test_agents_have_none(required):
-    _, ada, _ = required
-    token = (await ada.running.service.token_issue("scout", "")).token
-    headers = {"Authorization": f"Bearer {token}"}
-    body = {"name": "x", "salt": to_base64url(bytes(32)), "response": "{}"}
-    assert (await ada.send("POST", "/api/v1/passkeys", body, headers))[1]["code"] == "not_human"

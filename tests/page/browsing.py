@@ -172,3 +172,27 @@ class Visitor:
         """Leave; fail where the browser complained."""
         self.context.close()
         assert not self.complaints, "\n".join(self.complaints)
+
+
+PHONE = {
+    "protocol": "ctap2",
+    "transport": "internal",
+    "hasResidentKey": True,
+    "hasUserVerification": True,
+    "isUserVerified": True,
+    "automaticPresenceSimulation": True,
+}
+
+
+class Phone:
+    """Chromium's virtual authenticator: it answers by itself while its person is there."""
+
+    def __init__(self, visitor):
+        self._session = visitor.context.new_cdp_session(visitor.page)
+        self._session.send("WebAuthn.enable")
+        made = self._session.send("WebAuthn.addVirtualAuthenticator", {"options": PHONE})
+        self._id = {"authenticatorId": made["authenticatorId"]}
+
+    def unlocks(self, *, willing):
+        """Say whether its person shows a finger when it asks."""
+        self._session.send("WebAuthn.setUserVerified", self._id | {"isUserVerified": willing})

@@ -4,10 +4,15 @@ import os
 import re
 import signal
 
+import pytest
 from playwright.sync_api import expect
 
+from foedus.node.access_values import PairCodeView
+from foedus.node.consent_values import GrantView
+from foedus.node.passkey_values import PasskeysView
 from foedus.node.values import ParticipantView, Placed
-from tests.page.browsing import Visitor
+from foedus.surfaces.demo.processes import eventually
+from tests.page.browsing import Phone, Visitor
 from tests.processes.nodes import node_id
 
 HELD = """async () => {
@@ -390,3 +395,93 @@ def test_people_of_one_node_see_each_others_carets(ada, browser):
     ada.shoot("document-carets")
     cleo.close()
     expect(ada.page.locator(".other-caret")).to_have_count(0)
+
+
+# --- where passkeys are required --------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def bea_by_name(browser, bea, nodes):
+    """A further browser of bea's, at the node's name: browsers keep no passkeys for numbers. The node requires them."""
+    _, elm = nodes
+    elm.home.policy_path.write_text("[federation.policy]\nrequire_passkey = true\n")
+    os.kill(elm.home.running().pid, signal.SIGHUP)
+    eventually("the policy is in force", lambda: elm.client.get("/passkeys", PasskeysView).required)
+    visitor = Visitor(browser, elm, url=elm.url.replace("127.0.0.1", "localhost"))
+    body = {"participant": "bea", "kind": "human", "architect": False}
+    visitor.page.goto(f"/#pair={elm.client.ask('POST', '/api/pair/generate', PairCodeView, body).code}")
+    visitor.page.get_by_label("Your name").fill("by name")
+    visitor.page.get_by_role("button", name="Pair").click()
+    bea.go("settings")
+    bea.page.get_by_role("button", name="The same").click()
+    expect(visitor.page.get_by_role("heading", level=1)).to_be_visible()
+    expect(visitor.page.get_by_role("navigation", name="Screens")).to_be_visible()
+    yield visitor
+    visitor.context.close()
+
+
+@pytest.fixture(scope="module")
+def phone(bea_by_name):
+    return Phone(bea_by_name)
+
+
+def granted(node):
+    return len(node.client.get("/grants", list[GrantView]))
+
+
+def test_at_a_number_the_page_says_where_passkeys_are_kept(bea):
+    bea.go("settings", "passkeys")
+    expect(bea.page.get_by_text("http://localhost:")).to_be_visible()
+
+
+def test_without_a_passkey_nothing_is_allowed(bea_by_name, nodes):
+    _, elm = nodes
+    before = granted(elm)
+    waiting = elm.client.post("/rooms/harbour/messages", Placed, {"text": "may I?", "as": agent(elm, "scout").did})
+    assert waiting.approval
+    bea_by_name.go("approvals")
+    asked = bea_by_name.page.get_by_role("article", name="Approval: scout")
+    asked.get_by_role("button", name="Allow once").click()
+    expect(asked.get_by_role("alert")).to_contain_text("add one in Settings")
+    assert granted(elm) == before
+
+
+def test_a_passkey_is_added_and_confirms_what_waits(bea_by_name, phone, nodes):  # noqa: ARG001  # the phone answers
+    _, elm = nodes
+    bea_by_name.go("settings", "passkeys")
+    expect(bea_by_name.page.get_by_text("This node asks for a passkey")).to_be_visible()
+    bea_by_name.page.get_by_label("What to call it").fill("my phone")
+    bea_by_name.page.get_by_role("button", name="Add a passkey").click()
+    expect(bea_by_name.page.get_by_role("listitem").filter(has_text="my phone")).to_contain_text("not used yet")
+    bea_by_name.shoot("settings-passkeys")
+    assert not bea_by_name.accessible()
+    bea_by_name.go("approvals")
+    asked = bea_by_name.page.get_by_role("article", name="Approval: scout")
+    asked.get_by_role("button", name="Allow once").click()
+    expect(bea_by_name.page.get_by_text("No agent waits for a yes")).to_be_visible()
+    (held,) = elm.client.get("/passkeys", PasskeysView).passkeys
+    assert held.used
+    assert held.origin.startswith("http://localhost:")
+
+
+def test_a_grant_needs_the_person_and_not_only_the_browser(bea_by_name, phone, nodes):
+    _, elm = nodes
+    before = granted(elm)
+    bea_by_name.go("approvals", "grants")
+    bea_by_name.page.get_by_label("Who").select_option(label="scout")
+    phone.unlocks(willing=False)
+    bea_by_name.page.get_by_role("button", name="Sign the grant").click()
+    expect(bea_by_name.page.get_by_role("alert")).to_contain_text("no passkey confirmed it")
+    assert granted(elm) == before
+    phone.unlocks(willing=True)
+    bea_by_name.page.get_by_role("button", name="Sign the grant").click()
+    eventually("the grant is made", lambda: granted(elm) == before + 1)
+
+
+def test_removing_a_passkey_is_confirmed_by_it(bea_by_name, phone, nodes):  # noqa: ARG001  # the phone answers
+    _, elm = nodes
+    bea_by_name.go("settings", "passkeys")
+    bea_by_name.page.get_by_role("button", name="Remove").click()
+    expect(bea_by_name.page.get_by_text("You have no passkey here")).to_be_visible()
+    assert elm.client.get("/passkeys", PasskeysView).passkeys == []
+    assert not bea_by_name.complaints

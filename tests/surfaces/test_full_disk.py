@@ -9,11 +9,13 @@ from a2a.utils.errors import InternalError
 
 from foedus.adapters.log_errors import DiskFull
 from foedus.adapters.writer import GroupWriter
+from foedus.node import errands
+from foedus.node.call_values import WorkResult
 from tests.node.callees import offer
 from tests.node.nodes import street, until
 from tests.node.people import agent
 from tests.surfaces.a2a.clients import client_of, message, sent
-from tests.surfaces.mcp.clients import TRANSPORTS, Called, custodial
+from tests.surfaces.mcp.clients import Called, custodial, over_http
 
 
 @contextmanager
@@ -23,13 +25,17 @@ def full_disk(monkeypatch):
         yield
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_an_agent_over_mcp_is_told(tmp_path, monkeypatch, transport):
+@pytest.fixture(autouse=True)
+def looking_often(monkeypatch):
+    monkeypatch.setattr(errands, "LOOK_S", 0.05)
+
+
+async def test_an_agent_over_mcp_is_told(tmp_path, monkeypatch):
     async with street(tmp_path) as nodes:
         oak = await nodes.add("oak")
         did, token = await custodial(oak)
         await oak.service.room_create("home")
-        async with TRANSPORTS[transport](oak, token) as client:
+        async with over_http(oak, token) as client:
             call = Called(client)
             with full_disk(monkeypatch):
                 for tool, arguments in (
@@ -40,7 +46,6 @@ async def test_an_agent_over_mcp_is_told(tmp_path, monkeypatch, transport):
                     assert '"disk_full"' in refused
                     assert "free some space" in refused
                 assert (await call("who_am_i"))["did"] == did
-            await until(lambda: not oak.node.author.stopped, "it may write again")
             await call("say", room="home", text="there is room")
             assert oak.texts("home") == ["there is room"]
 
@@ -53,7 +58,8 @@ async def test_a_client_of_a2a_is_told_and_nothing_is_begun(tmp_path, monkeypatc
         await offer(oak, clerk, "translate", about="German to Latin")
         async with client_of(oak, token, clerk, streaming=False) as client:
             sending = asyncio.create_task(sent(client, message("Hallo", id_="m1")))
-            await until(lambda: len(oak.service.errands("")) == 1, "one is under way")
+            life = oak.node.calls.life
+            await until(lambda: life.open_of(clerk) and oak.service.errands("")[0].call, "one is under way")
             task = oak.service.errands("")[0].errand
             with full_disk(monkeypatch):
                 for asked in (
@@ -68,3 +74,28 @@ async def test_a_client_of_a2a_is_told_and_nothing_is_begun(tmp_path, monkeypatc
             ended = await client.cancel_task(CancelTaskRequest(id=task))
             assert ended.status.state == TaskState.TASK_STATE_CANCELED
             await sending
+
+
+async def test_an_errand_that_met_a_full_disk_goes_on_when_there_is_room(tmp_path, monkeypatch):
+    async with street(tmp_path) as nodes:
+        oak = await nodes.add("oak")
+        did, token = await custodial(oak)
+        clerk = await agent(oak, "clerk")
+        made = oak.node.errands._call
+        full = [True, True, False]
+
+        async def without_room(form):
+            if full and full.pop(0):
+                raise DiskFull("no room left")
+            return await made(form)
+
+        monkeypatch.setattr(oak.node.errands, "_call", without_room)
+        await offer(oak, clerk, "translate", about="German to Latin")
+        async with client_of(oak, token, clerk, streaming=False) as client:
+            sending = asyncio.create_task(sent(client, message("Hallo")))
+            taken = await oak.service.call_work(clerk, 20_000)
+            assert (taken.caller, full) == (did, [])
+            await oak.service.call_finish(clerk, taken.call, WorkResult(output={"said": "salve"}))
+            waits = await sending
+            assert waits.task.status.state in {TaskState.TASK_STATE_SUBMITTED, TaskState.TASK_STATE_COMPLETED}
+            await until(lambda: oak.service.errands("")[0].outcome == "result", "it is done")

@@ -18,7 +18,7 @@ import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from foedus.base.errors import FoedusError, NotFound
+from foedus.base.errors import FoedusError, NotFound, Unavailable
 from foedus.base.limits import NONCE_BYTES, SECOND
 from foedus.node.approvals import Approval
 from foedus.node.call_values import CallForm, CallProgressView, CallView
@@ -131,16 +131,28 @@ class Errands:
             log.error("an errand failed", exc_info=error)
 
     async def _until_over(self, errand: bytes) -> None:
-        await self._find_again(errand)
+        was_cut_short = True
         while (record := self.book.get(errand)) is not None and not record.is_over:
-            if record.call:
-                await self._see_through(errand, record)
-            elif record.wants_end:
-                await self._end(errand, outcome="cancelled")
-            elif record.until <= self._node.store.now():
-                await self._end(errand, outcome="late", why=record.why or "late")
-            else:
-                await self._try(errand, record)
+            try:
+                if was_cut_short:
+                    await self._find_again(errand)
+                    was_cut_short = False
+                else:
+                    await self._go_on(errand, record)
+            except Unavailable as error:  # such as a full disk: what was not written is gone about again
+                log.warning("an errand waits: %s: %s", error.code, error)
+                was_cut_short = True
+                await self._pause(errand)
+
+    async def _go_on(self, errand: bytes, record: Errand) -> None:
+        if record.call:
+            await self._see_through(errand, record)
+        elif record.wants_end:
+            await self._end(errand, outcome="cancelled")
+        elif record.until <= self._node.store.now():
+            await self._end(errand, outcome="late", why=record.why or "late")
+        else:
+            await self._try(errand, record)
 
     async def _find_again(self, errand: bytes) -> None:
         """Find the call that was made under an errand's nonce, where it was not written down that it was."""
@@ -177,7 +189,7 @@ class Errands:
                 await self._ask(errand, record, form)
             elif _needs_a_person(error.code):
                 await self._wait(errand, error.code, f"{error}. {_GRANT}")
-            elif error.code in _LATER:
+            elif error.code in _LATER or isinstance(error, Unavailable):
                 await self._wait(errand, error.code, f"{error}. {error.remedy}")
             else:
                 await self._end(errand, outcome="refused", why=error.code, words=str(error))
