@@ -69,6 +69,11 @@ TARGETS = [
     _most("document_p95_ms", 10, "≤ 10 ms"),
     _least("document_updates_per_s", 2_000, "≥ 2,000/s"),
     _most("query5_p50_ms", 15, "≤ 15 ms"),
+    _least("council_batch_per_s", 3_000, "≥ 3,000/s"),
+    _least("council_alone_per_s", 300, "≥ 300/s"),
+    _most("council_alone_p50_ms", 10, "≤ 10 ms"),
+    _most("council_leader_gone_s", 1, "≤ 1 s"),
+    _most("council_growth_of_square", 1, "≤ 1 of n²"),
     _least("routing_recall_ratio", 0.95, "≥ 0.95 of flooding"),
     _most("routing_messages_ratio", 0.15, "≤ 0.15 of flooding"),
 ]  # fmt: skip

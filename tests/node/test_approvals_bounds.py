@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from foedus.log.port import Commit, Value
+from foedus.node import approvals as approvals_module
 from foedus.node.approvals import APPROVALS, WAITING_EACH_MAX, TooManyApprovals
 from tests.node.nodes import connect, share, street
 from tests.node.people import agent, enrol
@@ -42,7 +43,7 @@ async def test_an_approval_is_let_go_only_once_that_is_durable(border):
     (row,) = store.log.by_ids([bytes.fromhex(done.event)]).values()
     values = approvals.forget(row)
     assert approvals.get(placed.approval).state == "done", "the disk may yet refuse"
-    await store.commit(Commit(values=values))
+    await store.commit(Commit(values=values, drops=[row.id]))  # as an erasure does
     assert approvals.all() == []
 
 
@@ -53,3 +54,12 @@ async def test_after_a_commit_that_failed_the_approvals_are_those_of_the_disk(bo
     store.log.commit(Commit(values=[Value(APPROVALS, bytes.fromhex(lost.approval), None)]))
     store.reload()
     assert [held.id for held in approvals.all()] == [kept.approval]
+
+
+async def test_those_decided_long_ago_make_room_in_memory_too(border, monkeypatch):
+    monkeypatch.setattr(approvals_module, "KEPT_MAX", 2)
+    b, ada = border
+    for number in range(4):
+        placed = await b.say(f"may I, {number}?", "scout")
+        await b.service.approval_deny(placed.approval, ada.did, "")
+    assert len(b.service.approvals()) == 2

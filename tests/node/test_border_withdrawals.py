@@ -5,11 +5,13 @@ from msgspec.structs import replace
 
 from foedus.base.errors import FoedusError
 from foedus.identity.ucan import issue_delegation
-from foedus.surfaces.cli.delegating import grant_draft, revocation_draft
+from foedus.log import streams
+from foedus.surfaces.cli.delegating import Scope, grant_draft, revocation_draft
 from foedus.trust.agreements.terms import SideTerms, Terms
-from foedus.trust.border import SPEAK
+from foedus.trust.border import ASK, SPEAK
 from tests.node.nodes import connect, share, street, until
 from tests.node.people import agent, enrol
+from tests.node.questions import send_raw
 from tests.node.test_agreements_across_nodes import agree
 
 
@@ -88,6 +90,20 @@ async def test_any_human_above_a_link_takes_it_back(border):
     assert (await b.say("bea is not above it", "scout")).id
     await revoke(ada)
     assert (await b.say("ada is", "scout")).approval
+
+
+async def test_what_a_lost_device_granted_carries_nothing_any_more(border):
+    _, a, b, ada, _, scout = border
+    grants = [await ada.give(scout, Scope(command)) for command in (SPEAK, ASK)]
+    await b.say("before", "scout")
+    await until(lambda: a.texts() == ["before"], "it crosses")
+    assert await send_raw(b, a, who="scout", grants=grants[1:]) == ("answered", "")
+    body = {"device": ada.key.public, "cuts": []}
+    stream = streams.participant(ada.did)
+    await b.service.participant_act(ada.did, ada.act(stream, "device.revoke", body, (ada.enrolment,)))
+    assert (await b.say("after", "scout")).approval, "a human is asked"
+    await until(lambda: a.texts() == [None], "what the revocation does not leave is rejected")
+    assert await send_raw(b, a, who="scout", grants=grants[1:]) == ("refused", "grant.human_required")
 
 
 async def test_two_humans_allow_what_the_agreement_wants_two_for(border):

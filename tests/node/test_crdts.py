@@ -275,7 +275,7 @@ async def test_a_room_that_is_too_large_is_refused_by_name(tmp_path, monkeypatch
         monkeypatch.setattr("foedus.node.crdts.ENTRIES_MAX", 4)  # a value and three keys
         await do(ash, type="map", set={"a": 1, "b": 2, "c": 3})
         await do(ash, type="map", set={"d": 4})
-        with pytest.raises(TooLarge):
+        with pytest.raises(TooLarge, match=f"5 came from {ash.id}"):
             await show(ash)
         monkeypatch.setattr(type(ash.node.log), "since", lambda *_: pytest.fail("all of it was read again"))
         with pytest.raises(TooLarge):

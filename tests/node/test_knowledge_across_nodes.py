@@ -1,12 +1,14 @@
 """Knowledge between real nodes: what flows, what is found, and what is kept back, by tier, agreement and grant."""
 
 import pytest
+from msgspec.structs import replace
 
 from foedus.base.base64url import from_base64url, to_base64url
 from foedus.base.cbor import encode
 from foedus.base.errors import FoedusError, NotFound
 from foedus.base.ids import parse_id
-from foedus.log.event import parse_envelope
+from foedus.crypto.ed25519 import Ed25519Key
+from foedus.log.event import Envelope, act_signing_bytes, encode_event, event_signing_bytes, parse_envelope
 from foedus.node import knowledge_indexing
 from foedus.node.knowledge_forms import RepublishForm
 from foedus.surfaces.cli.delegating import Scope
@@ -256,6 +258,23 @@ async def test_a_dependency_that_is_missing_is_named_and_a_loop_ends(pair):
     assert (await b.service.knowledge_show(first)).missing == ["ab" * 32]
 
 
+async def test_a_dependency_that_is_missing_is_asked_for_as_it_comes_and_as_it_is_shown(pair, monkeypatch):
+    _, a, b, _ = pair
+    asked, answer = [], a.node.outbox.answer
+
+    def noted(link, ids):
+        asked.extend(ids)
+        answer(link, ids)
+
+    monkeypatch.setattr(a.node.outbox, "answer", noted)
+    far = parse_id("ab" * 32)
+    packet = await publish(a, dependencies=[far.hex()])
+    await until(lambda: asked.count(far) == 1, "b asks for it as the packet comes")
+    await b.service.knowledge_show(packet)
+    await until(lambda: asked.count(far) == 2, "and as it is shown")
+    await finds(b, "bees", ["Bees dance"])
+
+
 async def test_a_task_is_claimed_on_another_node_and_one_claim_wins_at_both(pair):
     it, a, b, _ = pair
     task = (await tell(a, OfferForm(domain=DOMAIN, title="Count bees"))).id
@@ -294,6 +313,28 @@ async def test_what_is_passed_on_carries_its_authors_signatures(tmp_path):
         assert (at_b.who.node, at_b.source.event, at_b.source.author) == (b.id, placed.id, ada.did)
         assert at_b.source.proved == "proved"
         assert at_c.source.proved == "unknown", "c never heard of a's keys"
+
+
+async def test_a_source_signed_by_a_device_that_is_not_its_authors_is_not_proved(pair):
+    """A node can sign what it likes in anybody's name; which devices are an author's, only the author says."""
+    _, a, b, ada = pair
+    placed = await say_signed(ada, PublishForm(domain=DOMAIN, title="Bees dance"))
+    shown = (await a.service.knowledge_envelope(placed.id)).envelope
+    for key, proved in ((ada.key, "proved"), (Ed25519Key(b"k" * 32), "unknown")):
+        source = signed_anew(a, from_base64url(shown, "envelope"), key)
+        passed = await tell(b, RepublishForm(domain="news", source=to_base64url(source)))
+        view = await b.service.knowledge_show(passed.id)
+        assert (view.source.author, view.source.proved) == (ada.did, proved)
+
+
+def signed_anew(running, envelope, key):
+    """Return an envelope whose act another device signed, and its node after it."""
+    parsed = parse_envelope(envelope)
+    act = replace(parsed.event.act, device=key.public)
+    asig = key.sign(act_signing_bytes(act, parsed.event.epoch, parsed.event.stream))
+    event = encode_event(replace(parsed.event, act=act, asig=asig))
+    sig = running.node.store.keys.ed25519.sign(event_signing_bytes(event))
+    return Envelope(event, sig, parsed.envelope.salt, parsed.envelope.body).encode()
 
 
 @pytest.mark.parametrize("crash", [False, True], ids=["", "after a crash"])

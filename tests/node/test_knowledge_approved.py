@@ -33,7 +33,7 @@ def packet(title="By an agent", **more):
     return PublishForm(**{"domain": DOMAIN, "title": title, "content": "what it says", "as_": "scout"} | more)
 
 
-async def test_a_packet_waits_is_seen_whole_and_published_when_it_is_allowed(pair):
+async def test_a_packet_waits_is_seen_whole_and_published_revised_and_taken_back_as_it_is_allowed(pair):
     _, a, b, ada = pair
     placed = await tell(a, packet())
     assert (placed.id, placed.seq) == ("", 0)
@@ -46,11 +46,6 @@ async def test_a_packet_waits_is_seen_whole_and_published_when_it_is_allowed(pai
     assert done.state == "done"
     await finds(b, "agent", ["By an agent"])
     assert (await a.service.knowledge_show(done.event)).id == done.event
-
-
-async def test_it_is_revised_and_taken_back_in_the_same_way(pair):
-    _, a, b, ada = pair
-    done = await ada.allow((await tell(a, packet())).approval)
     revised = await tell(a, ReviseForm(packet=done.event, title="Said anew", as_="scout"))
     assert (await a.service.approval(revised.approval)).text == "Said anew"
     event = (await ada.allow(revised.approval)).event
@@ -63,8 +58,12 @@ async def test_it_is_revised_and_taken_back_in_the_same_way(pair):
     assert (await b.service.knowledge_show(done.event)).state == "retracted"
 
 
-async def test_it_may_be_allowed_from_now_on_or_refused(pair):
+async def test_it_may_be_refused_or_allowed_from_now_on_and_several_at_once_need_a_grant(pair):
     _, a, b, ada = pair
+    with pytest.raises(FoedusError) as refused:
+        await a.service.knowledge_tell([packet("One"), packet("Two")])
+    assert refused.value.code == "needs_approval"
+    assert a.service.approvals() == []
     first = await tell(a, packet("First"))
     await a.service.approval_deny(first.approval, ada.did, "not that")
     assert (await a.service.approval(first.approval)).state == "denied"
@@ -75,34 +74,23 @@ async def test_it_may_be_allowed_from_now_on_or_refused(pair):
     for title in ("Second", "Third"):
         await finds(b, title, [title])
     assert await titles(a, "first") == []
+    placed = await a.service.knowledge_tell([packet("One"), packet("Two")])
+    await holds(b, placed[-1].id)
 
 
 async def test_what_flows_to_nobody_does_not_wait(pair):
-    _, a, b, _ = pair
+    _, a, b, ada = pair
     await a.service.peer_tier(b.id, Tier.SANDBOX.value)
     placed = await tell(a, packet("Of our own"))
     assert (bool(placed.id), placed.approval, placed.kept_from) == (True, "", [])
     assert await titles(a, "own") == ["Of our own"]
-
-
-async def test_what_the_agreement_does_not_let_us_send_does_not_wait(pair):
-    _, a, b, ada = pair
+    await a.service.peer_tier(b.id, Tier.CORE.value)
     await agree(a, b, Terms(ours=SideTerms(directions=["room"])), proposed_by=ada)
     placed = await tell(a, packet("Of our own"))
     assert (bool(placed.id), placed.approval) == (True, "")
 
 
-async def test_a_grant_for_one_peer_carries_it_and_the_others_are_named(pair):
-    it, a, b, ada = pair
-    c = await it.add("c")
-    await connect(a, c)
-    await ada.give(a.node.agents.find("scout").did, Scope(PUBLISH, hosts=[b.id]))
-    placed = await tell(a, packet())
-    assert [(kept.node, kept.clause) for kept in placed.kept_from] == [(c.id, "grant.policy_mismatch")]
-    await finds(b, "agent", ["By an agent"])
-
-
-async def test_an_approval_names_every_node_that_it_reaches_and_serves_all_of_them(pair):
+async def test_an_approval_names_every_node_that_it_reaches_and_a_grant_for_one_carries_it_there(pair):
     it, a, b, ada = pair
     c = await it.add("c")
     await connect(a, c)
@@ -114,17 +102,10 @@ async def test_an_approval_names_every_node_that_it_reaches_and_serves_all_of_th
     await ada.allow(placed.approval)
     for node in (b, c):
         await finds(node, "agent", ["By an agent"])
-
-
-async def test_several_at_once_are_all_or_none_and_need_a_grant(pair):
-    _, a, b, ada = pair
-    with pytest.raises(FoedusError) as refused:
-        await a.service.knowledge_tell([packet("One"), packet("Two")])
-    assert refused.value.code == "needs_approval"
-    assert a.service.approvals() == []
-    await ada.give(a.node.agents.find("scout").did, Scope(PUBLISH))
-    placed = await a.service.knowledge_tell([packet("One"), packet("Two")])
-    await holds(b, placed[-1].id)
+    await ada.give(a.node.agents.find("scout").did, Scope(PUBLISH, hosts=[b.id]))
+    placed = await tell(a, packet("For one"))
+    assert [(kept.node, kept.clause) for kept in placed.kept_from] == [(c.id, "grant.policy_mismatch")]
+    await finds(b, "one", ["For one"])
 
 
 async def test_an_agent_with_a_key_of_its_own_asks_and_signs(pair):
@@ -147,6 +128,10 @@ async def test_an_agent_with_a_key_of_its_own_asks_and_signs(pair):
     assert placed.kept_from == []
     assert (await a.service.approval(asked.id)).event == placed.id
     await finds(b, "agent", ["By an agent"])
+
+
+def _draft(who, form, grants):
+    return Draft(who.did, streams.knowledge(DOMAIN), form.kind, form.body(), (who.enrolment, *grants))
 
 
 def _draft(who, form, grants):

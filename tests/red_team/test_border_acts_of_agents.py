@@ -68,17 +68,12 @@ def _word(who, document):
     return HumanWord(did=who.did, device=who.key.public.hex(), signature=to_base64url(signature))
 
 
-async def test_an_agents_word_changes_no_agreement(border):
+async def test_an_agents_word_changes_no_agreement_nor_does_a_node_that_takes_it_for_a_persons(border):
     a, b, _, rover = border
     drafted = a.service.agreements.draft(b.id, Terms(retention_days=7))
     with pytest.raises(UsageError) as refused:
         await a.service.agreements.propose(b.id, drafted.document, human=_word(rover, drafted.document))
     assert refused.value.code == "unknown_device"
-
-
-async def test_a_node_that_takes_its_agents_word_for_a_persons(border):
-    a, b, _, rover = border
-    drafted = a.service.agreements.draft(b.id, Terms(retention_days=7))
     data, word = from_base64url(drafted.document), _word(rover, drafted.document)
     human = [rover.did, rover.key.public, from_base64url(word.signature)]
     body = {"agreement": data, "signature": sign(a.node.store.keys.ed25519, data), "human": human}

@@ -77,7 +77,7 @@ class Telling:
             placed = await self.scenario.do(place, lambda service: self._signed(service, place, form))
         else:
             placed = await self.scenario.do(place, lambda service: service.knowledge_tell([form]))
-        if placed:
+        if placed and placed[0].id:  # else it waits for a person, who is not asked here
             event = bytes.fromhex(placed[0].id)
             self.world.trace(f"{place} tells {form.kind} {event.hex()[:8]} in {placed[0].stream}")
             self.placed[event] = (place, self.scenario.now)

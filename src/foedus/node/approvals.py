@@ -198,6 +198,7 @@ class Approvals:
         if oldest is None:
             raise TooManyApprovals(f"{len(self._held)} approvals are kept already")
         await self._store.put(Value(APPROVALS, bytes.fromhex(oldest.id), None))
+        self._held.pop(oldest.id, None)  # bookkeepers hear of events alone
 
     def forget(self, row: Row) -> list[Value]:
         """Return what drops the acts that became an event which is erased; they are let go once that is durable."""

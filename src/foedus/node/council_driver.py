@@ -30,6 +30,7 @@ from foedus.consensus.updates import Batch, Update
 from foedus.crypto.ed25519 import Ed25519Key
 from foedus.log.port import Commit, Value
 from foedus.node.background import Background
+from foedus.node.council_attendance import Attendance
 from foedus.node.council_checking import CouncilChecking
 from foedus.node.council_inbox import Inbox
 from foedus.node.council_messages import Piece, is_message, message_max, read, write
@@ -133,6 +134,7 @@ class CouncilDriver:
         self.me = next(index for index, it in enumerate(membership.members) if it.ed25519 == key.public)
         self.records = host.records
         self.refused: Counter[str] = Counter()
+        self.attendance = Attendance(self._now())
         self.exposed: set[int] = set()
         """Members that said two things of one place."""
         self._key = key
@@ -167,6 +169,11 @@ class CouncilDriver:
         """Whether there is a replica: the disk may have failed."""
         return self._replica is not None
 
+    @property
+    def silent(self) -> set[int]:
+        """The members that were not heard for some time."""
+        return {it for it in self._inboxes if self.attendance.is_silent(it, self._now())}
+
     def start(self, records: dict[Place, Record]) -> None:
         """Take up what was kept in this epoch, and begin to listen."""
         self._load(records)
@@ -184,6 +191,7 @@ class CouncilDriver:
 
     def hear(self, member: int, message: Message, size: int) -> None:
         """Take in what a member said; it is read in turn."""
+        self.attendance.heard(member, message, self._now())
         if member in self._inboxes and not self._inboxes[member].put(message, size, self._now()):
             self.refused["too_much"] += 1
 

@@ -33,6 +33,8 @@ COUNCILS_MAX = 64
 """Councils of one node, those that it is asked to join among them; each may hold 64 MiB of state."""
 INVITED_MAX = 32
 """Councils of others to which this node is or was invited: who invites leaves room for what we found."""
+INVITED_BY_ONE_MAX = 8
+"""Of them by one node, since this one was started."""
 WORK_MAX = 64
 """Founding documents that were brought and are not looked at yet: beyond, they are dropped and come again."""
 
@@ -58,6 +60,7 @@ class Foundings:
         self._store = store
         self._carrier = carrier
         self._held: dict[bytes, Founded] = {}
+        self._invited_by: Counter[bytes] = Counter()
         self._lock = asyncio.Lock()
         self._work = 0
         self._background = Background(log)
@@ -185,12 +188,14 @@ class Foundings:
             async with self._lock:
                 if founded.founding.id in self._held or not founded.is_whole:
                     return
-                signatures = [signed.signature for signed in founded.signatures]
-                await asyncio.to_thread(founded_by, founded.founding, signatures)
-                if len(self._held) >= COUNCILS_MAX or self._invited() >= INVITED_MAX:
+                is_full = len(self._held) >= COUNCILS_MAX or self._invited() >= INVITED_MAX
+                if is_full or self._invited_by[link.node] >= INVITED_BY_ONE_MAX:
                     self.refused["too_many_councils"] += 1
                     return
+                signatures = [signed.signature for signed in founded.signatures]
+                await asyncio.to_thread(founded_by, founded.founding, signatures)
                 held = await self._keep(founded)
+                self._invited_by[link.node] += 1
         except PeerViolation as error:
             link.close(error.code, str(error))
             return

@@ -21,7 +21,7 @@ from foedus.base.limits import MINUTE, SECOND
 from foedus.consensus.membership import Membership
 from foedus.consensus.updates import Update
 from foedus.identity.did import did_of
-from foedus.log.grants import FOREVER, Grant, is_untouched, window
+from foedus.log.grants import Grant, is_untouched, window
 from foedus.log.participants import Participant
 from foedus.node.council_inbox import Pace
 from foedus.node.crossings import Crossings, selectors
@@ -29,22 +29,24 @@ from foedus.node.grant_uses import uses_per_hour
 from foedus.node.publisher import Published
 from foedus.node.store import Store
 from foedus.trust.border import PROPOSE, Crossing
-from foedus.trust.evaluator import WITHOUT_AGREEMENT, Allow, Author, Seat, Withhold, by_grant, decide
+from foedus.trust.evaluator import WITHOUT_AGREEMENT, Author, Seat, Withhold, by_grant, decide
 
 ASKED = "council.update"
 """The kind by which policies and people know an update."""
 SKEW = MINUTE
 """How far members' clocks may be apart at the end of a grant: its author's node judges by its own clock alone."""
 KNOWN_MAX = 4_096
-"""Verdicts that are remembered: authors with what they cite. One takes a millisecond."""
+"""Verdicts on agents that are remembered, for a second: authors with what they cite. One takes a millisecond."""
 JUDGED_PER_SECOND = 128
-"""Verdicts for participants of one node that are not remembered: an eighth of a processor."""
+"""Verdicts on agents of one node that are not remembered: an eighth of a processor."""
 _MEMBERSHIPS_MAX = 256
 
 
 class _Known(NamedTuple):
     clause: str
     until: Instant
+    nodes: frozenset[bytes]
+    """Whose people it depends on."""
 
 
 class NotPermitted(UsageError):
@@ -76,14 +78,17 @@ class CouncilJudge:
         self._known: dict[tuple[bytes, str, bytes, tuple[bytes, ...]], _Known] = {}
         self._paces: dict[bytes, Pace] = {}
         store.publisher.listeners.append(self._published)
-        store.on_reload.append(self._known.clear)
+        store.on_reload.append(self._forget)
+
+    def _forget(self) -> None:
+        self._known.clear()
 
     def _published(self, published: Published) -> None:
-        """Judge anew once something came that verdicts depend on."""
-        commit = published.commit
-        is_control = any(stream.startswith("participant:") for _, stream in published.chains)
-        if is_control or commit.verdicts or commit.truncations or commit.bodies:
-            self._known.clear()
+        """Judge anew at once what depends on people of a node that says something of them; all else within a second."""
+        epochs = {epoch for epoch, stream in published.chains if stream.startswith("participant:")}
+        nodes = {self._store.identities.node_of(epoch) for epoch in epochs}
+        if nodes:
+            self._known = {key: it for key, it in self._known.items() if nodes.isdisjoint(it.nodes)}
 
     # --- the common rule ---------------------------------------------------------------------
 
@@ -101,16 +106,16 @@ class CouncilJudge:
         if known is not None and now < known.until:
             return known.clause
         who = self._author(membership, update)
-        if who is None:
-            return "unknown_device"
+        if who is None or _speaks_for_themselves(who):
+            return "" if who is not None else "unknown_device"
         if not self._paces.setdefault(who.node, Pace(JUDGED_PER_SECOND)).allows(now):
             return "too_often"
-        clause, until = self._judge(membership, update, who, now)
+        judged = self._judge(membership, update, who, now)
         if len(self._known) >= KNOWN_MAX:
             self._known.clear()
-        if until > now:
-            self._known[key] = _Known(clause, until)
-        return clause
+        if judged.until > now:
+            self._known[key] = judged
+        return judged.clause
 
     def _voters_of(self, membership: Membership) -> dict[bytes, str]:
         """Return key → DID of the members, who may ask by the keys that they vote by."""
@@ -131,10 +136,8 @@ class CouncilJudge:
                 return who
         return None
 
-    def _judge(self, membership: Membership, update: Update, who: Participant, now: Instant) -> tuple[str, Instant]:
-        """Return a clause, or '', and until when it holds for all updates that cite the same; 0: for this one alone."""
-        if _speaks_for_themselves(who):
-            return "", FOREVER
+    def _judge(self, membership: Membership, update: Update, who: Participant, now: Instant) -> _Known:
+        """Judge an agent's update, and say until when all that cite the same are judged so; 0: this one alone."""
         grants = self._grants(membership, update)
         author = Author(who.did, False, update.device)  # noqa: FBT003  # not a human who speaks for themselves
         crossing = council_crossing(update.council, update.command)
@@ -144,10 +147,9 @@ class CouncilJudge:
         else:
             since, end = window(grants)
             until = min(end + SKEW, now + SECOND) if now >= since else 0
-        if any(isinstance(it, Allow) for it in found):
-            return "", until
-        first = found[0]
-        return (first.code if isinstance(first, Withhold) else ""), until
+        refusals = [it.code for it in found if isinstance(it, Withhold)]
+        clause = refusals[0] if len(refusals) == len(found) else ""
+        return _Known(clause, until, frozenset({who.node, *(grant.issuer.node for grant in grants)}))
 
     def _grants(self, membership: Membership, update: Update) -> list[Grant]:
         """Return the grants in force that an update cites, of people of the members."""

@@ -9,6 +9,7 @@ from foedus.consensus.machine import Put
 from foedus.consensus.motions import motion_id
 from foedus.log import streams
 from foedus.node.composition import Node
+from foedus.node.council_attendance import silence_in
 from foedus.node.council_misconduct import troubles_of
 from foedus.node.council_motions import motion_view
 from foedus.node.council_values import CouncilDecisionView, CouncilMotionView, CouncilView
@@ -109,4 +110,8 @@ class CouncilMemberOperations:
         return self._node.store.name if node == self._node.store.node else peer.name if peer is not None else ""
 
     def _council_troubles(self) -> list[Trouble]:
-        return [trouble for seat in self._node.councils.seats() for trouble in troubles_of(seat, self._member_name)]
+        return [
+            trouble
+            for seat in self._node.councils.seats()
+            for trouble in (*troubles_of(seat, self._member_name), *silence_in(seat, self._member_name))
+        ]

@@ -14,6 +14,7 @@ from foedus.consensus.membership import Membership
 from foedus.consensus.replica import Replica
 from foedus.consensus.updates import read_update
 from foedus.node.composition import Node
+from foedus.node.council_driver import CouncilDriver
 from foedus.node.council_messages import Founded
 from foedus.node.council_records import Made
 from foedus.node.council_seat import State
@@ -107,17 +108,18 @@ class CouncilOperations:
         seat = councils.seat(founding.id) if held.is_whole else None
         membership = seat.membership if seat is not None else founding.membership()
         state = self._council_state(held)
-        replica = councils.driver(founding.id).replica if state == "running" else None
-        leader = replica.leader if replica is not None else None
+        driver = councils.driver(founding.id) if state == "running" else None
+        replica = driver.replica if driver is not None else None
         return CouncilView(
             id=founding.id.hex(),
             name=founding.name,
             state=state,
-            members=[self._council_member(held, membership, index, leader) for index in range(membership.size)],
+            members=[self._council_member(held, membership, index, driver) for index in range(membership.size)],
             quorum=membership.quorum,
             faults=membership.faults,
             view=replica.view if replica is not None else None,
             made=replica.ledger.sequence if replica is not None else None,
+            lag=driver.attendance.lag(replica.ledger.sequence, membership.faults) if driver and replica else None,
             waiting=len(replica.pending) if replica is not None else None,
             epoch=membership.epoch,
             adds=sorted(node.hex() for node in seat.wishing.adds) if seat is not None else [],
@@ -131,7 +133,7 @@ class CouncilOperations:
         return "waiting" if councils.foundings.has_joined(held) else "asked"
 
     def _council_member(
-        self, held: Founded, membership: Membership, index: int, leader: int | None
+        self, held: Founded, membership: Membership, index: int, driver: CouncilDriver | None
     ) -> CouncilMemberView:
         node = membership.members[index].node
         is_local = node == self._node.store.node
@@ -142,7 +144,9 @@ class CouncilOperations:
             is_local=is_local,
             has_joined=held.is_whole or index in {signed.member for signed in held.signatures},
             is_connected=is_local or self._node.councils.carrier.link(node) is not None,
-            leads=index == leader,
+            leads=driver is not None and index == driver.replica.leader,
+            is_silent=driver is not None and index in driver.silent,
+            made=driver.attendance.made(index) if driver is not None else None,
             is_exposed=held.is_whole and node in self._node.councils.seat(held.founding.id).exposed,
         )
 

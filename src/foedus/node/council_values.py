@@ -19,6 +19,10 @@ class CouncilMemberView(View, frozen=True):
     leads: bool
     is_exposed: bool
     """It said two things of one place under its signature."""
+    is_silent: bool
+    """It has said nothing in this council for ten seconds or more."""
+    made: int | None
+    """The last place that it made, as it says."""
 
 
 class CouncilWishView(View, frozen=True):
@@ -44,6 +48,8 @@ class CouncilView(View, frozen=True):
     view: int | None
     made: int | None
     """The last place at which a batch was made here."""
+    lag: int | None
+    """By how many places this node is behind, as more members say than may lie."""
     waiting: int | None
     """Updates known here that are not made yet."""
     epoch: int

@@ -38,7 +38,7 @@ class TooLarge(Unavailable):
 
     code = "crdts_too_large"
     http_status = 507
-    remedy = "split it: use several rooms"
+    remedy = "erase what filled it, take who did that out of the room (`foedus room`), or use several rooms"
 
 
 class Crdts:
@@ -117,7 +117,8 @@ class Crdts:
                 told = Told(row.kind, Origin(row.hlc, node, row.epoch, row.seq), row.envelope.body)
                 fold.take(told, self._standing(row, event, node))
         if fold.size() > ENTRIES_MAX:
-            raise TooLarge(f"the CRDTs of this room have over {ENTRIES_MAX} entries")
+            ((node, count),) = fold.brought.most_common(1) or [(b"", 0)]
+            raise TooLarge(f"the CRDTs of this room have over {ENTRIES_MAX} entries: {count} came from {node.hex()}")
 
     def _standing(self, row: Row, event: Event, node: bytes) -> Standing:
         if row.verdict is Verdict.REJECTED or self._is_erased(row, event):

@@ -202,9 +202,12 @@ class Knowledge:
 
     # --- dependencies ------------------------------------------------------------------------
 
-    def ground(self, packet: Packet) -> Ground:
+    async def ground(self, packet: Packet) -> Ground:
         """Return what a packet stands on, all the way down, and what of it is not here."""
-        return walk(packet.id, self._dependencies)
+        ground = Ground([], [], is_whole=True)
+        for ground in walk(packet.id, self._dependencies):  # noqa: B007  # the last is all
+            await asyncio.sleep(0)  # each packet is folded from all that was said of it
+        return ground
 
     def _dependencies(self, packet: bytes) -> Sequence[bytes] | None:
         held = self.packet_or_none(packet)

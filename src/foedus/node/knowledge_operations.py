@@ -130,7 +130,7 @@ class KnowledgeOperations:
     async def knowledge_history(self, packet: str) -> HistoryView:
         """Return what was told about a packet."""
         found = await self._packet(packet)
-        ground = self._node.knowledge.ground(found)
+        ground = await self._node.knowledge.ground(found)
         told = [*found.told, *([found.retracted] if found.retracted is not None else [])]
         return HistoryView(
             packet=found.id.hex(),

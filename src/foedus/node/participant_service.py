@@ -20,6 +20,7 @@ from foedus.node.codec import draft_of
 from foedus.node.lookup import find
 from foedus.node.not_yourself import NotYourself
 from foedus.node.participant_calls import ParticipantCalls
+from foedus.node.participant_councils import ParticipantCouncils
 from foedus.node.participant_documents import ParticipantDocuments
 from foedus.node.participant_knowledge import ParticipantKnowledge
 from foedus.node.participant_queries import ParticipantQueries
@@ -33,7 +34,12 @@ if TYPE_CHECKING:
 
 
 class ParticipantService(
-    ParticipantDocuments, ParticipantKnowledge, ParticipantQueries, ParticipantCalls, ParticipantPasskeys
+    ParticipantDocuments,
+    ParticipantKnowledge,
+    ParticipantQueries,
+    ParticipantCalls,
+    ParticipantCouncils,
+    ParticipantPasskeys,
 ):
     """``node`` is asked for memberships, ``service`` (the whole ``NodeService``) does what is allowed."""
 

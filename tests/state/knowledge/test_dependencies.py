@@ -8,7 +8,7 @@ GRAPHS = st.dictionaries(st.integers(0, 12), st.lists(st.integers(0, 15), max_si
 
 @given(GRAPHS)
 def test_each_packet_below_is_named_once_however_they_run_in_circles(graph):
-    ground = walk(0, graph.get)
+    *_, ground = walk(0, graph.get)
     below, waiting = set(), [0]
     while waiting:
         for each in graph.get(waiting.pop(), ()):
@@ -21,10 +21,18 @@ def test_each_packet_below_is_named_once_however_they_run_in_circles(graph):
 
 
 def test_ground_without_end_is_cut_off_and_says_so():
-    ground = walk(0, lambda packet: [packet + 1])
+    *_, ground = walk(0, lambda packet: [packet + 1])
     assert len(ground.found) == WALKED_MAX
     assert not ground.is_whole
 
 
 def test_a_circle_ends():
-    assert walk(0, lambda packet: [(packet + 1) % 3]).found == [1, 2]
+    *_, ground = walk(0, lambda packet: [(packet + 1) % 3])
+    assert ground.found == [1, 2]
+
+
+def test_each_packet_is_read_once():
+    read = []
+    for _ in walk(0, lambda packet: read.append(packet) or [(packet + 1) % 9, (packet + 2) % 9]):
+        assert len(read) <= 9
+    assert sorted(read) == [*range(9)]

@@ -6,6 +6,7 @@ import shutil
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
 from types import SimpleNamespace
@@ -51,7 +52,10 @@ class Asked(NamedTuple):
 
 
 class FakeNode:
-    """Answers (method, path) by what the test put in ``answers``: a value, (status, value) or raw bytes of a stream."""
+    """Answers (method, path) by what the test put in ``answers``: a value, (status, value) or raw bytes of a stream.
+
+    An iterator gives one of them each time.
+    """
 
     def __init__(self):
         self.answers = {}
@@ -69,6 +73,7 @@ class FakeNode:
                 fake.heads.append(dict(self.headers))
                 stream = self.headers.get("Accept") == "text/event-stream"
                 found = fake.answers.get(("STREAM" if stream else self.command, path))
+                found = next(found) if isinstance(found, Iterator) else found
                 status, value = found if isinstance(found, tuple) else (200, found)
                 if found is None:
                     status, value = 404, {"code": "not_found", "message": f"no {path}", "remedy": "look"}

@@ -2,14 +2,20 @@
 
 import json
 
+import pytest
 from msgspec.structs import replace
 
+from foedus.base.base64url import from_base64url, to_base64url
+from foedus.base.cbor import encode
 from foedus.node.query_values import AnswersView
+from foedus.query.call import parse_call
 from tests.surfaces.cli import samples
 from tests.surfaces.cli.test_consent import WAITING
+from tests.surfaces.cli.test_speaking import ADA, ada_is_here
 from tests.surfaces.http.fake_calls import CALL, CAPABILITY, WEBHOOK
 from tests.surfaces.http.fake_queries import ANSWERS, FOUND
 
+__all__ = ["ada_is_here"]
 OFFER = {"name": "echo", "about": "says what it hears", "agent": CAPABILITY.agent}
 SOURCE = replace(FOUND, content=CAPABILITY.offer, kind="capability", body=OFFER)
 
@@ -146,3 +152,20 @@ def test_a_persons_no_ends_it(foedus, node):
     ran = foedus("call", "fake", "echo", "{}", "--as", "robot", "--wait", "5")
     assert ran.code != 0
     assert "not today" in ran.err
+
+
+@pytest.mark.usefixtures("ada_is_here")
+def test_an_agent_with_a_key_of_its_own_signs_the_call_that_a_person_allowed(foedus, node):
+    body = {"host": bytes.fromhex(FOUND.node), "input": b'{"text":"hi"}', "name": "echo", "offer": bytes(32)}
+    allowed = replace(
+        ASKED, state="allowed", salt=to_base64url(b"n" * 16), body=to_base64url(encode(body)), grants=["0a" * 32]
+    )
+    answers = iter([NEEDS, CALL])
+    node.on("GET", "/participants", [replace(ADA, kind="agent")]).on("GET", "/grants", [])
+    node.on("POST", "/queries", found()).on("POST", "/calls", answers)
+    node.on("POST", "/calls/approvals", (201, ASKED)).on("GET", f"/approvals/{ASKED.id}", allowed)
+    assert foedus("call", "fake", "echo", '{"text": "hi"}', "--as", "ada", "--wait", "5").code == 0
+    _, signed = node.bodies("POST", "/calls")
+    call = parse_call(from_base64url(signed["call"]))
+    assert (call.nonce, call.input) == (b"n" * 16, b'{"text":"hi"}')
+    assert call.auth[1:] == (bytes.fromhex("0a" * 32),)

@@ -26,7 +26,7 @@ def test_an_update_is_proposed_read_and_listed(foedus, node):
     node.on("POST", "/councils/board/updates", DECISION).on("GET", "/councils/board/values", DECISION | {"value": "dg"})
     node.on("GET", "/councils/board/updates", [msgspec.to_builtins(ENTRY)])
     assert foedus("council", "propose", "board", "k", "v", "--expect", "w", "--json").json == DECISION
-    assert node.bodies("POST", "/councils/board/updates") == [{"key": "k", "value": "dg", "if_value": ["dw"]}]
+    assert node.bodies("POST", "/councils/board/updates") == [{"key": "k", "value": "dg", "if_value": ["dw"], "as": ""}]
     assert foedus("council", "get", "board", "k").out == "v\n"
     assert "k = v" in foedus("council", "log", "board").out
 

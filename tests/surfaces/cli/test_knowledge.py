@@ -4,13 +4,14 @@ import pytest
 from msgspec import to_builtins
 from msgspec.structs import replace
 
-from foedus.base.base64url import from_base64url
+from foedus.base.base64url import from_base64url, to_base64url
 from foedus.base.cbor import decode_as
 from foedus.log.event import Act
 from foedus.log.knowledge import read_knowledge
 from foedus.node.knowledge_values import HistoryView, KnowledgePlaced, ToldView
 from foedus.surfaces.cli.knowledge_files import front_matter, read_all
 from tests.surfaces.cli.samples import BANK, EVENT, HOSTILE, ROBOT
+from tests.surfaces.cli.test_consent import WAITING
 from tests.surfaces.cli.test_speaking import ADA, ada_is_here
 from tests.surfaces.packets import PACKET, TASK, VIEW, WHO
 
@@ -191,3 +192,37 @@ def test_an_export_is_read_back(foedus, knowing, tmp_path):
 def test_front_matter_may_be_left_out_or_open():
     assert front_matter("---\nno end") == ({}, "---\nno end")
     assert front_matter("plain") == ({}, "plain")
+
+
+AGENT = replace(ADA, kind="agent")
+ASKED = replace(WAITING, kind="knowledge.publish", arguments={"host": BANK, "domain": "lab"})
+NEEDS = (403, {"code": "needs_approval", "message": "no", "remedy": "ask"})
+
+
+def test_what_waits_for_a_person_is_named_and_with_wait_it_is_published_when_they_allow_it(foedus, knowing):
+    waits = replace(PLACED, id="", seq=0, approval=ASKED.id)
+    knowing.on("POST", "/knowledge/acts:batch", (201, [waits])).on("GET", f"/approvals/{ASKED.id}", ASKED)
+    ran = foedus("knowledge", "publish", "lab", "Bees")
+    assert (ran.code, f"waits for a person: approval {ASKED.id}" in ran.out) == (0, True)
+    assert f"foedus approval allow {ASKED.id}" in ran.err
+    knowing.on("GET", f"/approvals/{ASKED.id}", replace(ASKED, state="done", event=EVENT))
+    assert f"published: {EVENT}" in foedus("knowledge", "publish", "lab", "Bees", "--wait", "5").out
+    knowing.on("GET", f"/approvals/{ASKED.id}", replace(ASKED, state="denied", reason="not today"))
+    ran = foedus("knowledge", "publish", "lab", "Bees", "--wait", "5")
+    assert (ran.code, "not today" in ran.err) == (1, True)
+
+
+@pytest.mark.usefixtures("ada_is_here")
+def test_an_agent_with_a_key_of_its_own_signs_what_a_person_allowed(foedus, knowing):
+    allowed = replace(ASKED, state="allowed", salt=to_base64url(b"s" * 32), grants=["0a" * 32])
+    answers = iter([NEEDS, (201, [PLACED])])
+    knowing.on("GET", "/participants", [AGENT]).on("GET", "/grants", [])
+    knowing.on("POST", "/knowledge/acts:signed", answers)
+    knowing.on("POST", "/knowledge/approvals", (201, ASKED)).on("GET", f"/approvals/{ASKED.id}", allowed)
+    assert foedus("knowledge", "publish", "lab", "Bees", "--as", "ada", "--wait", "5").code == 0
+    (asked,) = knowing.bodies("POST", "/knowledge/approvals")
+    assert (asked["kind"], asked["domain"], asked["as"]) == ("knowledge.publish", "lab", AGENT.did)
+    _, signed = knowing.bodies("POST", "/knowledge/acts:signed")
+    (act,) = signed["acts"]
+    assert act["salt"] == allowed.salt, "hence the digest that a person signed"
+    assert decode_as(from_base64url(act["act"]), Act).auth == (bytes.fromhex(EVENT), bytes.fromhex("0a" * 32))

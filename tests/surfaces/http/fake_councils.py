@@ -13,7 +13,15 @@ from foedus.node.council_values import (
 from tests.surfaces.http.fake_values import NODE
 
 MEMBER = CouncilMemberView(
-    node=NODE, name="fake", is_local=True, has_joined=True, is_connected=True, leads=True, is_exposed=False
+    node=NODE,
+    name="fake",
+    is_local=True,
+    has_joined=True,
+    is_connected=True,
+    leads=True,
+    is_exposed=False,
+    is_silent=False,
+    made=1,
 )
 BOARD = CouncilView(
     id="cd" * 32,
@@ -24,6 +32,7 @@ BOARD = CouncilView(
     faults=1,
     view=0,
     made=1,
+    lag=0,
     waiting=0,
     epoch=0,
     adds=[],

@@ -13,6 +13,7 @@ snapshot is not looked at. It can only say what that node could have said itself
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from typing import NamedTuple, TypeAlias
@@ -69,6 +70,8 @@ class RoomFold:
         self.writers: dict[Key, set[bytes]] = {}
         self.last: dict[tuple[Key, bytes], int] = {}
         """(CRDT, epoch) → seq of the last delta that counts."""
+        self.brought: Counter[bytes] = Counter()
+        """Node → by how many entries its events let the states grow."""
         self._sizes: dict[Key, int] = {}
         self._entries = 0
         self._gaps = dict(gaps)
@@ -92,19 +95,22 @@ class RoomFold:
         elif isinstance(body, CrdtSnapshot):
             self._take_part(body, told.origin)
         if body is not None:
-            self._measure((body.name, body.type))
+            self.brought[told.origin.node] += self._measure((body.name, body.type))
 
     def _note_hole(self, key: Key | None, epoch: bytes) -> None:
         holes = self._holes.setdefault(key, set())
         self._hole_count += epoch not in holes
         holes.add(epoch)
 
-    def _measure(self, key: Key) -> None:
-        """Note how much the state that an event touched takes now."""
-        if key in self.states:
-            size = 1 + self.states[key].size()
-            self._entries += size - self._sizes.get(key, 0)
-            self._sizes[key] = size
+    def _measure(self, key: Key) -> int:
+        """Note how much the state that an event touched takes now; return by how much it grew."""
+        if key not in self.states:
+            return 0
+        size = 1 + self.states[key].size()
+        grown = size - self._sizes.get(key, 0)
+        self._entries += grown
+        self._sizes[key] = size
+        return grown
 
     def holes(self, key: Key) -> int:
         """Return in how many chains something of a CRDT may be that does not count here."""

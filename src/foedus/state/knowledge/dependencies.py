@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
 WALKED_MAX = 256
@@ -21,21 +21,27 @@ class Ground(NamedTuple):
     is_whole: bool
 
 
-def walk(packet: bytes, dependencies_of: DependenciesOf) -> Ground:
-    """Return all that a packet stands on, each once, however its dependencies run in circles."""
+def walk(packet: bytes, dependencies_of: DependenciesOf) -> Iterator[Ground]:
+    """Yield all that a packet stands on, each once, however its dependencies run in circles.
+
+    What is found grows: it is yielded after each packet that is looked at, and at the end it is all.
+    """
     seen = {packet}
-    waiting = deque([packet])
+    waiting = deque([dependencies_of(packet) or ()])
     ground = Ground([], [], is_whole=True)
     while waiting:
-        for below in dependencies_of(waiting.popleft()) or ():
+        for below in waiting.popleft():
             if below in seen:
                 continue
             if len(seen) > WALKED_MAX:
-                return ground._replace(is_whole=False)
+                yield ground._replace(is_whole=False)
+                return
             seen.add(below)
-            if dependencies_of(below) is None:
+            further = dependencies_of(below)
+            if further is None:
                 ground.missing.append(below)
             else:
                 ground.found.append(below)
-                waiting.append(below)
-    return ground
+                waiting.append(further)
+            yield ground
+    yield ground

@@ -332,7 +332,11 @@ def council_lines(view: CouncilView) -> Iterable[Line]:
         rows.append(("not joined", ", ".join(missing)))
     if view.made is not None:
         leader = next((_member(it) for it in view.members if it.leads), "")
-        rows += [("made", str(view.made)), ("waiting", str(view.waiting)), ("leader", f"{leader}, view {view.view}")]
+        made = f"{view.made}, {view.lag} behind" if view.lag else str(view.made)
+        rows += [("made", made), ("waiting", str(view.waiting)), ("leader", f"{leader}, view {view.view}")]
+    silent = [_member(it) for it in view.members if it.is_silent]
+    if silent:
+        rows.append(("silent", (", ".join(silent), "yellow")))
     away = [_member(it) for it in view.members if not it.is_connected]
     if away:
         rows.append(("not connected", (", ".join(away), "yellow")))
@@ -343,6 +347,16 @@ def council_lines(view: CouncilView) -> Iterable[Line]:
     if exposed:
         rows.append(("lied", (", ".join(exposed), "red")))
     return pairs(rows)
+
+
+def in_short(view: CouncilView) -> str:
+    """Return how far a council is, in one line."""
+    if view.made is None:
+        return _STATES[view.state]
+    leader = next((_name(it) for it in view.members if it.leads), "")
+    silent = ", ".join(_name(it) for it in view.members if it.is_silent)
+    said = f"view {view.view}, {leader} leads, {view.made} made, {view.lag or 0} behind"
+    return f"{said}; silent: {silent}" if silent else said
 
 
 def _row(view: CouncilView) -> list[Part]:
@@ -384,7 +398,9 @@ def _joined(it: CouncilMemberView) -> str:
 
 
 def _seen(it: CouncilMemberView) -> str:
-    return "leads" if it.leads else "connected" if it.is_connected else "not connected"
+    if it.leads:
+        return "leads"
+    return "not connected" if not it.is_connected else "silent" if it.is_silent else "connected"
 
 
 def _place(it: CouncilEntryView) -> str:

@@ -53,6 +53,9 @@ def create(  # noqa: PLR0913  # each limit of a grant is an option of its own
     domain: Annotated[
         list[str] | None, Parameter(negative="", help="Only in this domain of knowledge; may be repeated.")
     ] = None,
+    capability: Annotated[
+        list[str] | None, Parameter(negative="", help="Only calls of this capability; may be repeated.")
+    ] = None,
     expires: Expires = "30d",
     uses: Uses = 0,
     after_foreign: AfterForeign = False,
@@ -68,7 +71,7 @@ def create(  # noqa: PLR0913  # each limit of a grant is an option of its own
     node = common.client()
     rooms = [_room(node, name) for name in room or []]
     hosts = [_peer(node, name) for name in peer or []]
-    scope = Scope(command, rooms, hosts, "", duration(expires), uses, after_foreign, domain or [])
+    scope = Scope(command, rooms, hosts, "", duration(expires), uses, after_foreign, domain or [], capability or [])
     granted = give(node, agent, scope, as_, passphrase_file)
     out.show(granted, grant_lines)
     out.next(f"foedus grant revoke {granted.id[:12]}")

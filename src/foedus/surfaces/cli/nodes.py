@@ -5,13 +5,14 @@ from __future__ import annotations
 import platform
 import socket
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from foedus import __version__
 from foedus.base.limits import NAME_MAX
+from foedus.node.council_values import CouncilView
 from foedus.node.values import IdentityView, StatusView
 from foedus.surfaces.cli.errors import FAILED
 from foedus.surfaces.cli.options import COMMON, Common
@@ -87,8 +88,11 @@ def show_id(*, common: Common = COMMON) -> None:
 def status(*, common: Common = COMMON) -> None:
     """Show what is wrong, then this node, then its peers."""
     out = common.output()
-    view = common.client().get("/status", StatusView)
+    node = common.client()
+    view = node.get("/status", StatusView)
     out.show(view, status_lines)
+    if not out.as_json:
+        out.lines(council_status(node.get("/councils", list[CouncilView])))
     if not out.as_json and view.peers:
         out.lines([[]])
         peer_table(out, view.peers)
@@ -98,6 +102,13 @@ def status(*, common: Common = COMMON) -> None:
         out.next("foedus doctor")
     else:
         out.next("foedus room list" if view.peers else "foedus peer request URL")
+
+
+def council_status(views: Sequence[CouncilView]) -> Iterable[Line]:
+    """Return a line for each council: its view, who leads, how far this node is behind, and who is silent."""
+    from foedus.surfaces.cli.councils import in_short
+
+    return pairs([(f"council {inert(view.name)}", in_short(view)) for view in views])
 
 
 def status_lines(view: StatusView) -> Iterable[Line]:

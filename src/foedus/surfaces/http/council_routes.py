@@ -14,6 +14,7 @@ from foedus.consensus.updates import BATCH_UPDATES_MAX, UPDATE_MAX
 from foedus.node.api import NodeService
 from foedus.node.council_values import CouncilDecisionView, CouncilEntryView, CouncilProofView, CouncilView
 from foedus.surfaces.http.bodies import Input, Name, Target
+from foedus.surfaces.http.callers import Rule
 from foedus.surfaces.http.limits import TARGET_MAX
 from foedus.surfaces.http.operations import Call, Number, Operation, Text
 from foedus.surfaces.http.problems import MalformedRequest
@@ -84,6 +85,7 @@ COUNCILS = [
         path="/councils",
         about="Councils of this node, and those that it is asked to join",
         answer=list[CouncilView],
+        rule=Rule.PARTICIPANT,
         run=lambda node, _: node.councils(),
     ),
     Operation(
@@ -100,6 +102,7 @@ COUNCILS = [
         path="/councils/{council}",
         about="One council: its members, and how far it is",
         answer=CouncilView,
+        rule=Rule.PARTICIPANT,
         run=lambda node, call: node.council(call.path["council"]),
     ),
     Operation(
@@ -115,6 +118,7 @@ COUNCILS = [
         about="Set a key, if it is as expected; answers when the council has decided",
         answer=CouncilDecisionView,
         body=CouncilUpdateInput,
+        rule=Rule.SELF,
         run=_put,
     ),
     Operation(
@@ -123,6 +127,7 @@ COUNCILS = [
         about="Ask for updates that their authors signed, all or none; answers when all are decided",
         answer=list[CouncilDecisionView],
         body=CouncilSignedInput,
+        rule=Rule.SELF,
         run=_submit,
     ),
     Operation(

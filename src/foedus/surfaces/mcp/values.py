@@ -316,3 +316,40 @@ class Grants(Answer, frozen=True):
     """Your grants, the newest first."""
 
     grants: list[Grant]
+
+
+class CouncilMember(Answer, frozen=True):
+    """A member of a council. ``lied``: it said two things of one place under its signature."""
+
+    node: str
+    connected: bool
+    leads: bool
+    lied: bool
+
+
+class Council(Answer, frozen=True):
+    """A council. ``bears``: how many members may be away or lie; ``quorum``: so many decide."""
+
+    council: str
+    state: str
+    bears: int
+    quorum: int
+    made: int | None
+    """The last place at which something was made here; null where this node decides nothing now."""
+    members: list[CouncilMember]
+    told: Told
+
+
+class Councils(Answer, frozen=True):
+    """The councils of this node."""
+
+    councils: list[Council]
+
+
+class CouncilDecision(Answer, frozen=True):
+    """What came of a proposal: ``done``, ``unequal``, ``full``; ``late`` or ``repeated``: it was not made."""
+
+    place: int
+    position: int
+    outcome: str
+    told: Told

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from foedus.surfaces.mcp.tool import Tool
-from foedus.surfaces.mcp.tools import consent, documents, federation, knowledge, rooms
+from foedus.surfaces.mcp.tools import consent, councils, documents, federation, knowledge, rooms
 
-TOOLS: dict[str, Tool] = {
-    it.name: it for it in (*rooms.TOOLS, *documents.TOOLS, *knowledge.TOOLS, *federation.TOOLS, *consent.TOOLS)
-}
+_PARTS = (rooms, documents, knowledge, federation, councils, consent)
+TOOLS: dict[str, Tool] = {it.name: it for part in _PARTS for it in part.TOOLS}
