@@ -23,6 +23,7 @@ from foedus.log.event import Id, digest_of, read_event
 from foedus.log.port import Row, Value
 from foedus.node.publisher import Published
 from foedus.node.store import Store
+from foedus.state.knowledge.source import passed_on
 from foedus.trust.border import Crossing
 
 APPROVALS = "approvals"
@@ -201,9 +202,17 @@ class Approvals:
         self._held.pop(oldest.id, None)  # bookkeepers hear of events alone
 
     def forget(self, row: Row) -> list[Value]:
-        """Return what drops the acts that became an event which is erased; they are let go once that is durable."""
+        """Return what drops the acts that became an event which is erased, or would pass it on.
+
+        They are let go once that is durable.
+        """
         digest = read_event(row.envelope).act.digest
-        gone = [held for held in self._held.values() if digest_of(held.salt, held.body) == digest]
+        gone = [
+            held
+            for held in self._held.values()
+            if digest_of(held.salt, held.body) == digest
+            or ((source := passed_on(held.kind, held.body)) is not None and source.id == row.id)
+        ]
         return [Value(APPROVALS, bytes.fromhex(held.id), None) for held in gone]
 
     async def settle(self, approval: Approval, state: State, **changes: object) -> Approval:
