@@ -23,7 +23,6 @@ from foedus.log.event import Id, digest_of, read_event
 from foedus.log.port import Row, Value
 from foedus.node.publisher import Published
 from foedus.node.store import Store
-from foedus.state.knowledge.source import passed_on
 from foedus.trust.border import Crossing
 
 APPROVALS = "approvals"
@@ -37,6 +36,9 @@ WAITS = DAY
 """An act that nobody decided on for so long is dropped: what it answered is forgotten by then."""
 CARRIES = 10 * MINUTE
 """How long a delegation for one act is good: it is used at once, and a clock may be off."""
+
+_PASSES_ON = "knowledge.republish"
+"""The kind whose body holds another event whole; its ``refs`` name that."""
 
 State: TypeAlias = Literal["waiting", "allowed", "done", "denied", "expired", "failed"]
 
@@ -202,7 +204,7 @@ class Approvals:
         self._held.pop(oldest.id, None)  # bookkeepers hear of events alone
 
     def forget(self, row: Row) -> list[Value]:
-        """Return what drops the acts that became an event which is erased, or would pass it on.
+        """Return what drops the acts that became an event which is erased, or would pass it on, with all that it says.
 
         They are let go once that is durable.
         """
@@ -210,8 +212,7 @@ class Approvals:
         gone = [
             held
             for held in self._held.values()
-            if digest_of(held.salt, held.body) == digest
-            or ((source := passed_on(held.kind, held.body)) is not None and source.id == row.id)
+            if digest_of(held.salt, held.body) == digest or (held.kind == _PASSES_ON and row.id in held.refs)
         ]
         return [Value(APPROVALS, bytes.fromhex(held.id), None) for held in gone]
 
