@@ -48,6 +48,10 @@ class TooManyApprovals(Unavailable):
     remedy = "decide on those that wait: `foedus approval list`"
 
 
+PASSING_ON = frozenset({"knowledge.republish"})
+"""Kinds whose body holds another event whole, which ``refs`` names."""
+
+
 class Approval(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One act that waits or waited. ``id`` is 16 hex digits; instants in microseconds.
 
@@ -201,9 +205,16 @@ class Approvals:
         self._held.pop(oldest.id, None)  # bookkeepers hear of events alone
 
     def forget(self, row: Row) -> list[Value]:
-        """Return what drops the acts that became an event which is erased; they are let go once that is durable."""
+        """Return what drops the acts that became an event which is erased, or would pass it on, which holds its words.
+
+        They are let go once that is durable.
+        """
         digest = read_event(row.envelope).act.digest
-        gone = [held for held in self._held.values() if digest_of(held.salt, held.body) == digest]
+        gone = [
+            held
+            for held in self._held.values()
+            if digest_of(held.salt, held.body) == digest or (held.kind in PASSING_ON and row.id in held.refs)
+        ]
         return [Value(APPROVALS, bytes.fromhex(held.id), None) for held in gone]
 
     async def settle(self, approval: Approval, state: State, **changes: object) -> Approval:
