@@ -37,6 +37,9 @@ WAITS = DAY
 CARRIES = 10 * MINUTE
 """How long a delegation for one act is good: it is used at once, and a clock may be off."""
 
+_PASSES_ON = "knowledge.republish"
+"""The kind whose body holds another event whole; its ``refs`` name that."""
+
 State: TypeAlias = Literal["waiting", "allowed", "done", "denied", "expired", "failed"]
 
 
@@ -46,10 +49,6 @@ class TooManyApprovals(Unavailable):
     code = "too_many_approvals"
     http_status = 429
     remedy = "decide on those that wait: `foedus approval list`"
-
-
-PASSING_ON = frozenset({"knowledge.republish"})
-"""Kinds whose body holds another event whole, which ``refs`` names."""
 
 
 class Approval(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -205,7 +204,7 @@ class Approvals:
         self._held.pop(oldest.id, None)  # bookkeepers hear of events alone
 
     def forget(self, row: Row) -> list[Value]:
-        """Return what drops the acts that became an event which is erased, or would pass it on, which holds its words.
+        """Return what drops the acts that became an event which is erased, or would pass it on, with all that it says.
 
         They are let go once that is durable.
         """
@@ -213,7 +212,7 @@ class Approvals:
         gone = [
             held
             for held in self._held.values()
-            if digest_of(held.salt, held.body) == digest or (held.kind in PASSING_ON and row.id in held.refs)
+            if digest_of(held.salt, held.body) == digest or (held.kind == _PASSES_ON and row.id in held.refs)
         ]
         return [Value(APPROVALS, bytes.fromhex(held.id), None) for held in gone]
 
