@@ -55,6 +55,7 @@ async def test_people_ask_for_themselves_and_agents_by_a_persons_grant(tmp_path)
         made = await alice.node.councils.ask(council, robots(alice, council, Put("b", b"1", None)))
         assert decode(made.result) == ["done", None]
         await all_hold(nodes, council, "b", b"1")
+        await until(lambda: bob.node.councils.made(council, made.sequence - 1, 1), "it is in the log of another")
         update = bob.node.councils.made(council, made.sequence - 1, 1)[0].batch.updates[made.position]
         assert update.author == robot
         assert len(update.auth) == 2

@@ -112,3 +112,18 @@ async def test_a_stolen_epoch_is_cut_off_by_the_recovery_key(tmp_path):
         await until(lambda: "stolen words" not in bob.texts(), "the stolen epoch is void")
         await alice.say("mine again")
         await until(lambda: [text for text in bob.texts() if text] == ["mine", "mine again"], "alice is back")
+
+
+async def test_a_node_that_hears_while_it_fetches_that_its_keys_are_old_opens_nothing(tmp_path, monkeypatch):
+    """It tried to with the old keys, and that was a mistake in the log of the node."""
+    async with street(tmp_path) as it:
+        alice = await it.add("alice")
+        epochs, epoch = alice.node.epochs, alice.node.store.epoch
+
+        async def fetch():
+            monkeypatch.setattr(epochs, "_is_superseded", lambda: True)
+
+        monkeypatch.setattr(epochs, "_fetch", fetch)
+        epochs.saw_own()
+        await epochs._restore
+        assert alice.node.store.epoch == epoch

@@ -8,7 +8,10 @@ import pytest
 
 from foedus.base.errors import FoedusError, NotFound
 from foedus.log import streams
+from foedus.log.erasures import AT_REST
 from foedus.log.event import parse_envelope
+from foedus.log.port import Commit, Verdict, VerdictChange
+from foedus.node.recollection import Recollection
 from foedus.node.room_values import Said
 from tests.node.nodes import connect, share, street, until
 from tests.node.people import agent, enrol
@@ -214,8 +217,11 @@ async def test_an_erase_that_loses_its_verdict_lets_the_body_come_again(pair):
     anna, bert = pair.anna, pair.bert
     event = await say_everywhere(bert, "said before", anna)
     row = anna.node.log.by_ids([bytes.fromhex(event)])[bytes.fromhex(event)]
+    recollection = Recollection(anna.node.store)
+    await recollection.catch_up()
     await bert.service.erase(event, "author")
     await erased_at(anna, bert, event=event)
+    await until(lambda: not list(recollection.best_first("before")), "questions find it no more")
     asked = []
     anna.node.eraser._ask = asked.append
     cut = [streams.chain_id(row.epoch, row.stream), row.seq, row.id]
@@ -227,6 +233,28 @@ async def test_an_erase_that_loses_its_verdict_lets_the_body_come_again(pair):
     assert anna.service.event(event).erased is None
     await anna.node.ingest.take([row.envelope.encode()])
     assert message(anna, event).text == "said before"
+    await until(lambda: [found for found, _ in recollection.best_first("before")] == [row.id], "questions find it")
+
+
+async def test_an_erase_that_had_rested_and_counts_once_more_is_made_good_after_a_crash(pair):
+    """The log still said that it rested, so that a start dropped nothing: the words stayed for ever."""
+    anna, bert = pair.anna, pair.bert
+    event = await say_everywhere(bert, SECRET, anna)
+    row = anna.node.log.by_ids([bytes.fromhex(event)])[bytes.fromhex(event)]
+    await bert.service.erase(event, "author")
+    await erased_at(anna, bert, event=event)
+    cut = [streams.chain_id(row.epoch, row.stream), row.seq, row.id]
+    body = {"node": bytes.fromhex(bert.id), "participant": None, "cuts": [cut]}
+    members = row.stream.replace("room:", "members:")
+    await anna.node.author.order([anna.node.author.node_act(members, "member.remove", body)])
+    await until(lambda: not anna.node.log.values(AT_REST), "it does not rest any more")
+    await anna.node.ingest.take([row.envelope.encode()])
+    assert message(anna, event).text == SECRET
+    (erase,) = [row.id for row in anna.node.log.erase_rows()]
+    await anna.node.store.commit(Commit(verdicts=[VerdictChange(erase, Verdict.ACCEPTED, "")]))
+    anna = await pair.restart("anna")
+    await erased_at(anna, event=event)
+    assert_gone(anna)
 
 
 async def test_retention_by_the_host_and_batches_say_so(pair):

@@ -22,6 +22,7 @@ from tests.node.federated import (
     two_connected,
 )
 from tests.node.nodes import until
+from tests.node.test_rates import limit
 
 MANIFEST = "/.well-known/mesh-manifest.json"
 REGISTER = f"{ROOT}/register"
@@ -47,6 +48,17 @@ async def register(asker, asked, value, **signing):
     headers = signed_headers(asker, asked, "POST", uri, body, **signing)
     status, answered, answer = await send("POST", uri, headers, body, "application/json")
     return status, json.loads(answer), (headers, answered, answer)
+
+
+async def test_connection_requests_over_http_are_counted_per_address(tmp_path, monkeypatch):
+    async with federated_street(tmp_path) as it:
+        alice, bob = await it.add("alice"), await it.add("bob")
+        limit(it, "bob", requests_per_address="1/hour")
+        take = bob.node.rates.take_address
+        monkeypatch.setattr(bob.node.rates, "take_address", lambda kind, _: take(kind, "192.0.2.1"))
+        assert (await register(alice, bob, application(alice, bob)))[0] == 202
+        status, answer, _ = await register(alice, bob, application(alice, bob))
+        assert (status, answer["code"]) == (429, "rate_limited")
 
 
 async def test_a_request_over_http_waits_for_a_human_and_both_sides_prove_their_keys(tmp_path):

@@ -360,6 +360,7 @@ async def test_what_was_passed_on_goes_where_its_author_erases_it(tmp_path, cras
             b = await it.restart("b")
         for node in (a, b, c):
             await until(lambda node=node: not files_with(node.path, b"vibraphone"), f"{node.name} has it in no file")
+        assert b.service.approvals() == [], "the agent's waited for a person, and held it whole"
         with pytest.raises(FoedusError) as refused:
             await tell(b, RepublishForm(domain="news", source=source))
         assert refused.value.code == "already_erased"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from foedus.adapters.key_files import keys_from_seeds
 from foedus.adapters.memory_log import MemoryLog
+from foedus.base.errors import Unavailable
 from foedus.identity.record import first_record
 from foedus.identity.recovery import RecoverySecrets
 from foedus.log.port import Commit, Value
@@ -148,6 +149,9 @@ class World:
         except asyncio.CancelledError:
             if not life.dead:
                 raise
+        except Unavailable as error:  # a program ends that cannot start, and is started again
+            self.trace(f"{place} does not start: {error}")
+            life.crash()
         return life
 
     def place_of(self, node):

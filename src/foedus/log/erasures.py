@@ -110,6 +110,8 @@ class Erasures:
         self._names = EraseNames()
         self._named: defaultdict[bytes, int] = defaultdict(int)
         self.released: list[bytes] = []
+        self._at_hand: dict[bytes, Erase] = {}
+        """Those of which the log may still say that they rest."""
 
     # --- judging -----------------------------------------------------------------------------
 
@@ -172,6 +174,7 @@ class Erasures:
         erase = self._erases.get(parsed.id)
         if erase is None:
             erase = self._erases[parsed.id] = Erase(parsed.id, parsed.event.act, chain, parsed.event.seq)
+            self._at_hand[parsed.id] = erase
             self._by_chain[chain.key][parsed.id] = erase
         erase.counts = counts
         if not erase.has_body:
@@ -227,7 +230,16 @@ class Erasures:
     def rest(self, erase: Erase) -> None:
         """Let an erase rest, for which ``remembered`` is durable."""
         self._drop(erase)
+        self._at_hand.pop(erase.id, None)
         self.any_rest = True
+
+    def woken(self) -> list[Erase]:
+        """Return the erases that do not rest any more and that this has not returned yet: the log may say they do.
+
+        That goes before a body of theirs comes again, else it would stay where they count once more.
+        """
+        woken, self._at_hand = self._at_hand, {}
+        return list(woken.values())
 
     def wake(self, held: Entry | Row) -> bool:
         """Hold an erase again that rests; False where it is at hand."""

@@ -37,6 +37,9 @@ WAITS = DAY
 CARRIES = 10 * MINUTE
 """How long a delegation for one act is good: it is used at once, and a clock may be off."""
 
+_PASSES_ON = "knowledge.republish"
+"""The kind whose body holds another event whole; its ``refs`` name that."""
+
 State: TypeAlias = Literal["waiting", "allowed", "done", "denied", "expired", "failed"]
 
 
@@ -201,9 +204,16 @@ class Approvals:
         self._held.pop(oldest.id, None)  # bookkeepers hear of events alone
 
     def forget(self, row: Row) -> list[Value]:
-        """Return what drops the acts that became an event which is erased; they are let go once that is durable."""
+        """Return what drops the acts that became an event which is erased, or would pass it on, with all that it says.
+
+        They are let go once that is durable.
+        """
         digest = read_event(row.envelope).act.digest
-        gone = [held for held in self._held.values() if digest_of(held.salt, held.body) == digest]
+        gone = [
+            held
+            for held in self._held.values()
+            if digest_of(held.salt, held.body) == digest or (held.kind == _PASSES_ON and row.id in held.refs)
+        ]
         return [Value(APPROVALS, bytes.fromhex(held.id), None) for held in gone]
 
     async def settle(self, approval: Approval, state: State, **changes: object) -> Approval:

@@ -185,6 +185,8 @@ class Epochs:
         while not self._is_superseded():
             try:
                 await self._fetch()
+                if self._is_superseded():  # what came says so
+                    return
                 keys = self._store.keys
                 record = successor(self._store.record, keys, keys, "restored", secrets.token_bytes(32))
                 await self._open(record, None)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from foedus.base.errors import FoedusError
 from foedus.base.limits import BATCH_EVENTS_MAX
-from foedus.log.erasures import ERASE, Erase
+from foedus.log.erasures import AT_REST, ERASE, Erase
 from foedus.log.event import Event, read_event
 from foedus.log.port import Commit, Row, Value, Verdict
 from foedus.node.ingest import Ingest
@@ -64,6 +64,7 @@ class Eraser:
         return self._store.admission.erasures.erased_by(event_id, event) is not None
 
     def _published(self, published: Published) -> None:
+        self._forget_rest()
         erasures = self._store.admission.erasures
         for row in published.rows if ERASE in published.kinds else ():
             if row.kind == ERASE:
@@ -86,6 +87,15 @@ class Eraser:
             self._idle.clear()
             self._wake.set()
 
+    def _forget_rest(self) -> None:
+        """Let the log say of none that it rests which does not any more: a start would drop nothing for it."""
+        erasures = self._store.admission.erasures
+        between = self._store.log.values_between
+        stale = [it for it in erasures.woken() if it.id in between(AT_REST, it.id[:-1], it.id)]
+        if stale:
+            gone = [value._replace(value=None) for erase in stale for value in erasures.remembered(erase)]
+            self._store.begin_commit(Commit(values=gone))
+
     def _want_again(self) -> None:
         """Let bodies come that no erasure explains any more, and ask for them."""
         erasures = self._store.admission.erasures
@@ -104,6 +114,7 @@ class Eraser:
 
     async def run(self) -> None:
         """Drop what is due until cancelled; what a crash cut short first."""
+        self._forget_rest()
         erasures = self._store.admission.erasures
         self._due |= {erase.id: None for erase in erasures.all() if erase.counts}
         self._unclean = bool(erasures.all()) or erasures.any_rest

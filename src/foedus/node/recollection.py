@@ -101,11 +101,19 @@ class Recollection:
             self._forget(self._order.popleft())
 
     def _published(self, published: Published) -> None:
-        """Forget at once what was erased, and everything where retention dropped a part of the log."""
+        """Forget at once what was erased, and everything where retention dropped a part of the log.
+
+        A body that comes late, or again since nothing explains any more that it went, is read.
+        """
         if published.commit.gaps:
             self._forget_all()
         for event in published.commit.drops:
             self._forget(event)
+        late = [fill.id for fill in published.commit.bodies] if self._upto else []
+        for row in self._store.log.by_ids(late).values() if late else ():
+            if 0 < row.local <= self._upto:
+                self._forget(row.id)
+                self._add(row)
 
     def _forget(self, event: bytes) -> None:
         entry = self._entries.pop(event, None)
