@@ -252,7 +252,8 @@ async def test_a_dependency_that_is_missing_is_named_and_a_loop_ends(pair):
     _, a, b, _ = pair
     first = await publish(a, "One")
     second = await publish(a, "Two", dependencies=[first])
-    await holds(b, (await tell(a, ReviseForm(packet=first, title="One", dependencies=[second, "ab" * 32]))).id)
+    await holds(b, (await tell(a, ReviseForm(packet=first, title="Uno", dependencies=[second, "ab" * 32]))).id)
+    await finds(b, "uno", ["Uno"])  # what is found is what is shown: the index follows the log
     history = await b.service.knowledge_history(second)
     assert (history.ground, history.missing, history.is_whole) == ([first], ["ab" * 32], True)
     assert (await b.service.knowledge_show(first)).missing == ["ab" * 32]

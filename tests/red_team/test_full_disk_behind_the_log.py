@@ -78,8 +78,8 @@ async def test_what_others_named_comes_when_there_is_room_again(tmp_path):
         assert not is_here(elm)
         disk.is_full = False
         await until(lambda: is_here(elm), "it came")
-        await until(lambda: "blobs" not in troubles(elm), "nothing is wrong any more")
-        assert counted(elm, "foedus_blobs_waiting") == 0
+        await until(lambda: counted(elm, "foedus_blobs_waiting") == 0, "and is noted as here")
+        assert "blobs" not in troubles(elm), "nothing is wrong any more"
 
 
 async def test_what_was_erased_goes_when_the_disk_takes_it(tmp_path):
