@@ -34,6 +34,11 @@ COMMANDS = [
     *(["passkey", verb] for verb in ("list", "remove")),
     *(["webhook", verb] for verb in ("set", "list", "remove")),
     ["council", "create"],
+    ["council", "remove"],
+    ["council", "motions"],
+    ["council", "govern"],
+    ["council", "approve"],
+    ["council", "add"],
     ["council", "get"],
     ["council", "join"],
     ["council", "list"],
@@ -64,7 +69,7 @@ COMMANDS = [
     *(["retention", verb] for verb in ("run", "skip")),
     *(["log", verb] for verb in ("list", "verify")),
     ["mcp", "config"],
-    *(["proof", verb] for verb in ("export", "verify")),
+    *(["proof", verb] for verb in ("council", "export", "verify")),
     *(["audit", verb] for verb in ("verify", "export", "tail")),
     *(
         ["key", verb]
