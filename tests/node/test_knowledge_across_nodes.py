@@ -347,8 +347,9 @@ async def test_what_was_passed_on_goes_where_its_author_erases_it(tmp_path, cras
         await finds(b, "xylophones", ["Xylophones"])
         source = (await b.service.knowledge_envelope(event)).envelope
         by_agent = await b.service.participant_add_custodial("parrot")
-        for who in ("", by_agent.name):
-            await tell(b, RepublishForm(domain="news", source=source, as_=who))
+        await tell(b, RepublishForm(domain="news", source=source))
+        asked = await tell(b, RepublishForm(domain="news", source=source, as_=by_agent.name))
+        assert asked.approval, "an agent's waits for a person"
         await until(lambda: files_with(c.path, b"vibraphone"), "c has it")
         if crash:
             b.node.eraser.on_erased.clear()

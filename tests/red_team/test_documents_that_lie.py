@@ -75,17 +75,20 @@ async def test_a_process_that_stands_still_stops_nothing_but_its_documents_and_l
 
 
 async def test_what_came_while_a_process_stood_still_for_too_long_is_there_in_the_next(tmp_path, monkeypatch):
-    monkeypatch.setattr(document_keeper, "_LOOK_S", 0.01)
     async with pair(tmp_path) as (_, ash, elm), editing(ash, ash.agent) as ann, editing(elm, elm.human) as eve:
         await ann.edit(0, "first ")
         await equal(ann, eve, wanted="first ")
-        with monkeypatch.context() as patch:
-            patch.setattr(document_keeper, "STALLED_S", 0.05)
-            patch.setattr(document_keeper, "ANSWER_PROCESSOR_S", 60.0)
-            child = elm.node.documents.replicas._process
-            child.send_signal(signal.SIGSTOP)
-            await ann.edit(0, "second ")
-            await until(lambda: child.returncode is not None, "it is ended")
+        child = elm.node.documents.replicas._process
+
+        def wait_on(patience, real=document_keeper._Patience.wait_on):
+            if patience._pid == child.pid:
+                raise document_keeper._Stalled("it stood still for ever")
+            real(patience)
+
+        monkeypatch.setattr(document_keeper._Patience, "wait_on", wait_on)
+        child.send_signal(signal.SIGSTOP)
+        await ann.edit(0, "second ")
+        await until(lambda: child.returncode is not None, "it is ended")
         await ann.edit(0, "third ")
         await equal(ann, eve, wanted="third second first ")
 

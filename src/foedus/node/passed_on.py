@@ -10,18 +10,16 @@ import asyncio
 import logging
 from typing import Literal, NamedTuple
 
-from foedus.base.cbor import Malformed, NotCanonical
 from foedus.base.errors import FoedusError
 from foedus.base.limits import BATCH_BYTES_MAX, ERASE_TARGETS_MAX
 from foedus.log.erasures import ERASE
 from foedus.log.event import Event, read_event
-from foedus.log.knowledge import KnowledgeRepublish, read_knowledge
 from foedus.log.port import Commit, Row, Value
 from foedus.node.author import Author
 from foedus.node.erasing import Erased
 from foedus.node.publisher import Published
 from foedus.node.store import Store
-from foedus.state.knowledge.source import read_source
+from foedus.state.knowledge.source import passed_on
 
 log = logging.getLogger("foedus.erasing")
 
@@ -112,13 +110,7 @@ class PassedOn:
 
 
 def _passed(row: Row) -> _Passed | None:
-    if row.kind != KIND or row.envelope.body is None:
-        return None
-    try:
-        body = read_knowledge(KIND, row.envelope.body)
-    except (NotCanonical, Malformed):
-        return None
-    source = read_source(body.source) if isinstance(body, KnowledgeRepublish) else None
+    source = passed_on(row.kind, row.envelope.body)
     if source is None:
         return None
     is_own = not isinstance(read_event(row.envelope).act.author, str)

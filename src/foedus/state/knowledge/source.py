@@ -15,7 +15,7 @@ from foedus.base.errors import PeerViolation
 from foedus.crypto import ed25519
 from foedus.log import streams
 from foedus.log.event import Envelope, Event, digest_matches, parse_envelope
-from foedus.log.knowledge import KnowledgePublish, read_knowledge
+from foedus.log.knowledge import KnowledgePublish, KnowledgeRepublish, read_knowledge
 from foedus.log.outcomes import signature_checks
 
 Proved: TypeAlias = Literal["proved", "unknown", "forged"]
@@ -49,6 +49,17 @@ def read_source(data: bytes) -> Source | None:
     except (PeerViolation, NotCanonical, Malformed):
         return None
     return Source(parsed.id, parsed.event, parsed.envelope, content) if isinstance(content, KnowledgePublish) else None
+
+
+def passed_on(kind: str, body: bytes | None) -> Source | None:
+    """Return the source that the body of an act passes on; None where it passes nothing on."""
+    if kind != "knowledge.republish" or body is None:
+        return None
+    try:
+        read = read_knowledge(kind, body)
+    except (NotCanonical, Malformed):
+        return None
+    return read_source(read.source) if isinstance(read, KnowledgeRepublish) else None
 
 
 _PASSED_ON = frozenset({"knowledge.publish", "knowledge.revise"})
