@@ -1,6 +1,7 @@
 """Councils of real nodes: founding, deciding, proofs, members that go away and come back."""
 
 import asyncio
+import time
 from itertools import combinations
 
 import pytest
@@ -57,6 +58,17 @@ async def test_commits_go_on_without_the_leader_and_who_comes_back_catches_up(tm
         await it.stop(other.name)
         await put(back, council, "c", b"3")
         await all_hold([back, *left], council, "c", b"3")
+
+
+async def test_a_process_that_stands_still_hears_the_others_before_it_leaves_their_view(tmp_path):
+    async with connected(tmp_path) as (_, nodes):
+        council = await found(nodes)
+        asked = asyncio.ensure_future(put(nodes[1], council, "k", b"1"))
+        for _ in range(3):
+            await asyncio.sleep(0.004)
+            time.sleep(0.6)  # noqa: ASYNC251  # longer than a member is patient
+        await asked
+        assert {node.node.councils.driver(council).replica.view for node in nodes} == {0}
 
 
 async def test_all_go_on_from_what_they_kept(tmp_path):

@@ -47,6 +47,8 @@ WAITING_MAX = 1_024
 ASKED_MAX = 4_096
 """Updates of this node whose result is awaited: as many as a replica lets wait."""
 _BEHIND_US = SECOND // 10
+_EXCUSES_MAX = 4
+"""A machine that stands still again and again is to leave a view of a leader that is gone, all the same."""
 
 Outcome = tuple[Executed, int]
 """What was made, and which of its updates was meant."""
@@ -152,6 +154,9 @@ class CouncilDriver:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: Instant = 0
         """Kept here: what uvloop returns for a moment that has passed does not know it."""
+        self._excuses = 0
+        """How many late wake-ups in a row let the members be heard first."""
+        self._quiet_until: Instant = 0
         self._background = Background(log)
         self._closed = False
         self._has_ended = False
@@ -319,7 +324,7 @@ class CouncilDriver:
         """Wake in time for the next deadline; a timer that stands before it does as well."""
         if self._replica is None or self._closed or self._has_ended:
             return
-        due = self._replica.next_deadline()
+        due = max(self._replica.next_deadline(), self._quiet_until, self._now())
         if self._timer is not None:
             if self._timer_at <= due:
                 return
@@ -330,12 +335,16 @@ class CouncilDriver:
         self._timer = None
         if self._replica is None or self._has_ended:
             return
-        if len(self._waiting) >= WAITING_MAX:
-            self._timer_at = self._now() + _BEHIND_US
-            self._timer = asyncio.get_running_loop().call_at(self._timer_at / SECOND, self._wake)
-        elif self._replica.next_deadline() <= self._now():
+        now = self._now()
+        is_late = self._excuses < _EXCUSES_MAX and now >= self._timer_at + _BEHIND_US
+        self._excuses = self._excuses + 1 if is_late else 0
+        # Where this process stood still, what it waited for may have come and be unread: the members are heard first.
+        if is_late or len(self._waiting) >= WAITING_MAX:
+            self._quiet_until = now + _BEHIND_US
+            self._arm()
+        elif self._replica.next_deadline() <= now:
             self._judge_again()
-            self._run(self._replica.on_deadline(self._now()))
+            self._run(self._replica.on_deadline(now))
         else:
             self._arm()
 
