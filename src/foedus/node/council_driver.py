@@ -116,6 +116,8 @@ class Host(NamedTuple):
     """The epoch has ended, durably; this driver does nothing any more."""
     on_exposed: Callable[[Membership, int], None]
     """A member contradicted itself; what convicts it is durable."""
+    on_made: Callable[[int], None]
+    """A batch was made at a place, durably."""
 
 
 class CouncilDriver:
@@ -416,6 +418,7 @@ class CouncilDriver:
                     self._send_to(self._inboxes if to is None else [to], message)
                 case Executed():
                     self._host.asked.made(effect)
+                    self._host.on_made(effect.sequence)
                 case Exposed(second=second):
                     self._expose(second)
                 case Diverged(sequence=sequence):
