@@ -181,6 +181,11 @@ class CouncilDriver:
         """The members that were not heard for some time."""
         return {it for it in self._inboxes if self.attendance.is_silent(it, self._now())}
 
+    @property
+    def lag(self) -> int:
+        """By how many places this node is behind, as more members say than may lie."""
+        return self.attendance.lag(self.replica.ledger.sequence, self.membership.faults)
+
     def start(self, records: dict[Place, Record]) -> None:
         """Take up what was kept in this epoch, and begin to listen."""
         self._load(records)

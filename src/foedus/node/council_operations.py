@@ -138,7 +138,7 @@ class CouncilOperations:
             faults=membership.faults,
             view=replica.view if replica is not None else None,
             made=replica.ledger.sequence if replica is not None else None,
-            lag=driver.attendance.lag(replica.ledger.sequence, membership.faults) if driver and replica else None,
+            lag=driver.lag if driver is not None else None,
             waiting=len(replica.pending) if replica is not None else None,
             epoch=membership.epoch,
             adds=sorted(node.hex() for node in seat.wishing.adds) if seat is not None else [],

@@ -11,6 +11,7 @@ import logging
 import secrets
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Literal, TypeAlias
 
 from msgspec.structs import replace
@@ -78,6 +79,7 @@ class Seat:
         self.following = Following()
         self.may: Callable[[Membership, Update], bool] = lambda _membership, _update: True
         self.on_exposed: Callable[[bytes], None] = lambda _node: None
+        self.on_changed: Callable[[Membership, Membership], None] = lambda _before, _after: None
         self._store = store
         self._carrier = carrier
         self._checking = CouncilChecking(checking)
@@ -320,8 +322,10 @@ class Seat:
             self._tell_ends(node, self.membership.epoch - 1)
 
     def _set_line(self, line: Line) -> None:
-        self.line = line
+        known, self.line = self.line.current.epoch, line
         self.on_line(self)
+        for before, after in pairwise(line.memberships()[known:]):
+            self.on_changed(before, after)
 
     # --- the state with which an epoch begins ----------------------------------------------------
 
