@@ -77,8 +77,11 @@ async def test_both_clients_follow(tmp_path):
             await put(nodes[0], council, "a", b"1")
             await put(nodes[2], council, "b", b"2")
             made = await coming
+            (shown,) = (await client.node.status()).councils
             counted = (await client.node.metrics()).splitlines()
         assert keys(made) == ["a", "b"]
+        assert (shown.id, shown.name, shown.state, shown.lag) == (council.hex(), "board", "running", 0)
+        assert shown.leader in {node.id for node in nodes}
         for name, value in {"epoch": 0, "lag": 0, "waiting": 0}.items():
             assert f'foedus_council_{name}{{council="{council.hex()}"}} {value}' in counted
         assert any(line.startswith("foedus_council_made{") and not line.endswith(" 0") for line in counted)

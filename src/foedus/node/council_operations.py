@@ -30,6 +30,7 @@ from foedus.node.council_values import (
 )
 from foedus.node.councils import Decided
 from foedus.node.lookup import find
+from foedus.node.values import CouncilStatusView
 
 _REMEDY = "see `foedus council list`"
 
@@ -168,6 +169,20 @@ class CouncilOperations:
             made=driver.attendance.made(index) if driver is not None else None,
             is_exposed=held.is_whole and node in self._node.councils.seat(held.founding.id).exposed,
         )
+
+
+def in_short(view: CouncilView) -> CouncilStatusView:
+    """Return what the status of the node says of a council."""
+    return CouncilStatusView(
+        id=view.id,
+        name=view.name,
+        state=view.state,
+        view=view.view,
+        leader=next((member.node for member in view.members if member.leads), None),
+        made=view.made,
+        lag=view.lag,
+        silent=[member.node for member in view.members if member.is_silent],
+    )
 
 
 def _wishes(replica: Replica[Board]) -> list[CouncilWishView]:

@@ -19,6 +19,7 @@ from foedus.node.council_values import (
     CouncilView,
     CouncilWishView,
 )
+from foedus.node.values import CouncilStatusView, StatusView
 from foedus.surfaces.cli.options import COMMON, Common, Yes
 from foedus.surfaces.cli.output import Line, Part, pairs
 from foedus.surfaces.cli.prompts import confirm
@@ -372,13 +373,15 @@ def council_lines(view: CouncilView) -> Iterable[Line]:
     return pairs(rows)
 
 
-def in_short(view: CouncilView) -> str:
-    """Return how far a council is, in one line."""
-    if view.made is None:
-        return _STATES[view.state]
-    leader = next((_name(it) for it in view.members if it.leads), "")
-    silent = ", ".join(_name(it) for it in view.members if it.is_silent)
-    said = f"view {view.view}, {leader} leads, {view.made} made, {view.lag or 0} behind"
+def in_short(council: CouncilStatusView, status: StatusView) -> str:
+    """Return in one line its view, who leads, how far this node is behind, and who is silent."""
+    if council.made is None:
+        return _STATES.get(council.state, council.state)
+    names = {peer.node: named(peer.known_as, peer.name) for peer in status.peers}
+    names[status.identity.node] = "this node"
+    leader = names.get(council.leader or "", short(council.leader or ""))
+    silent = ", ".join(names.get(node, short(node)) for node in council.silent)
+    said = f"view {council.view}, {leader} leads, {council.made} made, {council.lag or 0} behind"
     return f"{said}; silent: {silent}" if silent else said
 
 
