@@ -13,6 +13,7 @@ from foedus import __version__
 from foedus.base.errors import Unavailable
 from foedus.crypto.words import from_words
 from foedus.node.home import Home
+from foedus.node.values import CouncilStatusView
 from foedus.surfaces.cli.running import _page_words
 from tests.surfaces.cli.samples import BANK, CONNECTED, HOSTILE, IDENTITY, OWN, STATUS
 
@@ -69,6 +70,25 @@ def test_status_shows_what_is_wrong_first_then_the_node_then_peers(foedus, node)
     assert ran.out.index("clock_ahead") < ran.out.index(OWN) < ran.out.index("bigbank")
     assert "foedus peer pending" in ran.err
     assert foedus("status", "--json").json == to_builtins(STATUS)
+
+
+def test_status_has_a_line_for_each_council(foedus, node):
+    board = CouncilStatusView(
+        id="cd" * 32,
+        name="board",
+        state="running",
+        view=2,
+        leader=OWN,
+        made=7,
+        lag=1,
+        silent=[CONNECTED.node, "ef" * 32],
+    )
+    asked = replace(board, name="other", state="asked", view=None, leader=None, made=None, lag=None, silent=[])
+    node.on("GET", "/status", replace(STATUS, councils=[board, asked]))
+    shown = foedus("status").out
+    assert 'view 2, this node leads, 7 made, 1 behind; silent: "bigbank", efefefef' in shown
+    assert "asks this node to join" in shown
+    assert foedus("status", "--json").json["councils"][0]["silent"] == [CONNECTED.node, "ef" * 32]
 
 
 def test_a_connected_peer_without_a_link_is_shown_with_the_reason(foedus, node):
