@@ -39,17 +39,20 @@ class Wire:
         self._world.ear.hear(sender, receiver, frame)
         for epoch, stream in self._named(frame):
             if stream.startswith(_ROOMS):
-                self._check(sender, receiver, frame[0], stream)
-            is_bound = stream.startswith((*_ROOMS, "knowledge:"))
-            if is_bound and frame[0] == "events" and self._is_closed(sender, receiver, epoch, stream):
-                self._failed_to_stop(sender, receiver, "against their agreement", stream)
+                self._check_member(sender, receiver, frame[0], stream)
+            # What the receiver wrote itself may always be shown to it: it may have been restored, or lack its body.
+            if frame[0] == "events" and sender.node.store.identities.node_of(epoch) != receiver.place.node:
+                self._check_events(sender, receiver, stream)
 
-    def _check(self, sender, receiver, kind, stream):
-        room = stream.partition(":")[2]
-        if receiver.place.node not in self.members.get(room, ()):
+    def _check_member(self, sender, receiver, kind, stream):
+        if receiver.place.node not in self.members.get(stream.partition(":")[2], ()):
             self._world.failed(f"{sender.place} sent {receiver.place}, never a member, {kind} of {stream[:14]}")
-        elif kind == "events" and stream.startswith("room:") and self._has_gone(sender, receiver, room):
+
+    def _check_events(self, sender, receiver, stream):
+        if stream.startswith("room:") and self._has_gone(sender, receiver, stream.partition(":")[2]):
             self._failed_to_stop(sender, receiver, "whose removal it knew", stream)
+        if stream.startswith((*_ROOMS, "knowledge:")) and self._is_closed(sender, receiver, stream):
+            self._failed_to_stop(sender, receiver, "against their agreement", stream)
 
     def _failed_to_stop(self, sender, receiver, why, stream):
         self._world.failed(f"{sender.place} sent {receiver.place}, {why}, events of {stream[:14]}")
@@ -64,13 +67,8 @@ class Wire:
         since = self._gone.setdefault(key, self._world.loop.time())
         return self._world.loop.time() > since + _ON_ITS_WAY_S
 
-    def _is_closed(self, sender, receiver, epoch, stream):
-        """Whether the sender has known for a while that its agreement with the receiver lets no rooms pass.
-
-        What the receiver wrote itself may always be shown to it: it may have been restored.
-        """
-        if sender.node.store.identities.node_of(epoch) == receiver.place.node:
-            return False
+    def _is_closed(self, sender, receiver, stream):
+        """Whether the sender has known for a while that its agreement with the receiver lets no rooms pass."""
         terms = sender.node.agreements.in_force(receiver.place.node)
         since = self._world.versions.changed.get((sender, receiver.place.node), 0.0)
         if terms is None or self._world.loop.time() < since + _ON_ITS_WAY_S:
