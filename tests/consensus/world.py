@@ -121,7 +121,14 @@ class Host:
             records=dict(self.disk.durable),
         )
         self.waiting, self.is_syncing, self.armed_at = [], False, None
+        self._know_the_end()
         self.arm()
+
+    def _know_the_end(self):
+        """A node keeps the end of an epoch in the commit of its last checkpoint, so it knows that after a crash."""
+        stable, ledger = self.replica.stable, self.replica.ledger
+        if stable is not None and stable.sequence == ledger.border:
+            self.world.renewed.setdefault(self.name, Renewed(ledger.machine.renewal, stable))
 
     def crash(self):
         self.replica = None

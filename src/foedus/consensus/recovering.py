@@ -143,12 +143,14 @@ class Recovering(Ordering[M]):
                 self._effects.append(Send(None, WantBatch(slot.sequence, digest)))
 
     def _help_on(self, sender: int, status: Status) -> None:
-        """Send what a member has not made: decisions, else the checkpoint beyond them; and our word for checkpoints."""
-        if status.executed < self.ledger.sequence:
-            decisions = self._decisions_after(status.executed)
-            self._effects += [Send(sender, decision) for decision in decisions]
-            if not decisions and self.stable is not None and self.stable.sequence > status.executed:
-                self._effects.append(Send(sender, self.stable))
+        """Send what a member has not made: decisions, else the checkpoint beyond them; and our word for checkpoints.
+
+        One that made all of it may yet not know that its checkpoint is stable, and stop at its high watermark.
+        """
+        decisions = self._decisions_after(status.executed)
+        self._effects += [Send(sender, decision) for decision in decisions]
+        if not decisions and self.stable is not None and self.stable.sequence > status.stable:
+            self._effects.append(Send(sender, self.stable))
         for sequence, root in list(self._checkpoints.roots()):
             if status.stable < sequence:
                 self._say_checkpoint(sequence, root, sender)
