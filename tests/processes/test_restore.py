@@ -81,7 +81,7 @@ def test_one_that_wrote_before_it_could_know_loses_nothing_that_others_saw(pair)
     eventually("a heals", lambda: healed(a), PATIENCE_S)
     after = say(a, room, "scout", "in the new epoch")
     eventually("b follows", lambda: ids_on_disk(b) >= set(after), PATIENCE_S)
-    assert ids_on_disk(a) >= set(seen)
+    eventually("a has it again", lambda: ids_on_disk(a) >= set(seen), PATIENCE_S)
     assert_agree(a, b, seen + after)
 
 

@@ -26,8 +26,9 @@ log = logging.getLogger("foedus.epochs")
 _RESTORING = "a peer showed events of this node that it lacks: it was restored from a backup, and fetches them"
 _SUPERSEDED = "this node's identity was superseded by a record whose keys are not here"
 
-_QUIET_S = 0.5
-"""Silence after which peers have sent what they hold: many times the way there and back."""
+_QUIET_S = 1.5
+"""Silence after which peers have sent what they hold: many times the way there and back, also where all are busy. A
+branch of a fork that comes later is too late: the epoch that cuts it is open."""
 _STEP_S = 0.01
 """Between looks at whether a question was answered."""
 _ANSWER_S = 5.0
