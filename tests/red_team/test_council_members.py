@@ -6,7 +6,7 @@ from foedus.consensus.membership import Member
 from foedus.consensus.messages import HaveState, Signed, Stable, Status, WantState
 from foedus.consensus.proof import Renewal
 from foedus.crypto.ed25519 import Ed25519Key
-from foedus.node.council_founding import INVITED_BY_ONE_MAX
+from foedus.node.council_founding import ASKED_BY_ONE_MAX, INVITED_BY_ONE_MAX
 from foedus.node.council_inbox import PER_SECOND
 from foedus.node.council_messages import PIECE_BYTES, At, Consent, Ends, Founded, Invited, Piece, write
 from foedus.sync.frames import CouncilSays
@@ -77,3 +77,23 @@ async def test_a_peer_that_invites_to_councils_without_end_fills_its_own_share(t
         held = alice.service.councils()
         assert len(held) == INVITED_BY_ONE_MAX
         assert {view.state for view in held} == {"asked"}
+
+
+async def test_a_peer_that_founds_councils_without_end_leaves_room_for_others(tmp_path):
+    async with connected(tmp_path, ("alice", "eve")) as (_, (alice, eve)):
+        link, keys = eve.node.links.get(alice.node.store.node), (alice.node.store.keys, eve.node.store.keys)
+        nodes = [(alice.node.store.node, keys[0].ed25519.public), (eve.node.store.node, keys[1].ed25519.public)]
+        made_up = [(bytes([n]) * 32, Ed25519Key(bytes([n + 1]) * 32).public) for n in range(2)]
+        members = tuple(Member(*it) for it in sorted([*nodes, *made_up]))
+        mine = next(index for index, it in enumerate(members) if it.node == eve.node.store.node)
+        for number in range(ASKED_BY_ONE_MAX + 3):
+            founding = Founding(1, "trap", bytes([number]) * 32, members)
+            signed = Signed(mine, keys[1].ed25519.sign(founding.signed()))
+            for shown in (
+                Founded(founding, ()),
+                Founded(founding, (signed,)),
+            ):  # of what eve did not sign there is no end
+                link.control(CouncilSays(founding.id, write(shown)))
+        await until(lambda: alice.node.ingest.refusals["too_many_councils"] == 3, "three are too many")
+        assert [view.state for view in alice.service.councils()] == ["asked"] * ASKED_BY_ONE_MAX
+        assert alice.is_linked(eve)

@@ -35,6 +35,10 @@ INVITED_MAX = 32
 """Councils of others to which this node is or was invited: who invites leaves room for what we found."""
 INVITED_BY_ONE_MAX = 8
 """Of them by one node, since this one was started."""
+ASKED_MAX = 16
+"""Councils that others would found with this node and that it has not joined."""
+ASKED_BY_ONE_MAX = 4
+"""Of them signed by one node."""
 WORK_MAX = 64
 """Founding documents that were brought and are not looked at yet: beyond, they are dropped and come again."""
 
@@ -49,6 +53,10 @@ class CannotFound(UsageError):
 def index_of(founding: Founding, node: bytes) -> int | None:
     """Return the place of a node among the members."""
     return next((index for index, it in enumerate(founding.members) if it.node == node), None)
+
+
+def _has_signed(founded: Founded, node: bytes) -> bool:
+    return index_of(founded.founding, node) in {signed.member for signed in founded.signatures}
 
 
 class Foundings:
@@ -92,8 +100,7 @@ class Foundings:
 
     def has_joined(self, held: Founded) -> bool:
         """Whether this node signed a founding document."""
-        me = index_of(held.founding, self._store.node)
-        return me in {signed.member for signed in held.signatures}
+        return _has_signed(held, self._store.node)
 
     def my_index(self, founding: Founding) -> int | None:
         """Return the place of this node, with the key that it has now, among the members."""
@@ -234,9 +241,9 @@ class Foundings:
         held = self._held.get(founding.id)
         if held is None:
             founding.membership()  # raises Malformed
-            if self.my_index(founding) is None or index_of(founding, link.node) is None:
+            if self.my_index(founding) is None or not _has_signed(said, link.node):
                 return None
-            if len(self._held) >= COUNCILS_MAX:
+            if self._is_crowded_by(link.node):
                 self.refused["too_many_councils"] += 1
                 return None
             held = Founded(founding, ())
@@ -247,6 +254,13 @@ class Foundings:
                 signatures[signed.member] = signed.signature
         merged = Founded(founding, tuple(Signed(*item) for item in sorted(signatures.items())))
         return held if self._held.get(founding.id) == merged else await self._keep(merged)
+
+    def _is_crowded_by(self, node: bytes) -> bool:
+        """Whether as many councils as may be wait for this node's human, of all or of those that a node signed."""
+        me = self._store.node
+        asked = [it for it in self._held.values() if index_of(it.founding, me) is not None and not self.has_joined(it)]
+        by_one = sum(_has_signed(it, node) for it in asked)
+        return len(self._held) >= COUNCILS_MAX or len(asked) >= ASKED_MAX or by_one >= ASKED_BY_ONE_MAX
 
     def _check_signature(self, founding: Founding, signed: Signed) -> None:
         is_member = signed.member < len(founding.members)
