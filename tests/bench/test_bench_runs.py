@@ -31,6 +31,20 @@ FIGURES = {
     "calls": {"call_p50_ms", "call_p95_ms", "calls_per_s", "call_fsync_ms"},
     "search": {"index_per_s", "search_p50_ms", "search_p95_ms", "meaning_p50_ms", "meaning_p95_ms"},
     "query": {"query5_p50_ms", "query5_p95_ms", "query50_desks_ms", "query50_frames"},
+    "council": {
+        "council_alone_per_s",
+        "council_alone_p50_ms",
+        "council_batch_per_s",
+        "council16_per_s",
+        "council_leader_gone_s",
+        "council_fsync_ms",
+    },
+    "council_blocks": {
+        "council_n4_single_block_ms",
+        "council_n7_batch_messages",
+        "council_n10_single_signatures",
+        "council_growth_of_square",
+    },
     "page": {"page_usable_s", "page_frame_ms", "page_frame_work_ms"},
     "routing": {"routing_recall_ratio", "routing_messages_ratio", "routing_rank_ms"},
 }

@@ -15,6 +15,7 @@ def test_the_labels_are_those_of_version_1():
         "call-receipt",
         "checkpoint",
         "council",
+        "council-join",
         "event",
         "http",
         "identity",

@@ -58,6 +58,15 @@ async def test_members_come_and_change_their_keys_and_go_as_the_council_decides(
         await until(lambda: of(council, out) == "removed", "it knows that it is out")
         await put(left[1], council, "k", b"5")
         await all_hold(left, council, "k", b"5")
+        await four[0].node.audit.flush()
+        rows = (await four[0].service.audit_rows(after="0", limit=1_000)).rows
+        noted = [(row.actor, row.rule, row.outcome) for row in rows if row.subject == f"council:{council.hex()}"]
+        assert noted == [
+            ("node", "epoch 0", "begun"),
+            (eve.id, "epoch 1", "added"),
+            (bob.id, "epoch 2", "new keys"),
+            (out.id, "epoch 3", "removed"),
+        ]
         again = await it.restart(out.name)
         assert of(council, again) == "removed"
         with pytest.raises(FoedusError, match="no member"):

@@ -30,10 +30,12 @@ async def pair(folder):
 
 async def equal(*editors, wanted=None):
     """Wait until all show the same text."""
-    await until(
-        lambda: len({str(it) for it in editors}) == 1 and (wanted is None or str(editors[0]) == wanted),
-        f"one text of {[str(it) for it in editors]}",
-    )
+    try:
+        await until(
+            lambda: len({str(it) for it in editors}) == 1 and (wanted is None or str(editors[0]) == wanted), "one text"
+        )
+    except AssertionError as error:
+        raise AssertionError(f"{error} of {[str(it)[:200] for it in editors]}") from None
 
 
 async def test_edits_at_two_nodes_become_one_document(tmp_path):

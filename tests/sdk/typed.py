@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import assert_type
 
 from foedus.sdk import Client, FederatedMesh, FederatedResult, FederationToken, PeerAddress, PlainClient, Publish
+from foedus.sdk.values.councils import CouncilEntryView
 from foedus.sdk.values.knowledge import KnowledgePlaced
 from foedus.sdk.values.node import IdentityView, Placed
 from foedus.sdk.values.rooms import EventView, RoomView
@@ -16,6 +17,7 @@ async def awaited(node: Client) -> None:
     assert_type(await node.names.take("id"), None)
     assert_type(await node.knowledge.tell(Publish(domain="d", title="t")), KnowledgePlaced)
     assert_type(node.events.follow(), AsyncIterator[EventView])
+    assert_type(node.councils.follow("board"), AsyncIterator[CouncilEntryView])
     assert_type(await FederatedMesh(node).federated_query("boats"), list[FederatedResult])
     node.rooms.show(1)  # type: ignore[arg-type, unused-coroutine]
     node.rooms.show("plans", peer="elm")  # type: ignore[call-arg, unused-coroutine]

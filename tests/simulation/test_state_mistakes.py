@@ -7,6 +7,7 @@ import pytest
 from foedus.node.audience import Audience
 from foedus.node.call_life import CallLife
 from foedus.node.document_desk import DocumentDesk
+from foedus.node.document_rows import DocumentRows
 from foedus.node.documents import Documents
 from foedus.node.knowledge_indexing import KnowledgeIndexer
 from foedus.node.log_substrate import LogSubstrate
@@ -27,14 +28,14 @@ _ASKING = Plan(nodes=5, rooms=2, messages=20, partitions=1, questions=60, pauses
 
 def drop_an_update():
     """The first update of a room that others wrote is passed over."""
-    real = Documents._brought
+    real = DocumentRows._brought
     passed_over = {}
 
     def brought(self, row):
         first = passed_over.setdefault((self, row.stream), row.id)
         return None if first == row.id else real(self, row)
 
-    return mock.patch.object(Documents, "_brought", brought)
+    return mock.patch.object(DocumentRows, "_brought", brought)
 
 
 def keep_what_was_folded():
@@ -44,13 +45,13 @@ def keep_what_was_folded():
 
 def take_edits_of_any_document():
     """What was written in one document is read in all."""
-    real = Documents._brought
+    real = DocumentRows._brought
 
     def brought(self, row):
         found = real(self, row)
-        return None if found is None else found._replace(name="page")
+        return found if found is None else found._replace(piece=found.piece._replace(name="page"))
 
-    return mock.patch.object(Documents, "_brought", brought)
+    return mock.patch.object(DocumentRows, "_brought", brought)
 
 
 def say_that_it_is_durable_at_once():

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from foedus.base.clock import Instant
 from foedus.base.errors import FoedusError
+from foedus.consensus.membership import Membership
 from foedus.log.outcomes import OVER_QUOTA
 from foedus.log.port import Gap, Row, Verdict, VerdictChange
 from foedus.node.approvals import Approval
@@ -77,6 +78,19 @@ class Audited:
     def contradicted(self, council: bytes, node: bytes) -> None:
         """Note that a member of a council contradicted itself: the proof of it is durable."""
         self._note(Decision(self._name(node), "fork", f"council:{council.hex()}", "equivocation", "contested"))
+
+    def council_begun(self, council: bytes) -> None:
+        """Note that a council has begun: all its founders signed, this node among them."""
+        self._say(OWN, "council", f"council:{council.hex()}", "epoch 0", "begun")
+
+    def council_changed(self, council: bytes, before: Membership, after: Membership) -> None:
+        """Note how a council, with its quorum, changed its members: who came, who went, who has new keys."""
+        old = {member.node: member.ed25519 for member in before.members}
+        new = {member.node: member.ed25519 for member in after.members}
+        for node in sorted(old.keys() | new.keys()):
+            if old.get(node) != new.get(node):
+                outcome = "added" if node not in old else "removed" if node not in new else "new keys"
+                self._say(self._name(node), "council", f"council:{council.hex()}", f"epoch {after.epoch}", outcome)
 
     def call(self, caller: bytes, clause: str) -> None:
         """Note that a peer's call ended, or by which clause it was not taken up."""

@@ -232,8 +232,7 @@ class Node:
         self.links.on_call = self.calls.frame
         self.links.on_blob = self.blob_carrying.frame
         self.links.on_presences = self.presences.frame
-        self.links.on_council = self.councils.frame
-        self.councils.on_exposed = self.audited.contradicted
+        self._join_councils()
         self.presences.door = self.door
         self.links.on_opened = self._linked
         self.links.on_reach = self.queries.routing.frame
@@ -270,6 +269,12 @@ class Node:
         self.publisher.bookkeepers.append(self.passed_on.published)
         self.eraser.on_erased += [self.sketching.erased, self.passed_on.erased]
         self.policy.on_changed.append(self._follow_knowledge_policy)
+
+    def _join_councils(self) -> None:
+        self.links.on_council = self.councils.frame
+        self.councils.on_exposed = self.audited.contradicted
+        self.councils.on_begun = self.audited.council_begun
+        self.councils.on_changed = self.audited.council_changed
 
     def _join_snapshots(self) -> None:
         """Keep what old deltas and updates say where they are dropped."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 from foedus.node.council_values import CouncilDecisionView, CouncilEntryView, CouncilProofView, CouncilView
@@ -47,6 +47,13 @@ class CouncilService(Protocol):
 
     def council_log(self, council: str, after: int = 0, limit: int = 100) -> list[CouncilEntryView]:
         """Return the updates at the ``limit`` places after ``after``."""
+        ...
+
+    def council_follow(self, council: str, *, after: str | None = None) -> AsyncIterator[CouncilEntryView]:
+        """Yield updates as they are made and durable, after a cursor (None: from now on), in their order.
+
+        A cursor is ``PLACE`` or ``PLACE.POSITION``; '' is the oldest that is held.
+        """
         ...
 
     def council_proof(self, council: str, sequence: int, position: int = 0) -> CouncilProofView:

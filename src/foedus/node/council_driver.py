@@ -116,6 +116,8 @@ class Host(NamedTuple):
     """The epoch has ended, durably; this driver does nothing any more."""
     on_exposed: Callable[[Membership, int], None]
     """A member contradicted itself; what convicts it is durable."""
+    on_made: Callable[[int], None]
+    """A batch was made at a place, durably."""
 
 
 class CouncilDriver:
@@ -178,6 +180,11 @@ class CouncilDriver:
     def silent(self) -> set[int]:
         """The members that were not heard for some time."""
         return {it for it in self._inboxes if self.attendance.is_silent(it, self._now())}
+
+    @property
+    def lag(self) -> int:
+        """By how many places this node is behind, as more members say than may lie."""
+        return self.attendance.lag(self.replica.ledger.sequence, self.membership.faults)
 
     def start(self, records: dict[Place, Record]) -> None:
         """Take up what was kept in this epoch, and begin to listen."""
@@ -416,6 +423,7 @@ class CouncilDriver:
                     self._send_to(self._inboxes if to is None else [to], message)
                 case Executed():
                     self._host.asked.made(effect)
+                    self._host.on_made(effect.sequence)
                 case Exposed(second=second):
                     self._expose(second)
                 case Diverged(sequence=sequence):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING
 
 from foedus.base.base64url import to_base64url
@@ -15,9 +16,10 @@ from foedus.consensus.replica import Replica
 from foedus.consensus.updates import read_update
 from foedus.node.composition import Node
 from foedus.node.council_driver import CouncilDriver
+from foedus.node.council_following import PAGE_PLACES, After, read_cursor
 from foedus.node.council_messages import Founded
-from foedus.node.council_records import Made
-from foedus.node.council_seat import State
+from foedus.node.council_records import MADE_KEPT, Made
+from foedus.node.council_seat import Seat, State
 from foedus.node.council_values import (
     CouncilDecisionView,
     CouncilEntryView,
@@ -28,6 +30,7 @@ from foedus.node.council_values import (
 )
 from foedus.node.councils import Decided
 from foedus.node.lookup import find
+from foedus.node.values import CouncilStatusView
 
 _REMEDY = "see `foedus council list`"
 
@@ -91,6 +94,23 @@ class CouncilOperations:
         made = self._node.councils.made(self._council_id(council), after, limit)
         return [_entry(batch, position) for batch in made for position in range(len(batch.batch.updates))]
 
+    async def council_follow(self, council: str, *, after: str | None = None) -> AsyncIterator[CouncilEntryView]:
+        """Yield updates as they are made and durable, after a cursor (None: from now on), in their order."""
+        seat = self._node.councils.seat(self._council_id(council))
+        with seat.following.reading() as news:
+            seen = After(seat.live.replica.ledger.sequence) if after is None else read_cursor(after)
+            read = _before(seat, seen)
+            while True:
+                while read < seat.made:
+                    upto = min(read + PAGE_PLACES, seat.made)
+                    for made in await asyncio.to_thread(seat.records.made, read, upto):
+                        for position in range(len(made.batch.updates)):
+                            if seen < (made.certificate.sequence, position):
+                                yield _entry(made, position)
+                    read = upto
+                await news.wait()
+                news.clear()
+
     def council_proof(self, council: str, sequence: int, position: int = 0) -> CouncilProofView:
         """Return the proof of one update."""
         proof = self._node.councils.proof(self._council_id(council), sequence, position)
@@ -119,7 +139,7 @@ class CouncilOperations:
             faults=membership.faults,
             view=replica.view if replica is not None else None,
             made=replica.ledger.sequence if replica is not None else None,
-            lag=driver.attendance.lag(replica.ledger.sequence, membership.faults) if driver and replica else None,
+            lag=driver.lag if driver is not None else None,
             waiting=len(replica.pending) if replica is not None else None,
             epoch=membership.epoch,
             adds=sorted(node.hex() for node in seat.wishing.adds) if seat is not None else [],
@@ -149,6 +169,20 @@ class CouncilOperations:
             made=driver.attendance.made(index) if driver is not None else None,
             is_exposed=held.is_whole and node in self._node.councils.seat(held.founding.id).exposed,
         )
+
+
+def in_short(view: CouncilView) -> CouncilStatusView:
+    """Return what the status of the node says of a council."""
+    return CouncilStatusView(
+        id=view.id,
+        name=view.name,
+        state=view.state,
+        view=view.view,
+        leader=next((member.node for member in view.members if member.leads), None),
+        made=view.made,
+        lag=view.lag,
+        silent=[member.node for member in view.members if member.is_silent],
+    )
 
 
 def _wishes(replica: Replica[Board]) -> list[CouncilWishView]:
@@ -186,6 +220,19 @@ def _decision(decided: Decided) -> CouncilDecisionView:
     return CouncilDecisionView(
         sequence=decided.sequence, position=decided.position, outcome=outcome, value=_shown(value)
     )
+
+
+def _before(seat: Seat, seen: After) -> int:
+    """Return the place after which a follower reads: the one of its cursor is read again, for what comes behind it."""
+    oldest = max(0, seat.made - MADE_KEPT)
+    if 0 < seen.sequence < oldest:
+        raise UsageError(
+            f"this node holds only what was made after place {oldest}",
+            code="cursor_gone",
+            http_status=410,
+            remedy="follow without a cursor, and take the rest from a member that holds it",
+        )
+    return max(oldest, seen.sequence - 1)
 
 
 def _entry(made: Made, position: int) -> CouncilEntryView:

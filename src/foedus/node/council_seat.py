@@ -11,6 +11,7 @@ import logging
 import secrets
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Literal, TypeAlias
 
 from msgspec.structs import replace
@@ -34,6 +35,7 @@ from foedus.node.council_carrier import Carrier
 from foedus.node.council_checking import CouncilChecking
 from foedus.node.council_driver import Asked, CouncilDown, CouncilDriver, Host
 from foedus.node.council_fetch import StartFetch, ledger_at
+from foedus.node.council_following import Following
 from foedus.node.council_inbox import Pace
 from foedus.node.council_messages import (
     ENDS_MAX,
@@ -74,8 +76,10 @@ class Seat:
         """Nodes that contradicted themselves in this council."""
         self.driver: CouncilDriver | None = None
         self.asked = Asked()
+        self.following = Following()
         self.may: Callable[[Membership, Update], bool] = lambda _membership, _update: True
         self.on_exposed: Callable[[bytes], None] = lambda _node: None
+        self.on_changed: Callable[[Membership, Membership], None] = lambda _before, _after: None
         self._store = store
         self._carrier = carrier
         self._checking = CouncilChecking(checking)
@@ -111,6 +115,11 @@ class Seat:
     def membership(self) -> Membership:
         """The members of the newest epoch."""
         return self.line.current
+
+    @property
+    def made(self) -> int:
+        """The last place up to which what this node made is durable."""
+        return max(self.following.made, self.line.start)
 
     def state(self) -> State:
         """Return what this node does in the council."""
@@ -181,10 +190,12 @@ class Seat:
             self._may,
             self._renewed,
             self._exposed,
+            self.following.reached,
         )
         driver = CouncilDriver(membership, self._store.keys.ed25519, begin, host, start=start)
         driver.start(records)
         self.driver = driver
+        self.following.reached(driver.replica.ledger.sequence)
         driver.take_over(self._carried)
         self._carried = ()
 
@@ -311,8 +322,10 @@ class Seat:
             self._tell_ends(node, self.membership.epoch - 1)
 
     def _set_line(self, line: Line) -> None:
-        self.line = line
+        known, self.line = self.line.current.epoch, line
         self.on_line(self)
+        for before, after in pairwise(line.memberships()[known:]):
+            self.on_changed(before, after)
 
     # --- the state with which an epoch begins ----------------------------------------------------
 

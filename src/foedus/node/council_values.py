@@ -108,6 +108,11 @@ class CouncilEntryView(View, frozen=True):
     is_read: bool
     outcome: str
 
+    @property
+    def cursor(self) -> str:
+        """Where to go on after it: its place and its position there."""
+        return f"{self.sequence}.{self.position}"
+
 
 class CouncilProofView(View, frozen=True):
     """A commit proof."""

@@ -12,6 +12,7 @@ from foedus.base.cbor import Malformed, convert, decode, encode, to_plain
 from foedus.base.errors import NotFound, PeerViolation, Unavailable, UsageError
 from foedus.consensus.certificates import Check
 from foedus.consensus.machine import Get, Put
+from foedus.consensus.membership import Membership
 from foedus.consensus.motions import Approve
 from foedus.consensus.proof import make_commit_proof
 from foedus.consensus.updates import Update
@@ -61,6 +62,10 @@ class Councils:
         self.foundings.on_signed = self._signed
         self.on_exposed: Callable[[bytes, bytes], None] = lambda _council, _node: None
         """A council, and a node that contradicted itself there; what convicts it is durable."""
+        self.on_begun: Callable[[bytes], None] = lambda _council: None
+        """All founders of a council signed, and this node is one."""
+        self.on_changed: Callable[[bytes, Membership, Membership], None] = lambda _council, _before, _after: None
+        """A council, and its members before and after: they changed, durably."""
         self._store = store
         self._checking = checking
         self._seats: dict[bytes, Seat] = {}
@@ -87,12 +92,15 @@ class Councils:
         """Begin to take part, where all have signed."""
         if held.is_whole and held.founding.id not in self._seats:
             self._background.spawn(self._take_seat(held).start())
+            if index_of(held.founding, self._store.node) is not None:
+                self.on_begun(held.founding.id)
 
     def _take_seat(self, held: Founded) -> Seat:
         seat = self._seats[held.founding.id] = Seat(held, self._store, self.carrier, self._checking)
         seat.may = self.judge.may
         seat.on_line = self._addressed
         seat.on_exposed = partial(self._exposed, held.founding.id)
+        seat.on_changed = partial(self._changed, held.founding.id)
         self._addressed(seat)
         return seat
 
@@ -103,6 +111,9 @@ class Councils:
 
     def _exposed(self, council: bytes, node: bytes) -> None:
         self.on_exposed(council, node)
+
+    def _changed(self, council: bytes, before: Membership, after: Membership) -> None:
+        self.on_changed(council, before, after)
 
     def seats(self) -> list[Seat]:
         """Return the councils that have begun, those that this node is invited to among them."""

@@ -8,7 +8,7 @@ from foedus.node.composition import Node
 
 
 def render(node: Node) -> bytes:
-    """Return all counters. Labels are reason codes and peers' node ids, never text that a peer chose."""
+    """Return all counters. Labels are reason codes and ids of nodes and councils, never text that a peer chose."""
     lines = [line for family in _families(node) for line in family]
     return ("\n".join(lines) + "\n").encode()
 
@@ -59,6 +59,7 @@ def _families(node: Node) -> Iterator[list[str]]:
     yield _gauge("foedus_blobs_bytes", "What blobs that events name here count for, in bytes.", node.blobs.size)
     yield _gauge("foedus_blobs_waiting", "Blobs that are not whole here yet.", node.blob_carrying.waiting)
     yield _gauge("foedus_blobs_left_out", "Blobs of others that found no room.", node.blobs.left_out)
+    yield from _councils(node)
     links = node.links.all()
     yield _per_peer(
         "foedus_link_lag", "Events not acknowledged by a peer.", {link.node: link.session.lag for link in links}
@@ -87,6 +88,33 @@ def _calls(node: Node) -> Iterator[list[str]]:
     yield _by("foedus_calls_refused_total", "Calls of others that were not taken up.", "reason", calls.host.refused)
     yield _gauge("foedus_calls_kept_bytes", "Bytes of calls that are kept, at both ends.", calls.kept_bytes)
     yield _by("foedus_webhook_deliveries_total", "Deliveries to webhooks.", "outcome", calls.webhooks.outcomes)
+
+
+def _councils(node: Node) -> Iterator[list[str]]:
+    """Yield how far the councils are that this node decides in: COUNCILS_MAX of them at most."""
+    drivers = {seat.founded.founding.id: seat.driver for seat in node.councils.seats() if seat.driver is not None}
+    running = {council: driver for council, driver in drivers.items() if driver.is_up}
+    ledgers = {council: driver.replica.ledger for council, driver in running.items()}
+    gauges: dict[str, tuple[str, dict[bytes, int]]] = {
+        "epoch": ("How often the members have changed.", {it: each.membership.epoch for it, each in running.items()}),
+        "view": (
+            "The view: how often leaders were left in this epoch.",
+            {it: each.replica.view for it, each in running.items()},
+        ),
+        "made": ("The last place at which a batch was made here.", {it: each.sequence for it, each in ledgers.items()}),
+        "lag": ("Places by which this node is behind.", {it: each.lag for it, each in running.items()}),
+        "waiting": (
+            "Updates known here that are not made.",
+            {it: len(each.replica.pending) for it, each in running.items()},
+        ),
+        "silent_members": (
+            "Members not heard for ten seconds.",
+            {it: len(each.silent) for it, each in running.items()},
+        ),
+    }
+    for name, (text, values) in gauges.items():
+        rows = (f'foedus_council_{name}{{council="{council.hex()}"}} {value}' for council, value in values.items())
+        yield [*_head(f"foedus_council_{name}", text, "gauge"), *rows]
 
 
 def _by(name: str, text: str, label: str, counts: Mapping[str, int]) -> list[str]:

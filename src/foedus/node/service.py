@@ -26,7 +26,7 @@ from foedus.node.codec import draft_of
 from foedus.node.composition import Node
 from foedus.node.consent_operations import ConsentOperations
 from foedus.node.council_member_operations import CouncilMemberOperations
-from foedus.node.council_operations import CouncilOperations
+from foedus.node.council_operations import CouncilOperations, in_short
 from foedus.node.crdt_operations import CrdtOperations
 from foedus.node.credential_operations import CredentialOperations
 from foedus.node.credentials import Credentials
@@ -154,6 +154,7 @@ class Service(
             refused=dict(node.ingest.refusals),
             last_local=node.log.last_local,
             store_id=node.log.store_id.hex(),
+            councils=[in_short(view) for view in self.councils()],
         )
 
     def _troubles(self) -> list[Trouble]:

@@ -31,6 +31,14 @@ def test_an_update_is_proposed_read_and_listed(foedus, node):
     assert "k = v" in foedus("council", "log", "board").out
 
 
+def test_the_log_follows_a_running_node_until_it_ends(foedus, node):
+    node.on("STREAM", "/councils/board/events", b"id: 1.0\ndata: " + msgspec.json.encode(ENTRY) + b"\n\n")
+    ran = foedus("council", "log", "board", "-f", "--after", "0")
+    assert "1 0  done  k = v" in ran.out
+    assert ran.code == 1, "there is no council to ask any more"
+    assert node.heads[0]["Last-Event-ID"] == "0"
+
+
 def test_what_is_no_proof_proves_nothing(foedus, tmp_path):
     (tmp_path / "file").write_bytes(base64.b64decode("AAAA"))
     ran = foedus("council", "verify", str(tmp_path / "file"), "--json")

@@ -13,6 +13,7 @@ from foedus import __version__
 from foedus.base.errors import Unavailable
 from foedus.crypto.words import from_words
 from foedus.node.home import Home
+from foedus.node.values import CouncilStatusView
 from foedus.surfaces.cli.running import _page_words
 from tests.surfaces.cli.samples import BANK, CONNECTED, HOSTILE, IDENTITY, OWN, STATUS
 
@@ -61,6 +62,7 @@ def test_id_of_a_node_that_does_not_run(foedus, home, stand_in):
 
 
 def test_status_shows_what_is_wrong_first_then_the_node_then_peers(foedus, node):
+    node.on("GET", "/councils", [])
     node.on("GET", "/status", STATUS)
     ran = foedus("status")
     assert ran.code == 0
@@ -70,20 +72,42 @@ def test_status_shows_what_is_wrong_first_then_the_node_then_peers(foedus, node)
     assert foedus("status", "--json").json == to_builtins(STATUS)
 
 
+def test_status_has_a_line_for_each_council(foedus, node):
+    board = CouncilStatusView(
+        id="cd" * 32,
+        name="board",
+        state="running",
+        view=2,
+        leader=OWN,
+        made=7,
+        lag=1,
+        silent=[CONNECTED.node, "ef" * 32],
+    )
+    asked = replace(board, name="other", state="asked", view=None, leader=None, made=None, lag=None, silent=[])
+    node.on("GET", "/status", replace(STATUS, councils=[board, asked]))
+    shown = foedus("status").out
+    assert 'view 2, this node leads, 7 made, 1 behind; silent: "bigbank", efefefef' in shown
+    assert "asks this node to join" in shown
+    assert foedus("status", "--json").json["councils"][0]["silent"] == [CONNECTED.node, "ef" * 32]
+
+
 def test_a_connected_peer_without_a_link_is_shown_with_the_reason(foedus, node):
     down = replace(CONNECTED, link="none", link_error="connection refused")
+    node.on("GET", "/councils", [])
     node.on("GET", "/status", replace(STATUS, peers=[down]))
     assert "none (connection refused)" in foedus("status").out
 
 
 def test_no_colour_when_piped(foedus, node, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
+    node.on("GET", "/councils", [])
     node.on("GET", "/status", STATUS)
     ran = foedus("status")
     assert "\x1b" not in ran.out + ran.err
 
 
 def test_hostile_names_are_shown_inert(foedus, node):
+    node.on("GET", "/councils", [])
     node.on("GET", "/status", replace(STATUS, peers=[replace(CONNECTED, name=HOSTILE)]))
     out = foedus("status").out
     assert not set(out) & set("\x1b\u202e\r\x9b\u200b")

@@ -1,7 +1,10 @@
 """The part of the fake node that knows councils."""
 
+import asyncio
+
 from foedus.base.base64url import to_base64url
 from foedus.base.errors import NotFound
+from foedus.node.council_following import read_cursor
 from foedus.node.council_values import (
     CouncilDecisionView,
     CouncilEntryView,
@@ -93,6 +96,12 @@ class FakeCouncils:
     def council_log(self, council, after=0, limit=100):
         self.council(council)
         return [ENTRY][after : after + limit]
+
+    async def council_follow(self, council, *, after=None):
+        self.council(council)
+        if after is not None and read_cursor(after) < (ENTRY.sequence, ENTRY.position):
+            yield ENTRY
+        await asyncio.Event().wait()
 
     def council_proof(self, council, _sequence, _position=0):
         self.council(council)

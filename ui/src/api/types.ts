@@ -62,6 +62,8 @@ export type CouncilProofView = { proof: string; };
 
 export type CouncilSignedInput = { updates: Array<string>; };
 
+export type CouncilStatusView = { id: string; name: string; state: string; view: number | null; leader: string | null; made: number | null; lag: number | null; silent: Array<string>; };
+
 export type CouncilUpdateInput = { key: string; value: string | null; if_value?: Array<string | null> | null; as?: string; };
 
 export type CouncilView = { id: string; name: string; state: "asked" | "down" | "fetching" | "key_changed" | "removed" | "running" | "waiting"; members: Array<CouncilMemberView>; quorum: number; faults: number; view: number | null; made: number | null; lag: number | null; waiting: number | null; epoch: number; adds: Array<string>; wishes: Array<CouncilWishView>; };
@@ -254,7 +256,7 @@ export type StandingView = { did: string; name: string; node: string; node_name:
 
 export type StatusListInput = { status_list: string; };
 
-export type StatusView = { troubles: Array<Trouble>; identity: IdentityView; started_at: number; uptime_us: number; home: string; events: number; chains: number; contested_chains: number; authoring: boolean; pending_requests: number; peers: Array<PeerView>; memory_bytes: number; refused: Record<string, number>; last_local: number; store_id: string; forks: number; };
+export type StatusView = { troubles: Array<Trouble>; identity: IdentityView; started_at: number; uptime_us: number; home: string; events: number; chains: number; contested_chains: number; authoring: boolean; pending_requests: number; peers: Array<PeerView>; memory_bytes: number; refused: Record<string, number>; last_local: number; store_id: string; forks: number; councils: Array<CouncilStatusView>; };
 
 export type StepInput = { to?: number | null; };
 
@@ -448,6 +450,7 @@ export interface Operations {
   "POST /api/v1/councils/{council}/updates": { path: { council: string; }; query: {  }; body: CouncilUpdateInput; answer: CouncilDecisionView };
   "GET /api/v1/councils/{council}/updates": { path: { council: string; }; query: { after?: number; limit?: number; }; body: undefined; answer: Array<CouncilEntryView> };
   "POST /api/v1/councils/{council}/updates:signed": { path: { council: string; }; query: {  }; body: CouncilSignedInput; answer: Array<CouncilDecisionView> };
+  "GET /api/v1/councils/{council}/events": { path: { council: string; }; query: { after?: string; }; body: undefined; answer: string };
   "GET /api/v1/councils/{council}/values": { path: { council: string; }; query: { key?: string; held?: number; }; body: undefined; answer: CouncilDecisionView };
   "GET /api/v1/councils/{council}/proof": { path: { council: string; }; query: { sequence?: number; position?: number; }; body: undefined; answer: CouncilProofView };
   "POST /api/v1/councils/{council}/members": { path: { council: string; }; query: {  }; body: CouncilMemberInput; answer: CouncilView };

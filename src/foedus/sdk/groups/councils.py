@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 
 from foedus.base.base64url import to_base64url
-from foedus.sdk.operation import Group, M, Sent, operation
+from foedus.sdk.operation import API, Group, M, Sent, Stream, operation
+from foedus.sdk.transport import decode, fill
 from foedus.sdk.values.councils import (
     CouncilDecisionView,
     CouncilEntryView,
@@ -90,6 +91,20 @@ class Councils(Group[M]):
     def log(self, council: str, *, after: int = 0, limit: int = 100) -> Sent[list[CouncilEntryView]]:
         """Return what was made at the ``limit`` places after ``after``."""
         return Sent({"council": council}, {"after": after, "limit": limit})
+
+    @Stream
+    async def follow(
+        self, council: str, *, after: str | None = None, opened: Callable[[], None] | None = None
+    ) -> AsyncGenerator[CouncilEntryView, None]:
+        """Yield updates as the council makes them, for ever: those after the cursor ``after`` first ('' is the oldest).
+
+        A cursor is that of an update, or a place. When the connection breaks this opens it again, as ``events.follow``
+        does. What the node was given as a state while it was away it never made, so it is not among them. Raises
+        UsageError where the stream can never go on, as where the node no longer holds what comes after ``after`` (410).
+        """
+        target = fill(f"{API}/councils/{{council}}/events", {"council": council})
+        async for message in self._client.transport.follow(target, after, opened):
+            yield decode(message.data, CouncilEntryView)
 
     @operation("GET", "/councils/{council}/values")
     def get(self, council: str, key: str, *, held: bool = False) -> Sent[CouncilDecisionView]:

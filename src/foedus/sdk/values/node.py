@@ -107,6 +107,23 @@ class PeerView(View, frozen=True):
     """What the reputation follows from; told where one peer is asked for."""
 
 
+class CouncilStatusView(View, frozen=True):
+    """How a council does, as far as this node knows; all about its members is there while it decides here."""
+
+    id: str
+    name: str
+    state: str
+    """As in ``CouncilView``."""
+    view: int | None
+    leader: str | None
+    """The node that leads this view."""
+    made: int | None
+    lag: int | None
+    """By how many places this node is behind, as more members say than may lie."""
+    silent: list[str]
+    """The nodes that have said nothing in it for ten seconds or more."""
+
+
 class StatusView(View, frozen=True):
     """How the node does: what is wrong first."""
 
@@ -128,6 +145,7 @@ class StatusView(View, frozen=True):
     store_id: str
     forks: int = 0
     """Chains of which two histories were ever seen, also where their owner has chosen since."""
+    councils: list[CouncilStatusView] = []
 
 
 class ProbeView(View, frozen=True):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 from cyclopts import App, Parameter, validators
 
 from foedus.node.council_values import (
@@ -18,10 +19,14 @@ from foedus.node.council_values import (
     CouncilView,
     CouncilWishView,
 )
+from foedus.node.values import CouncilStatusView, StatusView
 from foedus.surfaces.cli.options import COMMON, Common, Yes
 from foedus.surfaces.cli.output import Line, Part, pairs
 from foedus.surfaces.cli.prompts import confirm
 from foedus.surfaces.cli.text import TICK, inert, named, short
+
+if TYPE_CHECKING:
+    from foedus.surfaces.cli.client import Client
 
 app = App(name="council", help="Councils: four nodes or more that decide together although some of them lie.")
 
@@ -250,12 +255,17 @@ def log(
     *,
     after: Annotated[int, Parameter(help="Begin after this place.", validator=validators.Number(gte=0))] = 0,
     limit: Annotated[int, Parameter(help="Places to show.", validator=validators.Number(gte=1, lte=1000))] = 100,
+    follow: Annotated[bool, Parameter(alias="-f", negative="", help="All after that place, and what is made.")] = False,
     common: Common = COMMON,
 ) -> None:
     """List what the council made, in its order."""
     from foedus.surfaces.cli.client import path_of
 
     out = common.output()
+    if follow:
+        for entry in _followed(common.client(), council, after):
+            out.show(entry, lambda it: [[f"{_place(it)}  {it.outcome}  {_update(it)}"]])
+        return
     query = {"after": after, "limit": limit}
     found = common.client().get(path_of("councils", council, "updates"), list[CouncilEntryView], query)
     if out.as_json or not found:
@@ -263,6 +273,20 @@ def log(
     else:
         out.table(["place", "outcome", "update"], ([_place(it), it.outcome, _update(it)] for it in found))
     out.next("foedus council proof {} PLACE > FILE", council)
+
+
+def _followed(node: Client, council: str, after: int) -> Iterator[CouncilEntryView]:
+    """Yield what was made after a place, then what is made, until the node ends."""
+    from foedus.surfaces.cli.client import StreamLost, path_of
+
+    cursor = str(after)
+    while True:
+        try:
+            for followed in node.follow(path_of("councils", council, "events"), {}, cursor):
+                yield msgspec.json.decode(followed.data, type=CouncilEntryView)
+                cursor = followed.cursor
+        except StreamLost:
+            node.get(path_of("councils", council), CouncilView)  # raises NotRunning where the node has ended
 
 
 @app.command
@@ -349,13 +373,15 @@ def council_lines(view: CouncilView) -> Iterable[Line]:
     return pairs(rows)
 
 
-def in_short(view: CouncilView) -> str:
-    """Return how far a council is, in one line."""
-    if view.made is None:
-        return _STATES[view.state]
-    leader = next((_name(it) for it in view.members if it.leads), "")
-    silent = ", ".join(_name(it) for it in view.members if it.is_silent)
-    said = f"view {view.view}, {leader} leads, {view.made} made, {view.lag or 0} behind"
+def in_short(council: CouncilStatusView, status: StatusView) -> str:
+    """Return in one line its view, who leads, how far this node is behind, and who is silent."""
+    if council.made is None:
+        return _STATES.get(council.state, council.state)
+    names = {peer.node: named(peer.known_as, peer.name) for peer in status.peers}
+    names[status.identity.node] = "this node"
+    leader = names.get(council.leader or "", short(council.leader or ""))
+    silent = ", ".join(names.get(node, short(node)) for node in council.silent)
+    said = f"view {council.view}, {leader} leads, {council.made} made, {council.lag or 0} behind"
     return f"{said}; silent: {silent}" if silent else said
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import platform
 import socket
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from foedus import __version__
 from foedus.base.limits import NAME_MAX
-from foedus.node.council_values import CouncilView
 from foedus.node.values import IdentityView, StatusView
 from foedus.surfaces.cli.errors import FAILED
 from foedus.surfaces.cli.options import COMMON, Common
@@ -91,8 +90,6 @@ def status(*, common: Common = COMMON) -> None:
     node = common.client()
     view = node.get("/status", StatusView)
     out.show(view, status_lines)
-    if not out.as_json:
-        out.lines(council_status(node.get("/councils", list[CouncilView])))
     if not out.as_json and view.peers:
         out.lines([[]])
         peer_table(out, view.peers)
@@ -104,15 +101,10 @@ def status(*, common: Common = COMMON) -> None:
         out.next("foedus room list" if view.peers else "foedus peer request URL")
 
 
-def council_status(views: Sequence[CouncilView]) -> Iterable[Line]:
-    """Return a line for each council: its view, who leads, how far this node is behind, and who is silent."""
+def status_lines(view: StatusView) -> Iterable[Line]:
+    """Return the troubles, then the node, then a line for each council."""
     from foedus.surfaces.cli.councils import in_short
 
-    return pairs([(f"council {inert(view.name)}", in_short(view)) for view in views])
-
-
-def status_lines(view: StatusView) -> Iterable[Line]:
-    """Return the troubles, then the node."""
     for trouble in view.troubles:
         yield [(f"{CROSS} {trouble.code}: ", "bold red"), trouble.message]
         yield [f"  {ARROW} {trouble.remedy}"]
@@ -128,6 +120,7 @@ def status_lines(view: StatusView) -> Iterable[Line]:
             ("authoring", "yes" if view.authoring else ("stopped", "bold red")),
             ("refused", refused or "nothing"),
             ("requests", f"{view.pending_requests} wait for you"),
+            *((f"council {inert(council.name)}", in_short(council, view)) for council in view.councils),
         ],
     )
 

@@ -13,11 +13,14 @@ from foedus.consensus.membership import MEMBERS_MAX
 from foedus.consensus.updates import BATCH_UPDATES_MAX, UPDATE_MAX
 from foedus.node.api import NodeService
 from foedus.node.council_values import CouncilDecisionView, CouncilEntryView, CouncilProofView, CouncilView
+from foedus.surfaces.http import sse
 from foedus.surfaces.http.bodies import Input, Name, Target
 from foedus.surfaces.http.callers import Rule
-from foedus.surfaces.http.limits import TARGET_MAX
-from foedus.surfaces.http.operations import Call, Number, Operation, Text
+from foedus.surfaces.http.event_routes import last_event_id
+from foedus.surfaces.http.limits import CURSOR_MAX, TARGET_MAX
+from foedus.surfaces.http.operations import Call, Number, Operation, Streaming, Text
 from foedus.surfaces.http.problems import MalformedRequest
+from foedus.surfaces.http.wire import header
 
 _Key = Annotated[str, Meta(min_length=1, max_length=KEY_MAX)]
 _Value = Annotated[str, Meta(max_length=-(-VALUE_MAX * 4 // 3))]
@@ -77,6 +80,18 @@ def _get(node: NodeService, call: Call) -> Awaitable[CouncilDecisionView] | Coun
         raise MalformedRequest("key is missing")
     council = call.path["council"]
     return node.council_held(council, key) if call.query["held"] else node.council_get(council, key)
+
+
+async def _follow(node: NodeService, call: Call) -> Streaming:
+    if sse.MEDIA_TYPE not in (header(call.scope, b"accept") or b""):
+        raise MalformedRequest(
+            "this is a stream", remedy="send `Accept: text/event-stream`, or read pages of `updates`"
+        )
+    after = last_event_id(call)
+    if after is None:
+        after = call.query.get("after")
+    chunks = await sse.open_stream(node.council_follow(call.path["council"], after=after))
+    return Streaming(chunks=chunks, media_type=sse.MEDIA_TYPE)
 
 
 COUNCILS = [
@@ -140,6 +155,16 @@ COUNCILS = [
             Number(name="limit", about="places", default=100, minimum=1, maximum=_PLACES_MAX),
         ),
         run=lambda node, call: node.council_log(call.path["council"], call.query["after"], call.query["limit"]),
+    ),
+    Operation(
+        method="GET",
+        path="/councils/{council}/events",
+        about="What is made, update by update, as a live stream (Accept: text/event-stream): after the cursor in "
+        "Last-Event-ID or ?after=, else from now on",
+        answer=CouncilEntryView,
+        query=(Text(name="after", about="PLACE or PLACE.POSITION", max_length=CURSOR_MAX),),
+        media_types=("text/event-stream",),
+        run=_follow,
     ),
     Operation(
         method="GET",

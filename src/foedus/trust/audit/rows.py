@@ -33,6 +33,7 @@ Act: TypeAlias = Literal[
     "query",
     "call",
     "erase",
+    "council",
 ]
 """The kind of decision: one row each in the table of docs/terms.md."""
 PEERING = "peering"
