@@ -162,12 +162,12 @@ class Host:
             if life != self.life:
                 return
             self.is_syncing = False
-            dies = self.world.is_faulty and random.randrange(1000) < self.world.faults.crash
-            if dies and random.random() < 0.5:
+            fate = self.world.fate(self)
+            if fate == "lost":
                 self.world.crash(self)  # nothing of it reached the disk
                 return
             self.disk.sync(keeps)
-            if dies:
+            if fate == "kept":
                 self.world.crash(self)  # it did, and nothing of it left
                 return
             if not self.world.unsynced:
@@ -301,6 +301,13 @@ class World:
         return self.cut.get(host.name, 0)
 
     # --- what happens ----------------------------------------------------------------------------
+
+    def fate(self, host):  # noqa: ARG002  # tests that choose the write put another function here
+        """Return what befalls a member at one of its writes: None, or a crash that has it "lost" or "kept"."""
+        dies = self.is_faulty and self.random.randrange(1000) < self.faults.crash
+        if not dies:
+            return None
+        return "lost" if self.random.random() < 0.5 else "kept"
 
     def crash(self, host):
         host.crash()
