@@ -62,7 +62,6 @@ def test_id_of_a_node_that_does_not_run(foedus, home, stand_in):
 
 
 def test_status_shows_what_is_wrong_first_then_the_node_then_peers(foedus, node):
-    node.on("GET", "/councils", [])
     node.on("GET", "/status", STATUS)
     ran = foedus("status")
     assert ran.code == 0
@@ -93,21 +92,18 @@ def test_status_has_a_line_for_each_council(foedus, node):
 
 def test_a_connected_peer_without_a_link_is_shown_with_the_reason(foedus, node):
     down = replace(CONNECTED, link="none", link_error="connection refused")
-    node.on("GET", "/councils", [])
     node.on("GET", "/status", replace(STATUS, peers=[down]))
     assert "none (connection refused)" in foedus("status").out
 
 
 def test_no_colour_when_piped(foedus, node, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
-    node.on("GET", "/councils", [])
     node.on("GET", "/status", STATUS)
     ran = foedus("status")
     assert "\x1b" not in ran.out + ran.err
 
 
 def test_hostile_names_are_shown_inert(foedus, node):
-    node.on("GET", "/councils", [])
     node.on("GET", "/status", replace(STATUS, peers=[replace(CONNECTED, name=HOSTILE)]))
     out = foedus("status").out
     assert not set(out) & set("\x1b\u202e\r\x9b\u200b")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,17 +13,26 @@ from cyclopts import App, Parameter, validators
 from foedus.node.council_values import (
     CouncilDecisionView,
     CouncilEntryView,
-    CouncilMemberView,
     CouncilMotionView,
     CouncilProofView,
     CouncilView,
-    CouncilWishView,
 )
-from foedus.node.values import CouncilStatusView, StatusView
+from foedus.surfaces.cli.council_text import (
+    council_lines,
+    council_row,
+    decision_lines,
+    joined_text,
+    member_name,
+    motion_text,
+    place_text,
+    seen_text,
+    update_text,
+    value_text,
+)
 from foedus.surfaces.cli.options import COMMON, Common, Yes
-from foedus.surfaces.cli.output import Line, Part, pairs
+from foedus.surfaces.cli.output import pairs
 from foedus.surfaces.cli.prompts import confirm
-from foedus.surfaces.cli.text import TICK, inert, named, short
+from foedus.surfaces.cli.text import TICK, inert, short
 
 if TYPE_CHECKING:
     from foedus.surfaces.cli.client import Client
@@ -32,15 +41,6 @@ app = App(name="council", help="Councils: four nodes or more that decide togethe
 
 Council = Annotated[str, Parameter(help="A council's name or id.")]
 Key = Annotated[str, Parameter(help="A key of the council's map.")]
-_STATES = {
-    "asked": "asks this node to join",
-    "waiting": "waits for others to join",
-    "running": "decides",
-    "down": "stopped here: the disk failed",
-    "fetching": "fetches its state",
-    "key_changed": "waits until the others take this node over with its new keys",
-    "removed": "goes on without this node",
-}
 _DECISION_S = 60.0
 """The node waits 30 s for a decision."""
 
@@ -67,7 +67,7 @@ def join(council: Council, /, *, yes: Yes = False, common: Common = COMMON) -> N
     out = common.output()
     node = common.client()
     view = node.get(path_of("councils", council), CouncilView)
-    members = ", ".join(f"{_name(it)} {it.node}" for it in view.members)
+    members = ", ".join(f"{member_name(it)} {it.node}" for it in view.members)
     confirm(f"Join the council {inert(view.name)!r} ({view.id}) of {members}?", yes=yes)
     out.show(node.post(path_of("councils", view.id, "join"), CouncilView), council_lines)
     out.next("foedus council show {}", short(view.id))
@@ -81,7 +81,7 @@ def list_(*, common: Common = COMMON) -> None:
     if out.as_json or not found:
         out.show(found, lambda _: [["no councils yet"]])
     else:
-        out.table(["name", "id", "members", ""], (_row(view) for view in found))
+        out.table(["name", "id", "members", ""], (council_row(view) for view in found))
     out.next("foedus council show NAME" if found else "foedus council create NAME PEER PEER PEER")
 
 
@@ -106,7 +106,8 @@ def members(council: Council, /, *, common: Common = COMMON) -> None:
     if out.as_json:
         out.show(found, lambda _: [])
     else:
-        out.table(["member", "id", "", ""], ([_name(it), it.node, _joined(it), _seen(it)] for it in found))
+        rows = ([member_name(it), it.node, joined_text(it), seen_text(it)] for it in found)
+        out.table(["member", "id", "", ""], rows)
     out.next("foedus council show {}", council)
 
 
@@ -157,7 +158,7 @@ def motions(council: Council, /, *, common: Common = COMMON) -> None:
         out.show(found, lambda _: [["nothing waits"]])
     else:
         out.table(
-            ["motion", "", "approved by"], ([short(it.id), _motion(it), str(len(it.approved_by))] for it in found)
+            ["motion", "", "approved by"], ([short(it.id), motion_text(it), str(len(it.approved_by))] for it in found)
         )
     out.next("foedus council approve {} MOTION", council)
 
@@ -177,7 +178,7 @@ def approve(
     out = common.output()
     node = common.client()
     open_ = node.get(path_of("councils", council, "motions"), list[CouncilMotionView])
-    said = next((_motion(it) for it in open_ if it.id.startswith(motion)), "")
+    said = next((motion_text(it) for it in open_ if it.id.startswith(motion)), "")
     confirm(f"Approve {said or inert(motion)}?", yes=yes)
     out.show(node.post(path_of("councils", council, "motions", motion, "approve"), CouncilView), council_lines)
     out.next("foedus council motions {}", council)
@@ -223,7 +224,7 @@ def propose(
     view = common.client().post(
         path_of("councils", council, "updates"), CouncilDecisionView, body, timeout_s=_DECISION_S
     )
-    out.show(view, _decision_lines)
+    out.show(view, decision_lines)
     out.next("foedus council proof {} " + f"{view.sequence} {view.position} > FILE", council)
 
 
@@ -244,7 +245,7 @@ def get(
     out = common.output()
     query: dict[str, str | int] = {"key": key, "held": int(held)}
     view = common.client().get(path_of("councils", council, "values"), CouncilDecisionView, query)
-    out.show(view, lambda it: [["there is no such key" if it.value is None else _text(it.value)]])
+    out.show(view, lambda it: [["there is no such key" if it.value is None else value_text(it.value)]])
     out.next("foedus council log {}", council)
 
 
@@ -264,14 +265,14 @@ def log(
     out = common.output()
     if follow:
         for entry in _followed(common.client(), council, after):
-            out.show(entry, lambda it: [[f"{_place(it)}  {it.outcome}  {_update(it)}"]])
+            out.show(entry, lambda it: [[f"{place_text(it)}  {it.outcome}  {update_text(it)}"]])
         return
     query = {"after": after, "limit": limit}
     found = common.client().get(path_of("councils", council, "updates"), list[CouncilEntryView], query)
     if out.as_json or not found:
         out.show(found, lambda _: [["nothing was made there"]])
     else:
-        out.table(["place", "outcome", "update"], ([_place(it), it.outcome, _update(it)] for it in found))
+        out.table(["place", "outcome", "update"], ([place_text(it), it.outcome, update_text(it)] for it in found))
     out.next("foedus council proof {} PLACE > FILE", council)
 
 
@@ -340,113 +341,3 @@ def verify(
     signed = f"{len(proved.signers)} of its {len(proved.members)} members signed that"
     out.show(shown, lambda _: [[(TICK, "bold green"), said + signed], *pairs([("council", proved.council.hex())])])
     out.next("foedus council log NAME")
-
-
-def council_lines(view: CouncilView) -> Iterable[Line]:
-    """Return how far a council is, line by line."""
-    rows: list[tuple[str, Part]] = [
-        ("council", (inert(view.name), "bold")),
-        ("id", view.id),
-        ("state", _STATES[view.state]),
-        ("members", ", ".join(_member(it) for it in view.members)),
-        ("bears", f"{view.faults} that are away or lie; {view.quorum} decide"),
-    ]
-    missing = [_member(it) for it in view.members if not it.has_joined]
-    if missing:
-        rows.append(("not joined", ", ".join(missing)))
-    if view.made is not None:
-        leader = next((_member(it) for it in view.members if it.leads), "")
-        made = f"{view.made}, {view.lag} behind" if view.lag else str(view.made)
-        rows += [("made", made), ("waiting", str(view.waiting)), ("leader", f"{leader}, view {view.view}")]
-    silent = [_member(it) for it in view.members if it.is_silent]
-    if silent:
-        rows.append(("silent", (", ".join(silent), "yellow")))
-    away = [_member(it) for it in view.members if not it.is_connected]
-    if away:
-        rows.append(("not connected", (", ".join(away), "yellow")))
-    if view.adds:
-        rows.append(("to come", ", ".join(_node(view, it) for it in view.adds)))
-    rows += [("wishes", f"{_node(view, it.node)}: {_wish(view, it)}") for it in view.wishes]
-    exposed = [_member(it) for it in view.members if it.is_exposed]
-    if exposed:
-        rows.append(("lied", (", ".join(exposed), "red")))
-    return pairs(rows)
-
-
-def in_short(council: CouncilStatusView, status: StatusView) -> str:
-    """Return in one line its view, who leads, how far this node is behind, and who is silent."""
-    if council.made is None:
-        return _STATES.get(council.state, council.state)
-    names = {peer.node: named(peer.known_as, peer.name) for peer in status.peers}
-    names[status.identity.node] = "this node"
-    leader = names.get(council.leader or "", short(council.leader or ""))
-    silent = ", ".join(names.get(node, short(node)) for node in council.silent)
-    said = f"view {council.view}, {leader} leads, {council.made} made, {council.lag or 0} behind"
-    return f"{said}; silent: {silent}" if silent else said
-
-
-def _row(view: CouncilView) -> list[Part]:
-    return [inert(view.name), short(view.id), str(len(view.members)), _STATES[view.state]]
-
-
-def _name(it: CouncilMemberView) -> str:
-    return "this node" if it.is_local else named("", it.name)
-
-
-def _member(it: CouncilMemberView) -> str:
-    return "this node" if it.is_local else named("", it.name, it.node)
-
-
-def _node(view: CouncilView, node: str) -> str:
-    return next((_member(it) for it in view.members if it.node == node), short(node))
-
-
-def _wish(view: CouncilView, it: CouncilWishView) -> str:
-    changes = [f"add {_node(view, node)}" for node in it.adds] + [f"remove {_node(view, node)}" for node in it.removes]
-    return ", ".join(changes) or "new keys"
-
-
-def _motion(it: CouncilMotionView) -> str:
-    match it.op:
-        case "room":
-            whom = inert(it.participant) or short(it.node)
-            role = f" with role {it.role}" if it.role is not None else ""
-            return f"{short(it.host)}: {inert(it.kind)} {whom}{role} in room {short(it.subject)}"
-        case "agreement":
-            return f"{short(it.host)}: agreement {short(it.agreement)} with {short(it.subject)}"
-        case "release":
-            return f"{short(it.host)}: no longer govern {inert(it.subject)}"
-    return "something that this node does not know"
-
-
-def _joined(it: CouncilMemberView) -> str:
-    return "joined" if it.has_joined else "not joined"
-
-
-def _seen(it: CouncilMemberView) -> str:
-    if it.leads:
-        return "leads"
-    return "not connected" if not it.is_connected else "silent" if it.is_silent else "connected"
-
-
-def _place(it: CouncilEntryView) -> str:
-    return f"{it.sequence} {it.position}"
-
-
-def _update(it: CouncilEntryView) -> str:
-    if it.key is None:
-        return "another command"
-    if it.is_read:
-        return f"read {inert(it.key)}"
-    return f"{inert(it.key)} = {_text(it.value)}" if it.value is not None else f"delete {inert(it.key)}"
-
-
-def _text(value: str) -> str:
-    from foedus.base.base64url import from_base64url
-
-    return inert(from_base64url(value).decode(errors="replace"))
-
-
-def _decision_lines(view: CouncilDecisionView) -> Iterable[Line]:
-    before = "nothing" if view.value is None else _text(view.value)
-    return pairs([("outcome", (view.outcome, "bold")), ("place", f"{view.sequence} {view.position}"), ("was", before)])

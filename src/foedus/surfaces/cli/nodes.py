@@ -103,7 +103,7 @@ def status(*, common: Common = COMMON) -> None:
 
 def status_lines(view: StatusView) -> Iterable[Line]:
     """Return the troubles, then the node, then a line for each council."""
-    from foedus.surfaces.cli.councils import in_short
+    from foedus.surfaces.cli.council_text import in_short
 
     for trouble in view.troubles:
         yield [(f"{CROSS} {trouble.code}: ", "bold red"), trouble.message]
