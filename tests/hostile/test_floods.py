@@ -11,7 +11,7 @@ from foedus.log import streams
 from foedus.node import intake
 from foedus.node import link as link_module
 from foedus.node import records as records_module
-from foedus.sync.frames import Ack, AckPosition, ChainPosition, Cursors, Events, Proof, Records, Want
+from foedus.sync.frames.events import Ack, AckPosition, ChainPosition, Cursors, Events, Proof, Records, Want
 from tests.hostile.evil import Evil, browser, id_of, stranger_records, villain
 from tests.node.nodes import connect, share, street, until
 

@@ -36,7 +36,8 @@ from foedus.sync.effects import (
     SendFrame,
     SessionEffect,
 )
-from foedus.sync.frames import NO_EVENT, ChainPosition, Frame
+from foedus.sync.frames.codec import Frame
+from foedus.sync.frames.events import NO_EVENT, ChainPosition
 from foedus.sync.session import Session
 
 if TYPE_CHECKING:

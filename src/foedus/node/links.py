@@ -27,37 +27,13 @@ from foedus.node.stranger_turns import StrangerTurns
 from foedus.sync.capabilities import Capabilities
 from foedus.sync.duplicates import DialledBy, Stays, keep
 from foedus.sync.effects import Close, Established, Send
-from foedus.sync.frames import (
-    Answered,
-    BlobFrame,
-    Call,
-    CallCancel,
-    CallEnded,
-    CallFrame,
-    CallProgress,
-    CallRefused,
-    CallSigned,
-    Cancel,
-    Chunk,
-    CouncilSays,
-    Frame,
-    HaveBlob,
-    Missing,
-    NoChunks,
-    Pending,
-    Presences,
-    Proof,
-    Pruned,
-    Query,
-    Reach,
-    Ready,
-    Records,
-    Refused,
-    Results,
-    Want,
-    WantChunks,
-    WantRecords,
-)
+from foedus.sync.frames.blobs import BlobFrame, Chunk, HaveBlob, NoChunks, WantChunks
+from foedus.sync.frames.calls import Call, CallCancel, CallEnded, CallFrame, CallProgress, CallRefused, CallSigned
+from foedus.sync.frames.codec import Frame
+from foedus.sync.frames.events import Missing, Proof, Pruned, Records, Want, WantRecords
+from foedus.sync.frames.members import CouncilSays, Presences
+from foedus.sync.frames.peering import Pending, Ready, Refused
+from foedus.sync.frames.questions import Answered, Cancel, Query, Reach, Results
 from foedus.sync.handshake import Initiator, Local, Responder
 from foedus.sync.strangers import Refusal, StrangerGate
 
