@@ -6,19 +6,18 @@ from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
 from foedus.node.access_api import AccessService
-from foedus.node.agreement_values import AgreementService
+from foedus.node.agreement_api import AgreementService
 from foedus.node.audit_values import AuditPage, AuditRowView
 from foedus.node.call_api import CallService
 from foedus.node.consent_api import ConsentService
 from foedus.node.council_api import CouncilService
 from foedus.node.council_member_api import CouncilMemberService
-from foedus.node.crdt_values import CrdtService
+from foedus.node.crdt_api import CrdtService
 from foedus.node.credential_api import CredentialService
-from foedus.node.document_values import DocumentService
+from foedus.node.document_api import DocumentService
 from foedus.node.errand_api import ErrandService
-from foedus.node.knowledge_values import KnowledgeService
-from foedus.node.nearby_operations import NearbyService
-from foedus.node.passkey_values import PasskeyService
+from foedus.node.knowledge_api import KnowledgeService
+from foedus.node.passkey_api import PasskeyService
 from foedus.node.peer_api import PeerService
 from foedus.node.query_api import QueryService
 from foedus.node.room_api import RoomService
@@ -54,7 +53,6 @@ class NodeService(
     CouncilService,
     CouncilMemberService,
     PasskeyService,
-    NearbyService,
     Protocol,
 ):
     """A running node. ``peer`` and ``room`` arguments take a whole id, or an unambiguous name or id prefix ≥ 8."""

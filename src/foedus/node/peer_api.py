@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from foedus.node.values import PeerView, ProbeView, TierName
+from foedus.node.values import NearbyView, PeerView, ProbeView, TierName
 
 
 class PeerService(Protocol):
@@ -75,6 +75,10 @@ class PeerService(Protocol):
 
     async def peer_disconnect(self, peer: str, reason: str = "") -> PeerView:
         """End the connection: nothing more goes to that peer."""
+        ...
+
+    async def peers_nearby(self, wait_s: float) -> NearbyView:
+        """Look for nodes on the network, for so long. Nothing that they say is proved."""
         ...
 
     async def peer_follow(self, peer: str) -> PeerView:
