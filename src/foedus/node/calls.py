@@ -30,16 +30,8 @@ from foedus.node.capability_book import CapabilityBook
 from foedus.node.webhooks import Webhooks
 from foedus.query.call import FORGOTTEN, LateCall, parse_receipt, receipt_bytes
 from foedus.query.limits import CALLS_KEPT, CALLS_UNDER_WAY_MAX
-from foedus.sync.frames import (
-    Call,
-    CallCancel,
-    CallEnded,
-    CallFrame,
-    CallProgress,
-    CallRefused,
-    CallSigned,
-    Frame,
-)
+from foedus.sync.frames.calls import Call, CallCancel, CallEnded, CallFrame, CallProgress, CallRefused, CallSigned
+from foedus.sync.frames.codec import Frame
 
 if TYPE_CHECKING:
     from foedus.node.composition import Node

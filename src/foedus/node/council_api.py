@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
-from foedus.node.council_values import CouncilDecisionView, CouncilEntryView, CouncilProofView, CouncilView
+from foedus.node.council_values import (
+    CouncilDecisionView,
+    CouncilEntryView,
+    CouncilProofView,
+    CouncilProvedView,
+    CouncilView,
+)
 
 
 class CouncilService(Protocol):
@@ -58,4 +64,8 @@ class CouncilService(Protocol):
 
     def council_proof(self, council: str, sequence: int, position: int = 0) -> CouncilProofView:
         """Return the proof of one update."""
+        ...
+
+    async def council_verify(self, proof: str, council: str = "") -> CouncilProvedView:
+        """Check a commit proof (base64url), of the council with this whole id if one is given; raise ProofFailed."""
         ...

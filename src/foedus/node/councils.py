@@ -29,7 +29,7 @@ from foedus.node.crossings import Crossings
 from foedus.node.link import Link
 from foedus.node.links import Links
 from foedus.node.store import Store
-from foedus.sync.frames import CouncilSays
+from foedus.sync.frames.members import CouncilSays
 
 log = logging.getLogger("foedus.councils")
 

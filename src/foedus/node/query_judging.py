@@ -29,7 +29,7 @@ from foedus.query.limits import FANOUT_MAX, SKEW_MAX
 from foedus.query.port import Reader
 from foedus.query.question import Question, check_time, parse_question, signing_bytes
 from foedus.query.result import Result
-from foedus.sync.frames import Query
+from foedus.sync.frames.questions import Query
 from foedus.trust.border import ASK, Crossing
 from foedus.trust.evaluator import Allow, Author, Decision, Seat, Withhold
 from foedus.trust.evaluator import decide as evaluate

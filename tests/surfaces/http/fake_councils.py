@@ -11,6 +11,7 @@ from foedus.node.council_values import (
     CouncilMemberView,
     CouncilMotionView,
     CouncilProofView,
+    CouncilProvedView,
     CouncilView,
 )
 from tests.surfaces.http.fake_values import NODE
@@ -43,6 +44,20 @@ BOARD = CouncilView(
 )
 ENTRY = CouncilEntryView(
     sequence=1, position=0, id="ef" * 32, author="did:key:zAda", key="k", value="dg", is_read=False, outcome="done"
+)
+PROVED = CouncilProvedView(
+    council=BOARD.id,
+    name="board",
+    epoch=0,
+    view=0,
+    sequence=1,
+    update=ENTRY.id,
+    author=ENTRY.author,
+    key="k",
+    value="dg",
+    is_read=False,
+    signers=[NODE],
+    members=[NODE],
 )
 MOTION = CouncilMotionView(
     id="ab" * 32,
@@ -106,6 +121,11 @@ class FakeCouncils:
     def council_proof(self, council, _sequence, _position=0):
         self.council(council)
         return CouncilProofView(proof=to_base64url(b"proof"))
+
+    async def council_verify(self, proof, council=""):
+        assert isinstance(proof, str)
+        assert isinstance(council, str)
+        return PROVED
 
     async def council_add(self, council, _peer):
         return self.council(council)

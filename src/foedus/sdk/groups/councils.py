@@ -12,6 +12,7 @@ from foedus.sdk.values.councils import (
     CouncilEntryView,
     CouncilMotionView,
     CouncilProofView,
+    CouncilProvedView,
     CouncilView,
 )
 
@@ -115,6 +116,11 @@ class Councils(Group[M]):
     def proof(self, council: str, sequence: int, *, position: int = 0) -> Sent[CouncilProofView]:
         """Return the proof of one update; ``foedus.consensus.verify_commit_proof`` checks it."""
         return Sent({"council": council}, {"sequence": sequence, "position": position})
+
+    @operation("POST", "/councils:verify")
+    def verify(self, proof: bytes, *, council: str = "") -> Sent[CouncilProvedView]:
+        """Let the node check a commit proof. ``council``: the whole id of the council that it must be of."""
+        return Sent(body={"proof": to_base64url(proof), "council": council})
 
 
 def _text(value: bytes | None) -> str | None:

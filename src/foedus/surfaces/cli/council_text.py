@@ -77,11 +77,11 @@ def council_row(view: CouncilView) -> list[Part]:
 
 def member_name(it: CouncilMemberView) -> str:
     """Return who a member is, in one cell."""
-    return "this node" if it.is_local else named("", it.name)
+    return "this node" if it.is_local else named(it.known_as, it.name)
 
 
 def _member(it: CouncilMemberView) -> str:
-    return "this node" if it.is_local else named("", it.name, it.node)
+    return "this node" if it.is_local else named(it.known_as, it.name, it.node)
 
 
 def _node(view: CouncilView, node: str) -> str:

@@ -10,9 +10,16 @@ from msgspec import Meta, field
 from foedus.base.base64url import from_base64url
 from foedus.consensus.machine import KEY_MAX, VALUE_MAX
 from foedus.consensus.membership import MEMBERS_MAX
+from foedus.consensus.proof import PROOF_BYTES_MAX
 from foedus.consensus.updates import BATCH_UPDATES_MAX, UPDATE_MAX
 from foedus.node.api import NodeService
-from foedus.node.council_values import CouncilDecisionView, CouncilEntryView, CouncilProofView, CouncilView
+from foedus.node.council_values import (
+    CouncilDecisionView,
+    CouncilEntryView,
+    CouncilProofView,
+    CouncilProvedView,
+    CouncilView,
+)
 from foedus.surfaces.http import sse
 from foedus.surfaces.http.bodies import Input, Name, Target
 from foedus.surfaces.http.callers import Rule
@@ -54,6 +61,13 @@ class CouncilSignedInput(Input, frozen=True):
     """Updates, base64url of their canonical bytes, each signed by its author's device."""
 
     updates: Annotated[list[_Update], Meta(min_length=1, max_length=SIGNED_MAX)]
+
+
+class CouncilProofInput(Input, frozen=True):
+    """A commit proof, base64url. ``council``: the whole id of the council that it must be of."""
+
+    proof: Annotated[str, Meta(max_length=-(-PROOF_BYTES_MAX * 4 // 3))]
+    council: Annotated[str, Meta(max_length=TARGET_MAX)] = ""
 
 
 def _bytes(value: str | None) -> bytes | None:
@@ -187,5 +201,13 @@ COUNCILS = [
             Number(name="position", about="its position in the batch", default=0, minimum=0, maximum=127),
         ),
         run=lambda node, call: node.council_proof(call.path["council"], call.query["sequence"], call.query["position"]),
+    ),
+    Operation(
+        method="POST",
+        path="/councils:verify",
+        about="Check a commit proof, of whichever council, and say what it shows",
+        answer=CouncilProvedView,
+        body=CouncilProofInput,
+        run=lambda node, call: node.council_verify(call.body.proof, call.body.council),
     ),
 ]
