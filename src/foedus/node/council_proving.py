@@ -41,4 +41,5 @@ def proved_view(data: bytes, council: bytes | None) -> CouncilProvedView:
         is_read=isinstance(command, Get),
         signers=[node.hex() for node in proved.signers],
         members=[node.hex() for node in proved.members],
+        sealed_by=[node.hex() for node in proved.sealed_by],
     )

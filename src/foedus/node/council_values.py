@@ -134,7 +134,8 @@ class CouncilProvedView(View, frozen=True):
     name: str
     """The council's, as its founding document has it."""
     epoch: int
-    view: int
+    view: int | None
+    """In which it was decided; None where its seals alone were believed."""
     sequence: int
     update: str
     """The id of the update."""
@@ -147,3 +148,5 @@ class CouncilProvedView(View, frozen=True):
     signers: list[str]
     """The members that signed the decision: a quorum of ``members``."""
     members: list[str]
+    sealed_by: list[str]
+    """The members whose ML-DSA-65 signatures of a later checkpoint the file holds, too."""

@@ -58,6 +58,7 @@ PROVED = CouncilProvedView(
     is_read=False,
     signers=[NODE],
     members=[NODE],
+    sealed_by=[],
 )
 MOTION = CouncilMotionView(
     id="ab" * 32,

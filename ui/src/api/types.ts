@@ -62,7 +62,7 @@ export type CouncilProofInput = { proof: string; council?: string; };
 
 export type CouncilProofView = { proof: string; };
 
-export type CouncilProvedView = { council: string; name: string; epoch: number; view: number; sequence: number; update: string; author: string; key: string | null; value: string | null; is_read: boolean; signers: Array<string>; members: Array<string>; };
+export type CouncilProvedView = { council: string; name: string; epoch: number; view: number | null; sequence: number; update: string; author: string; key: string | null; value: string | null; is_read: boolean; signers: Array<string>; members: Array<string>; sealed_by: Array<string>; };
 
 export type CouncilSignedInput = { updates: Array<string>; };
 
