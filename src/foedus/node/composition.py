@@ -61,6 +61,7 @@ from foedus.node.knowledge import Knowledge
 from foedus.node.knowledge_embedding import KnowledgeEmbedding
 from foedus.node.knowledge_indexing import KnowledgeIndexer
 from foedus.node.late_openings import LateOpenings
+from foedus.node.lines import Lines
 from foedus.node.link import Link
 from foedus.node.links import Links
 from foedus.node.manifests import ManifestReader
@@ -145,6 +146,7 @@ class Node:
         self.client = FederationClient(self._http_signer, self._key_of, self.store.now)
         self.manifests = ManifestReader(self.client)
         self.fallback = Fallback(self)
+        self.lines = Lines(self)
         self.nearby = Nearby(self.store, self.peers, self.policy)
         self.epochs = Epochs(self.store, self.author)
         self.agents = Agents(self.store, self.author)
@@ -230,6 +232,8 @@ class Node:
         self.links.on_pruned = self.pruned.take
         self.links.on_query = self.queries.frame
         self.links.on_call = self.calls.frame
+        self.lines.on_opened = self.calls.linked
+        self.lines.on_ended = self.queries.ended
         self.links.on_blob = self.blob_carrying.frame
         self.links.on_presences = self.presences.frame
         self._join_councils()
@@ -412,6 +416,7 @@ class Node:
             self.outbox.terms_changed(link)
 
     def _linked(self, link: Link) -> None:
+        self.lines.linked(link.node)
         self.calls.linked(link)
         self.queries.routing.changed()
         self.blob_carrying.opened(link)
