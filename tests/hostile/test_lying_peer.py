@@ -5,7 +5,7 @@ import secrets
 
 from foedus.crypto.ed25519 import Ed25519Key
 from foedus.log import streams
-from foedus.sync.frames import ChainPosition, Cursors, Events
+from foedus.sync.frames.events import ChainPosition, Cursors, Events
 from foedus.sync.positions import CHAINS_MAX
 from tests.hostile.evil import id_of, now, villain
 from tests.node.nodes import street, until

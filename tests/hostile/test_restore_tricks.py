@@ -4,7 +4,7 @@ import asyncio
 import secrets
 
 from foedus.identity.record import successor
-from foedus.sync.frames import ChainPosition, Cursors, Events, Records
+from foedus.sync.frames.events import ChainPosition, Cursors, Events, Records
 from tests.hostile.evil import browser, fresh_keys, villain
 from tests.node.nodes import connect, share, street, until
 

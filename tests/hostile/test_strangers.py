@@ -13,21 +13,9 @@ from foedus.base.limits import HANDSHAKES_IN_FLIGHT_MAX, PENDING_REQUESTS_MAX
 from foedus.identity.record import first_record
 from foedus.log import streams
 from foedus.node import links as links_module
-from foedus.sync.frames import (
-    TYPES,
-    Accepted,
-    Ack,
-    ChainPosition,
-    Confirmation,
-    Confirmed,
-    Cursors,
-    Events,
-    Pending,
-    Proof,
-    Records,
-    Want,
-    WantRecords,
-)
+from foedus.sync.frames.codec import TYPES
+from foedus.sync.frames.events import Ack, ChainPosition, Cursors, Events, Proof, Records, Want, WantRecords
+from foedus.sync.frames.peering import Accepted, Confirmation, Confirmed, Pending
 from tests.hostile.evil import LINK, Evil, browser, fresh_keys, stranger_records, strangers, villain
 from tests.node.nodes import connect, street, until
 

@@ -30,6 +30,7 @@ SAMPLES = {
     "peers": [ID],
     "value": b"v",
     "updates": [b"u"],
+    "proof": b"p",
     "if_value": [b"w"],
     "after": 3,
     "sequence": 3,

@@ -85,6 +85,7 @@ class ConsentOperations(PeerOperations):
     def _grant_view(self, grant: Grant) -> GrantView:
         token = grant.delegation
         rooms, hosts = _named(token.policy.plain, ".room"), _named(token.policy.plain, ".host")
+        councils = _named(token.policy.plain, ".council")
         return GrantView(
             id=grant.id.hex(),
             cid=cid_text(token.cid),
@@ -107,6 +108,8 @@ class ConsentOperations(PeerOperations):
             room_names=[self._room_name(room) for room in rooms],
             host_names=[self._views.node_name(_id(host)) for host in hosts],
             hosts_known_as=[self._views.node_known_as(_id(host)) for host in hosts],
+            councils=councils,
+            council_names=[self._council_name(council) for council in councils],
         )
 
     def _state(self, grant: Grant) -> Any:
@@ -138,6 +141,10 @@ class ConsentOperations(PeerOperations):
     def _room_name(self, room: str) -> str:
         held = self._node.store.admission.authority.rooms.get(_id(room))
         return held.name if held else ""
+
+    def _council_name(self, council: str) -> str:
+        held = self._node.councils.foundings.get(_id(council))
+        return held.founding.name if held else ""
 
     # --- approvals ---------------------------------------------------------------------------
 
@@ -211,6 +218,7 @@ class ConsentOperations(PeerOperations):
             hosts=[each.hex() for each in hosts],
             host_names=[self._views.node_name(each) for each in hosts],
             hosts_known_as=[self._views.node_known_as(each) for each in hosts],
+            council_name=self._council_name(approval.arguments.get("council", "")),
         )
 
 

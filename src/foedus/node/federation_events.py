@@ -32,7 +32,8 @@ from foedus.node.federation_values import (
 from foedus.node.ports import FederationResponse
 from foedus.node.reports import Report
 from foedus.node.visible import Viewer
-from foedus.sync.frames import Pruned, decode_frame, encode_frame
+from foedus.sync.frames.codec import decode_frame, encode_frame
+from foedus.sync.frames.events import Pruned
 from foedus.trust.peer import State
 
 OPENING = b"retry: 1000\n\n"

@@ -30,9 +30,9 @@ ONE_ACT_S = 600
 
 
 class Scope(Struct, frozen=True, kw_only=True):
-    """What a grant allows. ``rooms`` and ``hosts`` (ids in hex), ``domains``, ``capabilities`` (names): none is all.
+    """What a grant allows. Of ``rooms``, ``hosts``, ``councils`` (ids), ``domains``, ``capabilities`` none is all.
 
-    ``digest``: of the one act that it is for.
+    Ids are in hex. ``digest``: of the one act that it is for.
     ``uses_per_hour`` 0: without limit; ``after_foreign``: it still counts after the agent has read foreign words.
     """
 
@@ -41,6 +41,7 @@ class Scope(Struct, frozen=True, kw_only=True):
     hosts: Sequence[str] = ()
     domains: Sequence[str] = ()
     capabilities: Sequence[str] = ()
+    councils: Sequence[str] = ()
     digest: str = ""
     lasts_s: int = 30 * _DAY_S
     uses_per_hour: int = 0
@@ -53,7 +54,7 @@ def delegation(device: Device, audience: str, scope: Scope) -> bytes:
     if scope.after_foreign:
         meta["after_foreign"] = True
     limits = {".room": scope.rooms, ".domain": scope.domains, ".capability": scope.capabilities}
-    limits |= {".host": scope.hosts, ".digest": [scope.digest]}
+    limits |= {".council": scope.councils, ".host": scope.hosts, ".digest": [scope.digest]}
     tests = [_one_of(selector, values) for selector, values in limits.items()]
     return issue_delegation(
         device.key,

@@ -58,6 +58,10 @@ class GrantView(View, frozen=True):
     """What each of ``hosts`` calls itself."""
     hosts_known_as: list[str] = field(default_factory=list)
     """The name that each of ``hosts`` has here, or ''."""
+    councils: list[str] = field(default_factory=list)
+    """The councils that the policy names; none: every one."""
+    council_names: list[str] = field(default_factory=list)
+    """Of each of ``councils``; '' where it is not held."""
 
 
 class ApprovalView(View, frozen=True):
@@ -102,3 +106,5 @@ class ApprovalView(View, frozen=True):
     """What each of ``hosts`` calls itself."""
     hosts_known_as: list[str] = field(default_factory=list)
     """The name that each of ``hosts`` has here, or ''."""
+    council_name: str = ""
+    """Of the council that it asks, if it asks one that is held."""

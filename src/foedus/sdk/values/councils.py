@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from msgspec import field
+
 from foedus.sdk.values.node import View
 
 
@@ -23,6 +25,10 @@ class CouncilMemberView(View, frozen=True):
     """It has said nothing in this council for ten seconds or more."""
     made: int | None
     """The last place that it made, as it says."""
+    known_as: str = ""
+    """The name that it has here, or ''."""
+    looks_like: list[str] = field(default_factory=list)
+    """Names given here to others that its claimed name may be taken for."""
 
 
 class CouncilWishView(View, frozen=True):
@@ -52,6 +58,8 @@ class CouncilView(View, frozen=True):
     """By how many places this node is behind, as more members say than may lie."""
     waiting: int | None
     """Updates known here that are not made yet."""
+    sealed: int | None
+    """The last place whose checkpoint a quorum sealed, as this node holds it; None: its members seal nothing."""
     epoch: int
     """How often the members have changed."""
     adds: list[str]
@@ -119,3 +127,28 @@ class CouncilProofView(View, frozen=True):
 
     proof: str
     """base64url: the file."""
+
+
+class CouncilProvedView(View, frozen=True):
+    """What a commit proof shows, as this node checked it: that the council decided this update, and who signed that."""
+
+    council: str
+    name: str
+    """The council's, as its founding document has it."""
+    epoch: int
+    view: int | None
+    """None where seals alone were believed: they are of no view."""
+    sequence: int
+    update: str
+    """The id of the update."""
+    author: str
+    key: str | None
+    """None where this node does not know the command."""
+    value: str | None
+    """base64url: what the key was set to; None: deleted, or only read."""
+    is_read: bool
+    signers: list[str]
+    """The members that signed the decision: a quorum of ``members``, none where seals alone were believed."""
+    members: list[str]
+    sealed_by: list[str]
+    """The members whose seals show the same when Ed25519 has fallen: a quorum, or none."""

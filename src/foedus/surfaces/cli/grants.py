@@ -218,6 +218,7 @@ def grant_lines(view: GrantView) -> Iterable[Line]:
             ("rooms", ", ".join(map(_place, view.room_names, view.rooms)) or "all"),
             ("domains", ", ".join(view.domains) or "all"),
             ("capabilities", ", ".join(view.capabilities) or "all"),
+            *([("councils", ", ".join(map(_place, view.council_names, view.councils)))] if view.councils else []),
             ("hosts", ", ".join(map(named, view.hosts_known_as, view.host_names, view.hosts)) or "all"),
             ("uses", _uses(view)),
             ("after reading strangers", "yes" if view.after_foreign or view.one_act else "no"),
