@@ -21,14 +21,7 @@ from collections.abc import Iterable, Iterator
 
 from foedus.base.limits import ACT_DRIFT_MAX
 from foedus.log import streams
-from foedus.log.bodies import (
-    DeviceEnrol,
-    DeviceRevoke,
-    GrantCreate,
-    GrantRevoke,
-    MemberAdd,
-    MemberRemove,
-)
+from foedus.log.bodies import DeviceEnrol, DeviceRevoke, GrantCreate, GrantRevoke, MemberAdd, MemberRemove
 from foedus.log.chains import Chain
 from foedus.log.citing import BODY, CITING, ONE_BY_ONE, Citing, beyond
 from foedus.log.control import NEW, ControlEvent
