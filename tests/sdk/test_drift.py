@@ -67,6 +67,8 @@ SAMPLES = {
     "result": {"output": 1},
     "data": 1,
     "wait_ms": 3,
+    "seal": True,
+    "seals_only": True,
     "question": {"kind": "text", "text": "t"},
 }
 WHOLE = {
