@@ -13,7 +13,7 @@ from foedus.consensus import verify_commit_proof
 from foedus.consensus.machine import Get, Put
 from foedus.consensus.messages import Stable, Vote
 from foedus.node import council_driver
-from foedus.node.council_driver import CouncilDown
+from foedus.node.council_asked import CouncilDown
 from foedus.node.council_messages import read, write
 from foedus.sdk import Client
 from foedus.sync.frames.members import CouncilSays

@@ -31,9 +31,10 @@ from foedus.identity.did import did_of
 from foedus.log.port import Commit, Value
 from foedus.node.background import Background
 from foedus.node.checking import Checking
+from foedus.node.council_asked import Asked, CouncilDown
 from foedus.node.council_carrier import Carrier
 from foedus.node.council_checking import CouncilChecking
-from foedus.node.council_driver import Asked, CouncilDown, CouncilDriver, Host
+from foedus.node.council_driver import CouncilDriver, Host
 from foedus.node.council_fetch import StartFetch, ledger_at
 from foedus.node.council_following import Following
 from foedus.node.council_inbox import Pace

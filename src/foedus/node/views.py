@@ -252,7 +252,7 @@ class Views:
 
     def withheld(self, row: Row, event: Event, node: bytes) -> str:
         """Return the door verdict on what ``node`` wrote: stored with the event, or by where we stand with it now."""
-        found = row.withheld or self._node.door(node, row.stream, row.hlc.us)
+        found = row.withheld or self._node.withholding.door(node, row.stream, row.hlc.us)
         if found or row.verdict is not Verdict.ACCEPTED:
             return found
         return self._node.crossings.clause(event, node)
