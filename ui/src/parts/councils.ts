@@ -20,6 +20,11 @@ export const STATES: Record<State, { words: string; tone: 'good' | 'warn' | 'bad
 /** Below so many members a council bears no fault. */
 export const MEMBERS_MIN = 4
 
+/** How many faults a council bears, as half a sentence. */
+export function bears(faults: number): string {
+  return faults === 1 ? 'at most one is away or lies' : `at most ${faults} are away or lie`
+}
+
 export const OUTCOMES: Record<string, string> = {
   done: 'done',
   value: 'read',
