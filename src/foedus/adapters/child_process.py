@@ -1,0 +1,27 @@
+"""How a child process begins that has one task and nothing else of this one."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+
+def spawn(connection: socket.socket, module: str) -> subprocess.Popen[bytes]:
+    """Start ``main`` of a module in a child, with ``connection`` as its only open file.
+
+    It has no environment and no site packages' start-up code, and a process group of its own, so that Ctrl-C in the
+    terminal is for the node to answer. ``module`` is a constant of the caller. Raises OSError, SubprocessError.
+    """
+    boot = f"import sys; sys.path[:] = sys.argv[1:]; from {module} import main; main()"
+    folders = [folder for folder in sys.path if Path(folder).is_absolute()]
+    return subprocess.Popen(  # noqa: S603  # this interpreter, and a program that is a constant
+        [sys.executable, "-I", "-S", "-c", boot, *folders],
+        stdin=connection.fileno(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={},
+        cwd="/",
+        process_group=0,
+    )
