@@ -31,7 +31,7 @@ async def test_what_one_proposes_is_made_at_all_and_a_proof_taken_elsewhere_veri
         assert decode(unequal.result) == ["unequal", b"green"]
         assert decode((await nodes[3].node.councils.propose(council, Get("colour"))).result) == ["value", b"green"]
         await until(lambda: nodes[3].node.councils.made(council, made.sequence - 1, 1), "it is in the log of another")
-        proved = verify_commit_proof(nodes[3].node.councils.proof(council, made.sequence, made.position), council)
+        proved = verify_commit_proof(await nodes[3].node.councils.proof(council, made.sequence, made.position), council)
         assert (proved.name, proved.sequence) == ("board", made.sequence)
         assert len(proved.signers) >= 3
         await until(lambda: len({root(node, council) for node in nodes}) == 1, "one state")

@@ -15,10 +15,9 @@ from foedus.node.knowledge_values import KnowledgePlaced
 from foedus.node.room_values import RoomView
 from foedus.node.values import ParticipantView, Placed
 from tests.page.browsing import SHOTS, SMOOTH_MS, Visitor
+from tests.page.hostile import HOSTILE, MARKUP, is_unharmed
 from tests.processes.nodes import connect, node_id, say, shared_room
 
-MARKUP = '<img src=x onerror="globalThis.owned=1"><script>globalThis.owned=1</script><b>{@html 1}</b>'
-HOSTILE = f"\u202e{MARKUP}\u2066\u200b" + "W" * 300 + "\u0301" * 200
 LONG = HOSTILE + "x" * 1_000_000
 KEPT = frozenset(
     [
@@ -35,13 +34,6 @@ LISTS = frozenset(
 
 
 ANSWERS = re.compile(r"/api/v1/(?!events)")
-BENT = """[...document.querySelectorAll('main *')]
-  .filter((part) => [...part.childNodes].some((text) => text.nodeType === 3 && HIDDEN.test(text.data)))
-  .map((part) => part.outerHTML.slice(0, 160)).slice(0, 5)""".replace("HIDDEN", "/[\\u202a-\\u202e\\u2066\\u200b]/")
-"""Where text stands that turns the reading direction, or has invisible letters."""
-WIDE = """[...document.querySelectorAll('main *')]
-  .filter((part) => part.getBoundingClientRect().right > innerWidth + 1)
-  .map((part) => part.outerHTML.slice(0, 160)).slice(0, 5)"""
 
 
 def poisoned(value, key=""):
@@ -92,16 +84,6 @@ def eve(browser, nodes):
     assert waiting.approval
     yield visitor
     visitor.context.close()
-
-
-def is_unharmed(visitor):
-    """Fail where something ran, where markup became elements, or where a screen is wider than the window."""
-    page = visitor.page
-    assert page.evaluate("globalThis.owned") is None
-    assert page.locator("main img, main script, main b").count() == 0
-    assert page.evaluate(BENT) == [], page.url
-    width = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
-    assert width[0] <= width[1], (page.url, page.evaluate(WIDE))
 
 
 def test_hostile_text_on_every_screen_is_only_text(eve, nodes):

@@ -25,7 +25,7 @@ EARLY = encode(["early", None])
 """Results of updates that are not made: it was made before; its time is over; it claims more time than it may have."""
 
 
-_BEGINNING = bytes(32)
+BEGINNING = bytes(32)
 """The chain before the first place."""
 
 
@@ -66,7 +66,7 @@ class Ledger(Generic[M]):
         """The last place of this epoch, once the machine has decided on other members."""
         self._made: dict[int, set[bytes]] = {}
         """Updates made, by the last place at which each could be made again: none outlives that."""
-        self.chain = _BEGINNING
+        self.chain = BEGINNING
         """What was made, through all epochs (``linked``)."""
 
     def make(self, batch: Batch) -> list[bytes]:

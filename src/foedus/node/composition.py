@@ -54,6 +54,7 @@ from foedus.node.knowledge import Knowledge
 from foedus.node.knowledge_embedding import KnowledgeEmbedding
 from foedus.node.knowledge_indexing import KnowledgeIndexer
 from foedus.node.leaving import Leaving
+from foedus.node.lines import Lines
 from foedus.node.link_events import LinkEvents
 from foedus.node.links import Links
 from foedus.node.manifests import ManifestReader
@@ -136,9 +137,7 @@ class Node:
         self.audience = Audience(self.store, self.peers.book)
         self.visible = VisibleLog(self.store, self.audience, self.peers.book)
         self.outbox = Outbox(self.store, self.publisher, self.audience, self.links.open)
-        self.client = FederationClient(self._http_signer, self._key_of, self.store.now)
-        self.manifests = ManifestReader(self.client)
-        self.fallback = Fallback(self)
+        self._make_http()
         self.nearby = Nearby(self.store, self.peers, self.policy)
         self.epochs = Epochs(self.store, self.author)
         self.leaving = Leaving(self.store, self.author, self.spawn)
@@ -176,6 +175,13 @@ class Node:
         self.started_at = self.store.now()
         self._tasks: set[asyncio.Task[None]] = set()
         self._writer: ClosingWriter | None = None
+
+    def _make_http(self) -> None:
+        """Make what asks other nodes by HTTP: for who they are, and for all where no link opens."""
+        self.client = FederationClient(self._http_signer, self._key_of, self.store.now)
+        self.manifests = ManifestReader(self.client)
+        self.fallback = Fallback(self)
+        self.lines = Lines(self)
 
     def _make_councils(self) -> None:
         self.councils = Councils(self.store, self.links, self.ingest.checking, self.crossings)

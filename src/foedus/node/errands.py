@@ -267,8 +267,7 @@ class Errands:
     def _is_reachable(self, host: bytes) -> bool:
         if host == self._node.store.node:
             return True
-        link = self._node.links.get(host)
-        return link is not None and link.session.is_open
+        return self._node.lines.get(host) is not None
 
     async def _wait(self, errand: bytes, why: str, words: str) -> None:
         record = self.book.get(errand)

@@ -58,6 +58,8 @@ def _join_links(node: Node) -> None:
     node.links.on_pruned = node.pruned.take
     node.links.on_query = node.queries.frame
     node.links.on_call = node.calls.frame
+    node.lines.on_opened = node.calls.linked
+    node.lines.on_ended = node.queries.ended
     node.links.on_blob = node.blob_carrying.frame
     node.links.on_presences = node.presences.frame
     node.links.on_opened = node.link_events.opened

@@ -270,6 +270,10 @@ class Link:
         if heads:
             self.run_effects(self.session.resend(*(_chain_position(head) for head in heads)))
 
+    def speaks(self, capability: str) -> bool:
+        """Tell whether the peer knows the frames of a capability."""
+        return capability in self.peer.capabilities
+
     # --- for the manager ---------------------------------------------------------------------
 
     def control(self, frame: Frame) -> None:

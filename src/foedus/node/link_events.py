@@ -63,6 +63,7 @@ class LinkEvents:
 
     def opened(self, link: Link) -> None:
         """Take up what waited for a link on which events flow now."""
+        self._node.lines.linked(link.node)
         self._node.calls.linked(link)
         self._node.queries.routing.changed()
         self._node.blob_carrying.opened(link)

@@ -14,6 +14,7 @@ from foedus.identity.record import parse_signed_record
 from foedus.log.evidence import check_proof
 from foedus.node.agreed_rates import AgreedRates
 from foedus.node.handshakes import Handshakes
+from foedus.node.http_line import Line
 from foedus.node.ingest import Ingest
 from foedus.node.link import Link
 from foedus.node.outbox import Outbox
@@ -81,9 +82,9 @@ class Links:
         self.outbox: Outbox
         self.standing: Standing
         self.on_pruned: Callable[[bytes, Pruned], Coroutine[Any, Any, None]]
-        self.on_query: Callable[[Link, Query | Results | Answered | Cancel], None]
+        self.on_query: Callable[[Line, Query | Results | Answered | Cancel], None]
         self.on_reach: Callable[[Link, Reach], None] = lambda _link, _frame: None
-        self.on_call: Callable[[Link, CallFrame], None]
+        self.on_call: Callable[[Line, CallFrame], None]
         self.on_blob: Callable[[Link, BlobFrame], None]
         self.on_presences: Callable[[Link, Presences], None]
         self.on_council: Callable[[Link, CouncilSays], None] = lambda _link, _frame: None

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from foedus.node.composition import Node
 
 NO_LINK = "no_link"
-"""Why a peer is not asked with which events are exchanged by HTTP alone: questions travel on links."""
+"""Why a peer is not asked with which events are exchanged by HTTP: it takes questions on links alone, or not yet."""
 EVIDENCE_WAIT = 2 * SECOND
 """How long a question waits for events and records that travel beside it."""
 
@@ -169,10 +169,10 @@ class Judge:
         clause = self._by_agreement(peer, self._node.store.node)
         if clause:
             return clause
-        link = self._node.links.get(peer)
-        if link is None or not link.session.is_open:
+        line = self._node.lines.get(peer)
+        if line is None:
             return NO_LINK if self._node.fallback_kind(peer) != "none" else "unreachable"
-        return "" if "queries" in link.peer.capabilities else "no_capability"
+        return "" if line.speaks("queries") else "no_capability"
 
     def tells_peers(self, tier: str) -> bool:
         """Whether a reader of a tier ('' here) is told who is connected with this node."""

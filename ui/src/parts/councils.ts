@@ -1,7 +1,7 @@
 // Councils in words.
 
 import type { CouncilEntryView, CouncilMotionView, CouncilView, PeerView } from '../api/types.ts'
-import { unbase64url, utf8, base64url, type Bytes } from '../core/bytes.ts'
+import { unbase64url } from '../core/bytes.ts'
 import { session } from '../live/session.svelte.ts'
 import { inertName, short } from './text.ts'
 
@@ -61,14 +61,6 @@ export function valueText(value: string): string {
     const shown = Array.from(bytes.slice(0, 64), (byte) => byte.toString(16).padStart(2, '0')).join(' ')
     return `${bytes.length} bytes: ${shown}${bytes.length > 64 ? ' …' : ''}`
   }
-}
-
-export function textValue(text: string): string {
-  return base64url(utf8(text))
-}
-
-export function valueBytes(value: string | null): Bytes | null {
-  return value === null ? null : unbase64url(value)
 }
 
 export function place(entry: { sequence: number; position: number }): string {
