@@ -8,16 +8,20 @@ import sys
 from pathlib import Path
 
 
-def spawn(connection: socket.socket, module: str) -> subprocess.Popen[bytes]:
-    """Start ``main`` of a module in a child, with ``connection`` as its only open file.
+def program_of(module: str) -> str:
+    """Return the program that runs ``main`` of a module, by the paths that it is given."""
+    return f"import sys; sys.path[:] = sys.argv[1:]; from {module} import main; main()"
+
+
+def spawn(connection: socket.socket, program: str) -> subprocess.Popen[bytes]:
+    """Start a child with ``connection`` as its only open file; ``program``: a constant, which ``program_of`` makes.
 
     It has no environment and no site packages' start-up code, and a process group of its own, so that Ctrl-C in the
-    terminal is for the node to answer. ``module`` is a constant of the caller. Raises OSError, SubprocessError.
+    terminal is for the node to answer. Raises OSError, SubprocessError.
     """
-    boot = f"import sys; sys.path[:] = sys.argv[1:]; from {module} import main; main()"
     folders = [folder for folder in sys.path if Path(folder).is_absolute()]
     return subprocess.Popen(  # noqa: S603  # this interpreter, and a program that is a constant
-        [sys.executable, "-I", "-S", "-c", boot, *folders],
+        [sys.executable, "-I", "-S", "-c", program, *folders],
         stdin=connection.fileno(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

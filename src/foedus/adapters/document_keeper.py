@@ -17,7 +17,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from threading import Lock
 
-from foedus.adapters.child_process import spawn
+from foedus.adapters.child_process import program_of, spawn
 from foedus.adapters.document_child import (
     APPLY,
     BEYOND,
@@ -56,7 +56,7 @@ _LOOK_S = 0.25
 """How often it is looked whether a child that does not answer works."""
 _SCHEDULED = 2
 """CPUCLOCK_SCHED: what ``clock_getcpuclockid`` of Linux makes of a process id."""
-_CHILD = "foedus.adapters.document_child"
+_BOOT = program_of("foedus.adapters.document_child")
 
 
 class _Stalled(TimeoutError):
@@ -116,7 +116,7 @@ class DocumentKeeper:
         ours.settimeout(START_TIMEOUT_S)
         try:
             with theirs:
-                process = spawn(theirs, _CHILD)
+                process = spawn(theirs, _BOOT)
         except (OSError, subprocess.SubprocessError) as error:
             ours.close()
             raise ReplicasLost(f"the process that holds documents cannot start: {error}") from None

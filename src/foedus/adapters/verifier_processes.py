@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, cast
 
-from foedus.adapters.child_process import spawn
+from foedus.adapters.child_process import program_of, spawn
 from foedus.adapters.verifier_child import (
     HEADER,
     READY,
@@ -42,7 +42,7 @@ _SOCKET_BYTES = 1_048_576
 """What a child has at hand while the loop does other things: half a second of work, where the system allows that."""
 _WAITING_BYTES_MAX = REQUEST_BYTES_MAX
 """What one child may have to do; more goes to the caller's threads."""
-_CHILD = "foedus.adapters.verifier_child"
+_BOOT = program_of("foedus.adapters.verifier_child")
 
 
 class VerifierLost(Unavailable):
@@ -117,7 +117,7 @@ class VerifierProcesses:
         ours, theirs = socket.socketpair()
         try:
             with theirs:
-                process = await asyncio.to_thread(spawn, theirs, _CHILD)
+                process = await asyncio.to_thread(spawn, theirs, _BOOT)
         except (OSError, subprocess.SubprocessError) as error:
             ours.close()
             self._note_failure(f"cannot start: {error}")
