@@ -174,8 +174,9 @@ class Calls:
 
     def _go_on(self, peer: bytes) -> None:
         since = self._node.store.now() - CALLS_KEPT // 2  # the other end forgets nothing so young
-        for record in filter(None, map(self._made.get, tuple(self._open))):
-            if not record.is_over and record.deadline > since and record.request.host == peer:
+        for call in self._open - self._ending:  # what is being written down is not asked for once more
+            record = self._made.get(call)
+            if record and not record.is_over and record.deadline > since and record.request.host == peer:
                 self._send(record)
         self.host.linked(peer)
 
