@@ -69,8 +69,6 @@ SAMPLES = {
     "result": {"output": 1},
     "data": 1,
     "wait_ms": 3,
-    "seal": True,
-    "seals_only": True,
     "question": {"kind": "text", "text": "t"},
 }
 WHOLE = {
