@@ -172,10 +172,16 @@ class DocumentDesk:
             if visit is not but:
                 visit.send(message)
 
-    def is_member(self, seat: Seat) -> bool:
-        """Whether whoever has a seat may still read its room."""
+    def clause(self, seat: Seat) -> str:
+        """Return why whoever has a seat may no longer sit there, or ''."""
         room = self.node.store.admission.authority.rooms.get(seat.room)
-        return room is not None and room.of(self.node.store.node, seat.did) is not None
+        if room is None or room.of(self.node.store.node, seat.did) is None:
+            return "not_permitted"
+        try:
+            self._signer(self.node.agents.find(seat.did), seat)
+        except FoedusError as error:
+            return error.code
+        return ""
 
     def is_shared(self, seat: Seat) -> bool:
         """Whether other nodes may write in the room."""
