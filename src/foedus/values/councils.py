@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec import field
 
-from foedus.sdk.values.node import View
+from foedus.values.node import View
 
 
 class CouncilMemberView(View, frozen=True):
