@@ -19,7 +19,6 @@ from foedus.log.port import Row
 from foedus.node.author import Draft
 from foedus.node.composition import Node
 from foedus.node.document_tickets import Seat, Tickets
-from foedus.node.document_values import SessionAsk
 from foedus.node.document_visit import DocumentVisit
 from foedus.node.publisher import Published
 from foedus.node.rates import TooOften
@@ -27,6 +26,7 @@ from foedus.state.documents.fold import UPDATE, UPLOAD, parts_of
 from foedus.state.documents.limits import IN_ACTS_MAX
 from foedus.state.documents.messages import Presence, brings, shows
 from foedus.state.documents.presences import Presences
+from foedus.values.documents import SessionAsk
 
 SESSIONS_MAX = 4_096
 """Session keys that are kept: participants who edit within a day."""
