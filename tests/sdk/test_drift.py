@@ -36,6 +36,8 @@ SAMPLES = {
     "sequence": 3,
     "position": 1,
     "held": True,
+    "seal": True,
+    "seals_only": True,
     "release": True,
     "acts": [ACT],
     "grant": ID,
@@ -67,8 +69,6 @@ SAMPLES = {
     "result": {"output": 1},
     "data": 1,
     "wait_ms": 3,
-    "seal": True,
-    "seals_only": True,
     "question": {"kind": "text", "text": "t"},
 }
 WHOLE = {

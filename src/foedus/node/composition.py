@@ -246,6 +246,7 @@ class Node:
         gc.set_threshold(*_GARBAGE_THRESHOLDS)
         gc.freeze()  # what was loaded stays: later collections need not look at it
         self._writer = self._parts.writer(self.log, asyncio.get_running_loop())
+        self._writer.expects_more = self.ingest.checking.is_far_behind
         self.store.start(self._writer)
         self.standings.start()
         self.epochs.check_superseded()

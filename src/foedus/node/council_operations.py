@@ -157,6 +157,7 @@ class CouncilOperations:
             epoch=membership.epoch,
             adds=sorted(node.hex() for node in seat.wishing.adds) if seat is not None else [],
             wishes=_wishes(replica) if replica is not None else [],
+            removes=sorted(node.hex() for node in seat.wishing.removes) if seat is not None else [],
         )
 
     def _council_state(self, held: Founded) -> State:

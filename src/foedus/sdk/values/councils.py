@@ -66,6 +66,8 @@ class CouncilView(View, frozen=True):
     """Nodes that this node's human wishes to come and that have not come yet: they have to join."""
     wishes: list[CouncilWishView]
     """What members asked the council for in this epoch; once a quorum asks for the same, the members change."""
+    removes: list[str] = field(default_factory=list)
+    """Members that this node's human wishes to go and that have not gone."""
 
 
 class CouncilMotionView(View, frozen=True):

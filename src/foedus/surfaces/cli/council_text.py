@@ -57,6 +57,8 @@ def council_lines(view: CouncilView) -> Iterable[Line]:
         rows.append(("not connected", (", ".join(away), "yellow")))
     if view.adds:
         rows.append(("to come", ", ".join(_node(view, it) for it in view.adds)))
+    if view.removes:
+        rows.append(("to go", ", ".join(_node(view, it) for it in view.removes)))
     rows += [("wishes", f"{_node(view, it.node)}: {_wish(view, it)}") for it in view.wishes]
     exposed = [_member(it) for it in view.members if it.is_exposed]
     if exposed:
