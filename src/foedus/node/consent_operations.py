@@ -12,7 +12,7 @@ from foedus.base.limits import APPROVAL_WAIT_MAX_S
 from foedus.identity.did import did_of, key_of
 from foedus.identity.ucan import cid_text
 from foedus.log import streams
-from foedus.log.authority import CITING
+from foedus.log.citing import CITING
 from foedus.log.grants import Grant, is_untouched
 from foedus.log.participants import Participant
 from foedus.node.approval_words import words_of

@@ -15,9 +15,9 @@ from foedus.base.clock import Hlc
 from foedus.base.errors import NotFound, UsageError
 from foedus.base.ids import parse_id
 from foedus.log import streams
-from foedus.log.authority import CITING
 from foedus.log.bodies import PLACES
 from foedus.log.chains import Chain
+from foedus.log.citing import CITING
 from foedus.log.event import Act, Event
 from foedus.log.grants import Grant
 from foedus.log.memberships import Room
