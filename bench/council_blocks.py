@@ -30,7 +30,7 @@ from foedus.node.council_founding import SPACE
 from foedus.node.council_messages import Founded, write
 from foedus.node.home import Home, create_home
 from foedus.node.link import Link
-from foedus.sync.frames import CouncilSays
+from foedus.sync.frames.members import CouncilSays
 
 _SIZES = (4, 7, 10)
 _BATCH = 100

@@ -16,7 +16,7 @@ from foedus.query.call import call_id, parse_receipt, receipt_bytes
 from foedus.query.limits import PROGRESS_MAX
 from foedus.query.schemas import SchemaMismatch
 from foedus.surfaces.cli.delegating import Scope
-from foedus.sync.frames import Call, CallEnded, CallProgress, CallSigned
+from foedus.sync.frames.calls import Call, CallEnded, CallProgress, CallSigned
 from foedus.trust.border import CALL
 from foedus.trust.standing import Standing
 from tests.node.callees import answer, calling, form, offer, take

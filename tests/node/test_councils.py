@@ -13,10 +13,10 @@ from foedus.consensus import verify_commit_proof
 from foedus.consensus.machine import Get, Put
 from foedus.consensus.messages import Stable, Vote
 from foedus.node import council_driver
-from foedus.node.council_driver import CouncilDown
+from foedus.node.council_asked import CouncilDown
 from foedus.node.council_messages import read, write
 from foedus.sdk import Client
-from foedus.sync.frames import CouncilSays
+from foedus.sync.frames.members import CouncilSays
 from tests.node.councils import NAMES, all_hold, begun, connected, found, put, root, value
 from tests.node.nodes import connect, street, until
 
@@ -31,7 +31,7 @@ async def test_what_one_proposes_is_made_at_all_and_a_proof_taken_elsewhere_veri
         assert decode(unequal.result) == ["unequal", b"green"]
         assert decode((await nodes[3].node.councils.propose(council, Get("colour"))).result) == ["value", b"green"]
         await until(lambda: nodes[3].node.councils.made(council, made.sequence - 1, 1), "it is in the log of another")
-        proved = verify_commit_proof(nodes[3].node.councils.proof(council, made.sequence, made.position), council)
+        proved = verify_commit_proof(await nodes[3].node.councils.proof(council, made.sequence, made.position), council)
         assert (proved.name, proved.sequence) == ("board", made.sequence)
         assert len(proved.signers) >= 3
         await until(lambda: len({root(node, council) for node in nodes}) == 1, "one state")

@@ -17,7 +17,7 @@ from foedus.node.query_values import AnswersView, Asked, AskedSigned
 from foedus.query.question import encode_question, id_of, signing_bytes
 from foedus.query.result import Result, encode_result
 from foedus.surfaces.cli.delegating import Scope
-from foedus.sync.frames import Query, Results, SignedResult
+from foedus.sync.frames.questions import Query, Results, SignedResult
 from tests.node.nodes import connect, share, street, until
 from tests.node.people import agent, enrol
 from tests.node.questions import ask, codes, hush, outcomes, raw, remember, row_of, send_raw, texts

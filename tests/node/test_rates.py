@@ -1,5 +1,6 @@
 """The limits of foedus.toml at the doors of real nodes: who is too fast is told when to go on, or is slowed."""
 
+import asyncio
 import time
 
 import aiohttp
@@ -86,6 +87,7 @@ def request_from(address, path="/api/federation/identity", method="GET", body=b"
         body=body,
         address=address,
         secure=True,
+        stopping=asyncio.Event().wait,
     )
 
 

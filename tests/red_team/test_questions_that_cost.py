@@ -10,7 +10,8 @@ from foedus.node.query_values import Asked
 from foedus.query.desk import Desk
 from foedus.query.inquiry import Finish, Report
 from foedus.surfaces.http.streams import Streams
-from foedus.sync.frames import Answered, QueryReport, decode_frame, encode_frame
+from foedus.sync.frames.codec import decode_frame, encode_frame
+from foedus.sync.frames.questions import Answered, QueryReport
 from tests.node.nodes import share, street
 from tests.node.test_query_api import post
 from tests.query.test_desk import OWN, B, C, Q, opening

@@ -36,6 +36,8 @@ SAMPLES = {
     "sequence": 3,
     "position": 1,
     "held": True,
+    "seal": True,
+    "seals_only": True,
     "release": True,
     "acts": [ACT],
     "grant": ID,

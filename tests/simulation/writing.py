@@ -107,7 +107,8 @@ def _counted(place, stream):
     for row in place.life.disk.log.since(0, 1 << 30, stream):
         event = parse_event(row.envelope).event
         writer = node.store.identities.node_of(row.epoch)
-        counts = row.kind == DELTA and row.verdict is Verdict.ACCEPTED and not node._withheld(row, event, writer)
+        is_accepted = row.kind == DELTA and row.verdict is Verdict.ACCEPTED
+        counts = is_accepted and not node.withholding.clause(row, event, writer)
         if counts and row.envelope.body is not None:
             body = decode_as(row.envelope.body, CrdtDelta)
             delta = decode_as(body.delta, _KINDS[body.type].delta)

@@ -11,6 +11,7 @@ from foedus.base.cbor import convert, decode
 from foedus.base.errors import UsageError
 from foedus.base.ids import parse_id
 from foedus.consensus.board import Board
+from foedus.consensus.founding import Founding
 from foedus.consensus.machine import KEY_MAX, VALUE_MAX, Get, Put
 from foedus.consensus.membership import Membership
 from foedus.consensus.replica import Replica
@@ -58,10 +59,10 @@ class CouncilOperations:
         """Return one council."""
         return self._council(self._node.councils.foundings.held(self._council_id(council)))
 
-    async def council_create(self, name: str, peers: Sequence[str]) -> CouncilView:
-        """Found a council with connected peers, and ask them to join."""
+    async def council_create(self, name: str, peers: Sequence[str], *, seal: bool = False) -> CouncilView:
+        """Found a council with connected peers, and ask them to join. ``seal``: its members seal checkpoints."""
         nodes = [self._given_id(peer) for peer in peers]
-        return self._council(await self._node.councils.foundings.create(name, nodes))
+        return self._council(await self._node.councils.foundings.create(name, nodes, seal=seal))
 
     async def council_join(self, council: str) -> CouncilView:
         """Join a council that this node is asked to join, as its human decided."""
@@ -116,15 +117,15 @@ class CouncilOperations:
                 await news.wait()
                 news.clear()
 
-    def council_proof(self, council: str, sequence: int, position: int = 0) -> CouncilProofView:
+    async def council_proof(self, council: str, sequence: int, position: int = 0) -> CouncilProofView:
         """Return the proof of one update."""
-        proof = self._node.councils.proof(self._council_id(council), sequence, position)
+        proof = await self._node.councils.proof(self._council_id(council), sequence, position)
         return CouncilProofView(proof=to_base64url(proof))
 
-    async def council_verify(self, proof: str, council: str = "") -> CouncilProvedView:
+    async def council_verify(self, proof: str, council: str = "", *, seals_only: bool = False) -> CouncilProvedView:
         """Check a commit proof (base64url), of the council with this whole id if one is given."""
-        data = from_base64url(proof, "the proof")
-        return await asyncio.to_thread(proved_view, data, parse_id(council) if council else None)
+        data, wanted = from_base64url(proof, "the proof"), parse_id(council) if council else None
+        return await asyncio.to_thread(proved_view, data, wanted, seals_only=seals_only)
 
     def _council_decision(self, decided: Decided) -> CouncilDecisionView:
         return _decision(decided)
@@ -151,6 +152,7 @@ class CouncilOperations:
             made=replica.ledger.sequence if replica is not None else None,
             lag=driver.lag if driver is not None else None,
             waiting=len(replica.pending) if replica is not None else None,
+            sealed=_sealed(founding, seat),
             epoch=membership.epoch,
             adds=sorted(node.hex() for node in seat.wishing.adds) if seat is not None else [],
             wishes=_wishes(replica) if replica is not None else [],
@@ -212,6 +214,11 @@ def _wishes(replica: Replica[Board]) -> list[CouncilWishView]:
         for node, wish in asked
         if wish is not None
     ]
+
+
+def _sealed(founding: Founding, seat: Seat | None) -> int | None:
+    sealing = seat.sealing if seat is not None else None
+    return sealing.sealed if sealing is not None else 0 if founding.seal else None
 
 
 def _checked(key: str) -> str:

@@ -24,9 +24,12 @@ def shown(value: bytes | None) -> str | None:
     return None if value is None else to_base64url(value)
 
 
-def proved_view(data: bytes, council: bytes | None) -> CouncilProvedView:
-    """Check a proof, of a certain council if one is given; raise ProofFailed. Long proofs take up to a second."""
-    proved = verify_commit_proof(data, council)
+def proved_view(data: bytes, council: bytes | None, *, seals_only: bool = False) -> CouncilProvedView:
+    """Check a proof, of a certain council if one is given; raise ProofFailed. Long proofs take up to a second.
+
+    ``seals_only``: believe no Ed25519 signature.
+    """
+    proved = verify_commit_proof(data, council, seals_only=seals_only)
     command = command_of(proved.update)
     return CouncilProvedView(
         council=proved.council.hex(),
@@ -41,4 +44,5 @@ def proved_view(data: bytes, council: bytes | None) -> CouncilProvedView:
         is_read=isinstance(command, Get),
         signers=[node.hex() for node in proved.signers],
         members=[node.hex() for node in proved.members],
+        sealed_by=[node.hex() for node in proved.sealed_by],
     )

@@ -9,17 +9,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from itertools import pairwise
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from msgspec.structs import replace
 
 from foedus.base.errors import UsageError
 from foedus.base.limits import NONCE_BYTES, SECOND
 from foedus.consensus.board import Board, first_ledger, next_ledger
-from foedus.consensus.ledger import Ledger
+from foedus.consensus.ledger import Ledger, Parts
 from foedus.consensus.line import Line
 from foedus.consensus.membership import Member, Membership
 from foedus.consensus.messages import HaveState, Message
@@ -31,25 +31,30 @@ from foedus.identity.did import did_of
 from foedus.log.port import Commit, Value
 from foedus.node.background import Background
 from foedus.node.checking import Checking
+from foedus.node.council_asked import Asked, CouncilDown
 from foedus.node.council_carrier import Carrier
 from foedus.node.council_checking import CouncilChecking
-from foedus.node.council_driver import Asked, CouncilDown, CouncilDriver, Host
+from foedus.node.council_driver import CouncilDriver, Host
 from foedus.node.council_fetch import StartFetch, ledger_at
 from foedus.node.council_following import Following
 from foedus.node.council_inbox import Pace
 from foedus.node.council_messages import (
     ENDS_MAX,
     At,
+    Beside,
     Consent,
     Ends,
     Founded,
+    HaveSeals,
     Invited,
     Piece,
     Said,
+    WantSeals,
     is_message,
     write,
 )
 from foedus.node.council_records import CouncilRecords, Start
+from foedus.node.council_seals import Sealing
 from foedus.node.council_wishing import Wishing
 from foedus.node.store import Store
 
@@ -70,7 +75,7 @@ class Seat:
 
     def __init__(self, founded: Founded, store: Store, carrier: Carrier, checking: Checking) -> None:
         self.founded = founded
-        self.records = CouncilRecords(store.log, founded.founding.id)
+        self.records = CouncilRecords(store.log, founded.founding.id, seals=founded.founding.seal)
         self.line = Line(founded.founding)
         self.exposed: set[bytes] = set()
         """Nodes that contradicted themselves in this council."""
@@ -90,6 +95,7 @@ class Seat:
         self.on_line: Callable[[Seat], None] = lambda _seat: None
         self._lock = asyncio.Lock()
         self.wishing = Wishing(self, store, carrier)
+        self.sealing = Sealing(self, store, carrier) if founded.founding.seal else None
         self._background = Background(log)
 
     # --- life --------------------------------------------------------------------------------
@@ -103,6 +109,9 @@ class Seat:
         self.on_line(self)
         await self.settle()
         self._background.spawn(self.wishing.run())
+        if self.sealing is not None:
+            self._background.spawn(self.sealing.run())
+            self._background.spawn(self.sealing.ask_again())
 
     async def close(self) -> None:
         """Stop."""
@@ -191,6 +200,7 @@ class Seat:
             self._renewed,
             self._exposed,
             self.following.reached,
+            self._stable,
         )
         driver = CouncilDriver(membership, self._store.keys.ed25519, begin, host, start=start)
         driver.start(records)
@@ -214,6 +224,10 @@ class Seat:
             self.exposed.add(node)
             self.on_exposed(node)
 
+    def _stable(self, membership: Membership, parts: Parts) -> None:
+        if self.sealing is not None:
+            self.sealing.stable(membership, parts)
+
     # --- what comes --------------------------------------------------------------------------
 
     def hear(self, node: bytes, said: Said, size: int) -> None:
@@ -235,7 +249,7 @@ class Seat:
         if self.line.memberships()[epoch].index_of(node) is not None:
             self._tell_ends(node, epoch)
 
-    def hear_beside(self, node: bytes, said: At | Ends | Consent) -> None:
+    def hear_beside(self, node: bytes, said: Beside) -> None:
         """Take what a node says of the council beside all epochs."""
         match said:
             case At(epoch=epoch) if epoch > self.membership.epoch:
@@ -248,6 +262,8 @@ class Seat:
                     self._background.spawn(self._take_ends(node, said))
             case Consent() if said.member.node == node and self._paced(node):
                 self.wishing.take(said)
+            case HaveSeals() | WantSeals() if self.sealing is not None:
+                self.sealing.hear(node, said)
 
     def linked(self, node: bytes) -> None:
         """Say to a node that came how far we are, and what it is asked."""
@@ -256,9 +272,15 @@ class Seat:
         if self._may_know(node):
             self.say(node, At(self.membership.epoch))
             self.wishing.offer([node])
+        if self.sealing is not None:
+            self.sealing.linked()
 
     def _may_know(self, node: bytes) -> bool:
         return node in self.line.nodes() or node in self.wishing.adds
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run work of this seat beside everything else."""
+        self._background.spawn(work)
 
     def say(self, node: bytes, said: Said) -> None:
         """Say something of the council beside all epochs."""
@@ -326,6 +348,8 @@ class Seat:
         self.on_line(self)
         for before, after in pairwise(line.memberships()[known:]):
             self.on_changed(before, after)
+        if self.sealing is not None:
+            self.spawn(self.sealing.learned())
 
     # --- the state with which an epoch begins ----------------------------------------------------
 

@@ -58,6 +58,8 @@ class CouncilView(View, frozen=True):
     """By how many places this node is behind, as more members say than may lie."""
     waiting: int | None
     """Updates known here that are not made yet."""
+    sealed: int | None
+    """The last place whose checkpoint a quorum sealed, as this node holds it; None: its members seal nothing."""
     epoch: int
     """How often the members have changed."""
     adds: list[str]
@@ -136,7 +138,8 @@ class CouncilProvedView(View, frozen=True):
     name: str
     """The council's, as its founding document has it."""
     epoch: int
-    view: int
+    view: int | None
+    """None where seals alone were believed: they are of no view."""
     sequence: int
     update: str
     """The id of the update."""
@@ -147,5 +150,7 @@ class CouncilProvedView(View, frozen=True):
     """base64url: what the key was set to; None: deleted, or only read."""
     is_read: bool
     signers: list[str]
-    """The members that signed the decision: a quorum of ``members``."""
+    """The members that signed the decision: a quorum of ``members``, none where seals alone were believed."""
     members: list[str]
+    sealed_by: list[str]
+    """The members whose seals show the same when Ed25519 has fallen: a quorum, or none."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 from msgspec import UNSET, UnsetType, field
 
-from foedus.node.values import Placed, SignedAct, View
+from foedus.node.values import View
 
 
 class TransferAsk(View, frozen=True):
@@ -62,25 +62,3 @@ class CrdtView(View, frozen=True):
     """SHA-256 of its canonical bytes, equal at every node that counts the same events; '' in lists."""
     additions: list[AdditionView] = field(default_factory=list)
     """set, where they were asked for."""
-
-
-class CrdtService(Protocol):
-    """CRDTs of rooms. ``type_`` '' where the name has only one."""
-
-    async def crdts(self, room: str) -> list[CrdtView]:
-        """Return the CRDTs of a room, by name, without their values."""
-        ...
-
-    async def crdt(
-        self, room: str, name: str, *, type_: str = "", entry: str = "", additions: bool = False
-    ) -> CrdtView:
-        """Return one with its value; ``entry``: of a map or of transfers only this key or target."""
-        ...
-
-    async def crdt_do(self, room: str, name: str, asked: CrdtAsk) -> Placed:
-        """Order operations; a name that is new is made by the first of them."""
-        ...
-
-    async def crdt_act(self, room: str, name: str, act: SignedAct) -> Placed:
-        """Order a ``crdt.delta`` that a device signed."""
-        ...

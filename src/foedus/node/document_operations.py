@@ -5,9 +5,10 @@ from __future__ import annotations
 from functools import cached_property
 
 from foedus.node.composition import Node
+from foedus.node.document_api import Visit
 from foedus.node.document_desk import DocumentDesk
 from foedus.node.document_tickets import Seat
-from foedus.node.document_values import TicketView, Visit
+from foedus.node.document_values import TicketView
 from foedus.node.document_visit import DocumentVisit
 from foedus.node.home import check_name
 from foedus.node.rooms import Rooms

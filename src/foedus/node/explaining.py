@@ -139,7 +139,8 @@ class Explainer:
         if is_local:
             code = _local(judged, first, clause)
         else:
-            code = self._node.door(who.node, stream, now) or judged or self._foreign(crossing, act, who.node, grants)
+            withheld = self._node.withholding.door(who.node, stream, now)
+            code = withheld or judged or self._foreign(crossing, act, who.node, grants)
         return _Case(who.did, who.node, kind, room, layers, Code(code), role)
 
     def _foreign(self, crossing: Crossing | None, act: Act, node: bytes, grants: Sequence[Grant]) -> str:

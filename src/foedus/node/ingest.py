@@ -25,7 +25,7 @@ from foedus.log.admission import Admitted, Aside, Deferred, Duplicate, Forked, R
 from foedus.log.chains import ChainKey, Position
 from foedus.log.checkpoints import is_valid
 from foedus.log.event import Event, Parsed, parse_envelope
-from foedus.log.outcomes import OVER_QUOTA
+from foedus.log.outcomes import OVER_QUOTA, Outcome
 from foedus.log.port import Commit, Entry, Row, Verdict
 from foedus.node.checking import STARTED_CHECKS, Checking, Verdicts, Verifiers
 from foedus.node.crossings import Crossings
@@ -39,8 +39,6 @@ BODILESS_MAX = 10_000
 CLAUSES_MAX = 10_000
 """Clauses between admission and publication: ten full batches; beyond, the audit log names none."""
 _ACCEPTED = Verdict.ACCEPTED
-_NOTHING_ELSE = Commit()[1:]
-"""What a commit of one new event holds beside its entry."""
 
 
 @dataclass
@@ -94,6 +92,8 @@ class Ingest:
         self._doors: dict[tuple[bytes, str], str] = {}
         self._admitted: list[Entry] = []
         """The new heads of the batch that is being admitted; they are counted at its end, chain by chain."""
+        self._others: set[bytes] = set()
+        """Epochs of other nodes that it holds."""
         self._bodiless: dict[bytes, None] = {}
         store.admission.withhold = self._withheld
         store.admission.allow = self._crossed
@@ -147,21 +147,22 @@ class Ingest:
         started: list[Verdicts] = []
         counts: list[int] = []
         carriage: dict[str, str] = {}
+        epoch_of = self._store.identities.epoch
         for index, data in enumerate(envelopes):
             found = self._parse(index, data, report)
             if found is None:
                 continue
-            stream = found.event.stream
-            if stream not in carriage:
-                carriage[stream] = self._carriage(carrier, stream)
-            code = carriage[stream]
+            event = found.event
+            code = carriage.get(event.stream)
+            if code is None:
+                code = carriage[event.stream] = self._carriage(carrier, event.stream)
             if code == "not_permitted" and carrier is not None and self.is_awaited(carrier, found):
                 code = ""
             if code and not self._is_carried(index, found, report, code):
                 continue
-            view = self._store.identities.epoch(found.event.epoch)
+            view = epoch_of(event.epoch)
             if view is None:
-                self._defer(report, index, found, Deferred("unknown_peer", epoch=found.event.epoch))
+                self._defer(report, index, found, Deferred("unknown_peer", epoch=event.epoch))
                 continue
             mine = signature_checks(found, view.ed25519)
             checks += mine
@@ -281,9 +282,11 @@ class Ingest:
         position = 0
         self._doors.clear()
         self._admitted.clear()
+        self._others.clear()
         now = self._store.now()
         latest = ZERO
         are_valid = all(valid)
+        admit = self._store.admission.admit
         for (index, parsed, data), count in zip(prepared.parsed, prepared.counts, strict=True):
             ok = are_valid or all(valid[position : position + count])
             position += count
@@ -291,16 +294,22 @@ class Ingest:
                 self._refuse(report, index, parsed.id, "invalid_signature")
                 continue
             self._clause = "bad_checkpoint" if parsed.id in bad else ""
-            commit = self._admit_one(report, index, parsed, now)
-            if commit is None:
-                continue
-            if commit.entries:
-                if commit.entries[-1].envelope is parsed.envelope:  # else it came with a body that is erased
-                    pending.encoded[parsed.id] = data
-                latest = max(latest, parsed.event.hlc)
-            if commit.truncations:
-                self._flush(parts, pending)
-            parts.add(commit)
+            outcome = admit(parsed, now)
+            if type(outcome) is Admitted:
+                entry, commit = outcome
+                self._note_admitted(report, parsed, entry)
+                if entry.envelope is parsed.envelope:  # else it came with a body that is erased
+                    pending.encoded[entry.id] = data
+                latest = max(latest, entry.hlc)
+                if commit is None:
+                    parts.entries.append(entry)
+                    continue
+            else:
+                commit = self._not_admitted(report, index, parsed, outcome)
+            if commit is not None:
+                if commit.truncations:
+                    self._flush(parts, pending)
+                parts.add(commit)
         self._count(report)
         if latest > ZERO:
             self._store.clock.merge(latest, now)
@@ -312,12 +321,9 @@ class Ingest:
         if commit is not None:
             pending.commits.append(self._store.begin_commit(commit, pending.encoded, pending.carrier))
 
-    def _admit_one(self, report: Report, index: int, parsed: Parsed, now: int) -> Commit | None:
-        outcome = self._store.admission.admit(parsed, now)
+    def _not_admitted(self, report: Report, index: int, parsed: Parsed, outcome: Outcome) -> Commit | None:
+        """Report why an event is not new; return what is to be stored all the same, if anything."""
         match outcome:
-            case Admitted(entry=entry, commit=commit):
-                self._note_admitted(report, parsed, entry)
-                return commit
             case Duplicate(commit=commit):
                 report.duplicates += 1
                 self._reach(report, parsed)
@@ -344,7 +350,8 @@ class Ingest:
         if parsed.envelope.body is None and not self.is_erased(parsed.id, parsed.event):
             is_over = entry.verdict is Verdict.REJECTED and parsed.hlc.us < self._store.now() - SEALED_FOR
             self.want_bodies([] if is_over else [parsed.id])
-        self._note_own(report, parsed)
+        if entry.epoch not in self._others:
+            self._note_own(report, parsed)
         if entry.verdict is not _ACCEPTED:
             self.refusals[entry.reason] += 1
             report.want += self._store.admission.authority.missing_for(parsed.event)
@@ -355,7 +362,11 @@ class Ingest:
         """Report what is new, chain by chain: nearly always a batch is of one or a few."""
         chains: dict[ChainKey, list[Entry]] = {}
         for entry in self._admitted:
-            chains.setdefault((entry.epoch, entry.stream), []).append(entry)
+            key = entry[1:3]
+            if key in chains:
+                chains[key].append(entry)
+            else:
+                chains[key] = [entry]
         report.accepted += len(self._admitted)
         for key, entries in chains.items():
             report.new[key] += len(entries)
@@ -390,7 +401,10 @@ class Ingest:
         """Notice an event of this node that it lacked; one that a later epoch of it has cut off says nothing."""
         event = parsed.event
         identities = self._store.identities
-        if identities.node_of(event.epoch) != self._store.node or not identities.is_honoured(event.epoch):
+        if identities.node_of(event.epoch) != self._store.node:
+            self._others.add(event.epoch)
+            return
+        if not identities.is_honoured(event.epoch):
             return
         chain = self._store.admission.chains.get((event.epoch, event.stream))
         if chain is None or event.epoch == self._store.epoch or chain.limit.covers(event.seq):
@@ -441,18 +455,21 @@ class _Parts:
     """Commits of several events, gathered into one."""
 
     def __init__(self) -> None:
-        self._parts = Commit([], [], [], [], [], asides=[])
+        self._begin()
+
+    def _begin(self) -> None:
+        self.entries: list[Entry] = []
+        """Nearly all events bring one entry and nothing else: those are appended here."""
+        self._parts = Commit(self.entries, [], [], [], [], asides=[])
 
     def add(self, commit: Commit) -> None:
-        """Append what a commit holds; nearly all hold one entry and nothing else."""
-        if commit[1:] == _NOTHING_ELSE:
-            self._parts.entries.extend(commit.entries)  # type: ignore[attr-defined]  # made as lists above
-            return
+        """Append what a commit holds."""
         for gathered, part in zip(self._parts, commit, strict=True):
             if part:
                 gathered.extend(part)  # type: ignore[attr-defined]  # made as lists above
 
     def take(self) -> Commit | None:
         """Return what was gathered, None where that is nothing."""
-        gathered, self._parts = self._parts, Commit([], [], [], [], [], asides=[])
+        gathered = self._parts
+        self._begin()
         return gathered if any(gathered) else None

@@ -1,8 +1,6 @@
-"""Passkeys as surfaces see them, and what they may ask of a node about them: a part of ``api.NodeService``."""
+"""Passkeys as surfaces see them."""
 
 from __future__ import annotations
-
-from typing import Protocol
 
 from foedus.node.values import View
 
@@ -28,23 +26,3 @@ class PasskeysView(View, frozen=True):
 
     required: bool
     passkeys: list[PasskeyView]
-
-
-class PasskeyService(Protocol):
-    """Passkeys. They are added and shown by a person's own token alone."""
-
-    def passkeys(self) -> PasskeysView:
-        """Return every passkey; to a person, their own."""
-        ...
-
-    async def passkey_add(self, name: str, salt: str, response: str, origin: str) -> PasskeyView:
-        """Take a new one. ``response``: RegistrationResponseJSON; ``origin``: of the page that asks."""
-        ...
-
-    async def passkey_show(self, credential: str, statement: str, response: str) -> None:
-        """Take one's word for a statement (base64url): what it is for may come once, soon."""
-        ...
-
-    async def passkey_remove(self, passkey: str) -> None:
-        """Forget one."""
-        ...

@@ -19,6 +19,7 @@ from foedus.log.grants import Grant
 from foedus.log.participants import Participant
 from foedus.node import query_evidence
 from foedus.node.author import Draft
+from foedus.node.codec import in_json
 from foedus.node.consent_values import ApprovalView
 from foedus.node.queries import ROUTED, Signed, reports_of
 from foedus.node.query_asking import Asking
@@ -281,7 +282,7 @@ class QueryOperations:
             kind=result.kind,
             score=result.score,
             hlc=list(result.hlc),
-            body=_shown(decode(result.body)),
+            body=in_json(decode(result.body)),
             signed=to_base64url(entry.data),
             sig=to_base64url(entry.sig),
             via=via.hex() if via else "",
@@ -297,7 +298,7 @@ class QueryOperations:
             fused=merged.fused,
             score=merged.score,
             hlc=list(merged.hlc),
-            body=_shown(decode(first.body)),
+            body=in_json(decode(first.body)),
             sources=[self._found(asking, result, asking.proof(result)) for result in merged.sources],
         )
 
@@ -376,14 +377,3 @@ def _encoded(question: Question) -> bytes:
         return encode_question(question)
     except (FoedusError, ValueError) as error:
         raise UsageError(f"the question: {error}", code="malformed_query") from None
-
-
-def _shown(value: Any) -> Any:
-    """Return plain values as JSON shows them: bytes as hex."""
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, list):
-        return [_shown(item) for item in value]
-    if isinstance(value, dict):
-        return {name: _shown(item) for name, item in value.items()}
-    return value

@@ -11,7 +11,7 @@ from foedus.base.ids import parse_id
 from foedus.node.call_life import Ending, failed
 from foedus.node.call_values import WorkResult, WorkView
 from foedus.query.schemas import write_json
-from foedus.sync.frames import CALL_PROGRESS_MAX
+from foedus.sync.frames.calls import CALL_PROGRESS_MAX
 
 if TYPE_CHECKING:
     from foedus.node.composition import Node

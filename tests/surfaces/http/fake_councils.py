@@ -38,6 +38,7 @@ BOARD = CouncilView(
     made=1,
     lag=0,
     waiting=0,
+    sealed=None,
     epoch=0,
     adds=[],
     wishes=[],
@@ -58,6 +59,7 @@ PROVED = CouncilProvedView(
     is_read=False,
     signers=[NODE],
     members=[NODE],
+    sealed_by=[],
 )
 MOTION = CouncilMotionView(
     id="ab" * 32,
@@ -84,7 +86,7 @@ class FakeCouncils:
             raise NotFound(f"no council {council[:80]!r}")
         return BOARD
 
-    async def council_create(self, _name, _peers):
+    async def council_create(self, _name, _peers, **_):
         return BOARD
 
     async def council_join(self, council):
@@ -118,12 +120,13 @@ class FakeCouncils:
             yield ENTRY
         await asyncio.Event().wait()
 
-    def council_proof(self, council, _sequence, _position=0):
+    async def council_proof(self, council, _sequence, _position=0):
         self.council(council)
         return CouncilProofView(proof=to_base64url(b"proof"))
 
-    async def council_verify(self, proof, council=""):
+    async def council_verify(self, proof, council="", *, seals_only=False):
         assert isinstance(proof, str)
+        assert isinstance(seals_only, bool)
         assert isinstance(council, str)
         return PROVED
 

@@ -50,7 +50,7 @@ export type CouncilEntryView = { sequence: number; position: number; id: string;
 
 export type CouncilGovernInput = { room?: string; peer?: string; release?: boolean; };
 
-export type CouncilInput = { name: string; peers: Array<string>; };
+export type CouncilInput = { name: string; peers: Array<string>; seal?: boolean; };
 
 export type CouncilMemberInput = { peer: string; };
 
@@ -58,11 +58,11 @@ export type CouncilMemberView = { node: string; name: string; is_local: boolean;
 
 export type CouncilMotionView = { id: string; op: string; host: string; subject: string; kind: string; node: string; participant: string; role: number | null; agreement: string; approved_by: Array<string>; };
 
-export type CouncilProofInput = { proof: string; council?: string; };
+export type CouncilProofInput = { proof: string; council?: string; seals_only?: boolean; };
 
 export type CouncilProofView = { proof: string; };
 
-export type CouncilProvedView = { council: string; name: string; epoch: number; view: number; sequence: number; update: string; author: string; key: string | null; value: string | null; is_read: boolean; signers: Array<string>; members: Array<string>; };
+export type CouncilProvedView = { council: string; name: string; epoch: number; view: number | null; sequence: number; update: string; author: string; key: string | null; value: string | null; is_read: boolean; signers: Array<string>; members: Array<string>; sealed_by: Array<string>; };
 
 export type CouncilSignedInput = { updates: Array<string>; };
 
@@ -70,7 +70,7 @@ export type CouncilStatusView = { id: string; name: string; state: string; view:
 
 export type CouncilUpdateInput = { key: string; value: string | null; if_value?: Array<string | null> | null; as?: string; };
 
-export type CouncilView = { id: string; name: string; state: "asked" | "down" | "fetching" | "key_changed" | "removed" | "running" | "waiting"; members: Array<CouncilMemberView>; quorum: number; faults: number; view: number | null; made: number | null; lag: number | null; waiting: number | null; epoch: number; adds: Array<string>; wishes: Array<CouncilWishView>; removes: Array<string>; };
+export type CouncilView = { id: string; name: string; state: "asked" | "down" | "fetching" | "key_changed" | "removed" | "running" | "waiting"; members: Array<CouncilMemberView>; quorum: number; faults: number; view: number | null; made: number | null; lag: number | null; waiting: number | null; sealed: number | null; epoch: number; adds: Array<string>; wishes: Array<CouncilWishView>; removes: Array<string>; };
 
 export type CouncilWishView = { node: string; adds: Array<string>; removes: Array<string>; };
 

@@ -26,9 +26,12 @@ class Councils(Group[M]):
         return Sent()
 
     @operation("POST", "/councils")
-    def create(self, name: str, peers: Sequence[str]) -> Sent[CouncilView]:
-        """Found a council with connected peers, and ask them to join."""
-        return Sent(body={"name": name, "peers": list(peers)})
+    def create(self, name: str, peers: Sequence[str], *, seal: bool = False) -> Sent[CouncilView]:
+        """Found a council with connected peers, and ask them to join.
+
+        ``seal``: its members seal what it decides by ML-DSA-65, so that it can be shown after Ed25519 has fallen.
+        """
+        return Sent(body={"name": name, "peers": list(peers), "seal": seal})
 
     @operation("GET", "/councils/{council}")
     def show(self, council: str) -> Sent[CouncilView]:
@@ -118,9 +121,12 @@ class Councils(Group[M]):
         return Sent({"council": council}, {"sequence": sequence, "position": position})
 
     @operation("POST", "/councils:verify")
-    def verify(self, proof: bytes, *, council: str = "") -> Sent[CouncilProvedView]:
-        """Let the node check a commit proof. ``council``: the whole id of the council that it must be of."""
-        return Sent(body={"proof": to_base64url(proof), "council": council})
+    def verify(self, proof: bytes, *, council: str = "", seals_only: bool = False) -> Sent[CouncilProvedView]:
+        """Let the node check a commit proof. ``council``: the whole id of the council that it must be of.
+
+        ``seals_only``: believe its members' seals, and no Ed25519 signature at all.
+        """
+        return Sent(body={"proof": to_base64url(proof), "council": council, "seals_only": seals_only})
 
 
 def _text(value: bytes | None) -> str | None:

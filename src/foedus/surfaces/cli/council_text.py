@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from foedus.node.council_values import (
     CouncilDecisionView,
@@ -15,6 +16,9 @@ from foedus.node.council_values import (
 from foedus.node.values import CouncilStatusView, StatusView
 from foedus.surfaces.cli.output import Line, Part, pairs
 from foedus.surfaces.cli.text import inert, named, short
+
+if TYPE_CHECKING:
+    from foedus.consensus import Proved
 
 _STATES = {
     "asked": "asks this node to join",
@@ -43,6 +47,8 @@ def council_lines(view: CouncilView) -> Iterable[Line]:
         leader = next((_member(it) for it in view.members if it.leads), "")
         made = f"{view.made}, {view.lag} behind" if view.lag else str(view.made)
         rows += [("made", made), ("waiting", str(view.waiting)), ("leader", f"{leader}, view {view.view}")]
+    if view.sealed is not None:
+        rows.append(("sealed", f"up to place {view.sealed}" if view.sealed else "nothing yet"))
     silent = [_member(it) for it in view.members if it.is_silent]
     if silent:
         rows.append(("silent", (", ".join(silent), "yellow")))
@@ -146,3 +152,11 @@ def decision_lines(view: CouncilDecisionView) -> Iterable[Line]:
     """Return what came of an update: its outcome, its place, and what stood there before."""
     before = "nothing" if view.value is None else value_text(view.value)
     return pairs([("outcome", (view.outcome, "bold")), ("place", f"{view.sequence} {view.position}"), ("was", before)])
+
+
+def proved_text(proved: Proved) -> str:
+    """Return what a commit proof shows, in one line."""
+    size, sealed = len(proved.members), f"sealed by {len(proved.sealed_by)} members"
+    signed = f"{len(proved.signers)} of its {size} members signed that"
+    by = f"{sealed} of its {size}" if not proved.signers else f"{signed}, {sealed}" if proved.sealed_by else signed
+    return f" the council {inert(proved.name)!r} decided the update at place {proved.sequence}: {by}"

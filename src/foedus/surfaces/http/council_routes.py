@@ -39,10 +39,14 @@ _PLACES_MAX = 1_000
 
 
 class CouncilInput(Input, frozen=True):
-    """A council to found: its name, and the peers that are its members beside this node."""
+    """A council to found: its name, and the peers that are its members beside this node.
+
+    ``seal``: its members seal what it decides by ML-DSA-65, so that it can be shown after Ed25519 has fallen.
+    """
 
     name: Name
     peers: Annotated[list[Target], Meta(max_length=MEMBERS_MAX)]
+    seal: bool = False
 
 
 class CouncilUpdateInput(Input, frozen=True):
@@ -64,10 +68,14 @@ class CouncilSignedInput(Input, frozen=True):
 
 
 class CouncilProofInput(Input, frozen=True):
-    """A commit proof, base64url. ``council``: the whole id of the council that it must be of."""
+    """A commit proof, base64url. ``council``: the whole id of the council that it must be of.
+
+    ``seals_only``: believe its members' seals, and no Ed25519 signature at all.
+    """
 
     proof: Annotated[str, Meta(max_length=-(-PROOF_BYTES_MAX * 4 // 3))]
     council: Annotated[str, Meta(max_length=TARGET_MAX)] = ""
+    seals_only: bool = False
 
 
 def _bytes(value: str | None) -> bytes | None:
@@ -124,7 +132,7 @@ COUNCILS = [
         answer=CouncilView,
         status=201,
         body=CouncilInput,
-        run=lambda node, call: node.council_create(call.body.name, call.body.peers),
+        run=lambda node, call: node.council_create(call.body.name, call.body.peers, seal=call.body.seal),
     ),
     Operation(
         method="GET",
@@ -208,6 +216,6 @@ COUNCILS = [
         about="Check a commit proof, of whichever council, and say what it shows",
         answer=CouncilProvedView,
         body=CouncilProofInput,
-        run=lambda node, call: node.council_verify(call.body.proof, call.body.council),
+        run=lambda node, call: node.council_verify(call.body.proof, call.body.council, seals_only=call.body.seals_only),
     ),
 ]
