@@ -188,7 +188,15 @@ async def test_programs_found_a_council_propose_to_it_and_take_a_proof(tmp_path)
             assert (await client.councils.put("board", "k", b"x", if_value=[None])).outcome == "unequal"
             assert (await client.councils.get("board", "k")).value == to_base64url(b"v")
             proof = await client.councils.proof("board", decision.sequence, position=decision.position)
-            assert verify_commit_proof(from_base64url(proof.proof)).council.hex() == made.id
+            file = from_base64url(proof.proof)
+            assert verify_commit_proof(file).council.hex() == made.id
+            shown = await client.councils.verify(file, council=made.id)
+            assert (shown.key, shown.value, shown.sequence) == ("k", to_base64url(b"v"), decision.sequence)
+            assert len(shown.signers) >= made.quorum
+            for bad, council in ((file, "ab" * 32), (file[:-1], ""), (b"", "")):
+                with pytest.raises(FoedusError) as refused:
+                    await client.councils.verify(bad, council=council)
+                assert refused.value.code == "proof_failed"
             log = await client.councils.log("board")
             assert [it.outcome for it in log] == ["done", "unequal", "value"]
         await all_hold(nodes, bytes.fromhex(made.id), "k", b"v")

@@ -143,7 +143,7 @@ def test_a_key_is_set_read_changed_if_it_is_still_so_and_deleted(ada, council, n
     expect(propose(ada, "berth", "eight", only="none")).to_contain_text("it was not as expected")
     form = ada.page.get_by_role("region", name="Read a key")
     form.get_by_label("Key to read").fill("berth")
-    form.get_by_role("button", name="Ask the council").click()
+    form.get_by_label("Key to read").press("Enter")
     expect(form.get_by_role("status")).to_contain_text("berth = seven")
     expect(form.get_by_role("status")).to_contain_text("no decision before that is missed")
     form.get_by_role("button", name="What this node holds").click()
@@ -174,7 +174,8 @@ def test_what_is_decided_appears_as_it_is_made_and_is_only_text(ada, council, no
     expect(last).to_contain_text("onerror")
     expect(last.get_by_text("done", exact=True)).to_be_visible()
     looks_well(ada, "council-log")
-    last.get_by_role("button", name="Proof… of place").click()
+    last.get_by_role("button", name="Proof… of place").focus()
+    ada.page.keyboard.press("Enter")
     dialog = ada.page.get_by_role("dialog")
     with ada.page.expect_download() as taken:
         dialog.get_by_role("button", name="Download it").click()
