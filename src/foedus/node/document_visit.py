@@ -14,8 +14,9 @@ from foedus.log import streams
 from foedus.node.document_tickets import Seat
 from foedus.node.ports import ByteStream
 from foedus.state.documents import messages
+from foedus.state.documents.document import Document
 from foedus.state.documents.errors import BadUpdate
-from foedus.state.documents.fold import Document, RoomDocuments
+from foedus.state.documents.fold import RoomDocuments
 from foedus.state.documents.limits import DOCUMENT_BYTES_MAX
 from foedus.state.documents.presences import Presences
 from foedus.state.documents.replica import ReplicasLost
