@@ -397,7 +397,7 @@ class Node:
         self.queries.ended(link)
         self.blob_carrying.ended(link)
         self.presences.ended(link)
-        self.councils.carrier.ended(link)
+        self.councils.unlinked(link)
 
     def _link_lost(self, link: Link) -> None:
         self.audited.link_ended(link.node, link.closing, by_peering=link.is_closed_by_peering)
