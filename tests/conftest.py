@@ -1,5 +1,7 @@
 """Settings of all tests."""
 
+import gc
+
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -14,3 +16,14 @@ settings.load_profile("foedus")
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("markexpr", "") == "soak":
         settings.load_profile("soak")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Make the tests, which all live to the end, without looking among them for garbage, then or later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()

@@ -41,8 +41,8 @@ async def test_members_come_and_change_their_keys_and_go_as_the_council_decides(
         after = await put(eve, council, "k", b"3")
         await all_hold(nodes, council, "k", b"3")
         await until(lambda: len({root(node, council) for node in nodes}) == 1, "one state")
-        assert verify_commit_proof(four[1].node.councils.proof(council, before.sequence), council).epoch == 0
-        proved = verify_commit_proof(eve.node.councils.proof(council, after.sequence, after.position), council)
+        assert verify_commit_proof(await four[1].node.councils.proof(council, before.sequence), council).epoch == 0
+        proved = verify_commit_proof(await eve.node.councils.proof(council, after.sequence, after.position), council)
         assert proved.epoch == 1
         assert eve.node.store.node in proved.members
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from foedus.consensus.ledger import Parts
     from foedus.consensus.membership import Member
     from foedus.consensus.messages import Committed, Message, NewView, Stable, ViewChange, Vote
     from foedus.consensus.records import Place, Record
@@ -41,9 +42,10 @@ class Executed(NamedTuple):
 
 
 class Checkpointed(NamedTuple):
-    """The state at a sequence number is stable: a quorum holds it."""
+    """The state at a sequence number is stable: a quorum holds it. ``parts``: those of its root."""
 
     certificate: Stable
+    parts: Parts
 
 
 class Exposed(NamedTuple):

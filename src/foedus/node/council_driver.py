@@ -17,8 +17,18 @@ from foedus.base.errors import Unavailable
 from foedus.base.limits import SECOND
 from foedus.consensus.board import Board
 from foedus.consensus.certificates import BadVote, Check, checks
-from foedus.consensus.effects import CheckAgain, Diverged, Effect, Executed, Exposed, Keep, Renewed, Send
-from foedus.consensus.ledger import Ledger
+from foedus.consensus.effects import (
+    CheckAgain,
+    Checkpointed,
+    Diverged,
+    Effect,
+    Executed,
+    Exposed,
+    Keep,
+    Renewed,
+    Send,
+)
+from foedus.consensus.ledger import Ledger, Parts
 from foedus.consensus.membership import Membership
 from foedus.consensus.messages import Ask, Message, NewView, Proposal, ViewChange, Vote, WantState
 from foedus.consensus.ordering import Settings
@@ -63,6 +73,8 @@ class Host(NamedTuple):
     """A member contradicted itself; what convicts it is durable."""
     on_made: Callable[[int], None]
     """A batch was made at a place, durably."""
+    on_stable: Callable[[Membership, Parts], None]
+    """A checkpoint is stable, durably; these are the parts of its root."""
 
 
 class CouncilDriver:
@@ -339,6 +351,8 @@ class CouncilDriver:
                 case Executed():
                     self._host.asked.made(effect)
                     self._host.on_made(effect.sequence)
+                case Checkpointed(parts=parts):
+                    self._host.on_stable(self.membership, parts)
                 case Exposed(second=second):
                     self._expose(second)
                 case CheckAgain(sender=sender, message=vote):
