@@ -20,9 +20,10 @@ from bench.nodes import run
 from bench.options import Figures, Options
 from bench.processor import spent_s
 from foedus.consensus.founding import Founding
-from foedus.consensus.membership import Member
+from foedus.consensus.membership import INTERVAL, Member
 from foedus.consensus.messages import Signed
 from foedus.consensus.updates import read_update
+from foedus.crypto.mldsa import MlDsaKey, verify
 from foedus.log.port import Commit, Value
 from foedus.node.composition import Node
 from foedus.node.council_checking import CouncilChecking
@@ -34,6 +35,7 @@ from foedus.sync.frames.members import CouncilSays
 
 _SIZES = (4, 7, 10)
 _BATCH = 100
+_SEALS = 100
 
 
 class _Wire:
@@ -121,9 +123,22 @@ async def _cost(folder: Path, size: int, options: Options) -> Figures:
     return figures
 
 
+def _seal_ms(size: int) -> float:
+    """Return what seals cost one member for each block: its own, and those of others up to a quorum."""
+    key, signed = MlDsaKey(bytes(32)), secrets.token_bytes(200)
+    seal, others = key.sign(signed), (size + (size - 1) // 3) // 2
+    begun = spent_s()
+    for _ in range(_SEALS):
+        key.sign(signed)
+        for _ in range(others):
+            verify(key.public, signed, seal)
+    return (spent_s() - begun) * 1_000 / _SEALS / INTERVAL
+
+
 def council_blocks(options: Options) -> Figures:
     figures: Figures = {}
     for size in _SIZES:
         figures |= run(_cost(options.folder, size, options))
+        figures[f"council_n{size}_seal_block_ms"] = _seal_ms(size)
     ratio = figures["council_n10_single_block_ms"] / figures["council_n4_single_block_ms"]
     return figures | {"council_growth_of_square": ratio / (_SIZES[-1] / _SIZES[0]) ** 2}

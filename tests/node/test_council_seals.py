@@ -10,6 +10,7 @@ from foedus.base.errors import Unavailable
 from foedus.consensus import verify_commit_proof
 from foedus.consensus.seals import Seal
 from foedus.node import council_seals
+from foedus.node.council_inbox import Paces
 from foedus.node.council_messages import HaveSeals, WantSeals
 from foedus.node.council_seals import Sealing
 from tests.node.councils import NAMES, all_hold, all_in, all_wish, connected, found, put, seat
@@ -145,7 +146,7 @@ async def who_asks_is_told_what_is_held_and_not_too_often(place, asker, monkeypa
     told, answers = [], []
     monkeypatch.setattr(place, "say", lambda node, said: told.append((node, said)))
     monkeypatch.setattr(place, "spawn", answers.append)
-    place.sealing._paces.clear()
+    place.sealing._asked = Paces()
     for _ in range(5):
         Sealing.hear(place.sealing, asker, WantSeals((INTERVAL, 400)))
     Sealing.hear(place.sealing, bytes(32), WantSeals((INTERVAL,)))

@@ -20,6 +20,9 @@ PER_SECOND: dict[type, int] = {Status: 20, WantBatch: 256, WantState: 64, HaveBa
 times a second how far it is, and asks for one part of a state after the other, 16 MiB/s of them here; a liar would
 have each answered by far more bytes than it sends."""
 
+PACES_MAX = 256
+"""Nodes of which is counted how often they ask beside an inbox."""
+
 
 class Inbox:
     """One member's messages, in order. What does not fit is dropped: the protocol says again what is missed."""
@@ -80,3 +83,16 @@ class Pace:
             return False
         self._left -= SECOND
         return True
+
+
+class Paces:
+    """One pace for each of many nodes, which are strangers to each other: beyond PACES_MAX all begin anew."""
+
+    def __init__(self) -> None:
+        self._paces: dict[bytes, Pace] = {}
+
+    def allows(self, node: bytes, rate: int, now: Instant) -> bool:
+        """Whether one more of a node may pass now, of ``rate`` in a second; then it counts."""
+        if len(self._paces) >= PACES_MAX:
+            self._paces.clear()
+        return self._paces.setdefault(node, Pace(rate)).allows(now)

@@ -12,11 +12,10 @@ import secrets
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from itertools import pairwise
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from msgspec.structs import replace
 
-from foedus.base.errors import UsageError
 from foedus.base.limits import NONCE_BYTES, SECOND
 from foedus.consensus.board import Board, first_ledger, next_ledger
 from foedus.consensus.ledger import Ledger, Parts
@@ -37,7 +36,7 @@ from foedus.node.council_checking import CouncilChecking
 from foedus.node.council_driver import CouncilDriver, Host
 from foedus.node.council_fetch import StartFetch, ledger_at
 from foedus.node.council_following import Following
-from foedus.node.council_inbox import Pace
+from foedus.node.council_inbox import Paces
 from foedus.node.council_messages import (
     ENDS_MAX,
     At,
@@ -55,19 +54,16 @@ from foedus.node.council_messages import (
 )
 from foedus.node.council_records import CouncilRecords, Start
 from foedus.node.council_seals import Sealing
+from foedus.node.council_states import State, missing
 from foedus.node.council_wishing import Wishing
 from foedus.node.store import Store
 
 log = logging.getLogger("foedus.councils")
 
-State: TypeAlias = Literal["asked", "waiting", "running", "down", "fetching", "key_changed", "removed"]
-
 _AGAIN_S = 2.0
 """Between two questions for the state, where nobody gave it."""
 _TOLD_PER_SECOND = 4
 """How often one node is told of ends of epochs, some 256 KB each time, or tells of them; twice as often at once."""
-_PACES_MAX = 256
-"""Nodes of which that is counted."""
 
 
 class Seat:
@@ -90,7 +86,7 @@ class Seat:
         self._checking = CouncilChecking(checking)
         self._fetch: StartFetch | None = None
         self._carried: Sequence[Update] = ()
-        self._paces: dict[bytes, Pace] = {}
+        self._paces = Paces()
         self._is_told = False
         self.on_line: Callable[[Seat], None] = lambda _seat: None
         self._lock = asyncio.Lock()
@@ -298,10 +294,7 @@ class Seat:
             self.say(node, Ends(first, renewals))
 
     def _paced(self, node: bytes) -> bool:
-        if len(self._paces) >= _PACES_MAX:
-            self._paces.clear()
-        now = int(asyncio.get_running_loop().time() * SECOND)
-        return self._paces.setdefault(node, Pace(_TOLD_PER_SECOND)).allows(now)
+        return self._paces.allows(node, _TOLD_PER_SECOND, int(asyncio.get_running_loop().time() * SECOND))
 
     async def _take_ends(self, node: bytes, said: Ends) -> None:
         """Follow what others say of epochs that have ended, where a quorum of each signed it."""
@@ -403,16 +396,4 @@ class Seat:
         """What drives the newest epoch; raises UsageError or CouncilDown where nothing does."""
         if self.driver is not None:
             return self.driver
-        match self.state():
-            case "key_changed":
-                raise CouncilDown(
-                    "this node has other keys than it voted by",
-                    remedy="the other members take it over by themselves; wait until a quorum of them is connected",
-                )
-            case "fetching":
-                raise CouncilDown("this node fetches the state of the council", remedy="wait until it is here")
-        raise UsageError(
-            "this node is no member of the council",
-            code="no_member",
-            remedy="its members add it: `foedus council add`, and a person here joins: `foedus council join`",
-        )
+        raise missing(self.state())

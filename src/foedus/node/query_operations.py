@@ -20,11 +20,10 @@ from foedus.log.participants import Participant
 from foedus.node import query_evidence
 from foedus.node.author import Draft
 from foedus.node.codec import in_json
-from foedus.node.consent_values import ApprovalView
 from foedus.node.queries import ROUTED, Signed, reports_of
 from foedus.node.query_asking import Asking
+from foedus.node.query_forms import Asked, AskedSigned
 from foedus.node.query_judging import asked_of, crossing_of
-from foedus.node.query_values import AnswersView, Asked, AskedSigned, FoundView, MergedView, NodeReport, VectorView
 from foedus.query.inquiry import Entry, Report
 from foedus.query.limits import HOPS_MAX, LASTS_MAX, RESULTS_MAX, TEXT_MAX
 from foedus.query.merge import Merged
@@ -32,6 +31,8 @@ from foedus.query.question import HOPS, Question, check_time, encode_question, i
 from foedus.query.result import Result
 from foedus.query.routing.vectors import BadVector, parse_vector, unit, vector_bytes
 from foedus.trust.evaluator import Withhold
+from foedus.values.consent import ApprovalView
+from foedus.values.queries import AnswersView, FoundView, MergedView, NodeReport, VectorView
 
 if TYPE_CHECKING:
     from foedus.node.approvals import Approval

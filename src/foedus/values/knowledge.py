@@ -1,22 +1,15 @@
-"""Knowledge and tasks as surfaces see them. Ids are hex."""
+"""Knowledge and tasks."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from msgspec import Struct, field
+from msgspec import field
 
-from foedus.node.values import View
-from foedus.state.knowledge.source import Proved
-from foedus.state.knowledge.tasks import TaskState
-
-SEARCH_MAX = 100
-"""Finds of one question: more than anybody reads, and than a federated answer carries."""
-LIST_MAX = 200
-"""Packets or tasks in one page: each is folded from the log as it is shown."""
+from foedus.values.node import View
 
 
-class DataView(Struct, frozen=True, kw_only=True):
+class DataView(View, frozen=True):
     """What is no prose; ``data`` is unpadded base64url."""
 
     media_type: str
@@ -43,7 +36,7 @@ class SourceView(View, frozen=True):
     author: str
     node: str
     at: int
-    proved: Proved
+    proved: Literal["proved", "unknown", "forged"]
 
 
 class PacketView(View, frozen=True):
@@ -109,7 +102,7 @@ class TaskView(View, frozen=True):
 
     id: str
     domain: str
-    state: TaskState
+    state: Literal["offered", "claimed", "done", "cancelled"]
     title: str
     content: str
     tags: list[str]

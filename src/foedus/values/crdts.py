@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import field
 
-from foedus.sdk.values.node import View
+from foedus.values.node import View
 
 
 class TransferAsk(View, frozen=True):

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from msgspec import field
 
-from foedus.sdk.values.node import View
+from foedus.values.node import View
 
 
 class LinkView(View, frozen=True):

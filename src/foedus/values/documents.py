@@ -1,8 +1,8 @@
-"""What the surfaces give and get of documents."""
+"""Documents of rooms: what opens them."""
 
 from __future__ import annotations
 
-from foedus.node.values import View
+from foedus.values.node import View
 
 
 class SessionAsk(View, frozen=True):

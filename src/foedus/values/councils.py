@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec import field
 
-from foedus.node.values import View
+from foedus.values.node import View
 
 
 class CouncilMemberView(View, frozen=True):

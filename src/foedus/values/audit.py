@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from foedus.sdk.values.node import View
+from foedus.values.node import View
 
 
 class AuditRowView(View, frozen=True):
@@ -31,3 +31,24 @@ class AuditPage(View, frozen=True):
 
     rows: list[AuditRowView]
     cursor: str
+
+
+class AuditReport(View, frozen=True):
+    """The result of checking an audit log."""
+
+    ok: bool
+    node: str
+    first: int
+    rows: int
+    count: int
+    """How many rows there ever were."""
+    head: str
+    seals: int
+    unsealed: int
+    """Rows at the end that no seal covers yet."""
+    claims: int
+    """Heads that the node told, and witnesses of peers, that were compared."""
+    unchecked: int
+    """Of these, about rows that retention has let go."""
+    problems: list[str]
+    """At most 100, in words; each names its row."""

@@ -1,10 +1,10 @@
-"""The values in which it is shown how far someone may go, and what says so."""
+"""How far someone may go, and what says so."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from foedus.node.values import View
+from foedus.values.node import View
 
 
 class StandingView(View, frozen=True):

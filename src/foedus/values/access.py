@@ -1,10 +1,10 @@
-"""The values with which a new device is paired and a bearer token told."""
+"""Tokens, and the pairing of devices."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from foedus.node.values import View
+from foedus.values.node import View
 
 
 class PairCodeView(View, frozen=True):
@@ -91,3 +91,26 @@ class TokenView(View, frozen=True):
     def __repr__(self) -> str:
         """Never show the token."""
         return f"TokenView(did={self.did!r})"
+
+
+class PasskeyView(View, frozen=True):
+    """A passkey of a person."""
+
+    passkey: str
+    """What it is called by, hex."""
+    credential: str
+    """Its credential id, unpadded base64url."""
+    did: str
+    name: str
+    origin: str
+    """The address of the page on which it was added: it serves there alone."""
+    added: int
+    used: int
+    """When it last confirmed something; 0: not yet."""
+
+
+class PasskeysView(View, frozen=True):
+    """The passkeys, and whether approvals and grants need one."""
+
+    required: bool
+    passkeys: list[PasskeyView]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from foedus.sdk.values.node import View
+from foedus.values.node import View
 
 
 class CapabilityView(View, frozen=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from foedus.sdk.values.node import View
+from foedus.values.node import View
 
 
 class ClauseView(View, frozen=True):
