@@ -43,6 +43,7 @@ FIGURES = {
         "council_n4_single_block_ms",
         "council_n7_batch_messages",
         "council_n10_single_signatures",
+        "council_n7_seal_block_ms",
         "council_growth_of_square",
     },
     "page": {"page_usable_s", "page_frame_ms", "page_frame_work_ms"},

@@ -10,7 +10,7 @@ import pytest
 from foedus.adapters.federation_client import Refused
 from foedus.base.limits import KEEPALIVE_TIMEOUT
 from foedus.node import fallback, fallback_peer, redialler
-from foedus.node.call_values import CallsMade
+from foedus.node.call_forms import CallsMade
 from foedus.node.federation import Federation
 from foedus.node.federation_values import PARCEL_TYPE
 from foedus.node.ports import FederationRequest

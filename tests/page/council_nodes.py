@@ -29,17 +29,25 @@ class Loop:
 
 
 class Nodes:
-    """Nodes of the names given, each connected to each once ``meet`` was called. ``visited``: what a Visitor needs."""
+    """Nodes of a street; those of ``names`` are to decide together. A Visitor comes to the first."""
 
-    def __init__(self, loop, running):
+    def __init__(self, loop, it, names):
         self.run = loop.run
-        self.running = running
-        self.url = running[0].url
+        self._street = it
+        self.running = [loop.run(it.add(name)) for name in names]
+        self.newcomer = None
+        self.url = self.running[0].url
         self.client = self
 
-    def meet(self):
+    def meet(self, newcomer):
+        """Connect each of them to each, and the first to a newcomer."""
+        self.run(self._meet(newcomer))
+
+    async def _meet(self, newcomer):
+        self.newcomer = await self._street.add(newcomer)
+        await connect(self.newcomer, self.running[0])
         for one, other in combinations(self.running, 2):
-            self.run(connect(one, other))
+            await connect(one, other)
 
     def ask(self, _method, _path, _answer, body):
         """Open a code for a browser at the first node, as the operator does."""
@@ -54,8 +62,7 @@ def nodes_in_thread(folder, names):
     loop = Loop()
     stack = AsyncExitStack()
     try:
-        it = loop.run(stack.enter_async_context(street(folder)))
-        yield Nodes(loop, [loop.run(it.add(name)) for name in names])
+        yield Nodes(loop, loop.run(stack.enter_async_context(street(folder))), names)
     finally:
         loop.run(stack.aclose())
         loop.close()

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from foedus.consensus.updates import Batch
 
 PROOF_BYTES_MAX = 4 * 1_048_576
-"""With seals that is some 250 changes of members with four of them, and 40 with 31."""
+"""With seals that is some 200 changes of members with four of them, and 50 with 31."""
 EPOCHS_MAX = 1_024
 """Changes of members that one proof can show; each takes some 3 KB with seven members."""
 
@@ -75,6 +75,7 @@ class Proved(NamedTuple):
     """What a proof shows: the update, where it was decided, and which nodes signed that.
 
     ``signers``: by Ed25519, in ``view`` (nobody, and None, where only seals are believed); ``sealed_by``: by ML-DSA-65.
+    ``checkpoint``: the first place that can be sealed and covers it, None where the council seals nothing.
     """
 
     council: bytes
@@ -86,6 +87,7 @@ class Proved(NamedTuple):
     signers: tuple[bytes, ...]
     members: tuple[bytes, ...]
     sealed_by: tuple[bytes, ...]
+    checkpoint: int | None
 
 
 def make_commit_proof(
@@ -137,6 +139,7 @@ def verify_commit_proof(data: bytes, council: bytes | None = None, *, seals_only
         signers,
         tuple(member.node for member in membership.members),
         sealed_by,
+        certificate.sequence + -certificate.sequence % membership.interval if proof.founding.seal else None,
     )
 
 

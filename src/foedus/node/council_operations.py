@@ -22,8 +22,12 @@ from foedus.node.council_following import PAGE_PLACES, After, read_cursor
 from foedus.node.council_messages import Founded
 from foedus.node.council_proving import command_of, proved_view, shown
 from foedus.node.council_records import MADE_KEPT, Made
-from foedus.node.council_seat import Seat, State
-from foedus.node.council_values import (
+from foedus.node.council_seat import Seat
+from foedus.node.council_states import State
+from foedus.node.councils import Decided
+from foedus.node.lookup import find
+from foedus.node.views import Views
+from foedus.values.councils import (
     CouncilDecisionView,
     CouncilEntryView,
     CouncilMemberView,
@@ -32,10 +36,7 @@ from foedus.node.council_values import (
     CouncilView,
     CouncilWishView,
 )
-from foedus.node.councils import Decided
-from foedus.node.lookup import find
-from foedus.node.values import CouncilStatusView
-from foedus.node.views import Views
+from foedus.values.node import CouncilStatusView
 
 _REMEDY = "see `foedus council list`"
 
@@ -156,6 +157,7 @@ class CouncilOperations:
             epoch=membership.epoch,
             adds=sorted(node.hex() for node in seat.wishing.adds) if seat is not None else [],
             wishes=_wishes(replica) if replica is not None else [],
+            removes=sorted(node.hex() for node in seat.wishing.removes) if seat is not None else [],
         )
 
     def _council_state(self, held: Founded) -> State:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from foedus.base.errors import Unavailable
@@ -18,14 +17,13 @@ from foedus.base.limits import SECOND
 from foedus.consensus.ledger import Parts
 from foedus.consensus.membership import MEMBERS_MAX, Member, Membership
 from foedus.consensus.seals import Seal, Sealed, holds, seal_bytes
-from foedus.identity.key_line import KeyLine, key_line
-from foedus.identity.record import SignedRecord
 from foedus.log.port import Commit
 from foedus.node.council_carrier import Carrier
-from foedus.node.council_inbox import Pace
+from foedus.node.council_inbox import Paces
 from foedus.node.council_messages import WANTED_MAX, HaveSeals, WantSeals
 from foedus.node.council_records import MADE_KEPT
 from foedus.node.council_seal_records import Checkpoint
+from foedus.node.council_seal_showing import records_of, show
 from foedus.node.store import Store
 
 if TYPE_CHECKING:
@@ -80,7 +78,9 @@ class Sealing:
         self._early: dict[bytes, HaveSeals] = {}
         """Of each node the newest that it told of a checkpoint that is not stable here."""
         self._news, self._missing = asyncio.Event(), asyncio.Event()
-        self._paces: dict[tuple[bytes, type], Pace] = {}
+        self._asked, self._telling = Paces(), Paces()
+        self._ends = 0
+        """Ends of epochs that were looked at."""
         self._turn = 0
         self._pause = 1
 
@@ -112,11 +112,12 @@ class Sealing:
         await self.learned()
 
     async def learned(self) -> None:
-        """Take up the ends of epochs that are not sealed here."""
-        memberships = self._seat.line.memberships()
-        for membership, renewal in zip(memberships, list(self._seat.line.renewals), strict=False):
-            held = await asyncio.to_thread(self._records.at, renewal.stable.sequence)
-            self._take_up(held or Checkpoint(membership.epoch, renewal.parts, ()))
+        """Take up the ends of epochs that this node has come to know."""
+        for epoch in range(self._ends, len(self._seat.line.renewals)):
+            parts = self._seat.line.renewals[epoch].parts
+            held = await asyncio.to_thread(self._records.at, parts.sequence)
+            self._take_up(Checkpoint(epoch, parts, ()) if held is None else held)
+            self._ends = max(self._ends, epoch + 1)
 
     def _take_up(self, checkpoint: Checkpoint) -> None:
         if checkpoint.seals:
@@ -154,7 +155,7 @@ class Sealing:
 
     def hear(self, node: bytes, said: HaveSeals | WantSeals) -> None:
         """Take what a node says of seals."""
-        if node not in self._seat.line.nodes() or not self._paced(node, type(said)):
+        if node not in self._seat.line.nodes() or not self._paced(node, said):
             return
         if isinstance(said, WantSeals):
             self._seat.spawn(self._answer(node, said))
@@ -171,7 +172,8 @@ class Sealing:
         opened = self._open.get(said.sequence)
         if opened is None:
             return
-        keys = {member: record.record.keys.mldsa65 for member, record in self._keys(opened.membership).items()}
+        records = records_of(opened.membership, self._store.identities)
+        keys = {member: signed.record.keys.mldsa65 for member, signed in records.items()}
         for seal in said.seals:
             if seal.member in opened.seals:
                 continue
@@ -198,16 +200,6 @@ class Sealing:
             return  # it stays open, and is tried again with the next question
         self._open.pop(place, None)
         self.sealed = max(self.sealed, place)
-
-    def _keys(self, membership: Membership) -> dict[Member, SignedRecord]:
-        """Return the identity record by whose keys each member decides in an epoch, where it is known here."""
-        held = {member: self._store.identities.held(member.node) for member in membership.members}
-        return {
-            member: record
-            for member, records in held.items()
-            for record in records
-            if record.record.keys.ed25519 == member.ed25519
-        }
 
     # --- what is missing -----------------------------------------------------------------------
 
@@ -248,50 +240,15 @@ class Sealing:
             if told.seals:
                 self._seat.say(node, told)
 
-    def _paced(self, node: bytes, kind: type) -> bool:
-        if len(self._paces) >= 2 * MEMBERS_MAX:
-            self._paces.clear()
+    def _paced(self, node: bytes, said: HaveSeals | WantSeals) -> bool:
         now = int(asyncio.get_running_loop().time() * SECOND)
-        rate = _ASKED_PER_SECOND if kind is WantSeals else _TOLD_PER_SECOND
-        return self._paces.setdefault((node, kind), Pace(rate)).allows(now)
-
-    # --- what shows it -------------------------------------------------------------------------
+        if isinstance(said, WantSeals):
+            return self._asked.allows(node, _ASKED_PER_SECOND, now)
+        return self._telling.allows(node, _TOLD_PER_SECOND, now)
 
     async def shown(self, sequence: int) -> Sealed | None:
         """Return what shows by seals that the batch at a place was made, None where that is not sealed here yet."""
-        line, made = self._seat.line, self._seat.records.made
-        epoch = len(line.before(sequence))
-        membership = line.memberships()[epoch]
-        last = line.renewals[epoch].stable.sequence if epoch < len(line.renewals) else self._seat.made
-        ends = await asyncio.to_thread(self._records.ends_of, line, epoch)
-        covered = await asyncio.to_thread(self._records.covering, membership, sequence, last, made)
-        if ends is None or covered is None:
-            return None
-        checkpoint = covered.checkpoint
-        lines = self._lines([*ends, checkpoint])
-        if lines is None:
-            return None
-        sealed_ends = tuple(end.seals for end in ends)
-        return Sealed(checkpoint.parts, checkpoint.seals, covered.before, covered.digests, sealed_ends, lines)
-
-    def _lines(self, checkpoints: Iterable[Checkpoint]) -> tuple[KeyLine, ...] | None:
-        """Return the keys by which seals hold, each once; None where one is not known here."""
-        found: dict[Member, SignedRecord | None] = {}
-        for checkpoint in checkpoints:
-            membership = self._seat.line.memberships()[checkpoint.epoch]
-            keys = self._keys(membership)
-            for seal in checkpoint.seals:
-                member = membership.members[seal.member]
-                found[member] = keys.get(member)
-        records = [record for record in found.values() if record is not None]
-        return tuple(key_line(self._history(it)) for it in records) if len(records) == len(found) else None
-
-    def _history(self, record: SignedRecord) -> list[SignedRecord]:
-        """Return the records of a node up to one, oldest first."""
-        identities = self._store.identities
-        held = identities.epoch(record.id)
-        before = [identities.epoch(epoch) for epoch in (held.ancestors if held is not None else ())]
-        return [*(view.record for view in reversed(before) if view is not None), record]
+        return await show(self._seat, self._store.identities, sequence)
 
 
 def _index_of(membership: Membership, member: Member) -> int | None:

@@ -12,11 +12,10 @@ import secrets
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from itertools import pairwise
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from msgspec.structs import replace
 
-from foedus.base.errors import UsageError
 from foedus.base.limits import NONCE_BYTES, SECOND
 from foedus.consensus.board import Board, first_ledger, next_ledger
 from foedus.consensus.ledger import Ledger, Parts
@@ -28,7 +27,7 @@ from foedus.consensus.records import Snapshot
 from foedus.consensus.updates import LIFE, Update
 from foedus.crypto.ed25519 import Ed25519Key
 from foedus.identity.did import did_of
-from foedus.log.port import Commit, Value
+from foedus.log.port import Value
 from foedus.node.background import Background
 from foedus.node.checking import Checking
 from foedus.node.council_asked import Asked, CouncilDown
@@ -37,7 +36,7 @@ from foedus.node.council_checking import CouncilChecking
 from foedus.node.council_driver import CouncilDriver, Host
 from foedus.node.council_fetch import StartFetch, ledger_at
 from foedus.node.council_following import Following
-from foedus.node.council_inbox import Pace
+from foedus.node.council_inbox import Paces
 from foedus.node.council_messages import (
     ENDS_MAX,
     At,
@@ -55,19 +54,16 @@ from foedus.node.council_messages import (
 )
 from foedus.node.council_records import CouncilRecords, Start
 from foedus.node.council_seals import Sealing
+from foedus.node.council_states import State, missing
 from foedus.node.council_wishing import Wishing
 from foedus.node.store import Store
 
 log = logging.getLogger("foedus.councils")
 
-State: TypeAlias = Literal["asked", "waiting", "running", "down", "fetching", "key_changed", "removed"]
-
 _AGAIN_S = 2.0
 """Between two questions for the state, where nobody gave it."""
 _TOLD_PER_SECOND = 4
 """How often one node is told of ends of epochs, some 256 KB each time, or tells of them; twice as often at once."""
-_PACES_MAX = 256
-"""Nodes of which that is counted."""
 
 
 class Seat:
@@ -90,7 +86,7 @@ class Seat:
         self._checking = CouncilChecking(checking)
         self._fetch: StartFetch | None = None
         self._carried: Sequence[Update] = ()
-        self._paces: dict[bytes, Pace] = {}
+        self._paces = Paces()
         self._is_told = False
         self.on_line: Callable[[Seat], None] = lambda _seat: None
         self._lock = asyncio.Lock()
@@ -196,6 +192,7 @@ class Seat:
             self.records,
             self.asked,
             self._carrier.send,
+            lambda node: self._carrier.link(node) is not None,
             self._may,
             self._renewed,
             self._exposed,
@@ -267,6 +264,7 @@ class Seat:
 
     def linked(self, node: bytes) -> None:
         """Say to a node that came how far we are, and what it is asked."""
+        self.see_who_is_away()
         if self.membership.index_of(node) is None and node in self.wishing.adds:
             self.say(node, Invited(self.founded))
         if self._may_know(node):
@@ -274,6 +272,11 @@ class Seat:
             self.wishing.offer([node])
         if self.sealing is not None:
             self.sealing.linked()
+
+    def see_who_is_away(self) -> None:
+        """Take note that a link came or went."""
+        if self.driver is not None:
+            self.driver.see_who_is_away()
 
     def _may_know(self, node: bytes) -> bool:
         return node in self.line.nodes() or node in self.wishing.adds
@@ -298,10 +301,7 @@ class Seat:
             self.say(node, Ends(first, renewals))
 
     def _paced(self, node: bytes) -> bool:
-        if len(self._paces) >= _PACES_MAX:
-            self._paces.clear()
-        now = int(asyncio.get_running_loop().time() * SECOND)
-        return self._paces.setdefault(node, Pace(_TOLD_PER_SECOND)).allows(now)
+        return self._paces.allows(node, _TOLD_PER_SECOND, int(asyncio.get_running_loop().time() * SECOND))
 
     async def _take_ends(self, node: bytes, said: Ends) -> None:
         """Follow what others say of epochs that have ended, where a quorum of each signed it."""
@@ -325,7 +325,7 @@ class Seat:
             values: list[Value] = []
             for epoch in range(self.membership.epoch, line.current.epoch):
                 values += await asyncio.to_thread(self.records.ended, line.renewals[epoch], epoch, None)
-            await self._store.commit(Commit(values=values))
+            await self._store.keep(values)
             self._set_line(line)
         finally:
             await self._settle()  # where the disk failed, in the epoch as it was kept
@@ -403,16 +403,4 @@ class Seat:
         """What drives the newest epoch; raises UsageError or CouncilDown where nothing does."""
         if self.driver is not None:
             return self.driver
-        match self.state():
-            case "key_changed":
-                raise CouncilDown(
-                    "this node has other keys than it voted by",
-                    remedy="the other members take it over by themselves; wait until a quorum of them is connected",
-                )
-            case "fetching":
-                raise CouncilDown("this node fetches the state of the council", remedy="wait until it is here")
-        raise UsageError(
-            "this node is no member of the council",
-            code="no_member",
-            remedy="its members add it: `foedus council add`, and a person here joins: `foedus council join`",
-        )
+        raise missing(self.state())

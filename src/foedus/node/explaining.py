@@ -29,10 +29,10 @@ from foedus.node.carrying import NeedsApproval
 from foedus.node.composition import Node
 from foedus.node.explained import Code, found_in, words_for
 from foedus.node.lookup import find
-from foedus.node.standing_values import ExplainView, LayerView
 from foedus.node.views import Views, stored_event
 from foedus.trust.border import COMMANDS, SPEAK, Crossing
 from foedus.trust.evaluator import Allow, Layers, Withhold
+from foedus.values.standing import ExplainView, LayerView
 
 _REMEDY = "see the commands in docs/terms.md, or the kinds of `room:` in docs/protocol.md"
 

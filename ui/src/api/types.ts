@@ -70,7 +70,7 @@ export type CouncilStatusView = { id: string; name: string; state: string; view:
 
 export type CouncilUpdateInput = { key: string; value: string | null; if_value?: Array<string | null> | null; as?: string; };
 
-export type CouncilView = { id: string; name: string; state: "asked" | "down" | "fetching" | "key_changed" | "removed" | "running" | "waiting"; members: Array<CouncilMemberView>; quorum: number; faults: number; view: number | null; made: number | null; lag: number | null; waiting: number | null; sealed: number | null; epoch: number; adds: Array<string>; wishes: Array<CouncilWishView>; };
+export type CouncilView = { id: string; name: string; state: "asked" | "down" | "fetching" | "key_changed" | "removed" | "running" | "waiting"; members: Array<CouncilMemberView>; quorum: number; faults: number; view: number | null; made: number | null; lag: number | null; waiting: number | null; sealed: number | null; epoch: number; adds: Array<string>; wishes: Array<CouncilWishView>; removes: Array<string>; };
 
 export type CouncilWishView = { node: string; adds: Array<string>; removes: Array<string>; };
 

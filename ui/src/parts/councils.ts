@@ -20,6 +20,11 @@ export const STATES: Record<State, { words: string; tone: 'good' | 'warn' | 'bad
 /** Below so many members a council bears no fault. */
 export const MEMBERS_MIN = 4
 
+/** How many faults a council bears, as half a sentence. */
+export function bears(faults: number): string {
+  return faults === 1 ? 'at most one is away or lies' : `at most ${faults} are away or lie`
+}
+
 export const OUTCOMES: Record<string, string> = {
   done: 'done',
   value: 'read',
@@ -49,7 +54,7 @@ export function named(id: string, council: CouncilView | undefined, peers: PeerV
 
 /** The same as text, where no element can stand. */
 export function spoken(who: Named): string {
-  return who.known ? inertName(who.known) : who.claimed ? `“${inertName(who.claimed)}”` : short(who.id)
+  return who.known ? inertName(who.known) : who.claimed ? `“${inertName(who.claimed)}”` : inertName(short(who.id))
 }
 
 /** A value (base64url) as text, or as bytes where it is none. */
@@ -84,7 +89,7 @@ export function motionWords(motion: CouncilMotionView, name: (node: string) => s
       return `${inertName(motion.kind)} ${whom}${role} in the room ${room(motion.subject)}`
     }
     case 'agreement':
-      return `propose or sign version ${motion.agreement.slice(0, 12)} of its agreement with ${name(motion.subject)}`
+      return `propose or sign version ${inertName(short(motion.agreement))} of its agreement with ${name(motion.subject)}`
     case 'release':
       return `ask this council no more about ${governed(motion.subject, name, room)}`
     default:

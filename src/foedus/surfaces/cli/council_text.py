@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from foedus.node.council_values import (
+from foedus.surfaces.cli.output import Line, Part, pairs
+from foedus.surfaces.cli.text import inert, named, short
+from foedus.values.councils import (
     CouncilDecisionView,
     CouncilEntryView,
     CouncilMemberView,
@@ -13,9 +15,7 @@ from foedus.node.council_values import (
     CouncilView,
     CouncilWishView,
 )
-from foedus.node.values import CouncilStatusView, StatusView
-from foedus.surfaces.cli.output import Line, Part, pairs
-from foedus.surfaces.cli.text import inert, named, short
+from foedus.values.node import CouncilStatusView, StatusView
 
 if TYPE_CHECKING:
     from foedus.consensus import Proved
@@ -57,6 +57,8 @@ def council_lines(view: CouncilView) -> Iterable[Line]:
         rows.append(("not connected", (", ".join(away), "yellow")))
     if view.adds:
         rows.append(("to come", ", ".join(_node(view, it) for it in view.adds)))
+    if view.removes:
+        rows.append(("to go", ", ".join(_node(view, it) for it in view.removes)))
     rows += [("wishes", f"{_node(view, it.node)}: {_wish(view, it)}") for it in view.wishes]
     exposed = [_member(it) for it in view.members if it.is_exposed]
     if exposed:
@@ -154,7 +156,10 @@ def decision_lines(view: CouncilDecisionView) -> Iterable[Line]:
 
 def proved_text(proved: Proved) -> str:
     """Return what a commit proof shows, in one line."""
-    size, sealed = len(proved.members), f"sealed by {len(proved.sealed_by)} members"
-    signed = f"{len(proved.signers)} of its {size} members signed that"
-    by = f"{sealed} of its {size}" if not proved.signers else f"{signed}, {sealed}" if proved.sealed_by else signed
-    return f" the council {inert(proved.name)!r} decided the update at place {proved.sequence}: {by}"
+    size = len(proved.members)
+    by = [f"{len(proved.signers)} of its {size} members signed that"] if proved.signers else []
+    if proved.sealed_by:
+        by.append(f"sealed by {len(proved.sealed_by)} members" + ("" if by else f" of its {size}"))
+    elif proved.checkpoint is not None:
+        by.append(f"not sealed yet: take the proof again once place {proved.checkpoint} is sealed")
+    return f" the council {inert(proved.name)!r} decided the update at place {proved.sequence}: {', '.join(by)}"
