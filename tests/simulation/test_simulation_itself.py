@@ -18,6 +18,7 @@ from foedus.node.outbox import Outbox
 from foedus.node.publisher import _row
 from foedus.state.crdt.map import Map
 from foedus.trust.agreements import ledger
+from tests.simulation.noticing import assert_noticed
 from tests.simulation.plans import Plan
 from tests.simulation.simulate import simulate
 
@@ -175,9 +176,4 @@ def let_the_last_to_arrive_win():
     ],
 )
 def test_a_mistake_is_noticed(mistake, said, plan):
-    for seed in range(1, 9):
-        with mistake():
-            outcome = simulate(seed, plan)
-        if any(said in failure for failure in outcome.failures):
-            return
-    raise AssertionError(f"eight seeds with {mistake.__name__}, and nobody noticed")
+    assert_noticed(mistake, said, plan)

@@ -1,0 +1,13 @@
+"""Whether a mistake that is made on purpose is noticed."""
+
+from tests.simulation.simulate import simulate
+
+
+def assert_noticed(mistake, said, plan):
+    """Run seeds with a mistake until a failure says ``said``; raise AssertionError where none of eight does."""
+    for seed in range(1, 9):
+        with mistake():
+            outcome = simulate(seed, plan)
+        if any(said in failure for failure in outcome.failures):
+            return
+    raise AssertionError(f"eight seeds with {mistake.__name__}, and nobody noticed")
