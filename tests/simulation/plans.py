@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-
 SOAK_FROM = 1_000
 """Seeds from this one on run in the soak alone."""
 
