@@ -121,16 +121,16 @@ async def test_a_disk_that_fails_stops_the_member_alone_and_loses_nothing(tmp_pa
         await put(nodes[0], council, "a", b"1")
         bob = nodes[1]
         await all_hold([bob], council, "a", b"1")
-        commit, sent = bob.node.store.commit, []
+        keep, sent = bob.node.store.keep, []
         carry = bob.node.councils.carrier.send
-        monkeypatch.setattr(bob.node.store, "commit", fail)
+        monkeypatch.setattr(bob.node.store, "keep", fail)
         monkeypatch.setattr(bob.node.councils.carrier, "send", lambda *args: sent.append(args) or carry(*args))
         await put(nodes[0], council, "b", b"2")
         await until(lambda: is_down(bob, council), "the member without a disk stops")
         assert not [data for _, _, data in sent if isinstance(read(data), Vote)]
         with pytest.raises(FoedusError):
             await put(bob, council, "c", b"3")
-        monkeypatch.setattr(bob.node.store, "commit", commit)
+        monkeypatch.setattr(bob.node.store, "keep", keep)
         await put(nodes[2], council, "d", b"4")
         await until(lambda: not is_down(bob, council), "it goes on")
         await all_hold(nodes, council, "d", b"4")
