@@ -9,7 +9,7 @@ from bench.nodes import run, running
 from bench.options import Figures, Options
 from bench.processes import BenchNode, Cluster
 from foedus.node.home import Home
-from foedus.node.values import StatusView
+from foedus.values.node import StatusView
 
 _SAMPLE_S = 0.05
 _PATIENCE_S = 300.0

@@ -19,10 +19,11 @@ from foedus.base.limits import BATCH_EVENTS_MAX
 from foedus.log.event import parse_envelope
 from foedus.node import membership
 from foedus.node.composition import Node
-from foedus.node.links import CAPABILITIES
+from foedus.node.handshakes import CAPABILITIES
 from foedus.node.membership import Seat
 from foedus.sync.effects import Deliver, Established, Send, SendFrame, SessionEffect
-from foedus.sync.frames import ChainPosition, Introduction, Ready
+from foedus.sync.frames.events import ChainPosition
+from foedus.sync.frames.peering import Introduction, Ready
 from foedus.sync.handshake import Initiator, Local
 from foedus.sync.session import Session
 

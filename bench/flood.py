@@ -26,9 +26,9 @@ from bench.options import Figures, Options
 from bench.processes import BenchNode, Cluster
 from foedus.node.composition import Node
 from foedus.node.home import Home
-from foedus.node.room_values import RoomView
-from foedus.node.values import ParticipantView
 from foedus.surfaces.demo.processes import eventually
+from foedus.values.node import ParticipantView
+from foedus.values.rooms import RoomView
 
 _TURNS = 8
 _MESSAGES = 200

@@ -14,9 +14,9 @@ import msgspec
 
 from bench.options import Figures, Options
 from bench.processes import BenchNode, Cluster
-from foedus.node.query_values import AnswersView
-from foedus.node.values import ParticipantView, Placed
 from foedus.surfaces.cli.client import API, path_of
+from foedus.values.node import ParticipantView, Placed
+from foedus.values.queries import AnswersView
 from tests.query.federation import SECOND, World
 
 _PEERS = 4

@@ -7,7 +7,7 @@ from statistics import median
 
 from bench.options import Figures, Options
 from bench.processes import Cluster
-from foedus.node.values import StatusView
+from foedus.values.node import StatusView
 
 _POLL_S = 0.002
 _REST_S = 2.0
