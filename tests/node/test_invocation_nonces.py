@@ -52,3 +52,14 @@ async def test_what_is_refused_leaves_nothing_and_what_expired_goes(tmp_path):
         store.now = lambda: real() + 60 * SECOND
         await nonces.spend(invocation(b"3", now_s(alice) + 600))
         assert sorted(key[-1:] for key in store.log.values(SPACE)) == [b"2", b"3"]
+
+
+async def test_several_are_taken_together_or_none_is(tmp_path):
+    async with street(tmp_path) as nodes:
+        alice = await nodes.add("alice")
+        nonces = InvocationNonces(alice.node.store)
+        first, second, third = (invocation(nonce, now_s(alice) + 600) for nonce in (b"1", b"2", b"3"))
+        await nonces.spend(third)
+        with pytest.raises(Replayed):
+            nonces.take([first, second, third])
+        assert len(nonces.take([first, second])) == 2

@@ -10,12 +10,14 @@ import pytest
 from foedus.adapters.federation_client import Refused
 from foedus.base.limits import KEEPALIVE_TIMEOUT, MINUTE
 from foedus.node import fallback, fallback_peer, lines, redialler
-from foedus.node.call_values import CallsMade
+from foedus.node.call_forms import CallsMade
 from foedus.node.federation import Federation
 from foedus.node.federation_values import PARCEL_TYPE
 from foedus.node.ports import FederationRequest
 from foedus.surfaces.cli.delegating import Scope
-from foedus.sync.frames import Answered, Ping, Query, Results, encode_frame
+from foedus.sync.frames.codec import encode_frame
+from foedus.sync.frames.keeping import Ping
+from foedus.sync.frames.questions import Answered, Query, Results
 from foedus.sync.parcels import PARCEL_MAX, Parcel, decode_parcel, encode_parcel, read_frames
 from foedus.trust.border import ASK, CALL
 from foedus.trust.standing import Standing

@@ -7,7 +7,7 @@ import pytest
 
 from foedus.adapters.log_errors import DiskFull
 from foedus.node import blob_carrying, blobs, knowledge_indexing
-from foedus.node.call_values import WebhookForm
+from foedus.node.call_forms import WebhookForm
 from foedus.node.metrics import render
 from foedus.surfaces.cli.delegating import Scope
 from tests.node.document_client import editing
@@ -138,7 +138,7 @@ async def test_a_question_that_must_be_written_down_is_refused_and_others_are_an
         memory = remember(b, "lamp")
         grant = await ada.give(scout, Scope("/foedus/query/ask", after_foreign=True))
         await holds(b, grant)
-        disk = Full(b.node.queries.judge.nonces, "spend")
+        disk = Full(b.node.store, "put")
         assert outcomes(await ask(a, "lamp"), b) == [("answered", "")], "nothing of it is written"
         assert outcomes(await ask(a, "lamp", as_=scout), b) == [("refused", "disk_full")]
         assert [reader.did for reader in memory.asked].count(scout) == 0

@@ -325,7 +325,7 @@ def _counts(node, row):
     event = parse_event(row.envelope).event
     writer = node.store.identities.node_of(row.epoch)
     is_here = row.verdict is Verdict.ACCEPTED and row.envelope.body is not None
-    return is_here and not node._withheld(row, event, writer)
+    return is_here and not node.withholding.clause(row, event, writer)
 
 
 async def _checked(world, place, stream):

@@ -5,8 +5,7 @@
 
 import random
 
-import pytest
-
+from tests.seeds import seeds
 from tests.simulation.conftest import chosen_seeds
 from tests.simulation.plans import SOAK_FROM, state_plan_of
 from tests.simulation.simulate import simulate
@@ -18,8 +17,7 @@ _SOAK_SEEDS = range(SOAK_FROM, SOAK_FROM + 1_000)
 def pytest_generate_tests(metafunc):
     if "seed" in metafunc.fixturenames:
         given = chosen_seeds(metafunc.config)
-        soak = [pytest.param(seed, marks=pytest.mark.soak) for seed in _SOAK_SEEDS]
-        metafunc.parametrize("seed", given or [*_TEST_SEEDS, *soak])
+        metafunc.parametrize("seed", given or seeds(metafunc.config, _TEST_SEEDS, _SOAK_SEEDS))
 
 
 def test_after_the_faults_all_replicas_are_equal(seed):

@@ -10,7 +10,7 @@ from a2a.utils.errors import InternalError
 from foedus.adapters.log_errors import DiskFull
 from foedus.adapters.writer import GroupWriter
 from foedus.node import errands
-from foedus.node.call_values import WorkResult
+from foedus.node.call_forms import WorkResult
 from tests.node.callees import offer
 from tests.node.nodes import street, until
 from tests.node.people import agent

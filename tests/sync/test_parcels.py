@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from foedus.base.cbor import Malformed, encode
-from foedus.sync.frames import Cancel, Ping, Query, encode_frame
+from foedus.sync.frames.codec import encode_frame
+from foedus.sync.frames.keeping import Ping
+from foedus.sync.frames.questions import Cancel, Query
 from foedus.sync.parcels import (
     FRAMES_MAX,
     PARCEL_FRAMES_BYTES,

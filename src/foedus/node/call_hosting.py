@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from foedus.base.errors import FoedusError
+from foedus.adapters.log_errors import DiskFailed, DiskFull
+from foedus.base.errors import FoedusError, UsageError
 from foedus.crypto import ed25519
 from foedus.node.call_judging import CallJudge
 from foedus.node.call_life import CallLife, Ending
 from foedus.node.call_records import CallRecord
-from foedus.node.capability_book import CapabilityBook
-from foedus.query.call import FORGOTTEN, call_id, receipt_bytes
-from foedus.query.limits import CALLS_PER_PEER_MAX, CALLS_UNDER_WAY_MAX, SKEW_MAX
-from foedus.sync.frames import Call as CallFrame
-from foedus.sync.frames import CallEnded, CallRefused, Frame
+from foedus.node.capability_book import CapabilityBook, Offered
+from foedus.node.spending import Bill
+from foedus.query.call import FORGOTTEN, Call, call_id, receipt_bytes
+from foedus.query.limits import CALLS_PER_PEER_MAX, CALLS_REFUSED_KEPT, CALLS_UNDER_WAY_MAX, SKEW_MAX
+from foedus.sync.frames.calls import Call as CallFrame
+from foedus.sync.frames.calls import CallEnded, CallRefused
+from foedus.sync.frames.codec import Frame
 
 if TYPE_CHECKING:
     from foedus.node.composition import Node
@@ -35,6 +38,9 @@ class CallHost:
         self._judge = judge
         self._tell = tell
         self._judging: dict[bytes, bytes] = {}
+        self._turned_away: OrderedDict[tuple[bytes, bytes], CallRefused] = OrderedDict()
+        """Calling node and call → what it was told, perhaps by a link that broke. Who asks again is told the same: a
+        refusal that is on its way may be followed by another call, so this one is not taken up after all."""
         life.on_ended.append(self._ended)
 
     def arrived(self, caller: bytes, frame: CallFrame) -> None:
@@ -46,6 +52,9 @@ class CallHost:
                 self._say_ended(call, record)
             return  # under way, or asked too often: a refusal would say that it was not run
         if call in self._judging:
+            return
+        if (refused := self._turned_away.get((caller, call))) is not None:
+            self._tell(caller, refused)
             return
         clause = self._clause(caller)
         if self._life.is_forgotten(call):
@@ -79,23 +88,38 @@ class CallHost:
         try:
             request = self._judge.read(frame, caller)
             offered = self._book.get(request.name)
+            bill = None
             if caller != self._node.store.node:
-                await self._judge.judge(frame, request, offered)
-            offered.takes.check(request.input)
-            deadline = min(self._node.store.now() + frame.left, request.deadline + SKEW_MAX)
-            record = CallRecord(
-                call=frame.call, asig=frame.asig, sig=frame.sig, deadline=deadline, agent=offered.offer.agent
-            )
-            await self._life.open(call, record)
+                bill = await self._judge.judge(frame, request, offered)
+            await self._open(call, frame, request, offered, bill)
+        except DiskFailed:  # it may be written all the same, so a refusal might be a lie; the caller asks again
+            raise
         except FoedusError as error:
             self._refuse(caller, call, error.code, str(error))
         finally:
             self._judging.pop(call, None)
 
+    async def _open(self, call: bytes, frame: CallFrame, request: Call, offered: Offered, bill: Bill | None) -> None:
+        """Write a call down together with what it uses up; where it is not written, it uses up nothing."""
+        try:
+            offered.takes.check(request.input)
+            deadline = min(self._node.store.now() + frame.left, request.deadline + SKEW_MAX)
+            record = CallRecord(
+                call=frame.call, asig=frame.asig, sig=frame.sig, deadline=deadline, agent=offered.offer.agent
+            )
+            await self._life.open(call, record, bill.values if bill is not None else ())
+        except (UsageError, DiskFull):
+            if bill is not None:
+                self._judge.spending.give_back(bill)
+            raise
+
     def _refuse(self, caller: bytes, call: bytes, code: str, message: str) -> None:
         self.refused[code] += 1
         self._node.audited.call(caller, code)
-        self._tell(caller, CallRefused(call, code[:64], message[:1_024]))
+        refused = self._turned_away[caller, call] = CallRefused(call, code[:64], message[:1_024])
+        if len(self._turned_away) > CALLS_REFUSED_KEPT:
+            self._turned_away.popitem(last=False)
+        self._tell(caller, refused)
 
     def cancelled(self, caller: bytes, call: bytes) -> None:
         """End a call, as its caller wants it. Whether the agent had begun, the receipt says."""

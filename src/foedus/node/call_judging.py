@@ -13,11 +13,11 @@ from foedus.log.grants import Grant
 from foedus.log.participants import Participant
 from foedus.node.capability_book import Offered
 from foedus.node.carrying import is_for_one_act
-from foedus.node.grant_uses import uses_per_hour
-from foedus.node.query_judging import EVIDENCE_WAIT, Judge, Spent, is_in_force
+from foedus.node.query_judging import EVIDENCE_WAIT, Judge, is_in_force
+from foedus.node.spending import Bill, Spent
 from foedus.query.call import Call, call_bytes, call_digest, check_time, parse_call
 from foedus.query.limits import SKEW_MAX
-from foedus.sync.frames import Call as CallFrame
+from foedus.sync.frames.calls import Call as CallFrame
 from foedus.trust.border import CALL, Crossing
 from foedus.trust.evaluator import Allow, Author, Decision, Seat, Withhold, decide
 from foedus.trust.peer import State
@@ -36,9 +36,10 @@ class NotTakenUp(UsageError):
 
 
 class CallJudge:
-    """Judges calls of peers. ``judge`` waits for what is not held yet, and has the nonces."""
+    """Judges calls of peers. ``judge`` waits for what is not held yet, and has what is spent."""
 
     def __init__(self, node: Node, judge: Judge) -> None:
+        self.spending = judge.spending
         self._node = node
         self._judge = judge
 
@@ -66,15 +67,18 @@ class CallJudge:
             raise NotTakenUp("a call goes from its own node straight to that of the capability", code="bad_path")
         return call
 
-    async def judge(self, frame: CallFrame, call: Call, offered: Offered) -> None:
-        """Raise NotTakenUp where a call may not be made, or what reading it finds. An agent's nonce is spent."""
+    async def judge(self, frame: CallFrame, call: Call, offered: Offered) -> Bill | None:
+        """Raise NotTakenUp where a call may not be made, or what reading it finds; return what it uses up, if anything.
+
+        Next: store that with the call, or give it back to ``spending``.
+        """
         check_time(call, self._node.store.now())
         if offered.id != call.offer:
             raise NotTakenUp("the capability has changed", code="capability_changed", http_status=409)
         soon = self._node.store.now() + EVIDENCE_WAIT
         await self._check_signatures(frame, call, soon)
         self._node.rates.take("queries_per_participant", f"{call.node.hex()}:{call.did}")
-        await self._check_caller(call, offered, soon)
+        return await self._check_caller(call, offered, soon)
 
     async def _check_signatures(self, frame: CallFrame, call: Call, soon: Instant) -> None:
         identities = self._node.store.identities
@@ -90,11 +94,11 @@ class CallJudge:
         if not is_signed:
             raise NotTakenUp("the call is not signed by its caller and its node", code="invalid_signature")
 
-    async def _check_caller(self, call: Call, offered: Offered, soon: Instant) -> None:
+    async def _check_caller(self, call: Call, offered: Offered, soon: Instant) -> Bill | None:
         if call.device is None:
             if self._node.agreements.border_terms(call.node, self._node.store.node).named_only:
                 raise NotTakenUp("only named people may call", code="agreement.humans")
-            return
+            return None
         who, grants = await self._people(call, soon)
         device = who.devices.get(call.device)
         if device is None or device.cuts is not None or device.enrolment not in call.auth:
@@ -105,8 +109,7 @@ class CallJudge:
             raise NotTakenUp("the caller may not call here", code=decision.code)
         if self._node.crossings.standing_of(call.node, who.did) > offered.offer.standing:
             raise NotTakenUp("the capability asks for a higher standing", code="standing")
-        if who.did not in decision.humans:
-            await self._spend(call, in_force)
+        return None if who.did in decision.humans else self._spend(call, in_force)
 
     async def _people(self, call: Call, soon: Instant) -> tuple[Participant, list[Grant]]:
         authority = self._node.store.admission.authority
@@ -131,19 +134,13 @@ class CallJudge:
             return Withhold("grant", "reputation")
         return decision
 
-    async def _spend(self, call: Call, grants: list[Grant]) -> None:
-        limited = [grant for grant in grants if uses_per_hour(grant)]
-        now = self._node.store.now()
-        if not self._node.crossings.count(limited, now):
-            raise NotTakenUp("its grants allow no more calls this hour", code="grant.uses")
-        for grant in filter(is_for_one_act, grants):
-            # whoever it was passed on to, and however often the call is made anew: it carries one
-            spent = Spent(grant.delegation.issuer, call.nonce, grant.delegation.expires)
-            await self._judge.nonces.spend(spent)
+    def _spend(self, call: Call, grants: list[Grant]) -> Bill:
         expires = (call.deadline + SKEW_MAX) // SECOND + 1
-        await self._judge.nonces.spend(
-            Spent(did_of(call.device or b""), call.nonce, expires), self._node.crossings.kept(limited, now)
-        )
+        # A grant for one act carries one, whoever it was passed on to, and however often the call is made anew.
+        for_one = [grant.delegation for grant in grants if is_for_one_act(grant)]
+        carried = [Spent(delegation.issuer, call.nonce, delegation.expires) for delegation in for_one]
+        own = Spent(did_of(call.device or b""), call.nonce, expires)
+        return self.spending.take([*carried, own], grants, self._node.store.now())
 
 
 def call_crossing(call: Call) -> Crossing:

@@ -13,12 +13,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from foedus.base.errors import Unavailable
 from foedus.base.ids import sha256
 from foedus.base.limits import SECOND
+from foedus.log.port import Value
 from foedus.node.background import Background
 from foedus.node.call_records import CallRecord, CallRecords
 from foedus.node.store import Store
@@ -132,9 +133,9 @@ class CallLife:
 
     # --- the steps ----------------------------------------------------------------------------
 
-    async def open(self, call: bytes, record: CallRecord) -> None:
-        """Write a call down; raise UsageError where there is no room."""
-        await self._records.put(call, record)
+    async def open(self, call: bytes, record: CallRecord, also: Sequence[Value] = ()) -> None:
+        """Write a call down, and ``also`` with it; raise UsageError where there is no room."""
+        await self._records.put(call, record, also)
         self._under_way[call] = record.request.node
         self._begin(call, record)
 

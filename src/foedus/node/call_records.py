@@ -5,7 +5,7 @@ A call that is forgotten leaves its id and deadline: who brings it again is told
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal, TypeAlias
 
 from msgspec import Struct
@@ -102,8 +102,11 @@ class CallRecords:
         """Tell whether a call was here, and what came of it is not known any more."""
         return call in self._forgotten
 
-    async def put(self, call: bytes, record: CallRecord) -> None:
-        """Keep a new call; the oldest that are over are forgotten for it. Raises UsageError where there is no room."""
+    async def put(self, call: bytes, record: CallRecord, also: Sequence[Value] = ()) -> None:
+        """Keep a new call; the oldest that are over are forgotten for it. Raises UsageError where there is no room.
+
+        ``also`` is stored with it, or not at all.
+        """
         now, item = self._store.now(), _item(record)
         victims = self._shelf.room_for(item, now)
         if victims is None or len(self._forgotten) + len(victims) > CALLS_FORGOTTEN_MAX:
@@ -112,7 +115,7 @@ class CallRecords:
         values = self._forget(dict.fromkeys([*victims, *old]), now)
         self._shelf.put(call, item)
         try:
-            await self._store.put(*values, self._value(call, record))
+            await self._store.put(*values, self._value(call, record), *also)
         except BaseException:
             self._shelf.drop(call)
             raise

@@ -10,7 +10,6 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -27,19 +26,12 @@ from foedus.node.call_progress import Followed, Progress
 from foedus.node.call_records import CallRecord, CallRecords
 from foedus.node.call_views import CallViews
 from foedus.node.capability_book import CapabilityBook
+from foedus.node.waiting import happens
 from foedus.node.webhooks import Webhooks
 from foedus.query.call import FORGOTTEN, LateCall, parse_receipt, receipt_bytes
 from foedus.query.limits import CALLS_KEPT, CALLS_UNDER_WAY_MAX
-from foedus.sync.frames import (
-    Call,
-    CallCancel,
-    CallEnded,
-    CallFrame,
-    CallProgress,
-    CallRefused,
-    CallSigned,
-    Frame,
-)
+from foedus.sync.frames.calls import Call, CallCancel, CallEnded, CallFrame, CallProgress, CallRefused, CallSigned
+from foedus.sync.frames.codec import Frame
 
 if TYPE_CHECKING:
     from foedus.node.composition import Node
@@ -174,9 +166,7 @@ class Calls:
         if record is None or record.is_over or wait_s <= 0:
             return
         over = self._awaited.setdefault(call, asyncio.Event())
-        with suppress(TimeoutError):
-            async with asyncio.timeout(wait_s):
-                await over.wait()
+        await happens(over, wait_s)
 
     def linked(self, line: Line) -> None:
         """Ask a peer again for what it has not answered, and for its word on receipts: there is a way to it."""
@@ -184,8 +174,9 @@ class Calls:
 
     def _go_on(self, peer: bytes) -> None:
         since = self._node.store.now() - CALLS_KEPT // 2  # the other end forgets nothing so young
-        for record in filter(None, map(self._made.get, tuple(self._open))):
-            if not record.is_over and record.deadline > since and record.request.host == peer:
+        for call in self._open - self._ending:  # what is being written down is not asked for once more
+            record = self._made.get(call)
+            if record and not record.is_over and record.deadline > since and record.request.host == peer:
                 self._send(record)
         self.host.linked(peer)
 

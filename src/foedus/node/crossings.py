@@ -253,6 +253,12 @@ class Crossings:
         """Return what has to be stored so that a use that was counted counts after a restart, too."""
         return self._kept.add(limited, [uses_per_hour(grant) for grant in limited], now)
 
+    def uncount(self, limited: Sequence[Grant], at: Instant, kept: Sequence[Value]) -> None:
+        """Take back a use that was counted ``at`` an instant: what keeps it could not be stored."""
+        for grant in limited:
+            self.uses.take_back(grant, at)
+        self._kept.drop(kept)
+
     def has_uses(self, grant: Grant, now: Instant, ahead: int = 0) -> bool:
         """Whether a grant allows one more act in the hour before ``now``, after ``ahead`` that are being ordered."""
         return self.uses.allows(grant, now, ahead)

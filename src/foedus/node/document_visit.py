@@ -106,9 +106,9 @@ class DocumentVisit:
         self.end(_LOST, error.code if isinstance(error, FoedusError) else "internal")
 
     def check_seat(self) -> None:
-        """End it where its participant is no longer in the room."""
-        if not self._desk.is_member(self._seat):
-            self.end(_REFUSED, "not_permitted")
+        """End it where its participant is no longer in the room, or the session is over: its device was revoked."""
+        if clause := self._desk.clause(self._seat):
+            self.end(_REFUSED, clause)
 
     async def _until(self, dead: asyncio.Event) -> None:
         await dead.wait()

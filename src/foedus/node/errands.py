@@ -15,16 +15,19 @@ import asyncio
 import json
 import logging
 import secrets
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
+from foedus.adapters.log_errors import DatabaseBusy, DiskFull, ReadOnly
 from foedus.base.errors import FoedusError, NotFound, Unavailable
 from foedus.base.limits import NONCE_BYTES, SECOND
 from foedus.node.approvals import Approval
-from foedus.node.call_values import CallForm, CallProgressView, CallView
+from foedus.node.call_forms import CallForm
 from foedus.node.carrying import NeedsApproval
 from foedus.node.errand_records import Errand, ErrandBook
 from foedus.query.limits import CALL_LASTS_MAX
+from foedus.values.calls import CallProgressView, CallView
 
 if TYPE_CHECKING:
     from foedus.node.composition import Node
@@ -36,8 +39,13 @@ LOOK_S = 1.0
 _LOST = 12 * 60 * 60 * SECOND
 """After its deadline a call without a receipt is not asked for again: the other end may have forgotten it."""
 _UNREAD_MAX = 64
-_LATER = frozenset({"unreachable", "busy", "rate_limited", "no_capability", "stopping", "no_answer"})
-"""What says that nothing was done, and that it may be another time."""
+_LATER = frozenset(
+    {"unreachable", "busy", "rate_limited", "no_capability", "stopping", "no_answer"}
+    | {error.code for error in (DiskFull, ReadOnly, DatabaseBusy)}
+)
+"""What says that nothing was done, and that it may be another time, such as when the other node's disk has room."""
+REFUSED_MAX_S = 60.0
+"""How long at most an errand waits before it calls again where it was refused: each time twice as long as before."""
 
 _GRANT = "A person allows it: foedus grant create AGENT --command agent/call --after-foreign --as NAME"
 
@@ -62,6 +70,8 @@ class Errands:
         self._node = node
         self._running: dict[bytes, asyncio.Task[None]] = {}
         self._wakes: dict[bytes, asyncio.Event] = {}
+        self._refusals: Counter[bytes] = Counter()
+        """How often the other end said "not now", since the start or since it took the call up."""
         self._followers: dict[bytes, set[asyncio.Queue[CallProgressView | None]]] = {}
 
     def join(self, call: Callable[[CallForm], Awaitable[Coming]], propose: Propose) -> None:
@@ -127,6 +137,7 @@ class Errands:
     def _done(self, errand: bytes, task: asyncio.Task[None]) -> None:
         self._running.pop(errand, None)
         self._wakes.pop(errand, None)
+        self._refusals.pop(errand, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("an errand failed", exc_info=error)
 
@@ -253,7 +264,7 @@ class Errands:
             is_open = not record.wants_end and record.until > self._node.store.now()
             if is_open and (outcome == "not_run" or code in _LATER or _needs_a_person(code)):
                 await self._change(errand, state="waiting", call=b"", nonce=b"", why=code, words=words)
-                await self._pause(errand)
+                await self._pause_refused(errand, is_refused=not outcome)
             elif outcome == "not_run":
                 await self._end(errand, outcome="cancelled" if record.wants_end else "late", why=code)
             else:
@@ -275,10 +286,15 @@ class Errands:
             await self._change(errand, why=why, words=words[:1_024])
         await self._pause(errand)
 
-    async def _pause(self, errand: bytes) -> None:
+    async def _pause_refused(self, errand: bytes, *, is_refused: bool) -> None:
+        """Wait longer from refusal to refusal: the other end reads, judges and audits each call."""
+        self._refusals[errand] = self._refusals[errand] + 1 if is_refused else 0
+        await self._pause(errand, min(REFUSED_MAX_S, LOOK_S * 2.0 ** min(self._refusals[errand], 16)))
+
+    async def _pause(self, errand: bytes, longest_s: float | None = None) -> None:
         wake = self._wakes.setdefault(errand, asyncio.Event())
         try:
-            async with asyncio.timeout(LOOK_S):
+            async with asyncio.timeout(LOOK_S if longest_s is None else longest_s):
                 await wake.wait()
         except TimeoutError:
             return

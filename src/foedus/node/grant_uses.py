@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 
 from foedus.base.clock import Instant
 from foedus.base.limits import HOUR, SECOND
-from foedus.log.authority import CITING
+from foedus.log.citing import CITING
 from foedus.log.event import Act, read_event
 from foedus.log.grants import Grant
 from foedus.log.port import Row, Verdict
@@ -70,6 +70,13 @@ class _NodeUses:
         del times[:-allowed]
         self.held += len(times) - before
 
+    def take_back(self, grant: bytes, at: Instant) -> None:
+        """Undo ``note``. What it let go beyond the allowed number was older than an hour, or it had not been let in."""
+        times = self.times.get(grant)
+        if times is not None and at in times:
+            times.remove(at)
+            self.held -= 1
+
 
 class GrantUses:
     """The counted uses of all grants."""
@@ -97,6 +104,10 @@ class GrantUses:
     def note(self, grant: Grant, at: Instant) -> None:
         """Count a use of a grant that ``allows`` it."""
         self._of_node(grant.issuer.node).note(grant.id, uses_per_hour(grant), at)
+
+    def take_back(self, grant: Grant, at: Instant) -> None:
+        """Undo ``note``: nothing was done."""
+        self._of_node(grant.issuer.node).take_back(grant.id, at)
 
     def last(self, grant: Grant) -> Instant | None:
         """Return the clock of the last use that is counted, None where none is."""

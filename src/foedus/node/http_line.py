@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from foedus.base.clock import Instant
-from foedus.sync.frames import Frame, encode_frame
+from foedus.sync.frames.codec import Frame, encode_frame
 from foedus.sync.parcels import SPEAKS, Talk
 
 _BULKY_BYTES = 1_048_576

@@ -25,21 +25,40 @@ class InvocationNonces:
         self._store = store
         stored = store.log.values(SPACE)
         self._book = NonceBook({_spent(key): int.from_bytes(value, "big") for key, value in stored.items()})
+        self._expired: list[Value] = []
+        """What goes with the next that is taken. Where that is not written, it goes after the next start."""
 
-    async def spend(self, invocation: ServesOnce, also: Sequence[Value] = ()) -> None:
-        """Remember a verified invocation, durably, before anything is done for it; ``also``: in the same transaction.
+    async def spend(self, invocation: ServesOnce) -> None:
+        """Remember a verified invocation, durably, before anything is done for it.
 
         Raises Replayed, InvalidClaim where it is not made to serve once, TooManyInvocations or Unavailable.
         """
+        await self._store.put(*self.take((invocation,)))
+
+    def take(self, invocations: Sequence[ServesOnce]) -> list[Value]:
+        """Remember verified invocations, all or none, and return what makes that durable; raises as ``spend``.
+
+        Next: store it before anything is done for them, or ``give_back``.
+        """
         now_s = self._store.now() // SECOND
-        values = [Value(SPACE, _key(spent), None) for spent in self._book.forget(now_s, _FORGOTTEN_AT_ONCE)]
-        values += also
+        taken: list[ServesOnce] = []
+        self._expired += [Value(SPACE, _key(spent), None) for spent in self._book.forget(now_s, _FORGOTTEN_AT_ONCE)]
+        values: list[Value] = []
         try:
-            spent, expires = self._book.spend(invocation, now_s)
-            values.append(Value(SPACE, _key(spent), expires.to_bytes(_SECONDS_BYTES, "big")))
-        finally:
-            if values:
-                await self._store.put(*values)
+            for invocation in invocations:
+                spent, expires = self._book.spend(invocation, now_s)
+                taken.append(invocation)
+                values.append(Value(SPACE, _key(spent), expires.to_bytes(_SECONDS_BYTES, "big")))
+        except BaseException:
+            self.give_back(taken)
+            raise
+        values, self._expired = [*self._expired, *values], []
+        return values
+
+    def give_back(self, invocations: Sequence[ServesOnce]) -> None:
+        """Let invocations serve that were taken: it could not be written that they were, and nothing was done."""
+        for invocation in invocations:
+            self._book.give_back((invocation.issuer, invocation.nonce))
 
 
 def _key(spent: Spent) -> bytes:

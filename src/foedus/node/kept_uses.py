@@ -49,6 +49,11 @@ class KeptUses:
             values.append(Value(SPACE, _key(use), use.node + count.to_bytes(_COUNT_BYTES, "big")))
         return values
 
+    def drop(self, values: Sequence[Value]) -> None:
+        """Forget uses whose values could not be stored."""
+        keys = {value.key for value in values}
+        self._uses = deque(use for use in self._uses if _key(use) not in keys)
+
     def _forget(self, now: Instant) -> Iterator[Use]:
         for _ in range(_FORGOTTEN_AT_ONCE):
             if not self._uses or self._uses[0].at > now - HOUR:

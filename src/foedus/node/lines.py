@@ -18,7 +18,9 @@ from foedus.identity.record import parse_signed_record
 from foedus.node.fallback_doors import ROOT, PeerDoors
 from foedus.node.federation_values import PARCEL_TYPE
 from foedus.node.http_line import HttpLine, Line
-from foedus.sync.frames import Answered, Cancel, Frame, Query, Records, Results
+from foedus.sync.frames.codec import Frame
+from foedus.sync.frames.events import Records
+from foedus.sync.frames.questions import Answered, Cancel, Query, Results
 from foedus.sync.parcels import CARRIED, Parcel, TalkBroken, decode_parcel, encode_parcel, read_frames
 from foedus.trust.peer import State
 

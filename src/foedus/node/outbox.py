@@ -20,7 +20,7 @@ from foedus.node.link import Link
 from foedus.node.publisher import Published, Publisher
 from foedus.node.store import Store
 from foedus.sync.effects import ReadChain
-from foedus.sync.frames import Missing, Proof, Pruned, Records
+from foedus.sync.frames.events import Missing, Proof, Pruned, Records
 
 _IN_FORCE_THERE_S = 1.0
 """A version that is in force here is on its way to the peer: what it allows is taken there a moment later."""

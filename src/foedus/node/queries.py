@@ -22,7 +22,7 @@ from foedus.query.inquiry import OUTCOMES, Effect, Entry, Finish, Forget, Forwar
 from foedus.query.limits import IN_FLIGHT_PER_PEER, SKEW_MAX
 from foedus.query.port import Reader, Substrate
 from foedus.query.question import Question, id_of
-from foedus.sync.frames import Answered, Cancel, Query, QueryReport, Results
+from foedus.sync.frames.questions import Answered, Cancel, Query, QueryReport, Results
 
 if TYPE_CHECKING:
     from foedus.node.composition import Node

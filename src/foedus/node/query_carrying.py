@@ -12,11 +12,11 @@ from foedus.base.clock import Instant
 from foedus.node.query_judging import Judge
 from foedus.node.query_strangers import Strangers, epoch_of
 from foedus.query.inquiry import Entry, Report
-from foedus.sync.frames import (
+from foedus.sync.frames.codec import Frame
+from foedus.sync.frames.questions import (
     REPORTS_PER_FRAME,
     RESULTS_PER_FRAME,
     Answered,
-    Frame,
     Query,
     QueryReport,
     Results,

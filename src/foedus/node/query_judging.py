@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from foedus.adapters.log_errors import DiskFull
 from foedus.base.cbor import Malformed, decode, encode
 from foedus.base.clock import Instant
 from foedus.base.errors import UsageError
@@ -21,15 +22,15 @@ from foedus.identity.did import did_of
 from foedus.log import streams
 from foedus.log.grants import Grant, is_untouched
 from foedus.log.participants import Participant
-from foedus.node.grant_uses import uses_per_hour
 from foedus.node.invocation_nonces import InvocationNonces
 from foedus.node.query_evidence import Evidence
+from foedus.node.spending import Spending, Spent
 from foedus.query.kinds import IN_STREAMS
 from foedus.query.limits import FANOUT_MAX, SKEW_MAX
 from foedus.query.port import Reader
 from foedus.query.question import Question, check_time, parse_question, signing_bytes
 from foedus.query.result import Result
-from foedus.sync.frames import Query
+from foedus.sync.frames.questions import Query
 from foedus.trust.border import ASK, Crossing
 from foedus.trust.evaluator import Allow, Author, Decision, Seat, Withhold
 from foedus.trust.evaluator import decide as evaluate
@@ -54,23 +55,15 @@ class NotAnswered(UsageError):
     remedy = "see docs/query.md, who may ask"
 
 
-class Spent(NamedTuple):
-    """What serves once: the nonce of an issuer (did:key), until it expires in seconds."""
-
-    issuer: str
-    nonce: bytes
-    expires: int | None
-
-
 class Judge:
-    """Judges questions of others. ``nonces`` serves calls too.
+    """Judges questions of others. ``spending`` serves calls too.
 
     ``changed`` is set, and made anew, whenever something became durable.
     """
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self.nonces = InvocationNonces(node.store)
+        self.spending = Spending(InvocationNonces(node.store), node.crossings)
         self._changed = asyncio.Event()
 
     def changed(self) -> None:
@@ -271,14 +264,14 @@ class Judge:
 
     async def _spend(self, question: Question, grants: Sequence[Grant]) -> None:
         """Count a question against its grants, and let it serve once here, durably."""
-        limited = [grant for grant in grants if uses_per_hour(grant)]
-        now = self._node.store.now()
-        if not self._node.crossings.count(limited, now):
-            raise NotAnswered("its grants allow no more questions this hour", code="grant.uses")
         expires = (question.deadline + SKEW_MAX) // SECOND + 1
-        await self.nonces.spend(
-            Spent(did_of(question.device or b""), question.nonce, expires), self._node.crossings.kept(limited, now)
-        )
+        once = Spent(did_of(question.device or b""), question.nonce, expires)
+        bill = self.spending.take([once], grants, self._node.store.now())
+        try:
+            await self._node.store.put(*bill.values)
+        except DiskFull:
+            self.spending.give_back(bill)
+            raise
 
     def reader(self, question: Question, carrier: bytes | None) -> Reader:
         """Return for whom a question is answered: ``carrier`` None where somebody asks here."""

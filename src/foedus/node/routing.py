@@ -19,7 +19,7 @@ from foedus.query.routing.known import Known
 from foedus.query.routing.limits import NODES_MAX
 from foedus.query.routing.routes import BadReach, Routes
 from foedus.query.routing.vectors import parse_vector
-from foedus.sync.frames import Reach, Reached
+from foedus.sync.frames.questions import Reach, Reached
 from foedus.trust.tiers import passes_on
 
 if TYPE_CHECKING:

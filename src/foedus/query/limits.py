@@ -79,6 +79,8 @@ CALLS_KEPT = 24 * 60 * MINUTE
 """How long an outcome is kept after the deadline: a peer that was down for the night asks again and gets it."""
 CALLS_KEPT_MAX = 4_096
 """Calls that are kept, at either end; beyond, the oldest that are over are forgotten before their time."""
+CALLS_REFUSED_KEPT = 4_096
+"""Refusals that are remembered until a restart, at most 6 MB: long enough to be told again by the next link."""
 CALL_RECORD_REST = 1_024
 """What is kept of a call beside what it brings and returns: signatures, states, and the memory of all that."""
 CALLS_BYTES_PER_PARTICIPANT = 16 * 1_048_576

@@ -15,24 +15,11 @@ from foedus.base.cbor import Malformed, convert, decode, encode, learn, to_plain
 from foedus.base.clock import Instant
 from foedus.base.errors import UsageError
 from foedus.base.limits import FRAME_MAX
-from foedus.sync.frames import (
-    FRAME_PLAINTEXT_MAX,
-    Answered,
-    Call,
-    CallCancel,
-    CallEnded,
-    CallProgress,
-    CallRefused,
-    CallSigned,
-    Cancel,
-    Frame,
-    Query,
-    Records,
-    Results,
-    Seq,
-    decode_frame,
-    frame_type,
-)
+from foedus.sync.frames.calls import Call, CallCancel, CallEnded, CallProgress, CallRefused, CallSigned
+from foedus.sync.frames.codec import FRAME_PLAINTEXT_MAX, Frame, decode_frame, frame_type
+from foedus.sync.frames.events import Records
+from foedus.sync.frames.fields import Seq
+from foedus.sync.frames.questions import Answered, Cancel, Query, Results
 
 CARRIED = (
     *(Query, Results, Answered, Cancel, Records),

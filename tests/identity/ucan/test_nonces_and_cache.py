@@ -40,6 +40,16 @@ def test_what_was_spent_outlives_a_restart():
         NonceBook(book.spent).spend(invocation(), NOW)
 
 
+def test_what_is_given_back_serves_and_is_forgotten_once():
+    book = NonceBook()
+    for expires in (NOW + 60, NOW + 90):
+        key, _ = book.spend(invocation(expires=expires), NOW)
+        book.give_back(key)
+        assert (len(book), book.spent, book.forget(NOW + 100, most=9)) == (0, {}, [])
+    assert book.spend(invocation(), NOW) == (key, NOW + 60)
+    assert book.forget(NOW + 61, most=9) == [key]
+
+
 def test_nonces_are_kept_until_the_invocation_could_not_serve_anyway():
     book = NonceBook()
     keys = [book.spend(invocation(nonce=bytes([number]), expires=NOW + number), NOW)[0] for number in (3, 1, 2)]

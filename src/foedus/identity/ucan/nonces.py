@@ -78,6 +78,13 @@ class NonceBook:
         self._by_issuer[key[0]] += 1
         return key, expires
 
+    def give_back(self, key: Spent) -> None:
+        """Let serve again what was spent, since storing it failed and nothing was done for it."""
+        expires = self._spent.pop(key)
+        self._by_expiry.remove((expires, key))
+        heapq.heapify(self._by_expiry)
+        self._took_out(key[0])
+
     def forget(self, now_s: int, most: int) -> list[Spent]:
         """Take out at most ``most`` whose time is over, oldest first; the caller deletes them."""
         forgotten: list[Spent] = []
@@ -85,7 +92,10 @@ class NonceBook:
             _, key = heapq.heappop(self._by_expiry)
             del self._spent[key]
             forgotten.append(key)
-            self._by_issuer[key[0]] -= 1
-            if not self._by_issuer[key[0]]:
-                del self._by_issuer[key[0]]
+            self._took_out(key[0])
         return forgotten
+
+    def _took_out(self, issuer: str) -> None:
+        self._by_issuer[issuer] -= 1
+        if not self._by_issuer[issuer]:
+            del self._by_issuer[issuer]
