@@ -20,9 +20,10 @@ from bench.nodes import run
 from bench.options import Figures, Options
 from bench.processor import spent_s
 from foedus.consensus.founding import Founding
-from foedus.consensus.membership import Member
+from foedus.consensus.membership import INTERVAL, Member
 from foedus.consensus.messages import Signed
 from foedus.consensus.updates import read_update
+from foedus.crypto.mldsa import MlDsaKey, verify
 from foedus.log.port import Commit, Value
 from foedus.node.composition import Node
 from foedus.node.council_checking import CouncilChecking
@@ -30,10 +31,11 @@ from foedus.node.council_founding import SPACE
 from foedus.node.council_messages import Founded, write
 from foedus.node.home import Home, create_home
 from foedus.node.link import Link
-from foedus.sync.frames import CouncilSays
+from foedus.sync.frames.members import CouncilSays
 
 _SIZES = (4, 7, 10)
 _BATCH = 100
+_SEALS = 100
 
 
 class _Wire:
@@ -99,14 +101,15 @@ async def _cost(folder: Path, size: int, options: Options) -> Figures:
     figures: Figures = {}
     async with _council(folder, size) as (nodes, wire, council):
         driver, author, checked = nodes[0].councils.seat(council).live, Author(), Counter[str]()
-        hold = CouncilChecking._verified  # noqa: SLF001  # counted here, and nowhere else wanted
+        find_new = CouncilChecking._new  # noqa: SLF001  # counted here, and nowhere else wanted
 
-        async def counted(checking: CouncilChecking, checks: list[Any]) -> bool:
-            checked["signatures"] += len(checks)
-            return await hold(checking, checks)
+        def counted(checking: CouncilChecking, checks: Sequence[Any]) -> dict[Any, Any]:
+            new = find_new(checking, checks)
+            checked["signatures"] += len(new)
+            return new
 
-        CouncilChecking._verified = counted  # type: ignore[method-assign]  # noqa: SLF001
-        for per_block, blocks in ((1, options.size(100, 10)), (_BATCH, options.size(40, 4))):
+        CouncilChecking._new = counted  # type: ignore[method-assign]  # noqa: SLF001
+        for per_block, blocks in ((1, options.size(100, 4)), (_BATCH, options.size(40, 2))):
             work = [[read_update(author.update(council, n, 900)) for n in range(per_block)] for _ in range(blocks)]
             wire.messages = checked["signatures"] = 0
             begun, spent = driver.replica.ledger.sequence, spent_s()
@@ -117,13 +120,26 @@ async def _cost(folder: Path, size: int, options: Options) -> Figures:
             figures[f"{name}_block_ms"] = (spent_s() - spent) * 1_000 / made
             figures[f"{name}_messages"] = wire.messages / made
             figures[f"{name}_signatures"] = checked["signatures"] / made
-        CouncilChecking._verified = hold  # type: ignore[method-assign]  # noqa: SLF001
+        CouncilChecking._new = find_new  # type: ignore[method-assign]  # noqa: SLF001
     return figures
+
+
+def _seal_ms(size: int) -> float:
+    """Return what seals cost one member for each block: its own, and those of others up to a quorum."""
+    key, signed = MlDsaKey(bytes(32)), secrets.token_bytes(200)
+    seal, others = key.sign(signed), (size + (size - 1) // 3) // 2
+    begun = spent_s()
+    for _ in range(_SEALS):
+        key.sign(signed)
+        for _ in range(others):
+            verify(key.public, signed, seal)
+    return (spent_s() - begun) * 1_000 / _SEALS / INTERVAL
 
 
 def council_blocks(options: Options) -> Figures:
     figures: Figures = {}
     for size in _SIZES:
         figures |= run(_cost(options.folder, size, options))
+        figures[f"council_n{size}_seal_block_ms"] = _seal_ms(size)
     ratio = figures["council_n10_single_block_ms"] / figures["council_n4_single_block_ms"]
     return figures | {"council_growth_of_square": ratio / (_SIZES[-1] / _SIZES[0]) ** 2}

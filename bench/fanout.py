@@ -19,10 +19,11 @@ from foedus.base.limits import BATCH_EVENTS_MAX
 from foedus.log.event import parse_envelope
 from foedus.node import membership
 from foedus.node.composition import Node
-from foedus.node.links import CAPABILITIES
+from foedus.node.handshakes import CAPABILITIES
 from foedus.node.membership import Seat
 from foedus.sync.effects import Deliver, Established, Send, SendFrame, SessionEffect
-from foedus.sync.frames import ChainPosition, Introduction, Ready
+from foedus.sync.frames.events import ChainPosition
+from foedus.sync.frames.peering import Introduction, Ready
 from foedus.sync.handshake import Initiator, Local
 from foedus.sync.session import Session
 
@@ -137,7 +138,7 @@ async def _fanout(options: Options) -> Figures:
         while len(node.links.open()) < _PEERS:  # noqa: ASYNC110  # the node tells nobody outside
             await asyncio.sleep(0.01)
         await _burst(speakers, sinks, 4)
-        batches = options.size(80, 12)
+        batches = options.size(80, 4)
         seconds = await _burst(speakers, sinks, batches)
         await node.links.close()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -11,7 +11,7 @@ from bench.nodes import make_home, run, running
 from bench.options import Figures, Options
 from bench.processes import Cluster
 from bench.world import ForeignNode
-from foedus.node.links import CAPABILITIES
+from foedus.node.handshakes import CAPABILITIES
 from foedus.sync.effects import Established, Send
 from foedus.sync.handshake import Initiator, Local, Responder
 

@@ -7,13 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
-from nacl.bindings import crypto_sign_open
-
 from bench.nodes import feed, make_home, run, running
 from bench.options import Figures, Options
+from bench.raw_checks import Raw, RawPair, raw_pair
 from bench.world import World
-from foedus.base.cbor import split_frames
-from foedus.base.limits import BATCH_EVENTS_MAX, FRAME_EVENTS
+from foedus.base.limits import FRAME_EVENTS
 from foedus.node.composition import Node
 
 _SEGMENT = 16
@@ -21,23 +19,6 @@ _SEGMENT = 16
 _ROUND = 16
 """Batches timed in the small and in the large log, by turns."""
 _CHECKS_PER_EVENT = 2
-
-
-class Raw:
-    """Checks of signatures by PyNaCl alone, in one thread: those of real events."""
-
-    def __init__(self, world: World, batch: bytes) -> None:
-        checks = world.checks(split_frames(batch, BATCH_EVENTS_MAX))
-        self._signed = [(signature + message, public) for public, message, signature in checks]
-        self.rates: list[float] = []
-
-    def slice(self) -> None:
-        """Measure once more."""
-        begun = time.perf_counter()
-        for _ in range(2):
-            for signed, public in self._signed:
-                crypto_sign_open(signed, public)
-        self.rates.append(2 * len(self._signed) / (time.perf_counter() - begun))
 
 
 async def timed(node: Node, batches: Sequence[bytes], carrier: bytes) -> float:
@@ -50,8 +31,9 @@ async def timed(node: Node, batches: Sequence[bytes], carrier: bytes) -> float:
 
 
 class _Ingest:
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, pair: RawPair) -> None:
         self.options = options
+        self.pair = pair
         self.world = World()
         self.first = self.world.batches(_ROUND + 4)
         self.raw = Raw(self.world, self.first[0])
@@ -76,10 +58,11 @@ class _Ingest:
 
     async def _grow(self, node: Node) -> None:
         """Fill the log to each size in turn, raw slices between the segments."""
-        sizes = [1_000, 10_000] if self.options.quick else [1_000, 10_000, 100_000]
+        sizes = [1_000, 2_000] if self.options.quick else [1_000, 10_000, 100_000]
         queue = list(self.first)
         done = 0
         for size in [*sizes, 1_000_000] if self.options.soak else sizes:
+            self.pair.turn()
             events, seconds = 0, 0.0
             while done < size:
                 count = min(_SEGMENT, -(-(size - done) // FRAME_EVENTS))
@@ -93,12 +76,14 @@ class _Ingest:
             if size <= 100_000:
                 self.events, self.seconds = self.events + events, self.seconds + seconds
         self.raw.slice()
+        self.pair.turn()
         self.rest = queue
 
     def _figures(self) -> Figures:
         raw = median(self.raw.rates)
         rate = _CHECKS_PER_EVENT * self.events / self.seconds
-        return {"ingest_checks_per_s": rate, "raw_verify_per_s": raw, "ingest_ratio": rate / raw, **self.sizes}
+        figures = {"ingest_checks_per_s": rate, "raw_verify_per_s": raw, "ingest_ratio": rate / raw}
+        return {**figures, "raw_pair_ratio": self.pair.ratio, **self.sizes}
 
     async def _growth(self, large: Node) -> float:
         """Compare the cost per event in the grown log with that in fresh logs of 10³ events.
@@ -106,7 +91,7 @@ class _Ingest:
         All rounds of the large log count together, since moving its write-ahead log falls on some of them only.
         """
         small, grown = [], []
-        for number in range(2 if self.options.quick else 6):
+        for number in range(1 if self.options.quick else 6):
             batches = self.rest + self.world.batches(_ROUND - len(self.rest))
             self.rest = []
             small.append(await self._small_round(self.options.folder, number))
@@ -121,4 +106,5 @@ class _Ingest:
 
 
 def ingest(options: Options) -> Figures:
-    return run(_Ingest(options).run())
+    with raw_pair() as pair:
+        return run(_Ingest(options, pair).run())

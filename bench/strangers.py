@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from bench.nodes import run
 from bench.world import ForeignNode
-from foedus.node.links import CAPABILITIES
+from foedus.node.handshakes import CAPABILITIES
 from foedus.sync.effects import Send
 from foedus.sync.handshake import Initiator, Local
 

@@ -107,23 +107,24 @@ def test_a_room_that_ends_too_many_children_is_closed_and_no_other_is(keeper):
 
 @pytest.fixture
 def stopped(keeper, monkeypatch):
-    """Return (the keeper, what stops its child before the next call); the child goes on after 30 looks at it."""
+    """Return (the keeper, what stops its child before the next call); the child goes on after so many looks at it."""
     monkeypatch.setattr(document_keeper, "_LOOK_S", 0.005)
     keeper.close()
     keeper = DocumentKeeper()
-    looks = Counter()
+    looks, until = Counter(), [30]
 
     def wait_on(patience, before=document_keeper._Patience.wait_on):
         looks[keeper.pid] += 1
-        if looks[keeper.pid] == 30:
+        if looks[keeper.pid] == until[0]:
             os.kill(keeper.pid, signal.SIGCONT)
         before(patience)
 
-    def stop():
+    def stop(so_many=30):
         keeper.start("room")
         replica = keeper.make("room")
         replica.whole()  # what it takes to begin is behind it
         looks.clear()
+        until[0] = so_many
         os.kill(keeper.pid, signal.SIGSTOP)
         return replica
 
@@ -133,8 +134,8 @@ def stopped(keeper, monkeypatch):
 
 
 def test_time_in_which_the_child_cannot_work_does_not_count(stopped, monkeypatch):
-    monkeypatch.setattr(document_keeper, "ANSWER_PROCESSOR_S", 0.1)
-    replica = stopped[1]()
+    monkeypatch.setattr(document_keeper, "ANSWER_PROCESSOR_S", 1.0)
+    replica = stopped[1](250)  # longer than it may work; the first update costs a child a tenth of a second
     replica.apply(WRITTEN)
     assert read(replica.whole()) == "x"
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foedus.adapters import verifier_processes
+from foedus.adapters import child_process, verifier_processes
 from foedus.adapters.verifier_child import (
     HEADER,
     READY,
@@ -160,7 +160,7 @@ async def test_an_answer_that_nobody_asked_for_is_the_end_of_the_child():
 
 
 async def test_a_child_that_cannot_start_is_no_error():
-    with mock.patch.object(verifier_processes.sys, "executable", "/nowhere/python"):
+    with mock.patch.object(child_process.sys, "executable", "/nowhere/python"):
         processes = VerifierProcesses(1)
         processes.start()
         await until(lambda: not processes._starting, "it was tried")

@@ -94,6 +94,49 @@ async def test_a_group_has_a_bound(log: GatedLog, monkeypatch) -> None:
     await writer.close()
 
 
+async def test_commits_of_a_backlog_wait_for_each_other(log: GatedLog, monkeypatch) -> None:
+    monkeypatch.setattr(module, "PATIENCE_S", 60.0)
+    log.gate.set()
+    writer = GroupWriter(log, asyncio.get_running_loop())
+    writer.expects_more = lambda: True
+    tasks = [writer.commit(Commit(entries=run(start, start + 255))) for start in (1, 257, 513)]
+    assert [(await task).first_local for task in tasks] == [1, 257, 513]
+    assert log.groups == [3]
+    await writer.close()
+
+
+async def test_talk_is_written_at_once_with_what_waited_before_it(log: GatedLog, monkeypatch) -> None:
+    monkeypatch.setattr(module, "PATIENCE_S", 60.0)
+    log.gate.set()
+    writer = GroupWriter(log, asyncio.get_running_loop())
+    writer.expects_more = lambda: True
+    assert await writer.commit(Commit(entries=[entry(1)])) == (1, ())
+    tasks = [writer.commit(Commit(entries=entries)) for entries in (run(2, 257), run(258, 258))]
+    assert [(await task).first_local for task in tasks] == [2, 258]
+    assert log.groups == [1, 2]
+    await writer.close()
+
+
+async def test_what_is_expected_and_does_not_come_is_not_waited_for_long(log: GatedLog, monkeypatch) -> None:
+    monkeypatch.setattr(module, "PATIENCE_S", 0.01)
+    log.gate.set()
+    writer = GroupWriter(log, asyncio.get_running_loop())
+    writer.expects_more = lambda: True
+    assert await writer.commit(Commit(entries=run(1, 256))) == (1, ())
+    assert await writer.commit(Commit(entries=run(257, 512))) == (257, ())
+    await writer.close()
+
+
+async def test_a_backlog_that_waits_is_written_when_the_writer_closes(log: GatedLog, monkeypatch) -> None:
+    monkeypatch.setattr(module, "PATIENCE_S", 60.0)
+    log.gate.set()
+    writer = GroupWriter(log, asyncio.get_running_loop())
+    writer.expects_more = lambda: True
+    waiting = writer.commit(Commit(entries=run(1, 256)))
+    await writer.close()
+    assert await waiting == (1, ())
+
+
 async def test_a_faulty_commit_fails_alone(log: GatedLog) -> None:
     writer = GroupWriter(log, asyncio.get_running_loop())
     first = await _blocked(log, writer)

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 WITHIN_S = 240
 """Less than the guard against hanging tests takes; a quick run takes some seconds on an idle machine."""
 FIGURES = {
-    "ingest": {"ingest_checks_per_s", "raw_verify_per_s", "ingest_ratio", "growth_ratio"},
+    "ingest": {"ingest_checks_per_s", "raw_verify_per_s", "ingest_ratio", "raw_pair_ratio", "growth_ratio"},
     "border": {"border_cost_ratio", "cold_chain_ms"},
     "revoke": {"revoke_p50_ms", "revoke_busy_p50_ms", "revoke_worst_ms"},
     "audit": {"audit_cost_ratio"},
@@ -43,6 +43,7 @@ FIGURES = {
         "council_n4_single_block_ms",
         "council_n7_batch_messages",
         "council_n10_single_signatures",
+        "council_n7_seal_block_ms",
         "council_growth_of_square",
     },
     "page": {"page_usable_s", "page_frame_ms", "page_frame_work_ms"},

@@ -8,10 +8,10 @@ from foedus.base.cbor import Malformed, NotCanonical, decode, encode, to_plain
 from foedus.base.ids import sha256
 from foedus.consensus.founding import successor
 from foedus.consensus.governing import Governed, consent_bytes
-from foedus.consensus.ledger import EARLY, LATE, REPEATED, Ledger
+from foedus.consensus.ledger import EARLY, LATE, REPEATED, Ledger, linked
 from foedus.consensus.machine import KeyValue
 from foedus.consensus.membership import Member
-from foedus.consensus.updates import LIFE, Batch, Update
+from foedus.consensus.updates import LIFE, NOTHING, Batch, Update
 from foedus.crypto.ed25519 import Ed25519Key
 from tests.consensus.world import membership_of, public
 
@@ -75,6 +75,23 @@ def test_an_update_is_made_once_in_its_time():
     assert restored.make(Batch.of((asked,))) == [REPEATED]
     assert restored.make(Batch.of((asked, put("k", b"1", number=1, until=3)))) == [LATE, LATE]
     assert restored.make(Batch.of((put("k", b"1", until=5 + LIFE + 1),))) == [EARLY]
+
+
+def test_the_root_covers_all_that_was_made_in_its_order():
+    one, other = (Batch.of((put("k", b"1", number=n, until=9),)) for n in range(2))
+    ledger, swapped = Ledger(KeyValue()), Ledger(KeyValue())
+    ledger.make(one)
+    chain = linked(linked(bytes(32), 1, one.digest), 2, other.digest)
+    ledger.make(other)
+    assert ledger.parts().chain == chain
+    for batch in (other, one):
+        swapped.make(batch)
+    same = ledger.parts()._replace(chain=b"")
+    assert swapped.parts()._replace(chain=b"") == same
+    assert swapped.root() != ledger.root()
+    for later in (ledger.restored(ledger.snapshot()), ledger.renewed(KeyValue())):
+        later.make(NOTHING)
+        assert later.parts().chain == linked(chain, 3, NOTHING.digest)
 
 
 def test_a_state_that_is_none_is_refused():

@@ -57,7 +57,7 @@ def proof(index=3):
 
 
 def renewal(membership, chosen):
-    parts = Parts(192, sha256(b"state"), 192, members_id(chosen), sha256(b"made"))
+    parts = Parts(192, sha256(b"state"), 192, members_id(chosen), sha256(b"made"), sha256(b"chain"))
     votes = quorum(membership, "checkpoint", 0, 192, parts.root())
     return Renewal(Stable(192, parts.root(), votes), parts, chosen)
 

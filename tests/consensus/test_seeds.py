@@ -1,8 +1,18 @@
-"""Whatever goes wrong with up to f liars, members never disagree; once the network heals all that was asked is made."""
+"""Whatever goes wrong with up to f liars, members never disagree; once the network heals all that was asked is made.
 
-import pytest
+`make test` tells 200 stories with two seconds of trouble each, `make soak` ten thousand more, with six.
+"""
 
 from tests.consensus.stories import story
+from tests.seeds import seeds
+
+_TEST_SEEDS = range(200)
+_SOAK_SEEDS = range(1_000, 11_000)
+
+
+def pytest_generate_tests(metafunc):
+    if "seed" in metafunc.fixturenames:
+        metafunc.parametrize("seed", seeds(metafunc.config, _TEST_SEEDS, _SOAK_SEEDS))
 
 
 def told(world):
@@ -10,16 +20,8 @@ def told(world):
     return "\n".join([*lines, *map(str, world.failures)])
 
 
-@pytest.mark.parametrize("seed", range(200))
 def test_members_agree_and_go_on(seed):
-    world = story(seed, trouble_s=2)
-    assert not world.failures, told(world)
-
-
-@pytest.mark.soak
-@pytest.mark.parametrize("seed", range(1_000, 11_000))
-def test_members_agree_and_go_on_for_long(seed):
-    world = story(seed)
+    world = story(seed, trouble_s=2 if seed in _TEST_SEEDS else 6)
     assert not world.failures, told(world)
 
 

@@ -16,6 +16,7 @@ def test_the_labels_are_those_of_version_1():
         "checkpoint",
         "council",
         "council-join",
+        "council-seal",
         "event",
         "http",
         "identity",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from functools import reduce
 from urllib.parse import unquote
 
@@ -23,8 +24,9 @@ from foedus.log.streams import parse
 from foedus.query import limits as query_limits
 from foedus.query.inquiry import OUTCOMES
 from foedus.query.merge import FUSION_K, FUSION_SCALE
-from foedus.sync import frames
 from foedus.sync.credit import SEND_FLOOR
+from foedus.sync.frames import codec, questions
+from foedus.sync.frames.fields import Code
 from foedus.sync.keepalive import GREETING_TIMEOUT
 from foedus.sync.pace import ASKS_BURST, ASKS_PER_S, PEERING_BURST, PEERING_PER_S
 from foedus.sync.positions import CHAINS_MAX
@@ -156,7 +158,7 @@ def _frame_rows() -> list[list[str]]:
 def test_the_frames_are_those_of_the_code():
     shown = [re.match(r'\["(\w+)"', frame)[1] for row in _frame_rows() for frame in row]
     assert len(shown) == len(set(shown))
-    assert set(shown) == frames.TYPES
+    assert set(shown) == codec.TYPES
 
 
 def test_each_frame_has_the_parts_of_the_code():
@@ -166,11 +168,11 @@ def test_each_frame_has_the_parts_of_the_code():
             rest = re.sub(r"\[[^\[\]]*\]", "list", rest)
         maps = re.findall(r"\{(.*?)\}", rest)
         parts = [part for part in re.sub(r"\{.*?\}", "map", rest).split(",") if part.strip()]
-        shape = frames._SHAPES[name]
+        shape = codec._SHAPES[name]
         assert len(parts) == len(shape.__struct_fields__), frame
         for fields in maps:
             inner = next(iter(shape.__annotations__.values()))
-            inner = getattr(frames, inner) if isinstance(inner, str) else inner
+            inner = getattr(sys.modules[shape.__module__], inner) if isinstance(inner, str) else inner
             assert _field_names(fields) == list(inner.__struct_fields__), frame
 
 
@@ -223,7 +225,7 @@ QUOTED = {
     ],
     "5. Link": [
         f"≤ {limits.FRAME_MAX >> 10} KiB each",
-        f"at most {limits.FRAME_MAX >> 10} KiB \N{MINUS SIGN} {limits.FRAME_MAX - frames.FRAME_PLAINTEXT_MAX} bytes",
+        f"at most {limits.FRAME_MAX >> 10} KiB \N{MINUS SIGN} {limits.FRAME_MAX - codec.FRAME_PLAINTEXT_MAX} bytes",
         f"A handshake takes at most {limits.HANDSHAKE_TIMEOUT // SECOND} s",
         f"within {GREETING_TIMEOUT // SECOND} s of the handshake",
         f"ciphertext: {CIPHERTEXT_BYTES} bytes",
@@ -262,10 +264,10 @@ QUOTED = {
         f"at most {query_limits.LASTS_MAX // SECOND} s |",
         f"at most {_n(query_limits.BODY_BYTES_MAX)}. At most {_n(query_limits.RESULT_BYTES_MAX)} bytes",
         f"(≤ {query_limits.EVIDENCE_MAX}, ≤ {_n(query_limits.EVIDENCE_BYTES_MAX)} bytes)",
-        f"1 to {_n(frames.QUERY_LASTS_MAX)}",
+        f"1 to {_n(questions.QUERY_LASTS_MAX)}",
         f"at least {query_limits.WAY_BACK_MIN // 1000} and at most {query_limits.WAY_BACK_MAX // 1000} ms",
         f"not over {query_limits.SKEW_MAX // SECOND} s after its `deadline`",
-        f"Entries ≤ {_n(frames.REPORTS_PER_FRAME)} in a frame; results ≤ {frames.RESULTS_PER_FRAME}",
+        f"Entries ≤ {_n(questions.REPORTS_PER_FRAME)} in a frame; results ≤ {questions.RESULTS_PER_FRAME}",
         f"⌊10^12 / ({FUSION_K + 1} + rank)⌋" if FUSION_SCALE == 10**12 else "?",
     ],
     "7. Checkpoints": [f"each {_n(limits.CHECKPOINT_EVENTS)} events or hour of change"],
@@ -279,7 +281,7 @@ def test_the_numbers_are_those_of_the_code(heading, words):
 
 def test_codes_have_the_form_that_is_told():
     form = re.search(r"A code matches `(.*?)`", protocol("5. Link"))[1]
-    assert form == frames.Code.__metadata__[0].pattern.removeprefix(r"\A").removesuffix(r"\Z")
+    assert form == Code.__metadata__[0].pattern.removeprefix(r"\A").removesuffix(r"\Z")
 
 
 def test_the_outcomes_of_a_question_are_those_of_the_code():
@@ -288,8 +290,8 @@ def test_the_outcomes_of_a_question_are_those_of_the_code():
 
 
 def test_frames_of_questions_take_what_questions_have():
-    assert frames.QUERY_BYTES_MAX == query_limits.QUERY_BYTES_MAX >= query_limits.RESULT_BYTES_MAX
-    assert frames.EVIDENCE_MAX == query_limits.EVIDENCE_MAX
-    assert frames.PATH_MAX == query_limits.HOPS_MAX + 1
-    assert frames.QUERY_LASTS_MAX == query_limits.LASTS_MAX
-    assert query_limits.REPORTS_MAX < frames.REPORTS_PER_FRAME
+    assert questions.QUERY_BYTES_MAX == query_limits.QUERY_BYTES_MAX >= query_limits.RESULT_BYTES_MAX
+    assert questions.EVIDENCE_MAX == query_limits.EVIDENCE_MAX
+    assert questions.PATH_MAX == query_limits.HOPS_MAX + 1
+    assert questions.QUERY_LASTS_MAX == query_limits.LASTS_MAX
+    assert query_limits.REPORTS_MAX < questions.REPORTS_PER_FRAME

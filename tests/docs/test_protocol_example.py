@@ -39,7 +39,9 @@ from foedus.log.outcomes import Admitted, Forked
 from foedus.log.port import Verdict
 from foedus.log.streams import chain_id, members, participant, room
 from foedus.sync import transcript
-from foedus.sync.frames import Pending, Ping, encode_frame
+from foedus.sync.frames.codec import encode_frame
+from foedus.sync.frames.keeping import Ping
+from foedus.sync.frames.peering import Pending
 from foedus.sync.http_signature import Signer, Target, content_digest, sign_request, sign_response, verify_request
 from foedus.trust import agreement
 from foedus.trust.agreements.document import agreement_id

@@ -15,23 +15,20 @@ from foedus.identity.record import first_record, successor
 from foedus.log import streams
 from foedus.log.event import Act, Envelope, Event, act_signing_bytes, digest_of, encode_event, event_signing_bytes
 from foedus.sync.effects import Established, Send
-from foedus.sync.frames import (
+from foedus.sync.frames.codec import decode_frame, encode_frame
+from foedus.sync.frames.events import Ack, Cursors, Events
+from foedus.sync.frames.keeping import Bye
+from foedus.sync.frames.peering import (
     Accepted,
-    Ack,
     Application,
-    Bye,
     Confirmation,
     Confirmed,
-    Cursors,
     Ended,
-    Events,
     Introduction,
     Pending,
     Ready,
     Refused,
     Request,
-    decode_frame,
-    encode_frame,
 )
 from foedus.sync.handshake import Initiator, Local
 from foedus.trust import agreement

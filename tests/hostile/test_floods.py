@@ -8,10 +8,10 @@ import tracemalloc
 from foedus.base.cbor import encode
 from foedus.base.ids import sha256
 from foedus.log import streams
-from foedus.node import intake
-from foedus.node import link as link_module
+from foedus.node import intake, outgoing
 from foedus.node import records as records_module
-from foedus.sync.frames import Ack, AckPosition, ChainPosition, Cursors, Events, Proof, Records, Want
+from foedus.node.asking_again import CHAINS_MAX
+from foedus.sync.frames.events import Ack, AckPosition, ChainPosition, Cursors, Events, Proof, Records, Want
 from tests.hostile.evil import Evil, browser, id_of, stranger_records, villain
 from tests.node.nodes import connect, share, street, until
 
@@ -59,7 +59,7 @@ async def test_events_of_thousands_of_unknown_epochs_and_chains_cost_little_memo
             grown = tracemalloc.get_traced_memory()[0] - before
             tracemalloc.stop()
             assert not evil.is_cut_off, evil.goodbye
-            assert len(victim.node.links.get(evil.node)._again) <= link_module._AGAIN_MAX
+            assert len(victim.node.links.get(evil.node).again) <= CHAINS_MAX
             assert grown < 40_000_000, grown
             assert worst < 3, worst
             assert len(victim.node.store.admission.chains) < 20
@@ -119,8 +119,8 @@ async def test_one_peer_cannot_fill_the_book_of_identities(tmp_path, monkeypatch
 
 
 async def test_more_writers_than_a_link_has_places_for_their_records_break_no_link(tmp_path, monkeypatch):
-    monkeypatch.setattr(link_module, "CONTROL_QUEUE_MAX", 24)
-    monkeypatch.setattr(link_module, "_BULKY_FRAMES", 12)
+    monkeypatch.setattr(outgoing, "CONTROL_QUEUE_MAX", 24)
+    monkeypatch.setattr(outgoing, "_BULKY_FRAMES", 12)
     async with street(tmp_path) as it:
         alice, bob = await it.add("alice"), await it.add("bob")
         async with villain(alice) as evil:

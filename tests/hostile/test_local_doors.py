@@ -15,9 +15,9 @@ from foedus.base.errors import FoedusError
 from foedus.crypto.ed25519 import Ed25519Key
 from foedus.identity.did import did_of
 from foedus.log.event import Act, act_plain, act_signing_bytes, digest_of
-from foedus.node.values import SignedAct
+from foedus.values.node import SignedAct
 from tests.hostile.evil import browser, now
-from tests.node.nodes import street
+from tests.node.nodes import entries, street
 
 STATUS = "/api/v1/status"
 SSE = {"Accept": "text/event-stream"}
@@ -157,13 +157,13 @@ async def test_a_device_that_signs_what_it_may_not_is_refused_and_nothing_is_ord
     async with street(tmp_path) as it:
         victim = await it.add("victim")
         room = (await victim.service.room_create("plans")).room
-        start = victim.node.log.last_local
+        start = entries(victim.node)
         for lie in LIES:
             key = Ed25519Key(secrets.token_bytes(32))
             with pytest.raises(FoedusError) as refused:
                 await victim.service.say_signed(room, act_of(victim, f"room:{room}", key, **lie))
             assert refused.value.http_status < 500
-            assert victim.node.log.last_local == start
+            assert entries(victim.node) == start
         assert await victim.say("goes on", room=room)
 
 

@@ -4,9 +4,9 @@ import asyncio
 import secrets
 
 from foedus.identity.record import successor
-from foedus.sync.frames import ChainPosition, Cursors, Events, Records
+from foedus.sync.frames.events import ChainPosition, Cursors, Events, Records
 from tests.hostile.evil import browser, fresh_keys, villain
-from tests.node.nodes import connect, share, street, until
+from tests.node.nodes import connect, entries, share, street, until
 
 
 def number(node):
@@ -34,13 +34,13 @@ async def test_a_nodes_own_events_and_records_played_back_to_it_do_nothing(tmp_p
                 await victim.say(text)
             batches = await overheard(evil)
             assert batches
-            events = victim.node.log.last_local
+            events = entries(victim.node)
             for batch in batches * 3:
                 await evil.send(Events(batch))
             for record in victim.node.store.identities.held(victim.node.store.node):
                 await evil.send(Records((record.plain(),) * 5))
             await asyncio.sleep(0.7)
-            assert (number(victim), writes(victim), victim.node.log.last_local) == (0, True, events)
+            assert (number(victim), writes(victim), entries(victim.node)) == (0, True, events)
             await victim.say("three")
             assert victim.texts() == ["one", "two", "three"]
 

@@ -13,23 +13,11 @@ from foedus.base.limits import HANDSHAKES_IN_FLIGHT_MAX, PENDING_REQUESTS_MAX
 from foedus.identity.record import first_record
 from foedus.log import streams
 from foedus.node import links as links_module
-from foedus.sync.frames import (
-    TYPES,
-    Accepted,
-    Ack,
-    ChainPosition,
-    Confirmation,
-    Confirmed,
-    Cursors,
-    Events,
-    Pending,
-    Proof,
-    Records,
-    Want,
-    WantRecords,
-)
+from foedus.sync.frames.codec import TYPES
+from foedus.sync.frames.events import Ack, ChainPosition, Cursors, Events, Proof, Records, Want, WantRecords
+from foedus.sync.frames.peering import Accepted, Confirmation, Confirmed, Pending
 from tests.hostile.evil import LINK, Evil, browser, fresh_keys, stranger_records, strangers, villain
-from tests.node.nodes import connect, street, until
+from tests.node.nodes import connect, entries, street, until
 
 FEW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None)
 
@@ -142,7 +130,7 @@ async def test_a_stranger_that_speaks_as_a_peer_is_cut_off_and_nothing_is_kept(t
         victim = await it.add("victim")
         await victim.service.participant_add_custodial("scout")
         async with strangers(victim) as (evil,):
-            start = victim.node.log.last_local
+            start = entries(victim.node)
             event = evil.write(streams.NODE)
             frames = {
                 "events": Events(b"\0\0\0\1\0"),
@@ -154,7 +142,7 @@ async def test_a_stranger_that_speaks_as_a_peer_is_cut_off_and_nothing_is_kept(t
             await evil.send(frames[what])
             await until(lambda: evil.is_cut_off, "the link ends")
             assert evil.goodbye == "unexpected_frame"
-            assert victim.node.log.last_local == start
+            assert entries(victim.node) == start
             assert not evil.got(Events)
 
 

@@ -11,7 +11,8 @@ from foedus.crypto.ed25519 import Ed25519Key
 from foedus.identity.did import did_of
 from foedus.log import streams
 from foedus.log.event import Envelope
-from foedus.sync.frames import Events, Introduction, Missing, Pending, Proof, Ready, Want
+from foedus.sync.frames.events import Events, Missing, Proof, Want
+from foedus.sync.frames.peering import Introduction, Pending, Ready
 from tests.hostile.evil import Evil, browser, id_of, now, villain
 from tests.node.nodes import connect, share, street, until
 

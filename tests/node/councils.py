@@ -24,10 +24,11 @@ async def connected(folder, names=NAMES, people=()):
         yield it, nodes
 
 
-async def found(nodes, name="board", interval=8):
+async def found(nodes, name="board", interval=8, *, seal=False):
     """A council of these nodes, which all have joined. Its epochs end soon: after three intervals at most."""
     first, *others = nodes
-    held = await first.node.councils.foundings.create(name, [other.node.store.node for other in others], interval)
+    ids = [other.node.store.node for other in others]
+    held = await first.node.councils.foundings.create(name, ids, interval, seal=seal)
     council = held.founding.id
     for other in others:
         await until(lambda other=other: other.node.councils.foundings.held(council), f"{other.name} is asked")

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from foedus.base.errors import NotFound
+from foedus.node.audited import QUIET
 from foedus.node.composition import Node
 from foedus.node.home import Home, create_home
 from foedus.node.ports import FederationResponse
-from foedus.node.room_values import Said
+from foedus.node.room_forms import Said
 from foedus.node.service import Service
 from foedus.surfaces.demo.processes import free_port
 from foedus.surfaces.http.app import create_app
@@ -27,6 +28,11 @@ class NoFederation:
 
     async def handle(self, _request):
         return FederationResponse(status=404)
+
+
+def entries(node):
+    """Return how many events a node holds beside those of its own upkeep, which come by the minute."""
+    return sum(row.kind not in QUIET for row in node.log.since(0, 1_000_000))
 
 
 _streets = []

@@ -6,8 +6,8 @@ from foedus.base.cbor import encode, to_plain
 from foedus.base.limits import CHUNK_BYTES, DAY
 from foedus.log import streams
 from foedus.log.documents import DocumentUpload
-from foedus.node.room_values import Said
-from foedus.sync.frames import Chunk, WantChunks
+from foedus.node.room_forms import Said
+from foedus.sync.frames.blobs import Chunk, WantChunks
 from tests.node.document_client import editing, folded
 from tests.node.nodes import connect, share, street, until
 from tests.node.people import agent, enrol

@@ -6,7 +6,7 @@ from functools import partial
 from foedus.node import call_records
 from foedus.node.call_shelf import Bounds
 from foedus.query.call import FORGOTTEN, call_id
-from foedus.sync.frames import Call, CallEnded
+from foedus.sync.frames.calls import Call, CallEnded
 from tests.node.callees import answer, calling, form, offer, take
 from tests.node.nodes import connect, street, until
 from tests.node.people import agent

@@ -52,6 +52,19 @@ async def test_without_processes_a_backlog_is_checked_by_threads():
     await checking.close()
 
 
+async def test_a_full_batch_or_two_are_not_far_behind():
+    checking = Checking(None)
+    waiting = [checking.check(checks_of(511)) for _ in range(2)]
+    assert not checking.is_far_behind()
+    waiting += [checking.check(checks_of(512)) for _ in range(8)]
+    assert checking.is_far_behind()
+    for started in waiting:
+        assert all(await verdicts(started))
+    await until(lambda: checking.is_idle, "nothing is under way")
+    assert not checking.is_far_behind()
+    await checking.close()
+
+
 async def test_processes_find_the_bad_signatures_of_a_big_batch():
     checking, _ = await with_processes()
     bad = {1, 255, 256, 400}

@@ -7,8 +7,9 @@ from msgspec.structs import replace
 
 from foedus.base.cbor import decode, encode, to_plain
 from foedus.base.errors import FoedusError
-from foedus.consensus.machine import Put
+from foedus.consensus.machine import Get, Put
 from foedus.consensus.updates import Update
+from foedus.node.council_agents import AskedCouncil, asked_words
 from foedus.surfaces.cli.delegating import Scope
 from foedus.trust.border import PROPOSE
 from tests.node.councils import all_hold, connected, found, put, seat, value
@@ -46,12 +47,14 @@ async def test_people_ask_for_themselves_and_agents_by_a_persons_grant(tmp_path)
         with pytest.raises(FoedusError, match="waits for a human"):
             await alice.service.council_put_as("board", "robot", "c", b"1")
         (waiting,) = [each for each in alice.service.approvals() if each.state == "waiting"]
-        assert waiting.text.endswith("c = 1")
+        assert (waiting.text, waiting.council_name) == ("c = 1", "board")
         view = await ada.allow(waiting.id, Scope(PROPOSE, digest=waiting.digest))
         assert view.state == "done", view
         await all_hold(nodes, council, "c", b"1")
 
-        given = await ada.give(robot, Scope(PROPOSE))
+        given = await ada.give(robot, Scope(PROPOSE, councils=[council.hex()]))
+        held = next(grant for grant in alice.service.grants() if grant.id == given)
+        assert (held.councils, held.council_names) == ([council.hex()], ["board"])
         made = await alice.node.councils.ask(council, robots(alice, council, Put("b", b"1", None)))
         assert decode(made.result) == ["done", None]
         await all_hold(nodes, council, "b", b"1")
@@ -68,6 +71,20 @@ async def test_people_ask_for_themselves_and_agents_by_a_persons_grant(tmp_path)
         with pytest.raises(FoedusError) as refused:
             await bob.node.councils.ask(council, signed(ada, alice, council, "a", b"2"))
         assert refused.value.code == "foreign"
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (Get("k"), "read k"),
+        (Put("k", b"v", None), "k = v"),
+        (Put("k", None, None), "delete k"),
+        (Put("k", b"v", (None,)), "k = v\nonly if k is not there"),
+        (Put("k", None, (b"\xffw",)), "delete k\nonly if k is now: \ufffdw"),
+    ],
+)
+def test_what_an_agent_asks_is_told_to_people_with_its_condition(command, words):
+    assert asked_words(encode(to_plain(AskedCouncil(bytes(32), encode(to_plain(command)))))) == words
 
 
 async def test_a_lying_member_and_leader_gets_nothing_made_that_its_author_may_not_ask(tmp_path):

@@ -4,7 +4,7 @@ import pytest
 
 from foedus.base.limits import DAY
 from foedus.log import streams
-from foedus.node.room_values import Said
+from foedus.node.room_forms import Said
 from tests.node.nodes import connect, share, street, until
 from tests.node.searching import files_with
 from tests.node.test_crdts import do, equal, fresh, show

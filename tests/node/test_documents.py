@@ -11,7 +11,7 @@ from foedus.node.document_visit import DocumentVisit
 from foedus.state.documents import messages
 from foedus.state.documents.update import EMPTY
 from tests.node.document_client import editing, enrol_session, ticket
-from tests.node.nodes import connect, share, street, until
+from tests.node.nodes import connect, entries, share, street, until
 from tests.node.people import agent, enrol, trusted_agent
 
 
@@ -84,12 +84,12 @@ async def test_what_is_repeated_is_not_written_again(tmp_path):
         async with editing(ash, who) as first, editing(ash, who) as second:
             await first.edit(0, "word")
             await equal(second, wanted="word")
-            held = ash.node.log.last_local
+            held = entries(ash.node)
             await second.send(messages.brings(second.doc.get_update(), is_answer=True))
             await second.send(messages.brings(EMPTY))
             await second.edit(0, "a")
             await equal(first, wanted="aword")
-            assert ash.node.log.last_local == held + 1
+            assert entries(ash.node) == held + 1
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ PEERS_DOORS = [
     ("GET", "/events"),
     ("POST", "/events"),
     ("GET", "/stream"),
+    ("POST", "/frames"),
     ("GET", "/status"),
     ("GET", "/peers"),
     ("GET", "/peers/" + "00" * 32),

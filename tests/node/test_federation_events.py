@@ -248,7 +248,7 @@ async def test_a_peer_that_asks_for_many_streams_at_one_time_has_two_of_them(tmp
             headers = {name.lower(): value for name, value in signed_headers(alice, bob, "GET", uri).items()}
             request = FederationRequest(
                 method="GET", path=f"{ROOT}/stream", target_uri=uri, query={}, headers=headers, body=b"",
-                address="127.0.0.1", secure=True,
+                address="127.0.0.1", secure=True, stopping=asyncio.Event().wait,
             )  # fmt: skip
             answers.append((await doors.handle(request)).stream)
         before = len(bob.node.publisher.listeners)
@@ -268,7 +268,7 @@ async def test_where_others_can_listen_only_public_streams_are_given(tmp_path):
         headers = {name.lower(): value for name, value in signed_headers(alice, bob, "GET", uri).items()}
         request = FederationRequest(
             method="GET", path=f"{ROOT}/events", target_uri=uri, query={}, headers=headers, body=b"",
-            address="192.0.2.7", secure=False,
+            address="192.0.2.7", secure=False, stopping=asyncio.Event().wait,
         )  # fmt: skip
         response = await doors.handle(request)
         kinds = {parse_envelope(data).event.stream.split(":")[0] for data in split_frames(response.body, 1_000)}

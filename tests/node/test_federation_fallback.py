@@ -35,7 +35,7 @@ def kinds(alice, bob):
 async def test_without_a_link_events_flow_by_sse_both_ways_until_one_opens(tmp_path):
     async with two_connected(tmp_path, behind=BOTH) as (it, alice, bob):
         await share(bob, alice)
-        await refuse(it, LINK)
+        await refuse(it, LINK, f"{ROOT}/frames")
         await until(lambda: kinds(alice, bob) == ("sse", "sse"), "both read streams", 30)
         await bob.say("by sse")
         await until(lambda: alice.texts() == ["by sse"], "alice hears")

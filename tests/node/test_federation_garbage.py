@@ -4,7 +4,7 @@ import json
 import random
 
 from tests.node.federated import EVENTS, RECORDS, ROOT, ask, send, signed_headers, two_connected
-from tests.node.nodes import share, until
+from tests.node.nodes import entries, share, until
 from tests.node.test_federation_strangers import application
 
 DOORS = ["events", "records", "register", "identity", "peers", "peers/x", "stream", "status", "", "%00", "events/../x"]
@@ -52,7 +52,7 @@ async def test_bodies_that_peers_sign(tmp_path):
             "register": ("application/json", json.dumps(application(alice, bob)).encode()),
         }
         chance = random.Random(7)
-        before = bob.node.log.last_local
+        before = entries(bob.node)
         for _ in range(60):
             for door, (media_type, sample) in samples.items():
                 uri = f"{bob.url}{ROOT}/{door}"
@@ -63,7 +63,7 @@ async def test_bodies_that_peers_sign(tmp_path):
                 status, answered, answer = await send("POST", uri, headers, body, media_type)
                 is_refused_or_answered("POST", status, answered, answer)
         assert bob.texts() == ["hello"]
-        assert bob.node.log.last_local == before
+        assert entries(bob.node) == before
         assert bob.peer(alice).state == "connected"
         assert (await ask(alice, bob, "GET", "/status")).status == 200
 

@@ -9,7 +9,7 @@ from foedus.state.documents import messages
 from foedus.state.documents.messages import GONE, Presence
 from foedus.state.documents.statement import Shown, Statement, write
 from foedus.surfaces.cli.delegating import Scope
-from foedus.sync.frames import Presences
+from foedus.sync.frames.members import Presences
 from foedus.trust.border import SPEAK
 from tests.node.document_client import editing
 from tests.node.nodes import connect, share, street, until

@@ -1,5 +1,6 @@
 """The limits of foedus.toml at the doors of real nodes: who is too fast is told when to go on, or is slowed."""
 
+import asyncio
 import time
 
 import aiohttp
@@ -9,7 +10,7 @@ from foedus.node.federation import Federation
 from foedus.node.home import Home
 from foedus.node.ports import FederationRequest
 from foedus.node.rates import TooOften
-from foedus.node.room_values import Said
+from foedus.node.room_forms import Said
 from foedus.sync.pace import Throttle
 from tests.node.federated import ask, two_connected
 from tests.node.nodes import connect, share, street, until
@@ -86,6 +87,7 @@ def request_from(address, path="/api/federation/identity", method="GET", body=b"
         body=body,
         address=address,
         secure=True,
+        stopping=asyncio.Event().wait,
     )
 
 

@@ -7,9 +7,9 @@ import pytest
 from foedus.base.limits import DAY
 from foedus.log import streams
 from foedus.node.home import Home
-from foedus.node.room_values import Said
+from foedus.node.room_forms import Said
 from foedus.node.store import wall_clock
-from foedus.sync.frames import Pruned
+from foedus.sync.frames.events import Pruned
 from foedus.trust.agreements.terms import Terms
 from tests.node.knowing import RetractForm, finds, publish, tell, titles
 from tests.node.nodes import connect, share, street, until

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from foedus.base.errors import FoedusError
-from foedus.node.room_values import Said
-from tests.node.nodes import connect, share, street, until
+from foedus.node.room_forms import Said
+from tests.node.nodes import connect, entries, share, street, until
 from tests.node.people import trusted_agent
 
 
@@ -242,7 +242,7 @@ async def test_nothing_flows_before_both_agree(tmp_path):
         await until(bob.service.peers_pending, "the request waits")
         await asyncio.sleep(0.3)
         assert bob.service.participants() == []
-        assert bob.node.log.last_local == 0
+        assert entries(bob.node) == 0
 
 
 async def test_a_paused_peer_gets_what_it_missed_when_resumed(tmp_path):

@@ -10,9 +10,9 @@ from foedus.log import streams
 from foedus.log.port import Verdict
 from foedus.node import routing, sketching
 from foedus.node.metrics import render
-from foedus.node.query_values import Asked
+from foedus.node.query_forms import Asked
 from foedus.query.routing import choice
-from foedus.sync.frames import Reach, Reached
+from foedus.sync.frames.questions import Reach, Reached
 from foedus.trust.agreements.terms import SideTerms, Terms
 from tests.node.embedding_endpoint import DIMENSION, add, endpoint, vector_of
 from tests.node.knowing import RetractForm, publish, tell

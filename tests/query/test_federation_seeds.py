@@ -5,13 +5,16 @@
 
 from collections import Counter
 
-import pytest
-
 from tests.query.federation import SECOND, World
+from tests.seeds import seeds
 
 _TEST_SEEDS = range(60)
 _SOAK_SEEDS = range(1_000, 2_000)
-SEEDS = [*_TEST_SEEDS, *(pytest.param(seed, marks=pytest.mark.soak) for seed in _SOAK_SEEDS)]
+
+
+def pytest_generate_tests(metafunc):
+    if "seed" in metafunc.fixturenames:
+        metafunc.parametrize("seed", seeds(metafunc.config, _TEST_SEEDS, _SOAK_SEEDS))
 
 
 def asked(world, questions=6):
@@ -24,7 +27,6 @@ def asked(world, questions=6):
     return planned
 
 
-@pytest.mark.parametrize("seed", SEEDS)
 def test_whatever_goes_wrong_every_question_ends_by_its_deadline(seed):
     world = World(seed, lost=20, slow=50, silent=60, crashes=150, cuts=30)
     for question in asked(world):
@@ -52,7 +54,6 @@ def _behind_lost(question):
     return question.sources() if {"late", "silent", "lost"} & outcomes(question) else []
 
 
-@pytest.mark.parametrize("seed", SEEDS)
 def test_without_faults_everyone_within_reach_answers_once_and_is_named(seed):
     world = World(seed, is_even=True)
     for question in asked(world):

@@ -8,7 +8,7 @@ from foedus.base.blobs import cut
 from foedus.node import blob_carrying
 from foedus.node.blob_carrying import BlobCarrying
 from foedus.node.blobs import Held
-from foedus.sync.frames import HaveBlob
+from foedus.sync.frames.blobs import HaveBlob
 
 
 class _Link:

@@ -9,7 +9,7 @@ from foedus.crypto.ed25519 import Ed25519Key
 from foedus.node.council_founding import ASKED_BY_ONE_MAX, INVITED_BY_ONE_MAX
 from foedus.node.council_inbox import PER_SECOND
 from foedus.node.council_messages import PIECE_BYTES, At, Consent, Ends, Founded, Invited, Piece, write
-from foedus.sync.frames import CouncilSays
+from foedus.sync.frames.members import CouncilSays
 from tests.node.councils import all_hold, connected, epoch, found, put, seat
 from tests.node.nodes import until
 

@@ -7,7 +7,7 @@ from foedus.base.errors import UsageError
 from foedus.node import document_desk
 from foedus.node.rates import TooOften
 from foedus.state.documents import messages
-from foedus.state.documents.fold import Document
+from foedus.state.documents.document import Document
 from tests.node.document_client import editing, ticket
 from tests.node.nodes import share, street, until
 from tests.node.people import agent, enrol

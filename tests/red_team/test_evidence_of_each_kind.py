@@ -10,7 +10,8 @@ from foedus.log import streams
 from foedus.log.streams import chain_id
 from foedus.node import intake
 from foedus.sync import keepalive
-from foedus.sync.frames import Application, Events, Proof, Records, Request
+from foedus.sync.frames.events import Events, Proof, Records
+from foedus.sync.frames.peering import Application, Request
 from foedus.trust import agreement
 from foedus.trust.reputation import _BY_RULE, CLEAN, WEIGHTS
 from tests.hostile.evil import fresh_keys, id_of, now, villain

@@ -7,8 +7,9 @@ import random
 from foedus.base.cbor import Malformed, NotCanonical
 from foedus.query.call import call_id
 from foedus.query.question import id_of
-from foedus.sync import frames
-from foedus.sync.frames import decode_frame, encode_frame
+from foedus.sync.frames.calls import Call, CallCancel, CallEnded, CallProgress, CallRefused, CallSigned
+from foedus.sync.frames.codec import decode_frame, encode_frame
+from foedus.sync.frames.questions import Answered, Cancel, Query, QueryReport, Results, SignedResult
 from tests.node.callees import calling, offer
 from tests.node.nodes import connect, street, until
 from tests.node.people import agent
@@ -47,26 +48,26 @@ class Garbage:
         return self.random.choice([0, 1, 2, 1_000_000, (1 << 53) - 1])
 
     def report(self):
-        return frames.QueryReport(self.maybe(self.id()), self.random.choice(_CODES), "x" * 64, self.number())
+        return QueryReport(self.maybe(self.id()), self.random.choice(_CODES), "x" * 64, self.number())
 
     def result(self):
-        return frames.SignedResult(self.blob(), self.sig())
+        return SignedResult(self.blob(), self.sig())
 
     def frame(self):
         make = self.random.choice([
-            lambda: frames.Query(
+            lambda: Query(
                 self.blob(), self.maybe(self.sig()), self.sig(), self.many(self.blob), (self.id(), *self.many(self.id)),
                 self.random.choice([1, 1_000, 60_000_000]),
             ),
-            lambda: frames.Results(self.id(), self.many(self.result)),
-            lambda: frames.Answered(self.id(), self.many(self.report)),
-            lambda: frames.Cancel(self.id()),
-            lambda: frames.Call(self.blob(), self.maybe(self.sig()), self.sig(), self.random.choice([1, 60_000_000])),
-            lambda: frames.CallProgress(self.id(), self.number(), self.blob()),
-            lambda: frames.CallEnded(self.id(), self.blob()[:512], self.sig(), self.maybe(self.blob())),
-            lambda: frames.CallRefused(self.id(), "x" * 64, "\x00 words"),
-            lambda: frames.CallSigned(self.id(), self.sig()),
-            lambda: frames.CallCancel(self.id()),
+            lambda: Results(self.id(), self.many(self.result)),
+            lambda: Answered(self.id(), self.many(self.report)),
+            lambda: Cancel(self.id()),
+            lambda: Call(self.blob(), self.maybe(self.sig()), self.sig(), self.random.choice([1, 60_000_000])),
+            lambda: CallProgress(self.id(), self.number(), self.blob()),
+            lambda: CallEnded(self.id(), self.blob()[:512], self.sig(), self.maybe(self.blob())),
+            lambda: CallRefused(self.id(), "x" * 64, "\x00 words"),
+            lambda: CallSigned(self.id(), self.sig()),
+            lambda: CallCancel(self.id()),
         ])  # fmt: skip
         return make()
 

@@ -6,11 +6,12 @@ import aiohttp
 
 from foedus.base.errors import Unavailable
 from foedus.node import log_substrate, query_asking
-from foedus.node.query_values import Asked
+from foedus.node.query_forms import Asked
 from foedus.query.desk import Desk
 from foedus.query.inquiry import Finish, Report
 from foedus.surfaces.http.streams import Streams
-from foedus.sync.frames import Answered, QueryReport, decode_frame, encode_frame
+from foedus.sync.frames.codec import decode_frame, encode_frame
+from foedus.sync.frames.questions import Answered, QueryReport
 from tests.node.nodes import share, street
 from tests.node.test_query_api import post
 from tests.query.test_desk import OWN, B, C, Q, opening

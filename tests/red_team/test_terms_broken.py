@@ -3,7 +3,8 @@
 import pytest
 
 from foedus.log import streams
-from foedus.sync.frames import Ended, Missing, Pending, Want
+from foedus.sync.frames.events import Missing, Want
+from foedus.sync.frames.peering import Ended, Pending
 from foedus.trust.agreement import sign
 from foedus.trust.agreements.terms import SideTerms, Terms
 from tests.hostile.evil import browser, id_of, villain

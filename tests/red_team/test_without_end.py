@@ -13,7 +13,8 @@ from foedus.log import control, erasures, rests, streams, waiting
 from foedus.node import author_bounds
 from foedus.node.pruned import EARLY_MAX
 from foedus.surfaces.http.limits import STREAMS_PER_PARTICIPANT
-from foedus.sync.frames import Ping, Pong, Pruned
+from foedus.sync.frames.events import Pruned
+from foedus.sync.frames.keeping import Ping, Pong
 from tests.hostile.evil import Evil, villain
 from tests.node.nodes import connect, share, street, until
 from tests.node.people import enrol

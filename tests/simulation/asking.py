@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 
 from foedus.log.event import parse_event
-from foedus.node.query_values import Asked
+from foedus.node.query_forms import Asked
 from foedus.trust.peer import State
 from foedus.trust.tiers import Tier
 from tests.simulation.telling import current_packets
@@ -180,7 +180,7 @@ class Asking:
             said = [row for row in source.life.disk.log.since(0, _ALL) if b"message" in (row.envelope.body or b"")]
             for row in [row for row in said if row.kind == "message.text" and self._may_see(source, place, row)]:
                 event, writer = parse_event(row.envelope).event, node.store.identities.node_of(row.epoch)
-                counts = row.verdict.name == "ACCEPTED" and not node._withheld(row, event, writer)
+                counts = row.verdict.name == "ACCEPTED" and not node.withholding.clause(row, event, writer)
                 if counts and len(said) < _RESULTS and (source.node.hex(), row.id.hex()) not in told:
                     self.world.failed(f"{source} did not tell {place} of message {row.seq} of {row.stream[:14]}")
 

@@ -325,7 +325,7 @@ def _counts(node, row):
     event = parse_event(row.envelope).event
     writer = node.store.identities.node_of(row.epoch)
     is_here = row.verdict is Verdict.ACCEPTED and row.envelope.body is not None
-    return is_here and not node._withheld(row, event, writer)
+    return is_here and not node.withholding.clause(row, event, writer)
 
 
 async def _checked(world, place, stream):
@@ -338,7 +338,7 @@ async def _checked(world, place, stream):
         world.failed(f"{place} keeps other documents of {stream[:14]} than its log gives")
     twin = _twin(place, stream)
     for name, document in fold.documents.items():
-        if not document._waiting_bytes and canonical(document.whole()) != canonical(merged(twin[name])):
+        if not document._waiting.bytes and canonical(document.whole()) != canonical(merged(twin[name])):
             world.failed(f"{place}: {name} in {stream[:14]} is not what its log has")
     return fold
 

@@ -280,7 +280,7 @@ def _counted(place):
         if row.kind not in KNOWLEDGE_SHAPES or row.verdict is not Verdict.ACCEPTED:
             continue
         event, writer = parse_event(row.envelope).event, node.store.identities.node_of(row.epoch)
-        if row.envelope.body is None or node._withheld(row, event, writer):
+        if row.envelope.body is None or node.withholding.clause(row, event, writer):
             continue
         body, author = read_knowledge(row.kind, row.envelope.body), event.act.author
         found[row.id] = (row.hlc, writer, row.id, author, row.kind, body, row.stream)

@@ -5,10 +5,11 @@ from foedus.log import streams
 from foedus.log.bodies import CrdtDelta
 from foedus.log.event import parse_event
 from foedus.log.port import Verdict
-from foedus.node.crdt_values import CrdtAsk, TransferAsk
+from foedus.node.crdt_forms import CrdtAsk
 from foedus.state.crdt import TYPES, Origin
 from foedus.state.crdt.deltas import _KINDS
 from foedus.state.crdt.fold import DELTA
+from foedus.values.crdts import TransferAsk
 from tests.simulation.checks import rooms_of
 from tests.state.crdt.histories import TWINS, Done
 
@@ -107,7 +108,8 @@ def _counted(place, stream):
     for row in place.life.disk.log.since(0, 1 << 30, stream):
         event = parse_event(row.envelope).event
         writer = node.store.identities.node_of(row.epoch)
-        counts = row.kind == DELTA and row.verdict is Verdict.ACCEPTED and not node._withheld(row, event, writer)
+        is_accepted = row.kind == DELTA and row.verdict is Verdict.ACCEPTED
+        counts = is_accepted and not node.withholding.clause(row, event, writer)
         if counts and row.envelope.body is not None:
             body = decode_as(row.envelope.body, CrdtDelta)
             delta = decode_as(body.delta, _KINDS[body.type].delta)

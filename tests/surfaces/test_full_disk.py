@@ -10,7 +10,7 @@ from a2a.utils.errors import InternalError
 from foedus.adapters.log_errors import DiskFull
 from foedus.adapters.writer import GroupWriter
 from foedus.node import errands
-from foedus.node.call_values import WorkResult
+from foedus.node.call_forms import WorkResult
 from foedus.surfaces.cli.delegating import Scope
 from foedus.surfaces.mcp.marking import unmark
 from foedus.trust.border import PUBLISH

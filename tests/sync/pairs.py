@@ -7,7 +7,9 @@ from collections import Counter, deque
 from foedus.base.cbor import decode, encode, split_frames
 from foedus.base.limits import CREDIT_BYTES, FRAME_EVENTS, FRAME_EVENTS_BYTES
 from foedus.sync import effects as fx
-from foedus.sync.frames import NO_EVENT, ChainPosition, Events, Introduction, Ready, Want, decode_frame
+from foedus.sync.frames.codec import decode_frame
+from foedus.sync.frames.events import NO_EVENT, ChainPosition, Events, Want
+from foedus.sync.frames.peering import Introduction, Ready
 from foedus.sync.session import Session
 from tests.sync.nodes import NOW, seed
 

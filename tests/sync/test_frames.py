@@ -7,8 +7,40 @@ from hypothesis import strategies as st
 from foedus.base.cbor import Malformed, NotCanonical, decode, encode
 from foedus.base.limits import CURSORS_PER_FRAME
 from foedus.identity.record import parse_signed_record
-from foedus.sync import frames
-from foedus.sync.frames import FRAME_PLAINTEXT_MAX, TYPES, decode_frame, encode_frame, frame_type
+from foedus.sync.frames.blobs import Chunk, HaveBlob, NoChunks, WantChunks
+from foedus.sync.frames.calls import Call, CallCancel, CallEnded, CallProgress, CallRefused, CallSigned
+from foedus.sync.frames.codec import FRAME_PLAINTEXT_MAX, TYPES, decode_frame, encode_frame, frame_type
+from foedus.sync.frames.events import (
+    Ack,
+    AckPosition,
+    ChainPosition,
+    Cursors,
+    Events,
+    Missing,
+    Proof,
+    Pruned,
+    Records,
+    Want,
+    WantRecords,
+)
+from foedus.sync.frames.keeping import Bye, Ping, Pong
+from foedus.sync.frames.members import CouncilSays, Presences
+from foedus.sync.frames.peering import (
+    Acceptance,
+    Accepted,
+    Application,
+    Confirmation,
+    Confirmed,
+    Declined,
+    Ended,
+    Introduction,
+    Pending,
+    Ready,
+    Refused,
+    Request,
+    TierChanged,
+)
+from foedus.sync.frames.questions import Answered, Cancel, Query, QueryReport, Reach, Reached, Results, SignedResult
 from tests.sync.nodes import history
 
 ID = bytes(range(32))
@@ -16,11 +48,11 @@ SIGNATURE = bytes(64)
 RECORD = history("a")[0].plain()
 
 EXAMPLES = [
-    (frames.Ready(frames.Introduction("Ada", "CORE")), ["ready", {"name": "Ada", "tier": "CORE"}]),
-    (frames.Pending(), ["pending"]),
-    (frames.Refused("superseded", (RECORD,)), ["refused", "superseded", [RECORD]]),
+    (Ready(Introduction("Ada", "CORE")), ["ready", {"name": "Ada", "tier": "CORE"}]),
+    (Pending(), ["pending"]),
+    (Refused("superseded", (RECORD,)), ["refused", "superseded", [RECORD]]),
     (
-        frames.Request(frames.Application("Ada", "hello", ("wss://a.example",), b"draft", SIGNATURE)),
+        Request(Application("Ada", "hello", ("wss://a.example",), b"draft", SIGNATURE)),
         [
             "request",
             {
@@ -33,48 +65,48 @@ EXAMPLES = [
         ],
     ),
     (
-        frames.Accepted(frames.Acceptance("Bob", "CORE", b"final", SIGNATURE)),
+        Accepted(Acceptance("Bob", "CORE", b"final", SIGNATURE)),
         ["accepted", {"name": "Bob", "tier": "CORE", "agreement": b"final", "signature": SIGNATURE}],
     ),
-    (frames.Confirmed(frames.Confirmation(SIGNATURE)), ["confirmed", {"signature": SIGNATURE}]),
-    (frames.Declined(), ["declined"]),
-    (frames.TierChanged("SANDBOX"), ["tier", "SANDBOX"]),
-    (frames.Ended("goodbye"), ["ended", "goodbye"]),
-    (frames.Cursors((frames.ChainPosition(ID, "node", 3, ID),), more=False), ["cursors", [[ID, "node", 3, ID]], False]),
-    (frames.Records((RECORD,)), ["records", [RECORD]]),
-    (frames.WantRecords((ID,)), ["want_records", [ID]]),
-    (frames.Events(b"batch"), ["events", b"batch"]),
-    (frames.Ack((frames.AckPosition(ID, "node", 3),), 77), ["ack", [[ID, "node", 3]], 77]),
-    (frames.Want((ID,)), ["want", [ID]]),
-    (frames.Missing((ID,)), ["missing", [ID]]),
-    (frames.Proof(b"one", b"other"), ["proof", b"one", b"other"]),
-    (frames.Pruned(ID, "room:x", 1, b"body"), ["pruned", ID, "room:x", 1, b"body"]),
+    (Confirmed(Confirmation(SIGNATURE)), ["confirmed", {"signature": SIGNATURE}]),
+    (Declined(), ["declined"]),
+    (TierChanged("SANDBOX"), ["tier", "SANDBOX"]),
+    (Ended("goodbye"), ["ended", "goodbye"]),
+    (Cursors((ChainPosition(ID, "node", 3, ID),), more=False), ["cursors", [[ID, "node", 3, ID]], False]),
+    (Records((RECORD,)), ["records", [RECORD]]),
+    (WantRecords((ID,)), ["want_records", [ID]]),
+    (Events(b"batch"), ["events", b"batch"]),
+    (Ack((AckPosition(ID, "node", 3),), 77), ["ack", [[ID, "node", 3]], 77]),
+    (Want((ID,)), ["want", [ID]]),
+    (Missing((ID,)), ["missing", [ID]]),
+    (Proof(b"one", b"other"), ["proof", b"one", b"other"]),
+    (Pruned(ID, "room:x", 1, b"body"), ["pruned", ID, "room:x", 1, b"body"]),
     (
-        frames.Query(b"question", None, SIGNATURE, (b"envelope",), (ID,), 5),
+        Query(b"question", None, SIGNATURE, (b"envelope",), (ID,), 5),
         ["query", b"question", None, SIGNATURE, [b"envelope"], [ID], 5],
     ),
-    (frames.Results(ID, (frames.SignedResult(b"result", SIGNATURE),)), ["results", ID, [[b"result", SIGNATURE]]]),
+    (Results(ID, (SignedResult(b"result", SIGNATURE),)), ["results", ID, [[b"result", SIGNATURE]]]),
     (
-        frames.Answered(ID, (frames.QueryReport(None, "silent", "", 2),)),
+        Answered(ID, (QueryReport(None, "silent", "", 2),)),
         ["answered", ID, [[None, "silent", "", 2]]],
     ),
-    (frames.Cancel(ID), ["cancel", ID]),
-    (frames.Reach((frames.Reached(ID, 0),)), ["reach", [[ID, 0]]]),
-    (frames.Call(b"call", None, SIGNATURE, 5), ["call", b"call", None, SIGNATURE, 5]),
-    (frames.CallProgress(ID, 1, b"{}"), ["call_progress", ID, 1, b"{}"]),
-    (frames.CallEnded(ID, b"receipt", SIGNATURE, None), ["call_ended", ID, b"receipt", SIGNATURE, None]),
-    (frames.CallRefused(ID, "grant.uses", "no more"), ["call_refused", ID, "grant.uses", "no more"]),
-    (frames.CallSigned(ID, SIGNATURE), ["call_signed", ID, SIGNATURE]),
-    (frames.CallCancel(ID), ["call_cancel", ID]),
-    (frames.WantChunks(ID, (0, 7)), ["want_chunks", ID, [0, 7]]),
-    (frames.Chunk(ID, 7, b"data"), ["chunk", ID, 7, b"data"]),
-    (frames.NoChunks(ID, (0,)), ["no_chunks", ID, [0]]),
-    (frames.HaveBlob(ID), ["have_blob", ID]),
-    (frames.Presences(b"statement", SIGNATURE), ["presences", b"statement", SIGNATURE]),
-    (frames.CouncilSays(ID, b"message"), ["council", ID, b"message"]),
-    (frames.Ping(1), ["ping", 1]),
-    (frames.Pong(1, 1_700_000_000_000_000), ["pong", 1, 1_700_000_000_000_000]),
-    (frames.Bye("rekey"), ["bye", "rekey"]),
+    (Cancel(ID), ["cancel", ID]),
+    (Reach((Reached(ID, 0),)), ["reach", [[ID, 0]]]),
+    (Call(b"call", None, SIGNATURE, 5), ["call", b"call", None, SIGNATURE, 5]),
+    (CallProgress(ID, 1, b"{}"), ["call_progress", ID, 1, b"{}"]),
+    (CallEnded(ID, b"receipt", SIGNATURE, None), ["call_ended", ID, b"receipt", SIGNATURE, None]),
+    (CallRefused(ID, "grant.uses", "no more"), ["call_refused", ID, "grant.uses", "no more"]),
+    (CallSigned(ID, SIGNATURE), ["call_signed", ID, SIGNATURE]),
+    (CallCancel(ID), ["call_cancel", ID]),
+    (WantChunks(ID, (0, 7)), ["want_chunks", ID, [0, 7]]),
+    (Chunk(ID, 7, b"data"), ["chunk", ID, 7, b"data"]),
+    (NoChunks(ID, (0,)), ["no_chunks", ID, [0]]),
+    (HaveBlob(ID), ["have_blob", ID]),
+    (Presences(b"statement", SIGNATURE), ["presences", b"statement", SIGNATURE]),
+    (CouncilSays(ID, b"message"), ["council", ID, b"message"]),
+    (Ping(1), ["ping", 1]),
+    (Pong(1, 1_700_000_000_000_000), ["pong", 1, 1_700_000_000_000_000]),
+    (Bye("rekey"), ["bye", "rekey"]),
 ]
 
 
@@ -111,16 +143,16 @@ def test_unknown_frames_have_their_own_code():
 
 
 def test_an_integer_in_more_bytes_than_it_needs_is_refused():
-    assert decode_frame(b"\x82\x64ping\x01") == frames.Ping(1)
+    assert decode_frame(b"\x82\x64ping\x01") == Ping(1)
     with pytest.raises(NotCanonical):
         decode_frame(b"\x82\x64ping\x18\x01")
 
 
 def test_bounds():
-    largest = frames.Events(bytes(FRAME_PLAINTEXT_MAX - 13))
+    largest = Events(bytes(FRAME_PLAINTEXT_MAX - 13))
     assert len(encode_frame(largest)) == FRAME_PLAINTEXT_MAX
     with pytest.raises(ValueError, match="does not fit"):
-        encode_frame(frames.Events(bytes(FRAME_PLAINTEXT_MAX - 12)))
+        encode_frame(Events(bytes(FRAME_PLAINTEXT_MAX - 12)))
     with pytest.raises(Malformed) as caught:
         decode_frame(bytes(FRAME_PLAINTEXT_MAX + 1))
     assert caught.value.code == "frame_too_large"
@@ -131,13 +163,13 @@ def test_bounds():
 
 
 def test_what_a_peer_would_refuse_is_not_sent():
-    for frame in (frames.Bye("Not A Code"), frames.Want((b"short",)), frames.TierChanged(""), frames.Ping(-1)):
+    for frame in (Bye("Not A Code"), Want((b"short",)), TierChanged(""), Ping(-1)):
         with pytest.raises(ValueError, match=r"Expected"):
             encode_frame(frame)
 
 
 def test_records_in_frames_are_those_of_identity():
-    frame = decode_frame(encode_frame(frames.Records((RECORD,))))
+    frame = decode_frame(encode_frame(Records((RECORD,))))
     assert parse_signed_record(frame.records[0]) == history("a")[0]
 
 

@@ -16,8 +16,10 @@ from foedus.base.limits import (
     SECOND,
 )
 from foedus.sync import effects as fx
-from foedus.sync import frames
-from foedus.sync.frames import decode_frame, encode_frame, frame_type
+from foedus.sync.frames.codec import decode_frame, encode_frame, frame_type
+from foedus.sync.frames.events import ChainPosition
+from foedus.sync.frames.keeping import Bye, Ping, Pong
+from foedus.sync.frames.peering import Ended, Introduction, Pending, Ready, Refused
 from foedus.sync.keepalive import FRAMES_BEFORE_REKEY
 from foedus.sync.session import Session
 from foedus.sync.transitions import BY_SESSION, SYNC, VOICE, Voice
@@ -25,7 +27,7 @@ from tests.sync.nodes import NOW, seed
 from tests.sync.pairs import READY, Pair
 from tests.sync.test_frames import EXAMPLES
 
-PENDING, REFUSED = frames.Pending(), frames.Refused("not_wanted", ())
+PENDING, REFUSED = Pending(), Refused("not_wanted", ())
 FRAMES = {frame_type(frame): frame for frame, _ in EXAMPLES}
 
 
@@ -81,7 +83,7 @@ def test_an_initiator_that_speaks_first_is_closed():
 
 
 def test_a_refusal_brings_its_records_and_closes_both():
-    refusal = frames.Refused("superseded", (FRAMES["records"].records[0],))
+    refusal = Refused("superseded", (FRAMES["records"].records[0],))
     other = Session(initiator=False, now=NOW)
     effects = other.open(refusal)
     assert effects[-1] == fx.Close("refused", "superseded")
@@ -115,7 +117,7 @@ def test_an_initiator_accepted_before_it_greeted_says_ready_at_once():
     one.open(PENDING)
     assert one.become_ready("A", "CORE") == []
     [ready] = sent(one.handle(encode_frame(PENDING), NOW))
-    assert ready == frames.Ready(frames.Introduction("A", "CORE"))
+    assert ready == Ready(Introduction("A", "CORE"))
 
 
 def test_ready_twice_and_greeting_twice_are_the_callers_mistake():
@@ -146,7 +148,7 @@ def test_a_frame_is_taken_exactly_where_the_table_has_it(ours, theirs, name):
     unexpected = bool(effects) and isinstance(effects[-1], fx.Close) and effects[-1].code == "unexpected_frame"
     assert unexpected is not allowed
     if unexpected:
-        assert sent(effects) == [frames.Bye("unexpected_frame")]
+        assert sent(effects) == [Bye("unexpected_frame")]
         assert session.is_closed
 
 
@@ -179,9 +181,9 @@ def test_events_and_acks_only_while_open():
 def test_ended_closes_both_sides():
     one = session_in(Voice.READY, Voice.READY)
     other = session_in(Voice.READY, Voice.READY)
-    [frame, close] = one.send_control(frames.Ended("no more"))
+    [frame, close] = one.send_control(Ended("no more"))
     assert close == fx.Close("ended", "no more")
-    assert other.handle(frame.data, NOW) == [fx.Control(frames.Ended("no more")), fx.Close("peer_ended", "no more")]
+    assert other.handle(frame.data, NOW) == [fx.Control(Ended("no more")), fx.Close("peer_ended", "no more")]
 
 
 def test_bye_says_why():
@@ -193,9 +195,9 @@ def test_bye_says_why():
 
 def test_after_the_end_nothing_happens_and_nothing_is_raised():
     session = session_in(Voice.READY, Voice.READY)
-    session.offer([frames.ChainPosition(seed("e"), "node", 1, seed("x"))])
+    session.offer([ChainPosition(seed("e"), "node", 1, seed("x"))])
     session.close("shutdown")
-    position = frames.ChainPosition(seed("e"), "node", 2, seed("y"))
+    position = ChainPosition(seed("e"), "node", 2, seed("y"))
     for effects in (
         session.handle(encode_frame(READY), NOW),
         session.on_deadline(NOW + REHANDSHAKE_INTERVAL),
@@ -248,7 +250,7 @@ def test_a_peer_that_floods_requests_is_closed_and_an_honest_one_is_not():
 def test_a_ping_is_answered_in_every_state():
     for ours in VOICES:
         session = session_in(ours, Voice.SILENT)
-        assert sent(session.handle(encode_frame(frames.Ping(7)), NOW)) == [frames.Pong(7, NOW)]
+        assert sent(session.handle(encode_frame(Ping(7)), NOW)) == [Pong(7, NOW)]
 
 
 def test_we_ping_each_interval_of_our_silence():
@@ -260,8 +262,8 @@ def test_we_ping_each_interval_of_our_silence():
     pings = 0
     for _ in range(4):
         now = session.next_deadline()
-        pings += sum(isinstance(frame, frames.Ping) for frame in sent(session.on_deadline(now)))
-        session.handle(encode_frame(frames.Pong(1, 1_700_000_000_000_000)), now)
+        pings += sum(isinstance(frame, Ping) for frame in sent(session.on_deadline(now)))
+        session.handle(encode_frame(Pong(1, 1_700_000_000_000_000)), now)
     assert pings == 4
     assert now == NOW + 5 * KEEPALIVE_INTERVAL
 
@@ -272,12 +274,12 @@ def test_we_do_not_ping_while_we_talk():
         session.send_control(FRAMES["tier"])
         now = session.next_deadline()
         assert session.on_deadline(now) == []
-        session.handle(encode_frame(frames.Pong(1, 1_700_000_000_000_000)), now)
+        session.handle(encode_frame(Pong(1, 1_700_000_000_000_000)), now)
 
 
 def test_silence_of_theirs_closes():
     session = session_in(Voice.READY, Voice.READY)
-    session.handle(encode_frame(frames.Pong(1, 1_700_000_000_000_000)), NOW + SECOND)
+    session.handle(encode_frame(Pong(1, 1_700_000_000_000_000)), NOW + SECOND)
     deadlines = []
     while not session.is_closed:
         deadlines.append(session.next_deadline())
@@ -288,7 +290,7 @@ def test_silence_of_theirs_closes():
 
 def test_a_peer_that_only_pings_and_never_greets_is_closed():
     session = session_in(Voice.PENDING, Voice.SILENT)
-    session.handle(encode_frame(frames.Ping(1)), NOW + HANDSHAKE_TIMEOUT - 1)
+    session.handle(encode_frame(Ping(1)), NOW + HANDSHAKE_TIMEOUT - 1)
     assert session.next_deadline() == NOW + HANDSHAKE_TIMEOUT
     assert closed_with(session.on_deadline(NOW + HANDSHAKE_TIMEOUT)) == "greeting_timeout"
 
@@ -296,25 +298,25 @@ def test_a_peer_that_only_pings_and_never_greets_is_closed():
 def test_keys_live_a_day():
     session = session_in(Voice.READY, Voice.READY)
     for now in range(NOW, NOW + REHANDSHAKE_INTERVAL + 1, KEEPALIVE_INTERVAL):
-        session.handle(encode_frame(frames.Pong(1, 1_700_000_000_000_000)), now)
+        session.handle(encode_frame(Pong(1, 1_700_000_000_000_000)), now)
         effects = session.on_deadline(now)
     assert closed_with(effects) == "rekey"
-    assert sent(effects) == [frames.Bye("rekey")]
+    assert sent(effects) == [Bye("rekey")]
 
 
 def test_keys_end_before_their_nonces():
     session = session_in(Voice.READY, Voice.READY)
     session._times.frames_received = FRAMES_BEFORE_REKEY - 2
-    assert not session.handle(encode_frame(frames.Pong(1, 1_700_000_000_000_000)), NOW)
-    assert closed_with(session.handle(encode_frame(frames.Pong(1, 1_700_000_000_000_000)), NOW)) == "rekey"
+    assert not session.handle(encode_frame(Pong(1, 1_700_000_000_000_000)), NOW)
+    assert closed_with(session.handle(encode_frame(Pong(1, 1_700_000_000_000_000)), NOW)) == "rekey"
 
 
 def test_a_refused_call_leaves_the_session_as_it_was():
     session = session_in(Voice.READY, Voice.READY)
-    session.offer([frames.ChainPosition(seed("e"), "node", 1, seed("x"))])
+    session.offer([ChainPosition(seed("e"), "node", 1, seed("x"))])
     before = deepcopy(session._times.__dict__)
     for call in (
-        lambda: session.send_control(frames.Bye("x")),
+        lambda: session.send_control(Bye("x")),
         lambda: session.close("Not A Code"),
         lambda: session.durable([], 1),
         lambda: session.chain_read(seed("e"), "room:1", []),

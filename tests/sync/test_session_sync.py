@@ -13,18 +13,9 @@ from foedus.base.ids import sha256
 from foedus.base.limits import CREDIT_BYTES, CURSORS_PER_FRAME, ENVELOPE_MAX, FRAME_EVENTS
 from foedus.sync import effects as fx
 from foedus.sync import positions as positions_module
-from foedus.sync.frames import (
-    NO_EVENT,
-    Ack,
-    ChainPosition,
-    Cursors,
-    Events,
-    Missing,
-    Ping,
-    Want,
-    decode_frame,
-    encode_frame,
-)
+from foedus.sync.frames.codec import decode_frame, encode_frame
+from foedus.sync.frames.events import NO_EVENT, Ack, ChainPosition, Cursors, Events, Missing, Want
+from foedus.sync.frames.keeping import Ping
 from foedus.sync.pace import ASKS_BURST, PeerPace, TooFast
 from foedus.sync.session import Session
 from tests.sync.nodes import NOW, seed

@@ -10,7 +10,7 @@ from foedus.base.limits import BACKOFF_MAX, HANDSHAKES_IN_FLIGHT_MAX, HANDSHAKES
 from foedus.sync.backoff import Backoff
 from foedus.sync.diagram import render
 from foedus.sync.duplicates import DialledBy, Stays, keep
-from foedus.sync.frames import TYPES
+from foedus.sync.frames.codec import TYPES
 from foedus.sync.keepalive import PeerClock
 from foedus.sync.pace import TokenBucket
 from foedus.sync.strangers import LOOPBACK, UNKNOWN, Refusal, StrangerGate, Ticket, network_of

@@ -12,13 +12,12 @@ from __future__ import annotations
 import logging
 import socket
 import subprocess
-import sys
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from threading import Lock
 
+from foedus.adapters.child_process import program_of, spawn
 from foedus.adapters.document_child import (
     APPLY,
     BEYOND,
@@ -57,7 +56,7 @@ _LOOK_S = 0.25
 """How often it is looked whether a child that does not answer works."""
 _SCHEDULED = 2
 """CPUCLOCK_SCHED: what ``clock_getcpuclockid`` of Linux makes of a process id."""
-_BOOT = "import sys; sys.path[:] = sys.argv[1:]; from foedus.adapters.document_child import main; main()"
+_BOOT = program_of("foedus.adapters.document_child")
 
 
 class _Stalled(TimeoutError):
@@ -117,7 +116,7 @@ class DocumentKeeper:
         ours.settimeout(START_TIMEOUT_S)
         try:
             with theirs:
-                process = _spawn(theirs)
+                process = spawn(theirs, _BOOT)
         except (OSError, subprocess.SubprocessError) as error:
             ours.close()
             raise ReplicasLost(f"the process that holds documents cannot start: {error}") from None
@@ -271,20 +270,6 @@ class KeptReplica:
     def is_changed_by(self, update: bytes) -> bool:
         """Whether an update would change anything."""
         return self._keeper.ask(self, IS_CHANGED_BY, update) == b"\x01"
-
-
-def _spawn(connection: socket.socket) -> subprocess.Popen[bytes]:
-    """Start a child with ``connection`` as its only open file, as ``verifier_processes`` does."""
-    folders = [folder for folder in sys.path if Path(folder).is_absolute()]
-    return subprocess.Popen(  # noqa: S603  # this interpreter, and a program that is a constant
-        [sys.executable, "-I", "-S", "-c", _BOOT, *folders],
-        stdin=connection.fileno(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={},
-        cwd="/",
-        process_group=0,
-    )
 
 
 def _processor_s(pid: int) -> float:

@@ -6,7 +6,6 @@ reader opens a connection of its own for the moment, so exporting never waits on
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ import apsw
 from foedus.adapters.log_errors import DamagedDatabase, NewerDatabase
 from foedus.adapters.sqlite_bulk import BulkInsert, fetch
 from foedus.adapters.sqlite_errors import read_from, translated
+from foedus.adapters.sqlite_file import make_private, pragma
 from foedus.base.clock import Instant
 from foedus.base.ids import sha256
 from foedus.trust.audit.port import End
@@ -32,7 +32,6 @@ APPLICATION_ID = 0x666F6575
 BUSY_TIMEOUT_MS = 5_000
 WAL_PAGES = 1_024
 """Pages (4 MiB) in the write-ahead log before SQLite moves them by itself: rows are only appended."""
-_PRIVATE = 0o600
 
 _TABLES = """
 CREATE TABLE rows (n INTEGER PRIMARY KEY, row BLOB NOT NULL);
@@ -142,7 +141,7 @@ def _open(path: Path, *, is_reader: bool) -> apsw.Connection:
     if is_reader:
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
     else:
-        _make_private(path)
+        make_private(path)
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
     try:
         connection.set_busy_timeout(BUSY_TIMEOUT_MS)
@@ -158,7 +157,7 @@ def _open(path: Path, *, is_reader: bool) -> apsw.Connection:
 def _check(connection: apsw.Connection, path: Path, *, is_reader: bool) -> None:
     # In this order: a log that is being made gets its tables and its owner at one moment, which may be between the two.
     tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()[0][0]
-    owner, version = _pragma(connection, "application_id"), _pragma(connection, "user_version")
+    owner, version = pragma(connection, "application_id"), pragma(connection, "user_version")
     if is_reader and not (tables or owner):
         raise NothingWritten(f"{path} holds nothing")
     if (tables or owner) and owner != APPLICATION_ID:
@@ -168,25 +167,11 @@ def _check(connection: apsw.Connection, path: Path, *, is_reader: bool) -> None:
 
 
 def _prepare(connection: apsw.Connection) -> None:
-    _pragma(connection, "journal_mode = WAL")
-    _pragma(connection, "synchronous = FULL")
-    _pragma(connection, f"wal_autocheckpoint = {WAL_PAGES}")
-    if _pragma(connection, "user_version") == 0:
+    pragma(connection, "journal_mode = WAL")
+    pragma(connection, "synchronous = FULL")
+    pragma(connection, f"wal_autocheckpoint = {WAL_PAGES}")
+    if pragma(connection, "user_version") == 0:
         with connection:
             connection.execute(_TABLES)
-            _pragma(connection, f"application_id = {APPLICATION_ID}")
-            _pragma(connection, f"user_version = {VERSION}")
-
-
-def _pragma(connection: apsw.Connection, what: str) -> Any:
-    """Read or set a PRAGMA and drain its rows (see sqlite_schema); return the first value."""
-    rows = connection.execute(f"PRAGMA {what}").fetchall()
-    return rows[0][0] if rows else None
-
-
-def _make_private(path: Path) -> None:
-    """Make an empty file that only its owner reads, where there is none."""
-    try:
-        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, _PRIVATE))
-    except OSError as error:
-        raise apsw.CantOpenError(str(error)) from error
+            pragma(connection, f"application_id = {APPLICATION_ID}")
+            pragma(connection, f"user_version = {VERSION}")

@@ -6,7 +6,6 @@ what goes. Two connections, each behind a lock: one thread writes while another 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,6 +17,7 @@ import apsw
 from foedus.adapters.log_errors import DamagedDatabase, NewerDatabase
 from foedus.adapters.sqlite_bulk import SqlValue, fetch
 from foedus.adapters.sqlite_errors import read_from
+from foedus.adapters.sqlite_file import make_private, pragma
 from foedus.base.blobs import Blob, Named
 
 VERSION = 1
@@ -25,7 +25,6 @@ VERSION = 1
 APPLICATION_ID = 0x666F6562
 """``foeb``: tells a store of blobs from any other database."""
 BUSY_TIMEOUT_MS = 5_000
-_PRIVATE = 0o600
 
 _TABLES = """
 CREATE TABLE names (
@@ -56,7 +55,7 @@ class SqliteBlobs:
         self._path = str(path)
         self._writing, self._reading = Lock(), Lock()
         with read_from(self._path):
-            _make_private(path)
+            make_private(path)
             self._writer = _open(self._path)
             self._reader = apsw.Connection(self._path, flags=apsw.SQLITE_OPEN_READONLY)
             self._reader.set_busy_timeout(BUSY_TIMEOUT_MS)
@@ -158,31 +157,17 @@ def _open(path: str) -> apsw.Connection:
 
 
 def _prepare(connection: apsw.Connection, path: str) -> None:
-    owner, version = _pragma(connection, "application_id"), _pragma(connection, "user_version")
+    owner, version = pragma(connection, "application_id"), pragma(connection, "user_version")
     tables = fetch(connection, "SELECT count(*) FROM sqlite_schema")[0][0]
     if (tables or owner) and owner != APPLICATION_ID:
         raise DamagedDatabase(f"{path} is no store of blobs")
     if version > VERSION:
         raise NewerDatabase(f"{path} has version {version}; this foedus knows {VERSION}")
-    _pragma(connection, "journal_mode = WAL")
-    _pragma(connection, "synchronous = FULL")
-    _pragma(connection, "secure_delete = ON")
+    pragma(connection, "journal_mode = WAL")
+    pragma(connection, "synchronous = FULL")
+    pragma(connection, "secure_delete = ON")
     if not version:
         with connection:
             connection.execute(_TABLES)
-            _pragma(connection, f"application_id = {APPLICATION_ID}")
-            _pragma(connection, f"user_version = {VERSION}")
-
-
-def _pragma(connection: apsw.Connection, what: str) -> Any:
-    """Read or set a PRAGMA and drain its rows (see sqlite_schema); return the first value."""
-    rows = fetch(connection, f"PRAGMA {what}")
-    return rows[0][0] if rows else None
-
-
-def _make_private(path: Path) -> None:
-    """Make an empty file that only its owner reads, where there is none."""
-    try:
-        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, _PRIVATE))
-    except OSError as error:
-        raise apsw.CantOpenError(str(error)) from error
+            pragma(connection, f"application_id = {APPLICATION_ID}")
+            pragma(connection, f"user_version = {VERSION}")

@@ -5,18 +5,18 @@ Rows of ``events`` are only ever appended (by ``local``) save for late bodies an
 new branch leaves behind moves to ``branches``. A chain's head lives in ``chains`` and moves in the same transaction.
 
 PITFALL: a PRAGMA whose rows are not drained keeps its statement open, and apsw then skips the next DDL silently;
-``_pragma`` drains them.
+``sqlite_file.pragma`` drains them.
 """
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 import apsw
 
 from foedus.adapters.log_errors import DamagedDatabase, NewerDatabase
+from foedus.adapters.sqlite_file import pragma
 
 VERSION = 3
 """``PRAGMA user_version``. A change of the tables takes the next number and brings a migration."""
@@ -104,16 +104,16 @@ def open_writer(path: Path) -> apsw.Connection:
     try:
         connection.set_busy_timeout(BUSY_TIMEOUT_MS)
         _check_version(connection, path)
-        _pragma(connection, "journal_mode", "WAL")
-        _pragma(connection, "synchronous", "FULL")
-        _pragma(connection, "secure_delete", "ON")
+        pragma(connection, "journal_mode = WAL")
+        pragma(connection, "synchronous = FULL")
+        pragma(connection, "secure_delete = ON")
         # By which an INSERT of many rows could be undone alone: as a file of /var/tmp it costs a fifth of the writer's
         # time, and leaves pages with bodies on a disk that nobody scrubs.
-        _pragma(connection, "temp_store", "MEMORY")
-        _pragma(connection, "cache_size", str(-WRITER_CACHE_KIB))
-        _pragma(connection, "journal_size_limit", str(WAL_KEPT_BYTES))
-        _pragma(connection, "wal_autocheckpoint", "0")
-        version = _pragma(connection, "user_version")
+        pragma(connection, "temp_store = MEMORY")
+        pragma(connection, f"cache_size = {-WRITER_CACHE_KIB}")
+        pragma(connection, f"journal_size_limit = {WAL_KEPT_BYTES}")
+        pragma(connection, "wal_autocheckpoint = 0")
+        version = pragma(connection, "user_version")
         if version == 0:
             _create_tables(connection)
         else:
@@ -128,8 +128,8 @@ def open_reader(path: Path) -> apsw.Connection:
     """Open a connection that only reads."""
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, statementcachesize=STATEMENTS_CACHED)
     connection.set_busy_timeout(BUSY_TIMEOUT_MS)
-    _pragma(connection, "query_only", "1")
-    _pragma(connection, "cache_size", str(-READER_CACHE_KIB))
+    pragma(connection, "query_only = 1")
+    pragma(connection, f"cache_size = {-READER_CACHE_KIB}")
     return connection
 
 
@@ -137,19 +137,13 @@ def open_checkpointer(path: Path) -> apsw.Connection:
     """Open a connection that moves the write-ahead log into the database, and reads and writes nothing else."""
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
     connection.set_busy_timeout(BUSY_TIMEOUT_MS)
-    _pragma(connection, "synchronous", "FULL")
+    pragma(connection, "synchronous = FULL")
     return connection
 
 
-def _pragma(connection: apsw.Connection, name: str, value: str = "") -> Any:
-    """Read or set a PRAGMA and drain its rows; return the first value."""
-    rows = connection.execute(f"PRAGMA {name} = {value}" if value else f"PRAGMA {name}").fetchall()
-    return rows[0][0] if rows else None
-
-
 def _check_version(connection: apsw.Connection, path: Path) -> None:
-    version = _pragma(connection, "user_version")
-    owner = _pragma(connection, "application_id")
+    version = pragma(connection, "user_version")
+    owner = pragma(connection, "application_id")
     tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()[0][0]
     if (version or owner or tables) and owner != APPLICATION_ID:
         raise DamagedDatabase(f"{path} is a database, but not one of foedus")
@@ -162,8 +156,8 @@ def _create_tables(connection: apsw.Connection) -> None:
         connection.execute(_TABLES + _ERASURE_TABLES + _BODY_INDEXES)
         connection.execute("INSERT INTO meta VALUES ('store_id', ?)", (os.urandom(_STORE_ID_BYTES),))
         connection.execute("INSERT INTO meta VALUES ('last_local', 0)")
-        _pragma(connection, "application_id", str(APPLICATION_ID))
-        _pragma(connection, "user_version", str(VERSION))
+        pragma(connection, f"application_id = {APPLICATION_ID}")
+        pragma(connection, f"user_version = {VERSION}")
 
 
 def _migrate(connection: apsw.Connection, version: int) -> None:
@@ -173,7 +167,7 @@ def _migrate(connection: apsw.Connection, version: int) -> None:
         return
     with connection:
         connection.execute(later)
-        _pragma(connection, "user_version", str(VERSION))
+        pragma(connection, f"user_version = {VERSION}")
 
 
 def _create_private(path: Path) -> None:

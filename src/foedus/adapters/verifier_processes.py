@@ -13,12 +13,11 @@ import logging
 import os
 import socket
 import subprocess
-import sys
 from collections import deque
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import NamedTuple, cast
 
+from foedus.adapters.child_process import program_of, spawn
 from foedus.adapters.verifier_child import (
     HEADER,
     READY,
@@ -43,7 +42,7 @@ _SOCKET_BYTES = 1_048_576
 """What a child has at hand while the loop does other things: half a second of work, where the system allows that."""
 _WAITING_BYTES_MAX = REQUEST_BYTES_MAX
 """What one child may have to do; more goes to the caller's threads."""
-_BOOT = "import sys; sys.path[:] = sys.argv[1:]; from foedus.adapters.verifier_child import main; main()"
+_BOOT = program_of("foedus.adapters.verifier_child")
 
 
 class VerifierLost(Unavailable):
@@ -118,7 +117,7 @@ class VerifierProcesses:
         ours, theirs = socket.socketpair()
         try:
             with theirs:
-                process = await asyncio.to_thread(_spawn, theirs)
+                process = await asyncio.to_thread(spawn, theirs, _BOOT)
         except (OSError, subprocess.SubprocessError) as error:
             ours.close()
             self._note_failure(f"cannot start: {error}")
@@ -264,20 +263,3 @@ class _Child(asyncio.Protocol):
     def _reaped(self, status: asyncio.Future[int]) -> None:
         if not self.ended.done():
             self.ended.set_result(status.result())
-
-
-def _spawn(connection: socket.socket) -> subprocess.Popen[bytes]:
-    """Start a child with ``connection`` as its only open file: no environment, no site packages' start-up code.
-
-    A process group of its own, so that Ctrl-C in the terminal is for the node to answer.
-    """
-    folders = [folder for folder in sys.path if Path(folder).is_absolute()]
-    return subprocess.Popen(  # noqa: S603  # this interpreter, and a program that is a constant
-        [sys.executable, "-I", "-S", "-c", _BOOT, *folders],
-        stdin=connection.fileno(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={},
-        cwd="/",
-        process_group=0,
-    )

@@ -7,6 +7,7 @@ as one, and answers each caller. While it writes the next ones gather: the busie
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -24,6 +25,13 @@ GROUP_BYTES_MAX = 4 * 1_048_576
 QUEUE_EVENTS_MAX = 4_096
 QUEUE_BYTES_MAX = 16 * 1_048_576
 """What waits for the thread: four groups keep it busy; beyond, callers wait, and so do the links that feed them."""
+
+LARGE_EVENTS = 64
+"""A commit of a backlog; a smaller one is talk, which is written at once, with all that came before it."""
+GATHERED_EVENTS = 768
+PATIENCE_S = 0.1
+"""So long the commits of a backlog wait for each other, while more is close behind: pages of an index that several of
+them touch are written once, for three batches a fifth fewer. Four batches take two cores so long."""
 
 _Outcome = Committed | BaseException
 _Answer = Callable[[_Outcome], None]
@@ -57,6 +65,8 @@ class GroupWriter:
         self._queue: deque[_Waiting] = deque()
         self._queued = _Weight(0, 0)
         self._closing = False
+        self.expects_more: Callable[[], bool] = lambda: False
+        """Whether more of a backlog is close behind what waits. The thread asks."""
         self._turn = asyncio.Lock()
         self._in_line = 0
         """Commits that wait for room in the queue; those that come later wait behind them."""
@@ -136,6 +146,9 @@ class GroupWriter:
         with self._changed:
             while not self._queue and not self._closing:
                 self._changed.wait()
+            until = time.monotonic() + PATIENCE_S
+            while self._is_growing() and (left_s := until - time.monotonic()) > 0:
+                self._changed.wait(left_s)
             group: list[_Waiting] = []
             total = _Weight(0, 0)
             while self._queue:
@@ -149,6 +162,12 @@ class GroupWriter:
                 group.append(waiting)
             self._changed.notify_all()
             return group
+
+    def _is_growing(self) -> bool:
+        """Whether the next group is one of a backlog alone, and not yet as large as it will soon be."""
+        is_small = self._queued.events < GATHERED_EVENTS and self._queued.size < GROUP_BYTES_MAX // 2
+        is_backlog = all(waiting.weight.events > LARGE_EVENTS for waiting in self._queue)
+        return is_small and is_backlog and not self._closing and self.expects_more()
 
     # --- the thread -----------------------------------------------------------------------------------
 

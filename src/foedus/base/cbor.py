@@ -21,13 +21,16 @@ from foedus.base.limits import NESTING_MAX
 
 T = TypeVar("T")
 
+_decode = libipld.decode_dag_cbor
+_encode = libipld.encode_dag_cbor
 _NOTHING = object()
+_NOT_SHORTEST = "the bytes are not in their shortest form"
 _LENGTH_BYTES = 4
-_LINK = b"\xd8\x2a"
-"""Tag 42. libipld writes byte strings that look like a CID as links: one in 2,700 random ids does. Where these two
-bytes turn up (in one event of a hundred, mostly by chance) ``_encode_plainly`` writes the value instead."""
-_find_link = re.compile(re.escape(_LINK), re.DOTALL).search
-"""A third of the time of ``in``, which for two bytes moves step by step; asked of all that is encoded and decoded."""
+_LINK = rb"\xd8\x2a(?:[\x40-\x57]|\x58.|\x59..|\x5a.{4}|\x5b.{8})\x00[\x01\x12]"
+"""Tag 42, a byte string, the prefix of a CID and its first byte: libipld writes byte strings that look like a CID so,
+one in 2,700 random ids. Where this turns up ``_encode_plainly`` writes the value instead; by chance it hardly does."""
+_find_link = re.compile(_LINK, re.DOTALL).search
+"""Asked of all that is encoded and decoded."""
 _MAJOR_UNSIGNED, _MAJOR_NEGATIVE, _MAJOR_BYTES, _MAJOR_TEXT, _MAJOR_LIST, _MAJOR_MAP = range(6)
 _SIMPLE = {False: b"\xf4", True: b"\xf5", None: b"\xf6"}
 _BUILTIN = (bytes,)
@@ -50,12 +53,17 @@ class Malformed(PeerViolation):
     remedy = "compare the fields and their types with docs/protocol.md"
 
 
+def is_linkless(data: bytes) -> bool:
+    """Whether the two bytes that begin a link turn up nowhere in ``data``, and so in nothing that it holds."""
+    return _find_link(data) is None
+
+
 def encode(value: Any) -> bytes:
     """Return the canonical bytes of ``value`` (maps with string keys, lists, str, bytes, int, bool, None).
 
     Raises ValueError where the value has no canonical form (an integer over 64 bits, another type).
     """
-    data = libipld.encode_dag_cbor(value)
+    data: bytes = _encode(value)
     return data if _find_link(data) is None else _encode_plainly(value)
 
 
@@ -65,13 +73,23 @@ def strict(data: bytes) -> Any:
     Floats and depth are left to the shape that follows (``convert``); ``decode`` excludes them itself.
     """
     try:
-        value = libipld.decode_dag_cbor(data)
+        value = _decode(data)
         again = encode(value)
     except (ValueError, RecursionError) as error:
         raise NotCanonical(str(error)) from None
     if again != data:
-        raise NotCanonical("the bytes are not in their shortest form")
+        raise NotCanonical(_NOT_SHORTEST)
     return value
+
+
+def strict_linkless(data: bytes) -> Any:
+    """Return the same as ``strict`` for bytes that are linkless: those are not searched for links again."""
+    try:
+        value = _decode(data)
+        again = _encode(value)
+    except (ValueError, RecursionError) as error:
+        raise NotCanonical(str(error)) from None
+    return value if again == data else strict(data)
 
 
 def decode(data: bytes) -> Any:

@@ -96,7 +96,7 @@ def prepared(certificate: Prepared, membership: Membership) -> list[Check]:
     """Return the signatures of a prepared certificate; raise BadVote unless leader and others make a quorum."""
     leader = membership.leader(certificate.view)
     place = (certificate.view, certificate.sequence, certificate.digest)
-    _distinct([leader, *(vote.member for vote in certificate.prepares)], membership)
+    distinct([leader, *(vote.member for vote in certificate.prepares)], membership)
     return [
         _check("pre-prepare", place, Signed(leader, certificate.proposal), membership),
         *(_check("prepare", place, vote, membership) for vote in certificate.prepares),
@@ -121,7 +121,7 @@ def view_change(change: ViewChange, membership: Membership) -> list[Check]:
 
 def _new_view(message: NewView, membership: Membership) -> list[Check]:
     leader = membership.leader(message.view)
-    _distinct([change.member for change in message.changes], membership)
+    distinct([change.member for change in message.changes], membership)
     _require(all(change.view == message.view for change in message.changes), "a view-change is for another view")
     signed = new_view_bytes(membership, message.view, message.changes, message.proposals)
     found = [Check(_key(leader, membership), signed, message.signature)]
@@ -165,7 +165,7 @@ def _vote(vote: Vote, membership: Membership) -> Check:
 def _quorum(
     phase: Phase, place: tuple[int, int, bytes], votes: Sequence[Signed], membership: Membership
 ) -> list[Check]:
-    _distinct([vote.member for vote in votes], membership)
+    distinct([vote.member for vote in votes], membership)
     return [_check(phase, place, vote, membership) for vote in votes]
 
 
@@ -178,8 +178,8 @@ def _key(member: int, membership: Membership) -> bytes:
     return membership.members[member].ed25519
 
 
-def _distinct(members: Iterable[int], membership: Membership) -> None:
-    """Require a quorum of distinct members. They are counted by who they are, never by the bytes of signatures."""
+def distinct(members: Iterable[int], membership: Membership) -> None:
+    """Raise BadVote unless a quorum is named, each once: by who they are, never by the bytes of signatures."""
     named = list(members)
     _require(len(set(named)) == len(named), "one member is counted twice")
     _require(len(named) >= membership.quorum, "a quorum is missing")

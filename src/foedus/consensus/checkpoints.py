@@ -9,6 +9,7 @@ from foedus.consensus.messages import Signed, Stable, Vote
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from foedus.consensus.ledger import Parts
     from foedus.consensus.membership import Membership
 
 _ROOTS_MAX = 2
@@ -19,6 +20,7 @@ class Made(NamedTuple):
     """The state at a checkpoint, as it is here."""
 
     root: bytes
+    parts: Parts
     state: bytes
 
 
@@ -30,9 +32,9 @@ class Checkpoints:
         self._made: dict[int, Made] = {}
         self._votes: dict[int, dict[int, list[Vote]]] = {}
 
-    def made(self, sequence: int, root: bytes, state: bytes) -> None:
-        """Keep the state until its checkpoint is stable."""
-        self._made[sequence] = Made(root, state)
+    def made(self, root: bytes, parts: Parts, state: bytes) -> None:
+        """Keep the state until its checkpoint is stable. ``parts``: those of its root."""
+        self._made[parts.sequence] = Made(root, parts, state)
 
     def state_at(self, sequence: int) -> Made | None:
         """Return the state at a checkpoint, where it was made here and is not history yet."""

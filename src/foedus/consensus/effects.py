@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from foedus.consensus.ledger import Parts
     from foedus.consensus.membership import Member
     from foedus.consensus.messages import Committed, Message, NewView, Stable, ViewChange, Vote
     from foedus.consensus.records import Place, Record
@@ -41,9 +42,10 @@ class Executed(NamedTuple):
 
 
 class Checkpointed(NamedTuple):
-    """The state at a sequence number is stable: a quorum holds it."""
+    """The state at a sequence number is stable: a quorum holds it. ``parts``: those of its root."""
 
     certificate: Stable
+    parts: Parts
 
 
 class Exposed(NamedTuple):
@@ -51,6 +53,13 @@ class Exposed(NamedTuple):
 
     first: Vote | NewView | ViewChange
     second: Vote | NewView | ViewChange
+
+
+class CheckAgain(NamedTuple):
+    """Check and handle a message that did not concern this replica before (``Replica.concerns``): now it does."""
+
+    sender: int
+    message: Vote
 
 
 class Diverged(NamedTuple):
@@ -68,4 +77,4 @@ class Renewed(NamedTuple):
     certificate: Stable
 
 
-Effect: TypeAlias = Keep | Send | Executed | Checkpointed | Exposed | Diverged | Renewed
+Effect: TypeAlias = Keep | Send | Executed | Checkpointed | Exposed | CheckAgain | Diverged | Renewed

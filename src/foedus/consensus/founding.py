@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 
 class Founding(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
-    """Who founds a council, under which name. ``salt``: so that two councils of the same members are two."""
+    """Who founds a council, under which name. ``salt``: so that two councils of the same members are two.
+
+    ``seal``: its members seal checkpoints by ML-DSA-65 (``seals``). The id says so, and nobody can deny it later.
+    """
 
     v: Annotated[int, Meta(ge=1, le=1)]
     name: Annotated[str, Meta(min_length=1, max_length=NAME_MAX)]
@@ -27,6 +30,7 @@ class Founding(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     members: Annotated[tuple[Member, ...], Meta(min_length=MEMBERS_MIN, max_length=MEMBERS_MAX)]
     interval: Annotated[int, Meta(ge=1, le=WINDOW_MAX)] = INTERVAL
     window: Annotated[int, Meta(ge=1, le=WINDOW_MAX)] = WINDOW
+    seal: bool = False
 
     @cached_property
     def id(self) -> bytes:

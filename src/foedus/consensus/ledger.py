@@ -1,4 +1,4 @@
-"""What the council has made so far: the machine's state, and which updates it must not make again."""
+"""What the council has made so far: the machine's state, which updates it must not make again, a chain of all."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound=StateMachine)
 
-_Plain: TypeAlias = tuple[int, bytes, int | None, list[tuple[int, list[Id]]]]
+_Plain: TypeAlias = tuple[int, bytes, int | None, list[tuple[int, list[Id]]], Id]
 _ITEMS_MAX = 2 * LIFE * BATCH_UPDATES_MAX
 """Values in a snapshot beside the machine's own: it remembers what was made in LIFE places."""
 REPEATED = encode(["repeated", None])
@@ -25,14 +25,24 @@ EARLY = encode(["early", None])
 """Results of updates that are not made: it was made before; its time is over; it claims more time than it may have."""
 
 
+BEGINNING = bytes(32)
+"""The chain before the first place."""
+
+
+def linked(chain: bytes, sequence: int, digest: bytes) -> bytes:
+    """Return the chain after a batch: a hash (32 bytes) of all digests up to its place, in their order."""
+    return sha256(chain, sequence.to_bytes(8, "big"), digest)
+
+
 class Parts(NamedTuple):
-    """What a state's root is the hash of: with it, a checkpoint proves who the next members are."""
+    """What a state's root is the hash of: with it, a checkpoint proves who the next members are, and what was made."""
 
     sequence: int
     machine: Id
     border: int | None
     members: Id | None
     made: Id
+    chain: Id
 
     def root(self) -> bytes:
         """Return the root."""
@@ -56,10 +66,13 @@ class Ledger(Generic[M]):
         """The last place of this epoch, once the machine has decided on other members."""
         self._made: dict[int, set[bytes]] = {}
         """Updates made, by the last place at which each could be made again: none outlives that."""
+        self.chain = BEGINNING
+        """What was made, through all epochs (``linked``)."""
 
     def make(self, batch: Batch) -> list[bytes]:
         """Make the next batch; return the results of its updates."""
         self.sequence += 1
+        self.chain = linked(self.chain, self.sequence, batch.digest)
         self._made.pop(self.sequence - 1, None)
         results = [self._make(update) for update in batch.updates]
         if self.border is None and self.machine.renewal is not None:
@@ -86,7 +99,8 @@ class Ledger(Generic[M]):
         """Return what the root is the hash of."""
         renewal = self.machine.renewal
         members = None if renewal is None else members_id(renewal)
-        return Parts(self.sequence, self.machine.root(), self.border, members, sha256(encode(self._plain())))
+        made = sha256(encode(self._plain()))
+        return Parts(self.sequence, self.machine.root(), self.border, members, made, self.chain)
 
     def root(self) -> bytes:
         """Return a hash of all that the next batch's results depend on."""
@@ -94,15 +108,15 @@ class Ledger(Generic[M]):
 
     def snapshot(self) -> bytes:
         """Return the whole of it; ``restored`` gives it back."""
-        return encode([self.sequence, self.machine.snapshot(), self.border, self._plain()])
+        return encode([self.sequence, self.machine.snapshot(), self.border, self._plain(), self.chain])
 
     def restored(self, state: bytes) -> Ledger[M]:
         """Return a ledger from a snapshot; raise Malformed or NotCanonical. Compare its root before it is used."""
         check_items(state, _ITEMS_MAX)
         plain: _Plain = convert(decode(state), _Plain)  # type: ignore[arg-type]  # msgspec takes any type
-        sequence, machine, border, made = plain
+        sequence, machine, border, made, chain = plain
         fresh = Ledger(self.machine.restored(machine), sequence, window=self._window, interval=self._interval)
-        fresh.border = border
+        fresh.border, fresh.chain = border, chain
         fresh._made = {until: set(ids) for until, ids in made}  # one of us
         return fresh
 
@@ -110,6 +124,7 @@ class Ledger(Generic[M]):
         """Return the ledger with which the next epoch begins: ``machine`` in its new form, and what was made."""
         fresh = Ledger(machine, self.sequence, window=self._window, interval=self._interval)
         fresh._made = {until: set(ids) for until, ids in self._made.items()}  # one of us
+        fresh.chain = self.chain
         return fresh
 
     def _plain(self) -> list[list[object]]:

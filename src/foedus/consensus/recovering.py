@@ -24,7 +24,7 @@ from foedus.consensus.transfer import Fetch, part_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from foedus.consensus.ledger import Ledger
+    from foedus.consensus.ledger import Ledger, Parts
     from foedus.consensus.membership import Membership
 
 HELP_DECISIONS = 8
@@ -54,9 +54,10 @@ class Recovering(Ordering[M]):
     # --- checkpoints -------------------------------------------------------------------------------
 
     def _make_checkpoint(self) -> None:
-        sequence, root = self.ledger.sequence, self.ledger.root()
-        self._checkpoints.made(sequence, root, self.ledger.snapshot())
-        self._say_checkpoint(sequence, root, None)
+        parts = self.ledger.parts()
+        root = parts.root()
+        self._checkpoints.made(root, parts, self.ledger.snapshot())
+        self._say_checkpoint(parts.sequence, root, None)
 
     def _say_checkpoint(self, sequence: int, root: bytes, to: int | None) -> None:
         vote = self._signed_vote("checkpoint", 0, sequence, root)
@@ -82,13 +83,13 @@ class Recovering(Ordering[M]):
         if made is None:
             return
         if made.root == certificate.root:
-            self._settle(certificate, made.state)
+            self._settle(certificate, made.state, made.parts)
             return
         self.diverged = True
         self._effects.append(Diverged(certificate.sequence, made.root, certificate.root))
         self._begin_fetch(certificate, certificate.votes[0].member)
 
-    def _settle(self, certificate: Stable, state: bytes) -> None:
+    def _settle(self, certificate: Stable, state: bytes, parts: Parts) -> None:
         """Make a checkpoint stable: what lies before it is history."""
         self.stable = certificate
         if certificate.sequence >= self._window.low:
@@ -97,7 +98,7 @@ class Recovering(Ordering[M]):
         self._effects.append(Keep(SNAPSHOT, self._snapshot))
         self._raise_low(certificate.sequence)
         self._checkpoints.forget(certificate.sequence)
-        self._effects.append(Checkpointed(certificate))
+        self._effects.append(Checkpointed(certificate, parts))
         if self._fetch is not None and self._fetch.certificate.sequence <= certificate.sequence:
             self._fetch = None
         renewal = self.ledger.machine.renewal
@@ -212,13 +213,14 @@ class Recovering(Ordering[M]):
             fresh = self.ledger.restored(state)
         except (Malformed, NotCanonical):
             return False
-        if fresh.sequence != certificate.sequence or fresh.root() != certificate.root:
+        parts = fresh.parts()
+        if fresh.sequence != certificate.sequence or parts.root() != certificate.root:
             return False
         if self.diverged or self.ledger.sequence < certificate.sequence:
             self.ledger = fresh
             self.diverged = False
             self._window.border = fresh.border
             self.pending.drop([update for update in self.pending if fresh.is_over(update)])
-        self._settle(certificate, state)
+        self._settle(certificate, state, parts)
         self._execute()
         return True

@@ -27,6 +27,7 @@ LABELS = frozenset(
         "webhook",
         "council",
         "council-join",
+        "council-seal",
         "update",
         "vote",
         "view-change",

@@ -197,7 +197,7 @@ def verify_record(signed: SignedRecord, previous: SignedRecord | None) -> None:
     to two ML-DSA verifications, some 0.5 ms.
     """
     if previous is not None:
-        _check_follows(signed.record, previous)
+        check_follows(signed.record, previous.record, previous.id)
     elif signed.record.n != 0:
         raise BadRecord(f"record {signed.record.n} comes without the one before it")
     proof, cause = signed.proof, signed.record.cause
@@ -208,11 +208,11 @@ def verify_record(signed: SignedRecord, previous: SignedRecord | None) -> None:
     _check_signatures(signed, previous)
 
 
-def _check_follows(record: IdentityRecord, previous: SignedRecord) -> None:
-    former = previous.record
-    if record.prev != previous.id:
+def check_follows(record: IdentityRecord, former: IdentityRecord, epoch: bytes) -> None:
+    """Check what a record says of the one before it, whose id is ``epoch``, beside signatures; raise BadRecord."""
+    if record.prev != epoch:
         raise BadRecord("it names another record as the one before it")
-    if record.node != previous.node:
+    if record.node != (former.node or epoch):
         raise BadRecord("it names another node than the record before it")
     if record.n != former.n + 1:
         raise BadRecord(f"its number is {record.n} and that before it {former.n}")

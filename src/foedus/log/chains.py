@@ -47,13 +47,15 @@ class Chain:
     ``kind`` is the stream's.
     """
 
-    __slots__ = ("contested", "epoch", "hlc", "id", "kind", "limit", "node", "seq", "stream")
+    __slots__ = ("contested", "epoch", "hlc", "id", "is_folded", "kind", "limit", "node", "seq", "stream")
 
     def __init__(self, epoch: bytes, stream: str, node: bytes) -> None:
         self.epoch = epoch
         self.stream = stream
         self.node = node
         self.kind = stream.partition(":")[0]
+        self.is_folded = self.kind in {"participant", "members"}
+        """Whether ``authority`` folds its events (``Stream.is_folded``)."""
         self.seq = 0
         self.id = b""
         self.hlc: Hlc = ZERO
@@ -74,11 +76,6 @@ class Chain:
     def position(self) -> Position:
         """Where the chain ends."""
         return Position(self.epoch, self.stream, self.seq, self.id)
-
-    @property
-    def is_folded(self) -> bool:
-        """Whether ``authority`` folds its events (``Stream.is_folded``)."""
-        return self.kind in {"participant", "members"}
 
     def advance(self, seq: int, event_id: bytes, hlc: Hlc) -> None:
         """Move the head."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Annotated, Any, NamedTuple, TypeAlias
 
 import msgspec
 from msgspec import Meta, Struct
 
-from foedus.base.cbor import Malformed, encode, learn, strict
+from foedus.base.cbor import Malformed, encode, is_linkless, learn, strict, strict_linkless
 from foedus.base.clock import Hlc
 from foedus.base.errors import PeerViolation
 from foedus.base.ids import ID_BYTES, sha256
@@ -97,6 +98,9 @@ class _EnvelopeShape(Struct, frozen=True, array_like=True, forbid_unknown_fields
 
 
 _BUILTIN = (bytes,)
+_convert = msgspec.convert
+_tuple = tuple.__new__
+"""Makes a named tuple in a third of the time that its class takes: four are made of each event."""
 
 
 def parse_envelope(data: bytes) -> Parsed:
@@ -108,35 +112,43 @@ def parse_envelope(data: bytes) -> Parsed:
     if len(data) > ENVELOPE_MAX:
         message = f"an envelope has at most {ENVELOPE_MAX} bytes, not {len(data)}"
         raise TooLarge(message)
+    linkless = is_linkless(data)
     try:
-        shape = msgspec.convert(strict(data), _EnvelopeShape, builtin_types=_BUILTIN)
+        shape = _convert(strict_linkless(data) if linkless else strict(data), _EnvelopeShape, builtin_types=_BUILTIN)
     except msgspec.ValidationError as error:
         raise Malformed(str(error)) from None
     salt, body = shape.content or (None, None)
-    return parse_event(Envelope(shape.event, shape.sig, salt, body))
+    return _parse(_tuple(Envelope, (shape.event, shape.sig, salt, body)), linkless=linkless)
 
 
 def parse_event(envelope: Envelope) -> Parsed:
     """Decode the event of an envelope that is already taken apart; the same errors as ``parse_envelope``."""
-    value, event = _read(envelope)
-    act = event.act
-    signed = None if act.device is None else act_signing_bytes(value["act"], event.epoch, event.stream)
-    return Parsed(envelope, event, sha256(envelope.event), signed)
+    return _parse(envelope, linkless=False)
+
+
+def _parse(envelope: Envelope, *, linkless: bool) -> Parsed:
+    value, event = _read(envelope, linkless=linkless)
+    data = envelope.event
+    signed = None
+    if event.act.device is not None:
+        signed = signed_bytes("act", encode({"act": value["act"], "epoch": event.epoch, "stream": event.stream}))
+    return _tuple(Parsed, (envelope, event, hashlib.sha256(data).digest(), signed))
 
 
 def read_event(envelope: Envelope) -> Event:
     """Return the event as ``parse_event`` does, without its id and what was signed, which cost as much again."""
-    return _read(envelope)[1]
+    return _read(envelope, linkless=False)[1]
 
 
-def _read(envelope: Envelope) -> tuple[Any, Event]:
-    data = envelope.event
-    if len(data) > EVENT_MAX or (envelope.body is not None and len(envelope.body) > BODY_MAX):
+def _read(envelope: Envelope, *, linkless: bool) -> tuple[Any, Event]:
+    """Return the event's value and shape. ``linkless``: whether its bytes are known to be."""
+    data, _, _, body = envelope
+    if len(data) > EVENT_MAX or (body is not None and len(body) > BODY_MAX):
         message = f"an event has at most {EVENT_MAX} bytes, a body {BODY_MAX}"
         raise TooLarge(message)
-    value = strict(data)
+    value = strict_linkless(data) if linkless else strict(data)
     try:
-        event = msgspec.convert(value, Event, builtin_types=_BUILTIN)
+        event = _convert(value, Event, builtin_types=_BUILTIN)
     except msgspec.ValidationError as error:
         raise Malformed(str(error)) from None
     act = event.act
@@ -198,9 +210,8 @@ def digest_of(salt: bytes, body: bytes) -> bytes:
 
 def digest_matches(envelope: Envelope, act: Act) -> bool:
     """Whether the body that came along (if any) is the one that the act names."""
-    if envelope.salt is None or envelope.body is None:
-        return True
-    return sha256(envelope.salt, envelope.body) == act.digest
+    _, _, salt, body = envelope
+    return salt is None or body is None or hashlib.sha256(salt + body).digest() == act.digest
 
 
 learn(Act, Event, _EnvelopeShape)

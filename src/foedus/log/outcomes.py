@@ -16,11 +16,17 @@ SignatureCheck: TypeAlias = tuple[bytes, bytes, bytes]
 class Admitted(NamedTuple):
     """The event is the new head of its chain.
 
-    ``entry`` has the verdict as of now; the log may still find a replayed nonce (``Committed.replayed``).
+    ``entry`` has the verdict as of now; the log may still find a replayed nonce (``Committed.replayed``). ``more`` is
+    the commit where it holds anything beside the entry, which it seldom does.
     """
 
     entry: Entry
-    commit: Commit
+    more: Commit | None = None
+
+    @property
+    def commit(self) -> Commit:
+        """What makes it durable."""
+        return Commit((self.entry,)) if self.more is None else self.more
 
     @property
     def position(self) -> Position:
@@ -71,10 +77,10 @@ OVER_QUOTA = "over_quota"
 
 def signature_checks(parsed: Parsed, node_key: bytes) -> list[SignatureCheck]:
     """Return the checks of an event's one or two Ed25519 signatures."""
-    envelope, event = parsed.envelope, parsed.event
+    envelope, event, _, act_bytes = parsed
     checks = [(node_key, event_signing_bytes(envelope.event), envelope.sig)]
-    if parsed.act_bytes is not None and event.act.device is not None and event.asig is not None:
-        checks.append((event.act.device, parsed.act_bytes, event.asig))
+    if act_bytes is not None and event.act.device is not None and event.asig is not None:
+        checks.append((event.act.device, act_bytes, event.asig))
     return checks
 
 

@@ -33,9 +33,13 @@ class Staged:
     def add(self, entry: Entry) -> None:
         """Stage an event that was admitted."""
         self._last += 1
-        self._entries[entry.id] = entry
-        self._numbers[entry.id] = self._last
-        self._chains.setdefault((entry.epoch, entry.stream), {})[entry.seq] = entry.id
+        event_id, epoch, stream, seq = entry[:4]
+        self._entries[event_id] = entry
+        self._numbers[event_id] = self._last
+        places = self._chains.get((epoch, stream))
+        if places is None:
+            places = self._chains[epoch, stream] = {}
+        places[seq] = event_id
 
     def set_aside(self, entry: Entry) -> None:
         """Stage an event of another branch than its chain holds."""

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ from foedus.base.ids import sha256
 from foedus.base.limits import SECOND
 from foedus.identity.record import SignedRecord
 from foedus.node.store import Store
-from foedus.node.values import Trouble
+from foedus.node.waiting import happens
 from foedus.trust.audit import seals
 from foedus.trust.audit.gather import Gatherer
 from foedus.trust.audit.port import AuditStore
@@ -29,6 +29,7 @@ from foedus.trust.audit.rows import START, Decision, Draft, Head, follow
 from foedus.trust.audit.seals import Seal, make_seal, statement_of
 from foedus.trust.audit.verify import PRUNED
 from foedus.trust.reputation import FORGOTTEN, Evidence, Ledger, evidence_of
+from foedus.values.node import Trouble
 
 log = logging.getLogger("foedus.audit")
 
@@ -129,9 +130,7 @@ class AuditTrail:
     async def _wait(self) -> None:
         """Return when something is to be written or sealed, a moment after, so that decisions gather."""
         left_us = max(0, self._due_since + seals.SEAL_INTERVAL - self._store.now()) if self._is_seal_due else None
-        with suppress(TimeoutError):
-            async with asyncio.timeout(None if left_us is None else left_us / SECOND):
-                await self._wake.wait()
+        await happens(self._wake, None if left_us is None else left_us / SECOND)
         await asyncio.sleep(FLUSH_S)
 
     async def flush(self, *, with_seal: bool = False) -> bool:

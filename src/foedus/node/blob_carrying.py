@@ -22,7 +22,7 @@ from foedus.node.link import Link
 from foedus.node.links import Links
 from foedus.node.store import Store
 from foedus.sync.fetching import Fetching, UnexpectedChunk
-from foedus.sync.frames import BlobFrame, Chunk, HaveBlob, NoChunks, WantChunks
+from foedus.sync.frames.blobs import BlobFrame, Chunk, HaveBlob, NoChunks, WantChunks
 
 log = logging.getLogger("foedus.blobs")
 

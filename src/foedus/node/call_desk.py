@@ -15,7 +15,8 @@ from foedus.node.capability_book import CapabilityBook
 from foedus.query.call import Call
 from foedus.query.limits import PROGRESS_MAX
 from foedus.query.schemas import BadJson, SchemaMismatch
-from foedus.sync.frames import CallProgress, Frame
+from foedus.sync.frames.calls import CallProgress
+from foedus.sync.frames.codec import Frame
 
 
 class Work(NamedTuple):

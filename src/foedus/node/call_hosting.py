@@ -16,8 +16,9 @@ from foedus.node.capability_book import CapabilityBook, Offered
 from foedus.node.spending import Bill
 from foedus.query.call import FORGOTTEN, Call, call_id, receipt_bytes
 from foedus.query.limits import CALLS_PER_PEER_MAX, CALLS_REFUSED_KEPT, CALLS_UNDER_WAY_MAX, SKEW_MAX
-from foedus.sync.frames import Call as CallFrame
-from foedus.sync.frames import CallEnded, CallRefused, Frame
+from foedus.sync.frames.calls import Call as CallFrame
+from foedus.sync.frames.calls import CallEnded, CallRefused
+from foedus.sync.frames.codec import Frame
 
 if TYPE_CHECKING:
     from foedus.node.composition import Node

@@ -17,7 +17,7 @@ from foedus.node.query_judging import EVIDENCE_WAIT, Judge, is_in_force
 from foedus.node.spending import Bill, Spent
 from foedus.query.call import Call, call_bytes, call_digest, check_time, parse_call
 from foedus.query.limits import SKEW_MAX
-from foedus.sync.frames import Call as CallFrame
+from foedus.sync.frames.calls import Call as CallFrame
 from foedus.trust.border import CALL, Crossing
 from foedus.trust.evaluator import Allow, Author, Decision, Seat, Withhold, decide
 from foedus.trust.peer import State

@@ -14,9 +14,9 @@ from foedus.base.limits import AUTH_MAX, NONCE_BYTES
 from foedus.crypto import ed25519
 from foedus.log.participants import Participant
 from foedus.node.author import Draft
+from foedus.node.call_forms import CallForm, CallSignedForm
 from foedus.node.call_judging import call_crossing
 from foedus.node.call_records import CallRecord
-from foedus.node.call_values import CallForm, CallSignedForm
 from foedus.query.call import (
     Call,
     call_bytes,

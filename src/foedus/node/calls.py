@@ -10,7 +10,6 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -27,23 +26,16 @@ from foedus.node.call_progress import Followed, Progress
 from foedus.node.call_records import CallRecord, CallRecords
 from foedus.node.call_views import CallViews
 from foedus.node.capability_book import CapabilityBook
+from foedus.node.waiting import happens
 from foedus.node.webhooks import Webhooks
 from foedus.query.call import FORGOTTEN, LateCall, parse_receipt, receipt_bytes
 from foedus.query.limits import CALLS_KEPT, CALLS_UNDER_WAY_MAX
-from foedus.sync.frames import (
-    Call,
-    CallCancel,
-    CallEnded,
-    CallFrame,
-    CallProgress,
-    CallRefused,
-    CallSigned,
-    Frame,
-)
+from foedus.sync.frames.calls import Call, CallCancel, CallEnded, CallFrame, CallProgress, CallRefused, CallSigned
+from foedus.sync.frames.codec import Frame
 
 if TYPE_CHECKING:
     from foedus.node.composition import Node
-    from foedus.node.link import Link
+    from foedus.node.http_line import Line
 
 log = logging.getLogger("foedus.calls")
 SPACE = "calls_made"
@@ -138,10 +130,10 @@ class Calls:
         clause = self.judge.clause(host, self._node.store.node)
         if clause:
             raise UsageError(f"that node may not be called: {clause}", code=clause, http_status=403, remedy=_SEE)
-        link = self._node.links.get(host)
-        if link is None or not link.session.is_open:
+        line = self._node.lines.get(host)
+        if line is None:
             raise UsageError("there is no link to that node now", code="unreachable", http_status=503, remedy=_LATER)
-        if "calls" not in link.peer.capabilities:
+        if not line.speaks("calls"):
             raise UsageError("that node takes no calls", code="no_capability", http_status=409, remedy=_SEE)
 
     def _send(self, record: CallRecord) -> None:
@@ -174,13 +166,11 @@ class Calls:
         if record is None or record.is_over or wait_s <= 0:
             return
         over = self._awaited.setdefault(call, asyncio.Event())
-        with suppress(TimeoutError):
-            async with asyncio.timeout(wait_s):
-                await over.wait()
+        await happens(over, wait_s)
 
-    def linked(self, link: Link) -> None:
-        """Ask a peer again for what it has not answered, and for its word on receipts: a link to it opened."""
-        self._go_on(link.node)
+    def linked(self, line: Line) -> None:
+        """Ask a peer again for what it has not answered, and for its word on receipts: there is a way to it."""
+        self._go_on(line.node)
 
     def _go_on(self, peer: bytes) -> None:
         since = self._node.store.now() - CALLS_KEPT // 2  # the other end forgets nothing so young
@@ -192,9 +182,9 @@ class Calls:
 
     # --- frames -------------------------------------------------------------------------------
 
-    def frame(self, link: Link, frame: CallFrame) -> None:
+    def frame(self, line: Line, frame: CallFrame) -> None:
         """Take a frame of a peer."""
-        self._take(link.node, frame)
+        self._take(line.node, frame)
 
     def _take(self, peer: bytes, frame: CallFrame) -> None:
         match frame:
@@ -219,9 +209,9 @@ class Calls:
 
     def _transmit(self, peer: bytes, frame: Frame) -> None:
         """Send a frame as the peer reads; without a link it is lost, and the call asked for again."""
-        link = self._node.links.get(peer)
-        if link is not None and link.session.is_open and "calls" in link.peer.capabilities:
-            link.when_there_is_room(partial(link.control, frame))
+        line = self._node.lines.get(peer)
+        if line is not None and line.speaks("calls"):
+            line.when_there_is_room(partial(line.control, frame))
 
     def _is_of(self, call: bytes, peer: bytes) -> bool:
         record = self._made.get(call)

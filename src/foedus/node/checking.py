@@ -27,6 +27,8 @@ _PART_CHECKS = 32
 STARTED_CHECKS = 128
 """Of a large batch so many are started while the rest is still parsed: 64 events, 7 ms of a core. Smaller parts leave
 both cores busy to the end of a batch, and none of them waits for the loop to write the rest of its request."""
+_FAR_BEHIND_CHECKS = 1_024
+"""Both signatures of two full batches: while so many are under way, a third is parsed already."""
 _BACKLOG_CHECKS = 4_096
 """So many without an idle moment start the processes: a tenth of a second of two threads, twice what a start costs."""
 
@@ -54,13 +56,18 @@ class Checking:
         self._verifiers = verifiers
         self._workers = max(1, min(4, os.cpu_count() or 1))
         self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="verify")
-        self._running: set[Future[Any] | asyncio.Future[Any]] = set()
+        self._running: dict[Future[Any] | asyncio.Future[Any], int] = {}
+        """What is under way, with the number of its checks; worker threads take out what has ended."""
         self._since_idle = 0
 
     @property
     def is_idle(self) -> bool:
         """Whether no check is under way in a thread or process."""
         return not self._running
+
+    def is_far_behind(self) -> bool:
+        """Whether so many checks are under way that more events follow those which are checked. Any thread may ask."""
+        return sum(list(self._running.values())) >= _FAR_BEHIND_CHECKS
 
     def check(self, checks: list[SignatureCheck], *, at_once: bool = False) -> tuple[list[Verdicts], list[bool]]:
         """Start the checks; return their verdicts to come in this order, or at once those of a few.
@@ -96,9 +103,12 @@ class Checking:
             running = self._pool.submit(ed25519.verify_many, part)
         else:
             running = asyncio.ensure_future(self._despite_loss(answer, part))
-        self._running.add(running)
-        running.add_done_callback(self._running.discard)  # whether or not its batch is still wanted
+        self._running[running] = len(part)
+        running.add_done_callback(self._ended)  # whether or not its batch is still wanted
         return running
+
+    def _ended(self, running: Future[Any] | asyncio.Future[Any]) -> None:
+        self._running.pop(running, None)
 
     async def _despite_loss(self, answer: asyncio.Future[list[bool]], part: list[SignatureCheck]) -> list[bool]:
         """Return a process's verdicts; where it failed, check here."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 
 from foedus.base.errors import FoedusError
@@ -13,6 +12,7 @@ from foedus.log.chains import Chain, ChainKey
 from foedus.node.author import Author
 from foedus.node.publisher import Published, Publisher
 from foedus.node.store import Store
+from foedus.node.waiting import happens
 
 log = logging.getLogger("foedus.checkpoints")
 
@@ -52,9 +52,7 @@ class Checkpointer:
     async def run(self) -> None:
         """Write due checkpoints until cancelled."""
         while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_TICK_S):
-                    await self._wake.wait()
+            await happens(self._wake, _TICK_S)
             self._wake.clear()
             try:
                 await self.write_due()

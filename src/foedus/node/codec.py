@@ -1,6 +1,8 @@
-"""What comes over the local API as text, turned into bytes."""
+"""What comes over the local API as text, turned into bytes, and bytes that it shows."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from foedus.base.base64url import from_base64url
 from foedus.base.cbor import Malformed, NotCanonical, decode_as
@@ -9,7 +11,7 @@ from foedus.base.limits import SALT_BYTES
 from foedus.crypto.ed25519 import SIGNATURE_BYTES
 from foedus.log.event import Act, digest_of
 from foedus.node.author import Draft
-from foedus.node.values import SignedAct
+from foedus.values.node import SignedAct
 
 
 def draft_of(stream: str, signed: SignedAct) -> Draft:
@@ -27,3 +29,14 @@ def draft_of(stream: str, signed: SignedAct) -> Draft:
     if digest_of(salt, body) != act.digest:
         raise UsageError("the body is not the one that the act names", code="digest_mismatch")
     return Draft(stream, act, asig, salt, body)
+
+
+def in_json(value: Any) -> Any:
+    """Return plain values as JSON shows them: bytes as hex."""
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, list):
+        return [in_json(item) for item in value]
+    if isinstance(value, dict):
+        return {name: in_json(item) for name, item in value.items()}
+    return value

@@ -12,25 +12,25 @@ from foedus.base.limits import APPROVAL_WAIT_MAX_S
 from foedus.identity.did import did_of, key_of
 from foedus.identity.ucan import cid_text
 from foedus.log import streams
-from foedus.log.authority import CITING
+from foedus.log.citing import CITING
 from foedus.log.grants import Grant, is_untouched
 from foedus.log.participants import Participant
 from foedus.node.approval_words import words_of
 from foedus.node.approvals import Approval
 from foedus.node.carrying import NeedsApproval, is_for_one_act
 from foedus.node.composition import Node
-from foedus.node.consent_values import ApprovalView, GrantView, LinkView
 from foedus.node.crdt_asking import check_body
 from foedus.node.crossings import counts_after_foreign
 from foedus.node.grant_uses import uses_per_hour
 from foedus.node.lookup import find
 from foedus.node.peer_operations import PeerOperations
 from foedus.node.rooms import Rooms, check_text
-from foedus.node.values import SignedAct
 from foedus.node.views import Views
 from foedus.state.crdt.fold import DELTA
 from foedus.trust.border import COMMANDS
 from foedus.trust.evaluator import CHAINS_MAX, chains_to, is_root
+from foedus.values.consent import ApprovalView, GrantView, LinkView
+from foedus.values.node import SignedAct
 
 _REMEDY = "see `foedus grant list`"
 
@@ -85,6 +85,7 @@ class ConsentOperations(PeerOperations):
     def _grant_view(self, grant: Grant) -> GrantView:
         token = grant.delegation
         rooms, hosts = _named(token.policy.plain, ".room"), _named(token.policy.plain, ".host")
+        councils = _named(token.policy.plain, ".council")
         return GrantView(
             id=grant.id.hex(),
             cid=cid_text(token.cid),
@@ -107,6 +108,8 @@ class ConsentOperations(PeerOperations):
             room_names=[self._room_name(room) for room in rooms],
             host_names=[self._views.node_name(_id(host)) for host in hosts],
             hosts_known_as=[self._views.node_known_as(_id(host)) for host in hosts],
+            councils=councils,
+            council_names=[self._council_name(council) for council in councils],
         )
 
     def _state(self, grant: Grant) -> Any:
@@ -138,6 +141,10 @@ class ConsentOperations(PeerOperations):
     def _room_name(self, room: str) -> str:
         held = self._node.store.admission.authority.rooms.get(_id(room))
         return held.name if held else ""
+
+    def _council_name(self, council: str) -> str:
+        held = self._node.councils.foundings.get(_id(council))
+        return held.founding.name if held else ""
 
     # --- approvals ---------------------------------------------------------------------------
 
@@ -211,6 +218,7 @@ class ConsentOperations(PeerOperations):
             hosts=[each.hex() for each in hosts],
             host_names=[self._views.node_name(each) for each in hosts],
             hosts_known_as=[self._views.node_known_as(each) for each in hosts],
+            council_name=self._council_name(approval.arguments.get("council", "")),
         )
 
 

@@ -113,10 +113,17 @@ def asked_words(body: bytes) -> str:
     """Return in words what an agent asks a council."""
     asked = decode_as(body, AskedCouncil)
     command: Put | Get = decode_as(asked.command, Put | Get)  # type: ignore[arg-type]  # msgspec takes a union
-    council = f"council {asked.council.hex()[:8]}"
     if isinstance(command, Get):
-        return f"{council}: read {command.key}"
-    return f"{council}: {command.key} = {(command.value or b'').decode(errors='replace')}"
+        return f"read {command.key}"
+    put = f"delete {command.key}" if command.value is None else f"{command.key} = {_text(command.value)}"
+    if command.expected is None:
+        return put
+    (now,) = command.expected
+    return f"{put}\nonly if {command.key} is {'not there' if now is None else 'now: ' + _text(now)}"
+
+
+def _text(value: bytes) -> str:
+    return value.decode(errors="replace")
 
 
 learn(AskedCouncil)

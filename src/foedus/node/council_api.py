@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
-from foedus.node.council_values import CouncilDecisionView, CouncilEntryView, CouncilProofView, CouncilView
+from foedus.values.councils import (
+    CouncilDecisionView,
+    CouncilEntryView,
+    CouncilProofView,
+    CouncilProvedView,
+    CouncilView,
+)
 
 
 class CouncilService(Protocol):
@@ -19,8 +25,8 @@ class CouncilService(Protocol):
         """Return one council."""
         ...
 
-    async def council_create(self, name: str, peers: Sequence[str]) -> CouncilView:
-        """Found a council with connected peers, and ask them to join."""
+    async def council_create(self, name: str, peers: Sequence[str], *, seal: bool = False) -> CouncilView:
+        """Found a council with connected peers, and ask them to join. ``seal``: its members seal checkpoints."""
         ...
 
     async def council_join(self, council: str) -> CouncilView:
@@ -56,6 +62,13 @@ class CouncilService(Protocol):
         """
         ...
 
-    def council_proof(self, council: str, sequence: int, position: int = 0) -> CouncilProofView:
+    async def council_proof(self, council: str, sequence: int, position: int = 0) -> CouncilProofView:
         """Return the proof of one update."""
+        ...
+
+    async def council_verify(self, proof: str, council: str = "", *, seals_only: bool = False) -> CouncilProvedView:
+        """Check a commit proof (base64url), of the council with this whole id if one is given; raise ProofFailed.
+
+        ``seals_only``: believe its members' seals, and no Ed25519 signature at all.
+        """
         ...

@@ -8,7 +8,7 @@ from foedus.base.limits import COUNCIL_MESSAGE_MAX
 from foedus.node.council_messages import pieces
 from foedus.node.link import Link
 from foedus.node.links import Links
-from foedus.sync.frames import CouncilSays
+from foedus.sync.frames.members import CouncilSays
 
 CAPABILITY = "council"
 UNSENT_MAX = 8 * 1_048_576

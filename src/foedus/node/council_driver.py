@@ -9,16 +9,26 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from foedus.base.clock import Instant
-from foedus.base.errors import PeerViolation, Unavailable, UsageError
+from foedus.base.errors import Unavailable
 from foedus.base.limits import SECOND
 from foedus.consensus.board import Board
 from foedus.consensus.certificates import BadVote, Check, checks
-from foedus.consensus.effects import Diverged, Effect, Executed, Exposed, Renewed, Send
-from foedus.consensus.ledger import Ledger
+from foedus.consensus.effects import (
+    CheckAgain,
+    Checkpointed,
+    Diverged,
+    Effect,
+    Executed,
+    Exposed,
+    Keep,
+    Renewed,
+    Send,
+)
+from foedus.consensus.ledger import Ledger, Parts
 from foedus.consensus.membership import Membership
 from foedus.consensus.messages import Ask, Message, NewView, Proposal, ViewChange, Vote, WantState
 from foedus.consensus.ordering import Settings
@@ -28,78 +38,22 @@ from foedus.consensus.replica import Replica
 from foedus.consensus.transfer import part_of
 from foedus.consensus.updates import Batch, Update
 from foedus.crypto.ed25519 import Ed25519Key
-from foedus.log.port import Commit, Value
 from foedus.node.background import Background
+from foedus.node.council_asked import Asked, CouncilDown, Outcome, TooManyUpdates
 from foedus.node.council_attendance import Attendance
 from foedus.node.council_checking import CouncilChecking
+from foedus.node.council_hearing import VOTE_BYTES, Hearing, is_small
 from foedus.node.council_inbox import Inbox
-from foedus.node.council_messages import Piece, is_message, message_max, read, write
-from foedus.node.council_pieces import Pieces
+from foedus.node.council_messages import Piece, write
 from foedus.node.council_records import CouncilRecords, Start
+from foedus.node.council_waking import Waking, loop_now
+from foedus.node.council_writing import Writing
 from foedus.node.store import Store
 
 log = logging.getLogger("foedus.councils")
 
 RETRY_S = 2.0
 """After the disk failed: how long until the council is taken up again."""
-WAITING_MAX = 1_024
-"""Calls of the replica whose effects wait for the disk: beyond, nothing more is read, and no time passes for it."""
-ASKED_MAX = 4_096
-"""Updates of this node whose result is awaited: as many as a replica lets wait."""
-_BEHIND_US = SECOND // 10
-_EXCUSES_MAX = 4
-"""A machine that stands still again and again is to leave a view of a leader that is gone, all the same."""
-
-Outcome = tuple[Executed, int]
-"""What was made, and which of its updates was meant."""
-
-
-class CouncilDown(Unavailable):
-    """The council does not work at this node now."""
-
-    code = "council_down"
-    remedy = "see `foedus status`; it goes on by itself when the disk can be written"
-
-
-class TooManyUpdates(UsageError):
-    """The council has as much to do as it takes, or the update is over."""
-
-    code = "too_many_updates"
-    http_status = 429
-    remedy = "wait until some are made, and propose it again"
-
-
-class Asked:
-    """Updates of this node whose result is awaited, through all epochs."""
-
-    def __init__(self) -> None:
-        self._waiting: dict[bytes, asyncio.Future[Outcome]] = {}
-
-    def wait_all(self, updates: Sequence[Update]) -> list[asyncio.Future[Outcome]]:
-        """Return what will tell the outcome of each; raise TooManyUpdates."""
-        if len(self._waiting) + len(updates) > ASKED_MAX:
-            raise TooManyUpdates(f"{ASKED_MAX} updates of this node wait")
-        loop = asyncio.get_running_loop()
-        return [self._waiting.setdefault(update.id, loop.create_future()) for update in updates]
-
-    def forget(self, update: Update) -> None:
-        """Nobody here waits for an update any more; it may still be made."""
-        self._waiting.pop(update.id, None)
-
-    def made(self, effect: Executed) -> None:
-        """Tell who waits."""
-        for index, update in enumerate(effect.batch.updates):
-            future = self._waiting.pop(update.id, None)
-            if future is not None and not future.done():
-                future.set_result((effect, index))
-
-    def fail(self, error: CouncilDown) -> None:
-        """Tell all who wait that nothing can be told."""
-        waiting, self._waiting = self._waiting, {}
-        for future in waiting.values():
-            if not future.done():
-                future.set_exception(error)
-                future.exception()  # who no longer waits need not be told
 
 
 class Host(NamedTuple):
@@ -110,6 +64,7 @@ class Host(NamedTuple):
     records: CouncilRecords
     asked: Asked
     send: Callable[[bytes, bytes, bytes], None]
+    is_linked: Callable[[bytes], bool]
     may: Callable[[Membership, Update], bool]
     """Whether an update's author may ask for it."""
     on_renewed: Callable[[Renewal], None]
@@ -118,6 +73,8 @@ class Host(NamedTuple):
     """A member contradicted itself; what convicts it is durable."""
     on_made: Callable[[int], None]
     """A batch was made at a place, durably."""
+    on_stable: Callable[[Membership, Parts], None]
+    """A checkpoint is stable, durably; these are the parts of its root."""
 
 
 class CouncilDriver:
@@ -138,30 +95,23 @@ class CouncilDriver:
         self.me = next(index for index, it in enumerate(membership.members) if it.ed25519 == key.public)
         self.records = host.records
         self.refused: Counter[str] = Counter()
-        self.attendance = Attendance(self._now())
         self.exposed: set[int] = set()
         """Members that said two things of one place."""
         self._key = key
         self._host = host
-        self._store = host.store
         self._begin = begin
         self._start = start
         self._settings = settings or Settings()
         self._replica: Replica[Board] | None = None
-        self._waiting: list[list[Effect]] = []
-        self._inboxes = {index: Inbox() for index in range(self.membership.size) if index != self.me}
-        self._pieces = {index: Pieces(message_max(membership)) for index in self._inboxes}
-        self._decoding: set[int] = set()
-        self._came, self._written = asyncio.Event(), asyncio.Event()
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at: Instant = 0
-        """Kept here: what uvloop returns for a moment that has passed does not know it."""
-        self._excuses = 0
-        """How many late wake-ups in a row let the members be heard first."""
-        self._quiet_until: Instant = 0
+        self._others = [index for index in range(membership.size) if index != self.me]
+        self._hearing = Hearing(membership, self._others, self.refused)
+        self._writing = Writing(self._make_durable, self._leave, self._fail)
+        self._waking = Waking(self._next_deadline, lambda: self._writing.is_full, self._on_deadline)
         self._background = Background(log)
         self._closed = False
         self._has_ended = False
+        self._renewal: Renewal | None = None
+        """How the epoch ended."""
         self._judged_at: Instant = 0
 
     @property
@@ -172,6 +122,11 @@ class CouncilDriver:
         return self._replica
 
     @property
+    def attendance(self) -> Attendance:
+        """Who was heard lately, and how far each said it was."""
+        return self._hearing.attendance
+
+    @property
     def is_up(self) -> bool:
         """Whether there is a replica: the disk may have failed."""
         return self._replica is not None
@@ -179,7 +134,7 @@ class CouncilDriver:
     @property
     def silent(self) -> set[int]:
         """The members that were not heard for some time."""
-        return {it for it in self._inboxes if self.attendance.is_silent(it, self._now())}
+        return {it for it in self._others if self.attendance.is_silent(it, loop_now())}
 
     @property
     def lag(self) -> int:
@@ -189,43 +144,27 @@ class CouncilDriver:
     def start(self, records: dict[Place, Record]) -> None:
         """Take up what was kept in this epoch, and begin to listen."""
         self._load(records)
-        self._background.spawn(self._write())
-        for member, inbox in self._inboxes.items():
+        for member, inbox in self._hearing.inboxes.items():
             self._background.spawn(self._read(member, inbox))
 
     async def close(self) -> None:
         """Stop. What was not durable never left."""
         self._closed = True
         self._drop()
+        await self._hearing.close()
         await self._background.close()
 
     # --- what comes --------------------------------------------------------------------------
 
     def hear(self, member: int, message: Message, size: int) -> None:
-        """Take in what a member said; it is read in turn."""
-        self.attendance.heard(member, message, self._now())
-        if member in self._inboxes and not self._inboxes[member].put(message, size, self._now()):
-            self.refused["too_much"] += 1
+        """Take in what a member said: at once where nothing of it waits and little is to be checked, else in turn."""
+        if self._hearing.may_be_taken_now(member, message) and self._take_now(member, message):
+            return
+        self._hearing.put(member, message, size)
 
     def hear_piece(self, member: int, piece: Piece) -> None:
         """Take in a piece of a message that no frame holds."""
-        if member not in self._pieces or member in self._decoding:
-            return
-        whole = self._pieces[member].take(piece)
-        if whole is not None:
-            self._decoding.add(member)
-            self._background.spawn(self._hear_large(member, whole))
-
-    async def _hear_large(self, member: int, data: bytes) -> None:
-        try:
-            said = await asyncio.to_thread(read, data)
-        except PeerViolation as error:
-            self.refused[error.code] += 1
-            return
-        finally:
-            self._decoding.discard(member)
-        if is_message(said):
-            self.hear(member, said, len(data))
+        self._hearing.hear_piece(member, piece)
 
     def propose(self, update: Update) -> asyncio.Future[Outcome]:
         """Ask the council for an update whose signature holds; the future tells what came of it, once it is durable."""
@@ -234,13 +173,20 @@ class CouncilDriver:
     def propose_all(self, updates: Sequence[Update]) -> list[asyncio.Future[Outcome]]:
         """Ask the council for updates whose signatures hold, all or none; each future tells what came of one."""
         futures = self._host.asked.wait_all(updates)
-        effects = None if self._has_ended else self.replica.submit_all(updates, self._now())
+        self.see_who_is_away()
+        effects = None if self._has_ended else self.replica.submit_all(updates, loop_now())
         if effects is None:
             for update in updates:
                 self._host.asked.forget(update)
             raise TooManyUpdates("the updates are over, or too many wait")
         self._run(effects)
         return futures
+
+    def see_who_is_away(self) -> None:
+        """Take note of who is linked now; called where that changes."""
+        if self._replica is not None:
+            members = self.membership.members
+            self._replica.away = [it for it in self._others if not self._host.is_linked(members[it].node)]
 
     async def holds(self, checks: Sequence[Check]) -> bool:
         """Tell whether signatures of updates hold, which are then not checked again when members bring them."""
@@ -253,38 +199,52 @@ class CouncilDriver:
     def take_over(self, updates: Sequence[Update]) -> None:
         """Ask again for what waited as the epoch before ended."""
         for update in updates:
-            self._run(self.replica.submit(update, self._now()) or [])
+            self._run(self.replica.submit(update, loop_now()) or [])
 
     # --- the replica -------------------------------------------------------------------------
-
-    def _now(self) -> Instant:
-        """Return the loop's time, which no clock change moves: a replica knows deadlines only."""
-        return int(asyncio.get_running_loop().time() * SECOND)
 
     def _load(self, records: dict[Place, Record]) -> None:
         self._replica = Replica(
             self.membership, self.me, self._key.sign, self._begin(), settings=self._settings, records=records
         )
-        self._arm()
+        self._waking.arm()
 
     async def _read(self, member: int, inbox: Inbox) -> None:
         """Check and handle what one member says, one after the other."""
         while True:
             message = await inbox.get()
-            while len(self._waiting) >= WAITING_MAX:
-                self._written.clear()
-                await self._written.wait()
+            await self._writing.has_room()
+            if self._replica is None or not self._replica.concerns(member, message):
+                continue
             try:
-                if not await self._host.checking.hold(await self._checks(message)):
-                    self.refused["invalid_signature"] += 1
-                    continue
-                judged = self._permitted(message)
-                if judged is None or self._replica is None or self._has_ended or self._gives_start(member, judged):
-                    continue
-                self._run(self._replica.handle(member, judged, self._now()))
+                holds = await self._host.checking.hold(await self._checks(message))
+                self._handle(member, message, holds=holds)
             except BadVote as error:
-                self.refused[error.code] += 1
-                log.info("member %d of a council: %s", member, error)
+                self._refuse(member, error)
+
+    def _take_now(self, member: int, message: Message) -> bool:
+        """Check and handle a message here and now; return False where that is for a thread, or not the time."""
+        if self._replica is None or self._writing.is_full or not is_small(message):
+            return False
+        try:
+            if self._replica.concerns(member, message):
+                self._handle(member, message, holds=self._host.checking.hold_now(checks(message, self.membership)))
+        except BadVote as error:
+            self._refuse(member, error)
+        return True
+
+    def _handle(self, member: int, message: Message, *, holds: bool) -> None:
+        if not holds:
+            self.refused["invalid_signature"] += 1
+            return
+        judged = self._permitted(message)
+        if judged is None or self._replica is None or self._has_ended or self._gives_start(member, judged):
+            return
+        self._run(self._replica.handle(member, judged, loop_now()))
+
+    def _refuse(self, member: int, error: BadVote) -> None:
+        self.refused[error.code] += 1
+        log.info("member %d of a council: %s", member, error)
 
     async def _checks(self, message: Message) -> list[Check]:
         """Return the signatures to check; those of a new view may be many thousands."""
@@ -305,7 +265,7 @@ class CouncilDriver:
 
     def _judge_again(self) -> None:
         """Let go of what may no longer be asked for: proposed, it would not be prepared, and wait here for ever."""
-        replica, now = self._replica, self._now()
+        replica, now = self._replica, loop_now()
         if replica is not None and now >= self._judged_at + SECOND:
             self._judged_at = now
             replica.withdraw([it for it in replica.pending if not self._host.may(self.membership, it)])
@@ -321,79 +281,49 @@ class CouncilDriver:
 
     def _run(self, effects: list[Effect]) -> None:
         if effects:
-            self._waiting.append(effects)
-            self._came.set()
             if self.replica.ledger.border is not None and any(isinstance(it, Renewed) for it in effects):
                 self._has_ended = True
-        self._arm()
+            self._writing.add(effects, is_urgent=self._has_ended or any(map(self._is_urgent, effects)))
+        self._waking.arm()
 
-    def _arm(self) -> None:
-        """Wake in time for the next deadline; a timer that stands before it does as well."""
-        if self._replica is None or self._closed or self._has_ended:
-            return
-        due = max(self._replica.next_deadline(), self._quiet_until, self._now())
-        if self._timer is not None:
-            if self._timer_at <= due:
-                return
-            self._timer.cancel()
-        self._timer, self._timer_at = asyncio.get_running_loop().call_at(due / SECOND, self._wake), due
+    def _is_urgent(self, effect: Effect) -> bool:
+        """Whether somebody waits for an effect, here or elsewhere."""
+        return self._host.asked.awaits(effect) if isinstance(effect, Executed) else not isinstance(effect, Keep)
 
-    def _wake(self) -> None:
-        self._timer = None
-        if self._replica is None or self._has_ended:
-            return
-        now = self._now()
-        is_late = self._excuses < _EXCUSES_MAX and now >= self._timer_at + _BEHIND_US
-        self._excuses = self._excuses + 1 if is_late else 0
-        # Where this process stood still, what it waited for may have come and be unread: the members are heard first.
-        if is_late or len(self._waiting) >= WAITING_MAX:
-            self._quiet_until = now + _BEHIND_US
-            self._arm()
-        elif self._replica.next_deadline() <= now:
-            self._judge_again()
-            self._run(self._replica.on_deadline(now))
-        else:
-            self._arm()
+    def _next_deadline(self) -> Instant | None:
+        is_over = self._replica is None or self._closed or self._has_ended
+        return None if is_over or self._replica is None else self._replica.next_deadline()
+
+    def _on_deadline(self, now: Instant) -> None:
+        self._judge_again()
+        self._run(self.replica.on_deadline(now))
 
     # --- effects -----------------------------------------------------------------------------
 
-    async def _write(self) -> None:
-        """Make durable what waits, then let it leave; after a failure go on from what is kept."""
-        while True:
-            await self._came.wait()
-            self._came.clear()
-            try:
-                while self._waiting:
-                    await self._write_waiting()
-            except Unavailable as error:
-                log.warning("a council stops: %s: %s", error.code, error)
-                self._drop()
-                self._host.asked.fail(CouncilDown("the disk could not be written"))
-                await self._take_up()
+    def _make_durable(self, effects: Sequence[Effect]) -> Awaitable[object] | None:
+        """Begin to make durable what these keep, None where it is nothing."""
+        if self._has_ended:
+            return self._keep_the_end(effects)
+        values = self.records.values(effects, self.membership)
+        return self._host.store.keep(values) if values else None
 
-    async def _write_waiting(self) -> None:
-        groups, self._waiting = self._waiting, []
-        effects = [effect for group in groups for effect in group]
-        renewal = self._renewal(effects) if self._has_ended else None
-        values = self.records.values(effects, self.membership, keeps=renewal is None)
-        if renewal is not None:
-            values += await self._end(renewal)
-        if values:
-            await self._store.commit(Commit(values=values))
-        self._leave(effects)
-        self._written.set()
-        if renewal is not None:
-            self._host.on_renewed(renewal)
-
-    def _renewal(self, effects: Sequence[Effect]) -> Renewal | None:
-        """Return how the epoch has ended, if it has: the state stays as it is at the border."""
+    async def _keep_the_end(self, effects: Sequence[Effect]) -> None:
+        """Keep the end of the epoch, where it is among these: the state stays as it is at the border."""
         ended = next((effect for effect in effects if isinstance(effect, Renewed)), None)
-        return Renewal(ended.certificate, self.replica.ledger.parts(), ended.members) if ended is not None else None
+        values = self.records.values(effects, self.membership, keeps=ended is None)
+        if ended is not None:
+            epoch, ledger = self.membership.epoch, self.replica.ledger
+            self._renewal = Renewal(ended.certificate, ledger.parts(), ended.members)
+            start = Start(epoch + 1, ledger.snapshot())
+            values += await asyncio.to_thread(self.records.ended, self._renewal, epoch, start)
+        await self._host.store.keep(values)
 
-    async def _end(self, renewal: Renewal) -> list[Value]:
-        epoch = self.membership.epoch
-        start = Start(epoch + 1, self.replica.ledger.snapshot())
-        return await asyncio.to_thread(self.records.ended, renewal, epoch, start)
+    def _fail(self, error: BaseException) -> None:
+        """Stop where the disk failed, and go on from what was kept once it is back."""
+        log.warning("a council stops: %s", error)
+        self._drop()
+        self._host.asked.fail(CouncilDown("the disk could not be written"))
+        self._background.spawn(self._take_up())
 
     async def _take_up(self) -> None:
         while True:
@@ -410,22 +340,25 @@ class CouncilDriver:
         """Let go of a replica that is ahead of the disk, and of all that it wanted to say."""
         self._replica = None
         self._has_ended = False
-        self._waiting.clear()
-        self._written.set()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._writing.drop()
+        self._waking.stop()
 
     def _leave(self, effects: Sequence[Effect]) -> None:
         for effect in effects:
             match effect:
                 case Send(to=to, message=message):
-                    self._send_to(self._inboxes if to is None else [to], message)
+                    self._send_to(self._others if to is None else [to], message)
                 case Executed():
                     self._host.asked.made(effect)
                     self._host.on_made(effect.sequence)
+                case Checkpointed(parts=parts):
+                    self._host.on_stable(self.membership, parts)
                 case Exposed(second=second):
                     self._expose(second)
+                case CheckAgain(sender=sender, message=vote):
+                    self.hear(sender, vote, VOTE_BYTES)
+                case Renewed() if self._renewal is not None:
+                    self._host.on_renewed(self._renewal)
                 case Diverged(sequence=sequence):
                     log.error("the state of a council is not the others' at %d; theirs is fetched", sequence)
 

@@ -107,15 +107,17 @@ class Foundings:
         mine = Member(self._store.node, self._store.keys.ed25519.public)
         return founding.members.index(mine) if mine in founding.members else None
 
-    async def create(self, name: str, others: Sequence[bytes], interval: int = INTERVAL) -> Founded:
+    async def create(
+        self, name: str, others: Sequence[bytes], interval: int = INTERVAL, *, seal: bool = False
+    ) -> Founded:
         """Found a council with connected nodes, and ask them to join; raise CannotFound where that is impossible.
 
-        ``interval``: places from one checkpoint to the next.
+        ``interval``: places from one checkpoint to the next; ``seal``: whether its members seal them.
         """
         nodes = sorted({self._store.node, *others})
         self._check_size(len(nodes))
         members = tuple(self._member(node) for node in nodes)
-        founding = Founding(1, check_name(name), secrets.token_bytes(32), members, interval, 2 * interval)
+        founding = Founding(1, check_name(name), secrets.token_bytes(32), members, interval, 2 * interval, seal)
         async with self._lock:
             self._check_room()
             held = await self._sign(Founded(founding, ()))

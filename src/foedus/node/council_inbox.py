@@ -20,12 +20,17 @@ PER_SECOND: dict[type, int] = {Status: 20, WantBatch: 256, WantState: 64, HaveBa
 times a second how far it is, and asks for one part of a state after the other, 16 MiB/s of them here; a liar would
 have each answered by far more bytes than it sends."""
 
+PACES_MAX = 256
+"""Nodes of which is counted how often they ask beside an inbox."""
+
 
 class Inbox:
     """One member's messages, in order. What does not fit is dropped: the protocol says again what is missed."""
 
     def __init__(self) -> None:
         self.dropped = 0
+        self.is_awaited = False
+        """Whether its reader waits for the next message: nothing is waiting or being read."""
         self._said: deque[_Said] = deque()
         self._bytes = 0
         self._has_large = False
@@ -43,6 +48,7 @@ class Inbox:
         self._said.append(_Said(message, size))
         self._bytes += 0 if is_large else size
         self._has_large = self._has_large or is_large
+        self.is_awaited = False
         self._came.set()
         return True
 
@@ -50,6 +56,7 @@ class Inbox:
         """Return the next message, once there is one."""
         while not self._said:
             self._came.clear()
+            self.is_awaited = True
             await self._came.wait()
         said = self._said.popleft()
         if said.size > INBOX_BYTES_MAX:
@@ -80,3 +87,16 @@ class Pace:
             return False
         self._left -= SECOND
         return True
+
+
+class Paces:
+    """One pace for each of many nodes, which are strangers to each other: beyond PACES_MAX all begin anew."""
+
+    def __init__(self) -> None:
+        self._paces: dict[bytes, Pace] = {}
+
+    def allows(self, node: bytes, rate: int, now: Instant) -> bool:
+        """Whether one more of a node may pass now, of ``rate`` in a second; then it counts."""
+        if len(self._paces) >= PACES_MAX:
+            self._paces.clear()
+        return self._paces.setdefault(node, Pace(rate)).allows(now)

@@ -5,7 +5,7 @@ A frame names the membership of an epoch where it carries words of its replicas,
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias, TypeGuard
+from typing import Annotated, TypeAlias, TypeGuard, get_args
 
 from msgspec import Meta, Struct
 
@@ -15,12 +15,16 @@ from foedus.consensus.founding import Founding
 from foedus.consensus.membership import Member, Membership
 from foedus.consensus.messages import Message, Signatures, plain
 from foedus.consensus.proof import EPOCHS_MAX, Renewal
+from foedus.consensus.seals import Seals
+from foedus.consensus.updates import Sequence
 from foedus.log.event import Id, Signature
 
 ITEM_BYTES = 16
 """Of each value in a message: what is signed takes 64 bytes and five values, so honest ones have far fewer."""
 ENDS_MAX = 64
 """Ends of epochs in one message, of at most 4 KB each: a frame holds them."""
+WANTED_MAX = 16
+"""Checkpoints of which one message asks for the seals."""
 PIECE_BYTES = COUNCIL_MESSAGE_MAX - 1_024
 """Of a message that no frame holds, in one frame."""
 PIECES_MAX = 64
@@ -66,6 +70,19 @@ class Consent(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, 
     signature: Signature
 
 
+class HaveSeals(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="have-seals"):
+    """Seals of a checkpoint: a member's own as it makes it, or all that a node holds."""
+
+    sequence: Sequence
+    seals: Seals
+
+
+class WantSeals(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="want-seals"):
+    """Ask for the seals of checkpoints."""
+
+    sequences: Annotated[tuple[Sequence, ...], Meta(max_length=WANTED_MAX)]
+
+
 class Piece(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="piece"):
     """A part of a message that no frame holds."""
 
@@ -74,12 +91,18 @@ class Piece(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, ta
     data: Annotated[bytes, Meta(min_length=1, max_length=PIECE_BYTES)]
 
 
-Said: TypeAlias = Message | Founded | Invited | At | Ends | Consent | Piece
+Beside: TypeAlias = At | Ends | Consent | HaveSeals | WantSeals
+"""What is said of a council beside all epochs."""
+Said: TypeAlias = Message | Founded | Invited | Beside | Piece
+
+
+_SHAPES: dict[str, type[Said]] = {str(shape.__struct_config__.tag): shape for shape in get_args(Said)}
+"""By the tag: msgspec looks through a union at every call."""
 
 
 def is_message(said: Said) -> TypeGuard[Message]:
     """Whether a replica says it."""
-    return not isinstance(said, Founded | Invited | At | Ends | Consent | Piece)
+    return not isinstance(said, Founded | Invited | Beside | Piece)
 
 
 def write(said: Said) -> bytes:
@@ -106,7 +129,9 @@ def read(data: bytes) -> Said:
     """Return the message in ``data``; raise NotCanonical or Malformed, whatever the bytes."""
     try:
         check_items(data, max(len(data), COUNCIL_MESSAGE_MAX) // ITEM_BYTES)
-        return convert(strict(data), Said)  # type: ignore[arg-type]  # msgspec takes a union
+        value = strict(data)
+        shape = _SHAPES.get(value[0]) if type(value) is list and value and type(value[0]) is str else None
+        return convert(value, shape or Said)  # type: ignore[return-value, arg-type]  # msgspec takes a union
     except Malformed as error:
         raise Malformed(str(error), code="malformed_frame") from None
 

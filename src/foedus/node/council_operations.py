@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING
 
-from foedus.base.base64url import to_base64url
-from foedus.base.cbor import Malformed, NotCanonical, convert, decode, decode_as
+from foedus.base.base64url import from_base64url, to_base64url
+from foedus.base.cbor import convert, decode
 from foedus.base.errors import UsageError
+from foedus.base.ids import parse_id
 from foedus.consensus.board import Board
-from foedus.consensus.machine import KEY_MAX, VALUE_MAX, Command, Get, Put
+from foedus.consensus.founding import Founding
+from foedus.consensus.machine import KEY_MAX, VALUE_MAX, Get, Put
 from foedus.consensus.membership import Membership
 from foedus.consensus.replica import Replica
 from foedus.consensus.updates import read_update
@@ -18,19 +20,23 @@ from foedus.node.composition import Node
 from foedus.node.council_driver import CouncilDriver
 from foedus.node.council_following import PAGE_PLACES, After, read_cursor
 from foedus.node.council_messages import Founded
+from foedus.node.council_proving import command_of, proved_view, shown
 from foedus.node.council_records import MADE_KEPT, Made
-from foedus.node.council_seat import Seat, State
-from foedus.node.council_values import (
+from foedus.node.council_seat import Seat
+from foedus.node.council_states import State
+from foedus.node.councils import Decided
+from foedus.node.lookup import find
+from foedus.node.views import Views
+from foedus.values.councils import (
     CouncilDecisionView,
     CouncilEntryView,
     CouncilMemberView,
     CouncilProofView,
+    CouncilProvedView,
     CouncilView,
     CouncilWishView,
 )
-from foedus.node.councils import Decided
-from foedus.node.lookup import find
-from foedus.node.values import CouncilStatusView
+from foedus.values.node import CouncilStatusView
 
 _REMEDY = "see `foedus council list`"
 
@@ -39,6 +45,7 @@ class CouncilOperations:
     """Operations on councils."""
 
     _node: Node
+    _views: Views
     if TYPE_CHECKING:
 
         def _given_id(self, wanted: str) -> bytes:
@@ -53,10 +60,10 @@ class CouncilOperations:
         """Return one council."""
         return self._council(self._node.councils.foundings.held(self._council_id(council)))
 
-    async def council_create(self, name: str, peers: Sequence[str]) -> CouncilView:
-        """Found a council with connected peers, and ask them to join."""
+    async def council_create(self, name: str, peers: Sequence[str], *, seal: bool = False) -> CouncilView:
+        """Found a council with connected peers, and ask them to join. ``seal``: its members seal checkpoints."""
         nodes = [self._given_id(peer) for peer in peers]
-        return self._council(await self._node.councils.foundings.create(name, nodes))
+        return self._council(await self._node.councils.foundings.create(name, nodes, seal=seal))
 
     async def council_join(self, council: str) -> CouncilView:
         """Join a council that this node is asked to join, as its human decided."""
@@ -87,7 +94,7 @@ class CouncilOperations:
         """Read what this node holds of a key: it may be behind what the council decided."""
         ledger = self._node.councils.driver(self._council_id(council)).replica.ledger
         value = ledger.machine.get(_checked(key))
-        return CouncilDecisionView(sequence=ledger.sequence, position=0, outcome="value", value=_shown(value))
+        return CouncilDecisionView(sequence=ledger.sequence, position=0, outcome="value", value=shown(value))
 
     def council_log(self, council: str, after: int = 0, limit: int = 100) -> list[CouncilEntryView]:
         """Return the updates at the ``limit`` places after ``after``."""
@@ -111,10 +118,15 @@ class CouncilOperations:
                 await news.wait()
                 news.clear()
 
-    def council_proof(self, council: str, sequence: int, position: int = 0) -> CouncilProofView:
+    async def council_proof(self, council: str, sequence: int, position: int = 0) -> CouncilProofView:
         """Return the proof of one update."""
-        proof = self._node.councils.proof(self._council_id(council), sequence, position)
+        proof = await self._node.councils.proof(self._council_id(council), sequence, position)
         return CouncilProofView(proof=to_base64url(proof))
+
+    async def council_verify(self, proof: str, council: str = "", *, seals_only: bool = False) -> CouncilProvedView:
+        """Check a commit proof (base64url), of the council with this whole id if one is given."""
+        data, wanted = from_base64url(proof, "the proof"), parse_id(council) if council else None
+        return await asyncio.to_thread(proved_view, data, wanted, seals_only=seals_only)
 
     def _council_decision(self, decided: Decided) -> CouncilDecisionView:
         return _decision(decided)
@@ -141,9 +153,11 @@ class CouncilOperations:
             made=replica.ledger.sequence if replica is not None else None,
             lag=driver.lag if driver is not None else None,
             waiting=len(replica.pending) if replica is not None else None,
+            sealed=_sealed(founding, seat),
             epoch=membership.epoch,
             adds=sorted(node.hex() for node in seat.wishing.adds) if seat is not None else [],
             wishes=_wishes(replica) if replica is not None else [],
+            removes=sorted(node.hex() for node in seat.wishing.removes) if seat is not None else [],
         )
 
     def _council_state(self, held: Founded) -> State:
@@ -159,6 +173,8 @@ class CouncilOperations:
         is_local = node == self._node.store.node
         peer = self._node.peers.book.peers.get(node)
         return CouncilMemberView(
+            known_as=self._views.node_known_as(node),
+            looks_like=[] if is_local or peer is None else self._views.node_looks_like(node),
             node=node.hex(),
             name=self._node.store.name if is_local else peer.name if peer is not None else "",
             is_local=is_local,
@@ -201,14 +217,15 @@ def _wishes(replica: Replica[Board]) -> list[CouncilWishView]:
     ]
 
 
+def _sealed(founding: Founding, seat: Seat | None) -> int | None:
+    sealing = seat.sealing if seat is not None else None
+    return sealing.sealed if sealing is not None else 0 if founding.seal else None
+
+
 def _checked(key: str) -> str:
     if not 1 <= len(key) <= KEY_MAX:
         raise UsageError(f"a key has 1 to {KEY_MAX} characters", code="key_too_long")
     return key
-
-
-def _shown(value: bytes | None) -> str | None:
-    return None if value is None else to_base64url(value)
 
 
 def _result(data: bytes) -> tuple[str, bytes | None]:
@@ -218,7 +235,7 @@ def _result(data: bytes) -> tuple[str, bytes | None]:
 def _decision(decided: Decided) -> CouncilDecisionView:
     outcome, value = _result(decided.result)
     return CouncilDecisionView(
-        sequence=decided.sequence, position=decided.position, outcome=outcome, value=_shown(value)
+        sequence=decided.sequence, position=decided.position, outcome=outcome, value=shown(value)
     )
 
 
@@ -237,17 +254,14 @@ def _before(seat: Seat, seen: After) -> int:
 
 def _entry(made: Made, position: int) -> CouncilEntryView:
     update = made.batch.updates[position]
-    try:
-        command: Command | None = decode_as(update.command, Command)  # type: ignore[arg-type]  # takes a union
-    except (Malformed, NotCanonical):
-        command = None
+    command = command_of(update)
     return CouncilEntryView(
         sequence=made.certificate.sequence,
         position=position,
         id=update.id.hex(),
         author=update.author,
         key=command.key if command is not None else None,
-        value=_shown(command.value) if isinstance(command, Put) else None,
+        value=shown(command.value) if isinstance(command, Put) else None,
         is_read=isinstance(command, Get),
         outcome=_result(made.results[position])[0],
     )

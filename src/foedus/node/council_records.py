@@ -8,7 +8,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from foedus.base.cbor import decode_as, encode, learn, to_plain
-from foedus.consensus.effects import Effect, Executed, Exposed, Keep
+from foedus.consensus.effects import Checkpointed, Effect, Executed, Exposed, Keep
 from foedus.consensus.membership import MEMBERS_MAX, Membership
 from foedus.consensus.messages import Committed
 from foedus.consensus.misconduct import Contradiction, contradiction_of
@@ -17,6 +17,7 @@ from foedus.consensus.records import STATE_MAX, Place, Record
 from foedus.consensus.updates import BATCH_UPDATES_MAX, Batch
 from foedus.log.event import Id
 from foedus.log.port import EventLog, Value
+from foedus.node.council_seal_records import Checkpoint, SealRecords
 
 MADE_KEPT = 65_536
 """Places whose decisions are kept for the log and for proofs: the newest. Their results live on in the state."""
@@ -54,7 +55,10 @@ class Standing(Struct, frozen=True, forbid_unknown_fields=True):
 class CouncilRecords:
     """The spaces of a council. What was made is written with the record that made it so: they never differ."""
 
-    def __init__(self, log: EventLog, council: bytes) -> None:
+    def __init__(self, log: EventLog, council: bytes, *, seals: bool = False) -> None:
+        """``seals``: whether its members seal checkpoints."""
+        self.seals = SealRecords(log, council)
+        self._keeps_checkpoints = seals
         self._log = log
         self._council = f"council:{council.hex()}"
         self._start = f"council_start:{council.hex()}"
@@ -121,6 +125,8 @@ class CouncilRecords:
                 values.append(Value(self._made, _ordered(effect.sequence), encode(to_plain(made))))
                 if effect.sequence > MADE_KEPT:
                     values.append(Value(self._made, _ordered(effect.sequence - MADE_KEPT), None))
+            elif isinstance(effect, Checkpointed) and self._keeps_checkpoints:
+                values.append(self.seals.value(Checkpoint(membership.epoch, effect.parts, ())))
             elif isinstance(effect, Exposed):
                 values += self._contradiction(effect, membership)
         return values

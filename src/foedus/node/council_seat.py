@@ -9,17 +9,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from itertools import pairwise
-from typing import Literal, TypeAlias
+from typing import Any
 
 from msgspec.structs import replace
 
-from foedus.base.errors import UsageError
 from foedus.base.limits import NONCE_BYTES, SECOND
 from foedus.consensus.board import Board, first_ledger, next_ledger
-from foedus.consensus.ledger import Ledger
+from foedus.consensus.ledger import Ledger, Parts
 from foedus.consensus.line import Line
 from foedus.consensus.membership import Member, Membership
 from foedus.consensus.messages import HaveState, Message
@@ -28,41 +27,43 @@ from foedus.consensus.records import Snapshot
 from foedus.consensus.updates import LIFE, Update
 from foedus.crypto.ed25519 import Ed25519Key
 from foedus.identity.did import did_of
-from foedus.log.port import Commit, Value
+from foedus.log.port import Value
 from foedus.node.background import Background
 from foedus.node.checking import Checking
+from foedus.node.council_asked import Asked, CouncilDown
 from foedus.node.council_carrier import Carrier
 from foedus.node.council_checking import CouncilChecking
-from foedus.node.council_driver import Asked, CouncilDown, CouncilDriver, Host
+from foedus.node.council_driver import CouncilDriver, Host
 from foedus.node.council_fetch import StartFetch, ledger_at
 from foedus.node.council_following import Following
-from foedus.node.council_inbox import Pace
+from foedus.node.council_inbox import Paces
 from foedus.node.council_messages import (
     ENDS_MAX,
     At,
+    Beside,
     Consent,
     Ends,
     Founded,
+    HaveSeals,
     Invited,
     Piece,
     Said,
+    WantSeals,
     is_message,
     write,
 )
 from foedus.node.council_records import CouncilRecords, Start
+from foedus.node.council_seals import Sealing
+from foedus.node.council_states import State, missing
 from foedus.node.council_wishing import Wishing
 from foedus.node.store import Store
 
 log = logging.getLogger("foedus.councils")
 
-State: TypeAlias = Literal["asked", "waiting", "running", "down", "fetching", "key_changed", "removed"]
-
 _AGAIN_S = 2.0
 """Between two questions for the state, where nobody gave it."""
 _TOLD_PER_SECOND = 4
 """How often one node is told of ends of epochs, some 256 KB each time, or tells of them; twice as often at once."""
-_PACES_MAX = 256
-"""Nodes of which that is counted."""
 
 
 class Seat:
@@ -70,7 +71,7 @@ class Seat:
 
     def __init__(self, founded: Founded, store: Store, carrier: Carrier, checking: Checking) -> None:
         self.founded = founded
-        self.records = CouncilRecords(store.log, founded.founding.id)
+        self.records = CouncilRecords(store.log, founded.founding.id, seals=founded.founding.seal)
         self.line = Line(founded.founding)
         self.exposed: set[bytes] = set()
         """Nodes that contradicted themselves in this council."""
@@ -85,11 +86,12 @@ class Seat:
         self._checking = CouncilChecking(checking)
         self._fetch: StartFetch | None = None
         self._carried: Sequence[Update] = ()
-        self._paces: dict[bytes, Pace] = {}
+        self._paces = Paces()
         self._is_told = False
         self.on_line: Callable[[Seat], None] = lambda _seat: None
         self._lock = asyncio.Lock()
         self.wishing = Wishing(self, store, carrier)
+        self.sealing = Sealing(self, store, carrier) if founded.founding.seal else None
         self._background = Background(log)
 
     # --- life --------------------------------------------------------------------------------
@@ -103,6 +105,9 @@ class Seat:
         self.on_line(self)
         await self.settle()
         self._background.spawn(self.wishing.run())
+        if self.sealing is not None:
+            self._background.spawn(self.sealing.run())
+            self._background.spawn(self.sealing.ask_again())
 
     async def close(self) -> None:
         """Stop."""
@@ -187,10 +192,12 @@ class Seat:
             self.records,
             self.asked,
             self._carrier.send,
+            lambda node: self._carrier.link(node) is not None,
             self._may,
             self._renewed,
             self._exposed,
             self.following.reached,
+            self._stable,
         )
         driver = CouncilDriver(membership, self._store.keys.ed25519, begin, host, start=start)
         driver.start(records)
@@ -214,6 +221,10 @@ class Seat:
             self.exposed.add(node)
             self.on_exposed(node)
 
+    def _stable(self, membership: Membership, parts: Parts) -> None:
+        if self.sealing is not None:
+            self.sealing.stable(membership, parts)
+
     # --- what comes --------------------------------------------------------------------------
 
     def hear(self, node: bytes, said: Said, size: int) -> None:
@@ -235,7 +246,7 @@ class Seat:
         if self.line.memberships()[epoch].index_of(node) is not None:
             self._tell_ends(node, epoch)
 
-    def hear_beside(self, node: bytes, said: At | Ends | Consent) -> None:
+    def hear_beside(self, node: bytes, said: Beside) -> None:
         """Take what a node says of the council beside all epochs."""
         match said:
             case At(epoch=epoch) if epoch > self.membership.epoch:
@@ -248,17 +259,31 @@ class Seat:
                     self._background.spawn(self._take_ends(node, said))
             case Consent() if said.member.node == node and self._paced(node):
                 self.wishing.take(said)
+            case HaveSeals() | WantSeals() if self.sealing is not None:
+                self.sealing.hear(node, said)
 
     def linked(self, node: bytes) -> None:
         """Say to a node that came how far we are, and what it is asked."""
+        self.see_who_is_away()
         if self.membership.index_of(node) is None and node in self.wishing.adds:
             self.say(node, Invited(self.founded))
         if self._may_know(node):
             self.say(node, At(self.membership.epoch))
             self.wishing.offer([node])
+        if self.sealing is not None:
+            self.sealing.linked()
+
+    def see_who_is_away(self) -> None:
+        """Take note that a link came or went."""
+        if self.driver is not None:
+            self.driver.see_who_is_away()
 
     def _may_know(self, node: bytes) -> bool:
         return node in self.line.nodes() or node in self.wishing.adds
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run work of this seat beside everything else."""
+        self._background.spawn(work)
 
     def say(self, node: bytes, said: Said) -> None:
         """Say something of the council beside all epochs."""
@@ -276,10 +301,7 @@ class Seat:
             self.say(node, Ends(first, renewals))
 
     def _paced(self, node: bytes) -> bool:
-        if len(self._paces) >= _PACES_MAX:
-            self._paces.clear()
-        now = int(asyncio.get_running_loop().time() * SECOND)
-        return self._paces.setdefault(node, Pace(_TOLD_PER_SECOND)).allows(now)
+        return self._paces.allows(node, _TOLD_PER_SECOND, int(asyncio.get_running_loop().time() * SECOND))
 
     async def _take_ends(self, node: bytes, said: Ends) -> None:
         """Follow what others say of epochs that have ended, where a quorum of each signed it."""
@@ -303,7 +325,7 @@ class Seat:
             values: list[Value] = []
             for epoch in range(self.membership.epoch, line.current.epoch):
                 values += await asyncio.to_thread(self.records.ended, line.renewals[epoch], epoch, None)
-            await self._store.commit(Commit(values=values))
+            await self._store.keep(values)
             self._set_line(line)
         finally:
             await self._settle()  # where the disk failed, in the epoch as it was kept
@@ -326,6 +348,8 @@ class Seat:
         self.on_line(self)
         for before, after in pairwise(line.memberships()[known:]):
             self.on_changed(before, after)
+        if self.sealing is not None:
+            self.spawn(self.sealing.learned())
 
     # --- the state with which an epoch begins ----------------------------------------------------
 
@@ -379,16 +403,4 @@ class Seat:
         """What drives the newest epoch; raises UsageError or CouncilDown where nothing does."""
         if self.driver is not None:
             return self.driver
-        match self.state():
-            case "key_changed":
-                raise CouncilDown(
-                    "this node has other keys than it voted by",
-                    remedy="the other members take it over by themselves; wait until a quorum of them is connected",
-                )
-            case "fetching":
-                raise CouncilDown("this node fetches the state of the council", remedy="wait until it is here")
-        raise UsageError(
-            "this node is no member of the council",
-            code="no_member",
-            remedy="its members add it: `foedus council add`, and a person here joins: `foedus council join`",
-        )
+        raise missing(self.state())

@@ -8,13 +8,15 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from foedus.base.cbor import Malformed, convert, decode, encode, to_plain
 from foedus.base.errors import NotFound, PeerViolation, Unavailable, UsageError
 from foedus.consensus.certificates import Check
 from foedus.consensus.machine import Get, Put
 from foedus.consensus.membership import Membership
 from foedus.consensus.motions import Approve
-from foedus.consensus.proof import make_commit_proof
+from foedus.consensus.proof import PROOF_BYTES_MAX, make_commit_proof
 from foedus.consensus.updates import Update
 from foedus.node.background import Background
 from foedus.node.checking import Checking
@@ -22,14 +24,14 @@ from foedus.node.council_carrier import Carrier
 from foedus.node.council_driver import CouncilDriver
 from foedus.node.council_founding import Foundings, index_of
 from foedus.node.council_judging import CouncilJudge
-from foedus.node.council_messages import At, Consent, Ends, Founded, Invited, read
+from foedus.node.council_messages import Beside, Founded, Invited, read
 from foedus.node.council_records import MADE_KEPT, Made
 from foedus.node.council_seat import Seat
 from foedus.node.crossings import Crossings
 from foedus.node.link import Link
 from foedus.node.links import Links
 from foedus.node.store import Store
-from foedus.sync.frames import CouncilSays
+from foedus.sync.frames.members import CouncilSays
 
 log = logging.getLogger("foedus.councils")
 
@@ -153,6 +155,12 @@ class Councils:
         for seat in self._seats.values():
             seat.linked(link.node)
 
+    def unlinked(self, link: Link) -> None:
+        """Take note that a link has ended."""
+        self.carrier.ended(link)
+        for seat in self._seats.values():
+            seat.see_who_is_away()
+
     def learned(self) -> None:
         """Take note that a node has other keys now, perhaps this one."""
         for seat in self._seats.values():
@@ -181,7 +189,7 @@ class Councils:
         elif isinstance(said, Invited):
             if said.founded.founding.id == frame.council:
                 self.foundings.take_invitation(link, said)
-        elif isinstance(said, At | Ends | Consent) and frame.council in self._seats:
+        elif isinstance(said, Beside) and frame.council in self._seats:
             self._seats[frame.council].hear_beside(link.node, said)
 
     # --- updates -----------------------------------------------------------------------------
@@ -232,8 +240,11 @@ class Councils:
         """Return what was made at the ``count`` places after ``after``, as far as it is held."""
         return self.seat(council).records.made(after, after + min(count, MADE_KEPT))
 
-    def proof(self, council: bytes, sequence: int, index: int = 0) -> bytes:
-        """Return the file that proves one update of the batch at a place; raise NotFound where it is not held."""
+    async def proof(self, council: bytes, sequence: int, index: int = 0) -> bytes:
+        """Return the file that proves one update of the batch at a place; raise NotFound where it is not held.
+
+        It holds the seals that cover the place, where they are here and the file holds them.
+        """
         seat = self.seat(council)
         found = self.made(council, sequence - 1, 1)
         if not found or index >= len(found[0].batch.updates):
@@ -245,4 +256,7 @@ class Councils:
         signatures = [signed.signature for signed in seat.founded.signatures]
         made, renewals = found[0], seat.line.before(sequence)
         decided = (made.certificate, made.batch)
-        return make_commit_proof(seat.line.founding, signatures, renewals, decided, index).encode()
+        proof = make_commit_proof(seat.line.founding, signatures, renewals, decided, index)
+        sealed = await seat.sealing.shown(sequence) if seat.sealing is not None else None
+        whole = replace(proof, sealed=sealed).encode()
+        return whole if len(whole) <= PROOF_BYTES_MAX else proof.encode()

@@ -6,7 +6,6 @@ Each replaces the one before it, whose parts are erased; so an erased delta is i
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -25,6 +24,7 @@ from foedus.node.crdts import Crdts
 from foedus.node.erasing import Erased
 from foedus.node.publisher import Published
 from foedus.node.store import Store
+from foedus.node.waiting import happens
 from foedus.state.crdt.fold import DELTA, KINDS, SNAPSHOT, Key, RoomFold, parts_of
 
 log = logging.getLogger("foedus.crdts")
@@ -140,9 +140,7 @@ class Snapshots:
     async def run(self) -> None:
         """Write due snapshots, until cancelled."""
         while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_TICK_S):
-                    await self._wake.wait()
+            await happens(self._wake, _TICK_S)
             self._wake.clear()
             await self.write_due()
 

@@ -8,7 +8,6 @@ agreed, and a day after an edit, since a peer may drop by a policy of its own (A
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from array import array
 from bisect import bisect_right
@@ -30,6 +29,7 @@ from foedus.node.documents import Documents
 from foedus.node.erasing import Erased
 from foedus.node.publisher import Published
 from foedus.node.store import Store
+from foedus.node.waiting import happens
 from foedus.state.documents.fold import SNAPSHOT, Part, Snapshot
 from foedus.state.documents.replica import CannotJoin, Joined
 from foedus.state.documents.update import Reach
@@ -136,9 +136,7 @@ class DocumentSnapshots:
         if self._stale:
             self._wake.set()
         while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_TICK_S):
-                    await self._wake.wait()
+            await happens(self._wake, _TICK_S)
             self._wake.clear()
             await self.write_due()
 

@@ -172,6 +172,11 @@ class Epochs:
         if any(chain.limit.reason == "equivocation" for chain in own):
             self.saw_own()
 
+    def proved(self, published: Published) -> None:
+        """Begin to heal where a proof that was just stored contests a chain of this node."""
+        if published.commit.proofs:
+            self.check_forked()
+
     def saw_own(self) -> None:
         """Begin to heal: a peer showed a valid event of this node that it lacks."""
         self._progress.set()

@@ -60,6 +60,7 @@ class Fallback:
             for peer in wanted - self._workers.keys():
                 worker = PeerFallback(self._node, peer, lambda peer=peer: self._urls(peer))  # type: ignore[misc]
                 self._workers[peer] = (worker, asyncio.create_task(worker.run(), name=f"fallback-{peer.hex()[:8]}"))
+            self._node.lines.look()
             await asyncio.sleep(_LOOK_S)
 
     async def _end(self, peer: bytes) -> None:

@@ -18,7 +18,8 @@ from foedus.identity.record import parse_signed_record
 from foedus.log.streams import chain_id
 from foedus.node.federation_values import MORE_HEADER, PRUNED_TYPE, RECORDS_TYPE
 from foedus.node.visible import Viewer
-from foedus.sync.frames import Pruned, decode_frame, encode_frame
+from foedus.sync.frames.codec import decode_frame, encode_frame
+from foedus.sync.frames.events import Pruned
 
 if TYPE_CHECKING:
     from foedus.node.composition import Node

@@ -20,6 +20,7 @@ from foedus.base.errors import FoedusError, PeerViolation, Unavailable
 from foedus.base.limits import BATCH_EVENTS_MAX, FRAME_EVENTS, HTTP_PAGE_MAX, MINUTE, SECOND
 from foedus.log.port import Value
 from foedus.node.fallback_doors import ROOT, PeerDoors
+from foedus.node.fallback_talk import PeerTalk
 from foedus.node.federation_values import CURSOR_HEADER, EVENTS_TYPE, MORE_HEADER
 from foedus.node.visible import Viewer
 from foedus.sync.backoff import Backoff
@@ -83,7 +84,7 @@ class _Reading:
 
 
 class PeerFallback:
-    """Two tasks: one receives (by SSE, else by pull), one pushes. ``run`` until it is cancelled."""
+    """Events are received (by SSE, else by pull) and pushed; questions and calls are talk. ``run`` until cancelled."""
 
     def __init__(self, node: Node, peer: bytes, urls: Callable[[], Sequence[str]]) -> None:
         self.kind: Literal["sse", "pull", "none"] = "none"
@@ -97,6 +98,8 @@ class PeerFallback:
         self._stream_at = 0
         self._pruned_at = self._told_at = 0
         self._grown = asyncio.Event()
+        self._spoken = asyncio.Event()
+        self._talk = PeerTalk(node, peer, self._doors, self._spoken.set)
 
     async def run(self) -> None:
         """Serve until cancelled; a mistake of ours is logged and ends this worker alone."""
@@ -106,6 +109,8 @@ class PeerFallback:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._for_ever(self._receive))
                 group.create_task(self._for_ever(self._push))
+                group.create_task(self._for_ever(self._talk.listen))
+                group.create_task(self._for_ever(self._talk.speak))
         except ExceptionGroup:
             log.exception("fallback with %s failed", self._peer.hex())
         finally:
@@ -200,7 +205,8 @@ class PeerFallback:
             await self._take(envelopes, cursor)
             if answer.headers.get(MORE_HEADER) != "1":
                 wait_s = POLL_FIRST_S if envelopes else min(2 * wait_s, POLL_MAX_S)
-                await asyncio.sleep(wait_s)
+                self._spoken.clear()
+                await _within(self._spoken, wait_s)  # what it asks may stand on events that it wrote just before
 
     async def _take(self, envelopes: Sequence[bytes], cursor: str) -> None:
         """Bring a batch through the one door in; the cursor moves once it is durable."""

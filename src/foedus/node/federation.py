@@ -16,6 +16,7 @@ from foedus.node.composition import Node
 from foedus.node.credential_store import STATUS_ROOT
 from foedus.node.federation_access import Access, Asking
 from foedus.node.federation_events import EventDoors
+from foedus.node.federation_frames import FrameDoor
 from foedus.node.federation_records import RecordDoors
 from foedus.node.federation_values import NoSuchDoor, WrongMethod, json_reply, problem
 from foedus.node.manifests import Manifests
@@ -47,6 +48,7 @@ class Federation:
         self._access = Access(node)
         self._manifests = Manifests(node.store)
         self._events = EventDoors(node)
+        self._frames = FrameDoor(node)
         self._records = RecordDoors(node, self._access)
         self._ways = self._table()
 
@@ -61,6 +63,7 @@ class Federation:
                 "POST": _Way(own, self._records.post),
             },
             f"{ROOT}/events": {"GET": _Way(peer, self._events.get), "POST": _Way(peer, self._events.post)},
+            f"{ROOT}/frames": {"POST": _Way(peer, self._frames.post)},
             f"{ROOT}/pruned": {"GET": _Way(peer, self._events.pruned), "POST": _Way(peer, self._events.post_pruned)},
             f"{ROOT}/stream": {"GET": _Way(peer, self._events.stream)},
             f"{ROOT}/status": {"GET": _Way(peer, self._status)},

@@ -32,7 +32,9 @@ from foedus.node.federation_values import (
 from foedus.node.ports import FederationResponse
 from foedus.node.reports import Report
 from foedus.node.visible import Viewer
-from foedus.sync.frames import Pruned, decode_frame, encode_frame
+from foedus.node.waiting import happens
+from foedus.sync.frames.codec import decode_frame, encode_frame
+from foedus.sync.frames.events import Pruned
 from foedus.trust.peer import State
 
 OPENING = b"retry: 1000\n\n"
@@ -180,7 +182,7 @@ class EventDoors:
                 reached = page.end
                 if page.rows:
                     yield b"".join(self._message(viewer, row, data) for row, data in page.rows)
-                elif not page.more and not await _happens(grown, HEARTBEAT_S):
+                elif not page.more and not await happens(grown, HEARTBEAT_S):
                     yield b": still here\nid: %b\n\n" % self._visible.cursor(viewer, reached).encode()
         finally:
             self._streams[viewer.node] -= 1
@@ -208,12 +210,3 @@ def _shown(report: Report) -> dict[str, Any]:
         "rejected": [{"index": it.index, "id": it.id.hex(), "reason": it.reason} for it in rejected],
         "want_records": [epoch.hex() for epoch in report.want_records],
     }
-
-
-async def _happens(event: asyncio.Event, seconds: float) -> bool:
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return False
-    return True

@@ -11,12 +11,13 @@ from foedus.base.errors import FoedusError, UsageError
 from foedus.identity.record import RECORDS_PER_NODE
 from foedus.node.ports import FederationRequest, FederationResponse
 from foedus.node.rates import TooOften
-from foedus.sync.frames import ENDPOINT_MAX, ENDPOINTS_MAX
+from foedus.sync.frames.peering import ENDPOINT_MAX, ENDPOINTS_MAX
 
 EVENTS_TYPE = "application/vnd.foedus.events"
 RECORDS_TYPE = "application/vnd.foedus.records"
 JSON_TYPE = "application/json"
 PRUNED_TYPE = "application/vnd.foedus.pruned"
+PARCEL_TYPE = "application/vnd.foedus.parcel"
 SSE_TYPE = "text/event-stream"
 CURSOR_HEADER = "foedus-cursor"
 MORE_HEADER = "foedus-more"

@@ -9,17 +9,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections import Counter, deque
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from foedus.base.errors import FoedusError
-from foedus.base.limits import CONTROL_QUEUE_MAX, SECOND, WANTS_PER_FRAME
+from foedus.base.limits import SECOND, WANTS_PER_FRAME
 from foedus.crypto.errors import NotAuthentic
 from foedus.log.chains import ChainKey, Position
 from foedus.node.agreed_rates import OutgoingPace
+from foedus.node.asking_again import AskingAgain
 from foedus.node.intake import Intake
+from foedus.node.outgoing import Outgoing
 from foedus.node.ports import ByteStream
 from foedus.node.reports import Report
 from foedus.sync.duplicates import DialledBy
@@ -36,7 +38,8 @@ from foedus.sync.effects import (
     SendFrame,
     SessionEffect,
 )
-from foedus.sync.frames import NO_EVENT, ChainPosition, Frame
+from foedus.sync.frames.codec import Frame
+from foedus.sync.frames.events import NO_EVENT, ChainPosition
 from foedus.sync.session import Session
 
 if TYPE_CHECKING:
@@ -46,20 +49,10 @@ log = logging.getLogger("foedus.link")
 
 _WORK_MAX = 8
 """Frames of records and proofs (512 KiB each) that are being worked on for one peer."""
-_BULKY_BYTES = 4 * 1_048_576
-_BULKY_FRAMES = CONTROL_QUEUE_MAX // 2
-"""What may wait to be written before records, proofs and chains, of which there can be thousands, wait their turn."""
-_LATER_MAX = 32_768
-"""Records and proofs that wait their turn: twice the nodes that are remembered."""
 _BARRED_MAX = 1_024
 """Chains of a link that are asked for once the peer may bring them: more than there are in rooms that it left."""
 _LAST_WORDS_S = 1.0
 """How long a link that ends goes on writing: to say why it ends."""
-_AGAIN_FIRST_S = 0.05
-_AGAIN_MAX_S = 5.0
-"""How long to wait before asking again for what was put off; doubles while it stays missing."""
-_AGAIN_MAX = 4_096
-"""Chains that are asked for again on one link; beyond, the oldest must wait for the next link."""
 
 
 class Link:
@@ -93,9 +86,8 @@ class Link:
         """Node → newest epoch of it that the peer was told."""
         self._links = links
         self._stream = stream
-        self._sending = established.sending
         self._receiving = established.receiving
-        self._outgoing: asyncio.Queue[bytes | None] = asyncio.Queue(CONTROL_QUEUE_MAX)
+        self._outgoing = Outgoing(stream, established.sending.seal, self._end)
         self.intake = Intake(links.ingest, self.node, self._settle, self.close, links.event_delay_s)
         self._pace = OutgoingPace(
             links.agreed_rates,
@@ -105,12 +97,7 @@ class Link:
         )
         self.working: set[asyncio.Task[None]] = set()
         """What frames of this link set going; the reader waits while there are _WORK_MAX."""
-        self._outgoing_bytes = 0
-        self._later: deque[Callable[[], None]] = deque()
-        self._is_sending = False
-        self._again: dict[ChainKey, float] = {}
-        self._due: dict[ChainKey, float] = {}
-        self._timer: asyncio.TimerHandle | None = None
+        self.again = AskingAgain(self._resend, lambda: self.session.is_closed)
         self._done = asyncio.Event()
 
     # --- life --------------------------------------------------------------------------------
@@ -121,21 +108,20 @@ class Link:
             asyncio.create_task(self.guarded(task), name=f"link-{self.node.hex()[:8]}-{name}")
             for name, task in (
                 ("read", self._read()),
-                ("write", self._write()),
+                ("write", self._outgoing.write()),
                 *self.intake.tasks(),
                 ("time", self._keep_time()),
             )
         ]
         try:
             await self._done.wait()
-            tasks.append(asyncio.create_task(self._outgoing.join()))
+            tasks.append(asyncio.create_task(self._outgoing.written()))
             writing_ends = (tasks[1], tasks[-1])  # all is written, or nothing more can be
             await asyncio.wait(writing_ends, timeout=_LAST_WORDS_S, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            if self._timer is not None:
-                self._timer.cancel()
+            self.again.close()
             self._pace.close()
-            self._later.clear()
+            self._outgoing.forget_later()
             tasks += self.working
             for task in tasks:
                 task.cancel()
@@ -182,7 +168,7 @@ class Link:
     def _run(self, effect: SessionEffect) -> None:
         match effect:
             case SendFrame(data=data):
-                self._send(data)
+                self._outgoing.send(data)
             case Deliver():
                 self.intake.take(effect.batch, effect.cost)
             case ReadChain():
@@ -201,40 +187,9 @@ class Link:
             case Close():
                 self._end(effect)
 
-    def _send(self, data: bytes) -> None:
-        """Send now, where nothing waits and the socket takes it; else in turn."""
-        if not self._outgoing_bytes and self._try_send(data):
-            return
-        try:
-            self._outgoing.put_nowait(data)
-            self._outgoing_bytes += len(data)
-        except asyncio.QueueFull:
-            self._end(Close("slow_reader", "the peer does not read"))
-
-    def _try_send(self, data: bytes) -> bool:
-        try:
-            return self._stream.try_send(lambda: self._sending.seal(data))
-        except (OSError, FoedusError, RuntimeError) as error:
-            self._end(Close("lost", str(error)))
-            return True
-
     def when_there_is_room(self, send: Callable[[], None]) -> None:
         """Send what can be much (records, proofs, chains) only as the peer reads, in the order of the calls."""
-        if len(self._later) >= _LATER_MAX:
-            self._end(Close("slow_reader", "the peer does not read"))
-            return
-        self._later.append(send)
-        self._send_later()
-
-    def _send_later(self) -> None:
-        if self._is_sending:  # one chain leads to the next: a thousand of them must not be a thousand calls deep
-            return
-        self._is_sending = True
-        try:
-            while self._later and self._outgoing_bytes < _BULKY_BYTES and self._outgoing.qsize() < _BULKY_FRAMES:
-                self._later.popleft()()
-        finally:
-            self._is_sending = False
+        self._outgoing.when_there_is_room(send)
 
     def _read_chain(self, effect: ReadChain) -> None:
         entries = self._links.outbox.read(effect)
@@ -279,16 +234,6 @@ class Link:
         finally:
             self._end(Close("lost", "the connection was lost"))
 
-    async def _write(self) -> None:
-        try:
-            while (data := await self._outgoing.get()) is not None:
-                await self._stream.send(self._sending.seal(data))
-                self._outgoing.task_done()
-                self._outgoing_bytes -= len(data)
-                self._send_later()
-        except (OSError, FoedusError, RuntimeError) as error:
-            self._end(Close("lost", str(error)))
-
     async def _keep_time(self) -> None:
         """Sleep until the next deadline. Frames only ever move it away, so none of them needs to wake this."""
         while (deadline := self.session.next_deadline()) is not None:
@@ -316,43 +261,18 @@ class Link:
             self.run_effects(self.session.want(wants))
         if report.want_records:
             self._links.want_records(self, report.want_records)
-        for key in report.reached:
-            self._again.pop(key, None)
-        self._ask_again(report.again)
-
-    def _ask_again(self, keys: Iterable[ChainKey]) -> None:
-        """Ask for chains from our heads again, after a pause that doubles while events of them are put off."""
-        now = asyncio.get_running_loop().time()
-        for key in keys:
-            if key in self._due:
-                continue
-            wait_s = self._again.pop(key, _AGAIN_FIRST_S)
-            if len(self._again) >= _AGAIN_MAX:
-                oldest = next(iter(self._again))
-                del self._again[oldest]
-                self._due.pop(oldest, None)
-            self._due[key] = now + wait_s
-            self._again[key] = min(2 * wait_s, _AGAIN_MAX_S)
-        self._watch_due()
-
-    def _watch_due(self) -> None:
-        if self._due and self._timer is None and not self.session.is_closed:
-            self._timer = asyncio.get_running_loop().call_later(_AGAIN_FIRST_S, self._ask_due)
-
-    def _ask_due(self) -> None:
-        self._timer = None
-        now = asyncio.get_running_loop().time()
-        due = [key for key, at in self._due.items() if at <= now]
-        for key in due:
-            del self._due[key]
-        self._resend(due)
-        self._watch_due()
+        self.again.reached(report.reached)
+        self.again.put_off(report.again)
 
     def _resend(self, keys: Sequence[ChainKey]) -> None:
         """Ask for chains from our heads, in as few frames as they fit."""
         heads = [self._links.outbox.head(key) or Position(*key, 0, NO_EVENT) for key in keys]
         if heads:
             self.run_effects(self.session.resend(*(_chain_position(head) for head in heads)))
+
+    def speaks(self, capability: str) -> bool:
+        """Tell whether the peer knows the frames of a capability."""
+        return capability in self.peer.capabilities
 
     # --- for the manager ---------------------------------------------------------------------
 

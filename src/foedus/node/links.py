@@ -1,20 +1,20 @@
-"""All links of the node: dialling, accepting, the handshake, and the frames that are for the node itself."""
+"""All links of the node: dialling, accepting, and the frames that are for the node itself."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from functools import partial
 from typing import Any, Protocol
 
 from foedus.base.clock import Instant
-from foedus.base.errors import FoedusError, Unavailable
-from foedus.base.limits import FRAME_EVENTS, FRAME_MAX, HANDSHAKE_TIMEOUT, LINKS_MAX, SECOND
+from foedus.base.errors import FoedusError
+from foedus.base.limits import LINKS_MAX
 from foedus.identity.record import parse_signed_record
 from foedus.log.evidence import check_proof
 from foedus.node.agreed_rates import AgreedRates
+from foedus.node.handshakes import Handshakes
+from foedus.node.http_line import Line
 from foedus.node.ingest import Ingest
 from foedus.node.link import Link
 from foedus.node.outbox import Outbox
@@ -23,65 +23,23 @@ from foedus.node.records import RecordBook
 from foedus.node.redialler import Redialler
 from foedus.node.reports import Report
 from foedus.node.store import Store
-from foedus.node.stranger_turns import StrangerTurns
-from foedus.sync.capabilities import Capabilities
 from foedus.sync.duplicates import DialledBy, Stays, keep
-from foedus.sync.effects import Close, Established, Send
-from foedus.sync.frames import (
-    Answered,
-    BlobFrame,
-    Call,
-    CallCancel,
-    CallEnded,
-    CallFrame,
-    CallProgress,
-    CallRefused,
-    CallSigned,
-    Cancel,
-    Chunk,
-    CouncilSays,
-    Frame,
-    HaveBlob,
-    Missing,
-    NoChunks,
-    Pending,
-    Presences,
-    Proof,
-    Pruned,
-    Query,
-    Reach,
-    Ready,
-    Records,
-    Refused,
-    Results,
-    Want,
-    WantChunks,
-    WantRecords,
-)
-from foedus.sync.handshake import Initiator, Local, Responder
+from foedus.sync.effects import Close
+from foedus.sync.frames.blobs import BlobFrame, Chunk, HaveBlob, NoChunks, WantChunks
+from foedus.sync.frames.calls import Call, CallCancel, CallEnded, CallFrame, CallProgress, CallRefused, CallSigned
+from foedus.sync.frames.codec import Frame
+from foedus.sync.frames.events import Missing, Proof, Pruned, Records, Want, WantRecords
+from foedus.sync.frames.members import CouncilSays, Presences
+from foedus.sync.frames.peering import Pending, Ready, Refused
+from foedus.sync.frames.questions import Answered, Cancel, Query, Reach, Results
 from foedus.sync.strangers import Refusal, StrangerGate
 
 log = logging.getLogger("foedus.links")
 
-_LONG_HISTORY_BYTES = 40_000
-"""A message that brings some records more than most nodes have: 40 take 20 ms to verify, in a thread then."""
 BUSY = "busy"
 """Why a socket is turned away before anything is known of who opened it."""
 STRANGER_LINKS_MAX = 256
 """Links of nodes that are nothing to us yet, as many as requests may wait: the others are left to peers."""
-CAPABILITIES: Capabilities = {
-    "events": {"major": 1, "batch": FRAME_EVENTS, "frame": FRAME_MAX},
-    "rooms": {"major": 1},
-    "participants": {"major": 1},
-    "checkpoints": {"major": 1},
-    "queries": {"major": 1},
-    "routing": {"major": 1},
-    "calls": {"major": 1},
-    "blobs": {"major": 1},
-    "presences": {"major": 1},
-    "council": {"major": 1},
-}
-"""What this version can do on a link."""
 
 
 class Standing(Protocol):
@@ -115,13 +73,6 @@ class Standing(Protocol):
 Dial = Callable[[str], "asyncio.Future[ByteStream]"]
 
 
-class LinkFailed(Unavailable):
-    """No link came about."""
-
-    code = "no_link"
-    remedy = "check the address, and that the other node runs"
-
-
 class Links:
     """Every link of the node. ``standing``, ``outbox`` and the callbacks are joined by the composition root."""
 
@@ -131,9 +82,9 @@ class Links:
         self.outbox: Outbox
         self.standing: Standing
         self.on_pruned: Callable[[bytes, Pruned], Coroutine[Any, Any, None]]
-        self.on_query: Callable[[Link, Query | Results | Answered | Cancel], None]
+        self.on_query: Callable[[Line, Query | Results | Answered | Cancel], None]
         self.on_reach: Callable[[Link, Reach], None] = lambda _link, _frame: None
-        self.on_call: Callable[[Link, CallFrame], None]
+        self.on_call: Callable[[Line, CallFrame], None]
         self.on_blob: Callable[[Link, BlobFrame], None]
         self.on_presences: Callable[[Link, Presences], None]
         self.on_council: Callable[[Link, CouncilSays], None] = lambda _link, _frame: None
@@ -146,7 +97,7 @@ class Links:
         self.agreed_rates = AgreedRates(store)
         self.redialler = Redialler(self)
         self.gate = StrangerGate()
-        self._turns = StrangerTurns()
+        self._handshakes = Handshakes(store, self.gate)
         self._store = store
         self._records = records
         self._connect = connect
@@ -181,62 +132,12 @@ class Links:
     async def dial(self, url: str, expected: bytes | None) -> Link:
         """Connect to an address and shake hands; raise LinkFailed, or what the handshake found."""
         stream = await self._connect(url)  # type: ignore[misc]  # the adapter's connect is a coroutine function
-        local = self._local()
-        initiator = Initiator(
-            local=local,
-            expected=expected,
-            ephemeral_seed=secrets.token_bytes(32),
-            random=secrets.token_bytes(32),
-            known=self._store.holds,
-            now=self.now(),
-        )
         try:
-            established = await self._shake(stream, initiator, initiator.start())
+            shaken = await self._handshakes.dialled(stream, expected)
         except BaseException:
             await stream.close()
             raise
-        return Link(self, stream, established, DialledBy.US, local.history[-1].id)
-
-    def _local(self) -> Local:
-        return Local(self._store.keys, self._store.identities.history(self._store.node), CAPABILITIES)
-
-    async def _shake(
-        self, stream: ByteStream, core: Initiator | Responder, effects: Sequence[object], address: str = ""
-    ) -> Established:
-        """Run a handshake core over a stream until it is established. ``address``: where a stranger dialled from."""
-        while True:
-            for effect in effects:
-                match effect:
-                    case Send(message=message):
-                        await stream.send(message)
-                    case Established():
-                        return effect
-                    case Close(code=code, message=message):
-                        raise LinkFailed(message, code=code)
-            deadline = core.next_deadline() or self.now() + HANDSHAKE_TIMEOUT
-            try:
-                async with asyncio.timeout(max(0.0, (deadline - self.now()) / SECOND)):
-                    data = await stream.receive()
-            except TimeoutError:
-                effects = core.on_deadline(self.now()) or [Close("handshake_timeout", "no answer to the handshake")]
-                continue
-            if data is None:
-                raise LinkFailed("the other side closed the connection during the handshake", code="closed")
-            if isinstance(core, Responder) and core.next_deadline() and not self._may_answer(core, address):
-                raise LinkFailed("too many strangers at once", code="busy")
-            effects = await self._handle(core, data)
-
-    async def _handle(self, core: Initiator | Responder, data: bytes) -> Sequence[object]:
-        """Take a message of the other side: what strangers bring in its turn, a long history in a thread."""
-        if len(data) >= _LONG_HISTORY_BYTES:
-            return await asyncio.to_thread(core.handle, data, self.now())
-        if isinstance(core, Responder):
-            return await self._turns.run(partial(core.handle, data, self.now()))
-        return core.handle(data, self.now())
-
-    def _may_answer(self, core: Responder, address: str) -> bool:
-        """Tell whether M1 may be answered, which costs an ML-DSA signing."""
-        return core.step.name != "AWAITING_M1" or self.gate.may_sign(self.now(), address)
+        return Link(self, stream, shaken.established, DialledBy.US, shaken.own_epoch)
 
     # --- accepting ---------------------------------------------------------------------------
 
@@ -258,16 +159,8 @@ class Links:
             self._turn_away(address, BUSY)
             await stream.close(1013)
             return
-        local = self._local()
         try:
-            responder = Responder(
-                local=local,
-                ephemeral_seed=secrets.token_bytes(32),
-                random=secrets.token_bytes(32),
-                known=self._store.holds,
-                now=self.now(),
-            )
-            established = await self._shake(stream, responder, [], address)
+            shaken = await self._handshakes.answered(stream, address)
         except (FoedusError, OSError) as error:
             code = error.code if isinstance(error, FoedusError) else "lost"
             self._turn_away(address, code)
@@ -276,7 +169,7 @@ class Links:
             return
         finally:
             self.gate.release(ticket)
-        link = Link(self, stream, established, DialledBy.PEER, local.history[-1].id)
+        link = Link(self, stream, shaken.established, DialledBy.PEER, shaken.own_epoch)
         link.address = address
         try:
             await self.serve(link)

@@ -82,7 +82,7 @@ class LogSubstrate:
         origin = self._origin(row)
         if row.verdict is not Verdict.ACCEPTED or row.withheld or not row.local or row.envelope.body is None:
             return None
-        if not reader.may_see(row.stream, origin) or self._node.door(origin, row.stream, row.hlc.us):
+        if not reader.may_see(row.stream, origin) or self._node.withholding.door(origin, row.stream, row.hlc.us):
             return None
         event = read_event(row.envelope)
         erasures = self._node.store.admission.erasures

@@ -12,7 +12,7 @@ from foedus.base.errors import FoedusError, Unavailable
 from foedus.identity.did import did_of
 from foedus.identity.manifest import Agent, Manifest, build_manifest, is_newer, read_manifest, to_json
 from foedus.log.port import Value
-from foedus.node.links import CAPABILITIES
+from foedus.node.handshakes import CAPABILITIES
 from foedus.node.store import Store
 
 SPACE = "manifest"

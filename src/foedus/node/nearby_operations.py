@@ -1,22 +1,14 @@
-"""What surfaces may ask about nodes nearby: for ``Service``."""
+"""What surfaces may do about nodes nearby, for ``Service``."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from foedus.node.values import NearbyView, NodeNearby
 from foedus.trust.peer import State
+from foedus.values.node import NearbyView, NodeNearby
 
 if TYPE_CHECKING:
     from foedus.node.composition import Node
-
-
-class NearbyService(Protocol):
-    """A part of ``api.NodeService``."""
-
-    async def peers_nearby(self, wait_s: float) -> NearbyView:
-        """Look for nodes on the network, for so long. Nothing that they say is proved."""
-        ...
 
 
 class NearbyOperations:

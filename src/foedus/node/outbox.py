@@ -15,11 +15,12 @@ from foedus.log.evidence import make_proof
 from foedus.log.port import Proof as StoredProof
 from foedus.log.port import Row
 from foedus.node.audience import Audience
+from foedus.node.http_line import Line
 from foedus.node.link import Link
 from foedus.node.publisher import Published, Publisher
 from foedus.node.store import Store
 from foedus.sync.effects import ReadChain
-from foedus.sync.frames import Missing, Proof, Pruned, Records
+from foedus.sync.frames.events import Missing, Proof, Pruned, Records
 
 _IN_FORCE_THERE_S = 1.0
 """A version that is in force here is on its way to the peer: what it allows is taken there a moment later."""
@@ -105,13 +106,13 @@ class Outbox:
             if node is not None:
                 self.tell_node(link, node)
 
-    def tell_node(self, link: Link, node: bytes) -> None:
+    def tell_node(self, line: Line, node: bytes) -> None:
         """Send a node's identity records, where the peer was not told them."""
         newest = self._store.identities.newest(node)
-        if newest is None or node == link.node or link.told.get(node) == newest.id:
+        if newest is None or node == line.node or line.told.get(node) == newest.id:
             return
-        link.told[node] = newest.id
-        link.when_there_is_room(partial(self.send_records, link, node))
+        line.told[node] = newest.id
+        line.when_there_is_room(partial(self.send_records, line, node))
 
     def tell_again(self, link: Link, epochs: Iterable[bytes]) -> None:
         """Answer who asks for records: those of nodes of which it may see something. Of others there is no answer."""
@@ -122,11 +123,11 @@ class Outbox:
             if is_known or self._audience.wrote_for(node, link.node):
                 link.when_there_is_room(partial(self.send_records, link, node))
 
-    def send_records(self, link: Link, node: bytes) -> None:
+    def send_records(self, line: Line, node: bytes) -> None:
         """Send all that is held of a node's identity, branches too."""
         records = [record.plain() for record in self._store.identities.held(node)]
         for start in range(0, len(records), RECORDS_MAX // 2):
-            link.control(Records(tuple(records[start : start + RECORDS_MAX // 2])))
+            line.control(Records(tuple(records[start : start + RECORDS_MAX // 2])))
 
     # --- the log grows -----------------------------------------------------------------------
 

@@ -40,6 +40,9 @@ class Lock(Protocol):
 class ClosingWriter(Writer, Protocol):
     """The writer of a running node."""
 
+    expects_more: Callable[[], bool]
+    """Whether more of a backlog is close behind what waits to be written: the node says so, from any thread."""
+
     async def close(self) -> None:
         """Write what is queued; later commits raise Unavailable."""
         ...

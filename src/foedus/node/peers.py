@@ -17,7 +17,8 @@ from foedus.node.links import Links
 from foedus.node.policy import PolicyBook
 from foedus.node.rates import Rates, TooOften
 from foedus.node.store import Store
-from foedus.sync.frames import (
+from foedus.sync.frames.codec import Frame
+from foedus.sync.frames.peering import (
     Acceptance,
     Accepted,
     Application,
@@ -25,7 +26,6 @@ from foedus.sync.frames import (
     Confirmed,
     Declined,
     Ended,
-    Frame,
     Introduction,
     Pending,
     Ready,

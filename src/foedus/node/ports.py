@@ -5,7 +5,7 @@ The surface transports bytes and decides nothing; who is behind a request or a s
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Protocol
 
 from msgspec import Struct, field
@@ -68,6 +68,8 @@ class FederationRequest(Struct, frozen=True, kw_only=True):
     """The client's IP address."""
     secure: bool
     """It came over TLS or loopback, so events that are not public may leave in the answer."""
+    stopping: Callable[[], Awaitable[object]]
+    """Returns when the server stops: a request that is held open is answered then."""
 
 
 class FederationResponse(Struct, frozen=True, kw_only=True):

@@ -27,7 +27,7 @@ from foedus.node.store import Store
 from foedus.state.documents.messages import GONE, Presence
 from foedus.state.documents.presences import Presences
 from foedus.state.documents.statement import Shown, Statement, pages, read, write
-from foedus.sync.frames import Presences as PresencesFrame
+from foedus.sync.frames.members import Presences as PresencesFrame
 from foedus.sync.pace import TokenBucket
 
 CAPABILITY = "presences"

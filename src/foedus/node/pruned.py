@@ -20,7 +20,7 @@ from foedus.log.outcomes import OVER_QUOTA
 from foedus.node.ingest import Ingest
 from foedus.node.reports import Report
 from foedus.node.store import Store
-from foedus.sync.frames import Pruned
+from foedus.sync.frames.events import Pruned
 
 OFFERS_MAX = 4_096
 """Chains of which a peer said that it lacks a part: as many as are asked for again on one link (``node/link.py``)."""

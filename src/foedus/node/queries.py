@@ -22,11 +22,11 @@ from foedus.query.inquiry import OUTCOMES, Effect, Entry, Finish, Forget, Forwar
 from foedus.query.limits import IN_FLIGHT_PER_PEER, SKEW_MAX
 from foedus.query.port import Reader, Substrate
 from foedus.query.question import Question, id_of
-from foedus.sync.frames import Answered, Cancel, Query, QueryReport, Results
+from foedus.sync.frames.questions import Answered, Cancel, Query, QueryReport, Results
 
 if TYPE_CHECKING:
     from foedus.node.composition import Node
-    from foedus.node.link import Link
+    from foedus.node.http_line import Line
 
 log = logging.getLogger("foedus.queries")
 
@@ -127,22 +127,22 @@ class Queries:
 
     # --- what links bring --------------------------------------------------------------------
 
-    def frame(self, link: Link, frame: Query | Results | Answered | Cancel) -> None:
+    def frame(self, line: Line, frame: Query | Results | Answered | Cancel) -> None:
         """Take a frame of a peer."""
         match frame:
             case Query():
-                self._arrived(link.node, frame)
+                self._arrived(line.node, frame)
             case Results(query=query, results=results):
-                self._run(self._desk.came(query, link.node, [Entry(*result) for result in results]))
+                self._run(self._desk.came(query, line.node, [Entry(*result) for result in results]))
             case Answered(query=query, reports=reports):
-                self._run(self._desk.over(query, link.node, [_report(report) for report in reports]))
+                self._run(self._desk.over(query, line.node, [_report(report) for report in reports]))
             case Cancel(query=query):
-                self._run(self._desk.cancel(query, link.node))
+                self._run(self._desk.cancel(query, line.node))
 
-    def ended(self, link: Link) -> None:
-        """Take note that a link ended."""
-        self.routing.ended(link)
-        self._run(self._desk.lost(link.node))
+    def ended(self, line: Line) -> None:
+        """Take note that a way to a peer ended."""
+        self.routing.ended(line)
+        self._run(self._desk.lost(line.node))
 
     def _arrived(self, carrier: bytes, frame: Query) -> None:
         query = id_of(frame.question)

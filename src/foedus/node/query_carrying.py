@@ -12,11 +12,11 @@ from foedus.base.clock import Instant
 from foedus.node.query_judging import Judge
 from foedus.node.query_strangers import Strangers, epoch_of
 from foedus.query.inquiry import Entry, Report
-from foedus.sync.frames import (
+from foedus.sync.frames.codec import Frame
+from foedus.sync.frames.questions import (
     REPORTS_PER_FRAME,
     RESULTS_PER_FRAME,
     Answered,
-    Frame,
     Query,
     QueryReport,
     Results,
@@ -47,12 +47,12 @@ class QueryCarrier:
         self._strangers: dict[bytes, Strangers] = {}
 
     def ask(self, peer: bytes, frame: Query, node: bytes) -> bool:
-        """Ask a peer, after the identity of the asking node; False where there is no link."""
-        link = self._node.links.get(peer)
-        if link is None or not link.session.is_open:
+        """Ask a peer, after the identity of the asking node; False where there is no way to it."""
+        line = self._node.lines.get(peer)
+        if line is None:
             return False
         if node != self._node.store.node:
-            self._node.outbox.tell_node(link, node)
+            self._node.outbox.tell_node(line, node)
         self.send(peer, frame)
         return True
 
@@ -94,13 +94,13 @@ class QueryCarrier:
         self._strangers.pop(query, None)
 
     def _send_results(self, query: bytes, to: bytes, entries: Sequence[Entry]) -> None:
-        link = self._node.links.get(to)
-        if link is None or not link.session.is_open:
+        line = self._node.lines.get(to)
+        if line is None:
             return
         identities = self._node.store.identities
         for node in dict.fromkeys(identities.node_of(epoch_of(entry) or b"") for entry in entries):
             if node is not None and node != self._node.store.node:
-                self._node.outbox.tell_node(link, node)
+                self._node.outbox.tell_node(line, node)
         for page in _pages([SignedResult(*entry) for entry in entries]):
             self.send(to, Results(query, page))
 
@@ -116,10 +116,10 @@ class QueryCarrier:
         self.send(to, Answered(query, shown))
 
     def send(self, peer: bytes, frame: Frame) -> None:
-        """Send a frame as the peer reads, in the order of the calls; where there is no link it is lost."""
-        link = self._node.links.get(peer)
-        if link is not None and link.session.is_open:
-            link.when_there_is_room(partial(link.control, frame))
+        """Send a frame as the peer reads, in the order of the calls; where there is no way to it it is lost."""
+        line = self._node.lines.get(peer)
+        if line is not None:
+            line.when_there_is_room(partial(line.control, frame))
 
 
 def _pages(results: Sequence[SignedResult]) -> Iterator[tuple[SignedResult, ...]]:

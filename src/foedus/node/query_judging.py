@@ -30,7 +30,7 @@ from foedus.query.limits import FANOUT_MAX, SKEW_MAX
 from foedus.query.port import Reader
 from foedus.query.question import Question, check_time, parse_question, signing_bytes
 from foedus.query.result import Result
-from foedus.sync.frames import Query
+from foedus.sync.frames.questions import Query
 from foedus.trust.border import ASK, Crossing
 from foedus.trust.evaluator import Allow, Author, Decision, Seat, Withhold
 from foedus.trust.evaluator import decide as evaluate
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from foedus.node.composition import Node
 
 NO_LINK = "no_link"
-"""Why a peer is not asked with which events are exchanged by HTTP alone: questions travel on links."""
+"""Why a peer is not asked with which events are exchanged by HTTP: it takes questions on links alone, or not yet."""
 EVIDENCE_WAIT = 2 * SECOND
 """How long a question waits for events and records that travel beside it."""
 
@@ -162,10 +162,10 @@ class Judge:
         clause = self._by_agreement(peer, self._node.store.node)
         if clause:
             return clause
-        link = self._node.links.get(peer)
-        if link is None or not link.session.is_open:
+        line = self._node.lines.get(peer)
+        if line is None:
             return NO_LINK if self._node.fallback_kind(peer) != "none" else "unreachable"
-        return "" if "queries" in link.peer.capabilities else "no_capability"
+        return "" if line.speaks("queries") else "no_capability"
 
     def tells_peers(self, tier: str) -> bool:
         """Whether a reader of a tier ('' here) is told who is connected with this node."""

@@ -19,11 +19,11 @@ from foedus.log.grants import Grant
 from foedus.log.participants import Participant
 from foedus.node import query_evidence
 from foedus.node.author import Draft
-from foedus.node.consent_values import ApprovalView
+from foedus.node.codec import in_json
 from foedus.node.queries import ROUTED, Signed, reports_of
 from foedus.node.query_asking import Asking
+from foedus.node.query_forms import Asked, AskedSigned
 from foedus.node.query_judging import asked_of, crossing_of
-from foedus.node.query_values import AnswersView, Asked, AskedSigned, FoundView, MergedView, NodeReport, VectorView
 from foedus.query.inquiry import Entry, Report
 from foedus.query.limits import HOPS_MAX, LASTS_MAX, RESULTS_MAX, TEXT_MAX
 from foedus.query.merge import Merged
@@ -31,6 +31,8 @@ from foedus.query.question import HOPS, Question, check_time, encode_question, i
 from foedus.query.result import Result
 from foedus.query.routing.vectors import BadVector, parse_vector, unit, vector_bytes
 from foedus.trust.evaluator import Withhold
+from foedus.values.consent import ApprovalView
+from foedus.values.queries import AnswersView, FoundView, MergedView, NodeReport, VectorView
 
 if TYPE_CHECKING:
     from foedus.node.approvals import Approval
@@ -281,7 +283,7 @@ class QueryOperations:
             kind=result.kind,
             score=result.score,
             hlc=list(result.hlc),
-            body=_shown(decode(result.body)),
+            body=in_json(decode(result.body)),
             signed=to_base64url(entry.data),
             sig=to_base64url(entry.sig),
             via=via.hex() if via else "",
@@ -297,7 +299,7 @@ class QueryOperations:
             fused=merged.fused,
             score=merged.score,
             hlc=list(merged.hlc),
-            body=_shown(decode(first.body)),
+            body=in_json(decode(first.body)),
             sources=[self._found(asking, result, asking.proof(result)) for result in merged.sources],
         )
 
@@ -376,14 +378,3 @@ def _encoded(question: Question) -> bytes:
         return encode_question(question)
     except (FoedusError, ValueError) as error:
         raise UsageError(f"the question: {error}", code="malformed_query") from None
-
-
-def _shown(value: Any) -> Any:
-    """Return plain values as JSON shows them: bytes as hex."""
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, list):
-        return [_shown(item) for item in value]
-    if isinstance(value, dict):
-        return {name: _shown(item) for name, item in value.items()}
-    return value

@@ -15,7 +15,7 @@ from foedus.log.evidence import make_proof
 from foedus.log.port import Proof, Value
 from foedus.node.store import Store
 from foedus.sync.effects import PeerIdentity
-from foedus.sync.frames import Refused
+from foedus.sync.frames.peering import Refused
 
 _FOLLOWED = "followed"
 _BROUGHT = "brought_by"

@@ -12,6 +12,7 @@ from typing import Protocol
 from foedus.base.errors import FoedusError
 from foedus.base.limits import SECOND
 from foedus.node.link import Link
+from foedus.node.waiting import happens
 from foedus.sync.backoff import Backoff
 
 _LINKED_PAUSE_S = 5.0
@@ -117,7 +118,5 @@ class Redialler:
         kick = self._kicks.get(node)
         if kick is None:
             return
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(wait_s):
-                await kick.wait()
+        await happens(kick, wait_s)
         kick.clear()

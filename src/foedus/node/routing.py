@@ -19,11 +19,12 @@ from foedus.query.routing.known import Known
 from foedus.query.routing.limits import NODES_MAX
 from foedus.query.routing.routes import BadReach, Routes
 from foedus.query.routing.vectors import parse_vector
-from foedus.sync.frames import Reach, Reached
+from foedus.sync.frames.questions import Reach, Reached
 from foedus.trust.tiers import passes_on
 
 if TYPE_CHECKING:
     from foedus.node.composition import Node
+    from foedus.node.http_line import Line
     from foedus.node.link import Link
 
 REACH_PAUSE_S = 1.0
@@ -125,10 +126,10 @@ class Routing:
                 return
         self.changed()
 
-    def ended(self, link: Link) -> None:
-        """Nothing goes over a link any more."""
-        self._told.pop(link.node, None)
-        self.routes.forget(link.node)
+    def ended(self, line: Line) -> None:
+        """Nothing goes to a peer as it did any more."""
+        self._told.pop(line.node, None)
+        self.routes.forget(line.node)
         self.changed()
 
     def changed(self) -> None:

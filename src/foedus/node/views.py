@@ -18,11 +18,12 @@ from foedus.log.memberships import Membership, Room
 from foedus.log.participants import Participant
 from foedus.log.port import Row, Verdict
 from foedus.log.roles import name_of
+from foedus.node.codec import in_json
 from foedus.node.composition import Node
-from foedus.node.room_values import ErasedView, EventView, MemberView, MessageView, RoomView
-from foedus.node.values import DeviceView, ParticipantView, PeerView
 from foedus.trust.claims import name_clash
 from foedus.trust.peer import Peer, State
+from foedus.values.node import DeviceView, ParticipantView, PeerView
+from foedus.values.rooms import ErasedView, EventView, MemberView, MessageView, RoomView
 
 _VERDICTS = {Verdict.ACCEPTED: "accepted", Verdict.PENDING: "pending", Verdict.REJECTED: "rejected"}
 
@@ -252,7 +253,7 @@ class Views:
 
     def withheld(self, row: Row, event: Event, node: bytes) -> str:
         """Return the door verdict on what ``node`` wrote: stored with the event, or by where we stand with it now."""
-        found = row.withheld or self._node.door(node, row.stream, row.hlc.us)
+        found = row.withheld or self._node.withholding.door(node, row.stream, row.hlc.us)
         if found or row.verdict is not Verdict.ACCEPTED:
             return found
         return self._node.crossings.clause(event, node)
@@ -320,15 +321,5 @@ def _body(row: Row) -> dict[str, Any] | None:
         plain = to_plain(decode_as(row.envelope.body, shape))
     except (NotCanonical, Malformed):
         return None
-    shown: dict[str, Any] = _shown(plain)
+    shown: dict[str, Any] = in_json(plain)
     return shown
-
-
-def _shown(value: Any) -> Any:
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, list):
-        return [_shown(item) for item in value]
-    if isinstance(value, dict):
-        return {name: _shown(item) for name, item in value.items()}
-    return value

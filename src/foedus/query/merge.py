@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from foedus.base.clock import Hlc
+from foedus.base.reconcile import reconcile
 from foedus.query.result import Result
 
 FUSION_K = 60
@@ -36,19 +37,16 @@ class Merge:
 
     def add(self, result_id: bytes, result: Result) -> bool:
         """Take a result whose signature holds; tell whether it changed anything. ``result_id``: hash of its bytes."""
-        place = (result.node, result.rank)
-        held = self._ranked.get(place)
-        if held is not None and held[0] <= result_id:
-            return False
-        self._ranked[place] = (result_id, result)
-        return True
+        place, held = (result.node, result.rank), self._ranked.get((result.node, result.rank))
+        return reconcile([(place, (result_id, result))], min, self._ranked)[place] is not held
 
     def ranking(self, limit: int) -> list[Merged]:
         """Return the best ``limit`` things."""
-        by_content: dict[bytes, dict[bytes, Result]] = {}
-        for _, result in sorted(self._ranked.values(), key=lambda item: (item[1].rank, item[0])):
-            by_content.setdefault(result.content, {}).setdefault(result.node, result)
-        merged = [_fuse(content, by_node.values()) for content, by_node in by_content.items()]
+        told = (((it.content, it.node), (it.rank, result_id, it)) for result_id, it in self._ranked.values())
+        by_content: dict[bytes, list[Result]] = {}
+        for (content, _), (_, _, result) in reconcile(told, min).items():
+            by_content.setdefault(content, []).append(result)
+        merged = [_fuse(content, results) for content, results in by_content.items()]
         return sorted(merged, key=_order)[:limit]
 
 

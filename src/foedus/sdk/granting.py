@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,11 +13,12 @@ from foedus.base.ids import parse_id
 from foedus.base.limits import SECOND
 from foedus.identity.did import did_of
 from foedus.identity.ucan import issue_delegation, issue_revocation
+from foedus.identity.ucan.ipld import cid_of_text
 from foedus.sdk.acts import Draft
 from foedus.sdk.device import Device, now
 from foedus.sdk.speaking import Own, own, sign
-from foedus.sdk.values.consent import ApprovalView, GrantView
-from foedus.sdk.values.node import Placed, SignedAct
+from foedus.values.consent import ApprovalView, GrantView
+from foedus.values.node import Placed, SignedAct
 
 if TYPE_CHECKING:
     from foedus.sdk.client import Client
@@ -30,9 +30,9 @@ ONE_ACT_S = 600
 
 
 class Scope(Struct, frozen=True, kw_only=True):
-    """What a grant allows. ``rooms`` and ``hosts`` (ids in hex), ``domains``, ``capabilities`` (names): none is all.
+    """What a grant allows. Of ``rooms``, ``hosts``, ``councils`` (ids), ``domains``, ``capabilities`` none is all.
 
-    ``digest``: of the one act that it is for.
+    Ids are in hex. ``digest``: of the one act that it is for.
     ``uses_per_hour`` 0: without limit; ``after_foreign``: it still counts after the agent has read foreign words.
     """
 
@@ -41,6 +41,7 @@ class Scope(Struct, frozen=True, kw_only=True):
     hosts: Sequence[str] = ()
     domains: Sequence[str] = ()
     capabilities: Sequence[str] = ()
+    councils: Sequence[str] = ()
     digest: str = ""
     lasts_s: int = 30 * _DAY_S
     uses_per_hour: int = 0
@@ -53,7 +54,7 @@ def delegation(device: Device, audience: str, scope: Scope) -> bytes:
     if scope.after_foreign:
         meta["after_foreign"] = True
     limits = {".room": scope.rooms, ".domain": scope.domains, ".capability": scope.capabilities}
-    limits |= {".host": scope.hosts, ".digest": [scope.digest]}
+    limits |= {".council": scope.councils, ".host": scope.hosts, ".digest": [scope.digest]}
     tests = [_one_of(selector, values) for selector, values in limits.items()]
     return issue_delegation(
         device.key,
@@ -95,7 +96,7 @@ async def revoke(client: Client, grant: str) -> Placed:
     """Take a grant back: an event that travels to all peers."""
     mine, view = await own(client), await client.grants.show(grant)
     cuts = [[parse_id(chain), seq, parse_id(last)] for chain, seq, last in await client.grants.cuts(view.id)]
-    ucan = issue_revocation(mine.device.key, revoked=_cid(view.cid), nonce=b"")
+    ucan = issue_revocation(mine.device.key, revoked=cid_of_text(view.cid), nonce=b"")
     signed = await _signed(client, mine, "grant.revoke", {"ucan": ucan, "cuts": cuts})
     return await client.participants.act(mine.who.did, signed)
 
@@ -114,8 +115,3 @@ async def allow(client: Client, approval: str, scope: Scope | None) -> ApprovalV
 async def _signed(client: Client, mine: Own, kind: str, body: dict[str, Any]) -> SignedAct:
     draft = Draft(mine.who.did, f"participant:{mine.who.did}", kind, body, (mine.enrolment,))
     return await sign(client, mine.device, draft)
-
-
-def _cid(text: str) -> bytes:
-    """Return the bytes of a CID as the API shows it: base32 after a letter."""
-    return base64.b32decode(text[1:].upper() + "=" * (-(len(text) - 1) % 8))

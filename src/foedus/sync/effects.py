@@ -7,7 +7,8 @@ from typing import NamedTuple, TypeAlias
 from foedus.crypto.aead import Direction
 from foedus.identity.record import SignedRecord
 from foedus.sync.capabilities import Capabilities
-from foedus.sync.frames import AckPosition, Frame
+from foedus.sync.frames.codec import Frame
+from foedus.sync.frames.events import AckPosition
 
 
 class PeerIdentity(NamedTuple):

@@ -14,7 +14,8 @@ from typing import TypeVar
 
 from foedus.base.limits import ACKS_PER_FRAME, CURSORS_PER_FRAME
 from foedus.sync.effects import Acked, ComparePosition, ForkSeen, SendFrame, SessionEffect
-from foedus.sync.frames import NO_EVENT, Ack, AckPosition, ChainPosition, Cursors, Frame
+from foedus.sync.frames.codec import Frame
+from foedus.sync.frames.events import NO_EVENT, Ack, AckPosition, ChainPosition, Cursors
 from foedus.sync.positions import CHAINS_MAX, Chain, Positions, TooManyChains
 from foedus.sync.sender import Sender
 

@@ -7,7 +7,10 @@ from typing import Final
 from foedus.base.clock import Instant
 from foedus.base.errors import PeerViolation
 from foedus.base.limits import MINUTE, SECOND
-from foedus.sync.frames import Cursors, Frame, Missing, Reach, Records, Want, WantChunks, WantRecords
+from foedus.sync.frames.blobs import WantChunks
+from foedus.sync.frames.codec import Frame
+from foedus.sync.frames.events import Cursors, Missing, Records, Want, WantRecords
+from foedus.sync.frames.questions import Reach
 from foedus.sync.positions import CHAINS_MAX
 from foedus.sync.transitions import BY_THE_WAY, SELDOM
 

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 
 from foedus.base.errors import PeerViolation
-from foedus.sync.frames import NO_EVENT, ChainPosition
+from foedus.sync.frames.events import NO_EVENT, ChainPosition
 
 CHAINS_MAX = 65_536
 """Chains of one link that are remembered: 1,000 rooms of 60 nodes; some 40 MB at the very most."""

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 from foedus.base.limits import BATCH_BYTES_MAX, ENVELOPE_MAX, FRAME_EVENTS, FRAME_EVENTS_BYTES
 from foedus.sync.credit import ENTRY_BYTES, SendCredit
 from foedus.sync.effects import ReadChain, SendFrame, SessionEffect
-from foedus.sync.frames import Events, Frame
+from foedus.sync.frames.codec import Frame
+from foedus.sync.frames.events import Events
 from foedus.sync.positions import Chain, Positions
 
 ANSWERS_BYTES_MAX = BATCH_BYTES_MAX

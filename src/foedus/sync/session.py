@@ -18,25 +18,10 @@ from foedus.base.limits import WANTS_PER_FRAME
 from foedus.sync.credit import ReceiveCredit
 from foedus.sync.effects import Close, Control, Deliver, Opened, SendFrame, SessionEffect
 from foedus.sync.exchange import Exchange
-from foedus.sync.frames import (
-    Ack,
-    Bye,
-    ChainPosition,
-    Cursors,
-    Ended,
-    Events,
-    Frame,
-    Introduction,
-    Pending,
-    Ping,
-    Pong,
-    Ready,
-    Refused,
-    Want,
-    decode_frame,
-    encode_frame,
-    frame_type,
-)
+from foedus.sync.frames.codec import Frame, decode_frame, encode_frame, frame_type
+from foedus.sync.frames.events import Ack, ChainPosition, Cursors, Events, Want
+from foedus.sync.frames.keeping import Bye, Ping, Pong
+from foedus.sync.frames.peering import Ended, Introduction, Pending, Ready, Refused
 from foedus.sync.keepalive import KeepAlive, PeerClock
 from foedus.sync.pace import PeerPace
 from foedus.sync.transitions import BY_SESSION, SYNC, VOICE, Unexpected, Voice

@@ -21,7 +21,7 @@ from foedus.crypto.xwing import CIPHERTEXT_BYTES, PUBLIC_BYTES
 from foedus.identity.keys import Ed25519Sig, MlDsaSig, SigningKeys, both_hold, sign_both
 from foedus.identity.record import RECORDS_PER_NODE, SignedRecord, parse_signed_record, verify_history
 from foedus.sync.capabilities import Capabilities
-from foedus.sync.frames import PlainRecord
+from foedus.sync.frames.fields import PlainRecord
 
 VERSION: Final = 1
 RANDOM_BYTES: Final = 32

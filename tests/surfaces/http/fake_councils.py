@@ -5,12 +5,13 @@ import asyncio
 from foedus.base.base64url import to_base64url
 from foedus.base.errors import NotFound
 from foedus.node.council_following import read_cursor
-from foedus.node.council_values import (
+from foedus.values.councils import (
     CouncilDecisionView,
     CouncilEntryView,
     CouncilMemberView,
     CouncilMotionView,
     CouncilProofView,
+    CouncilProvedView,
     CouncilView,
 )
 from tests.surfaces.http.fake_values import NODE
@@ -37,12 +38,28 @@ BOARD = CouncilView(
     made=1,
     lag=0,
     waiting=0,
+    sealed=None,
     epoch=0,
     adds=[],
     wishes=[],
 )
 ENTRY = CouncilEntryView(
     sequence=1, position=0, id="ef" * 32, author="did:key:zAda", key="k", value="dg", is_read=False, outcome="done"
+)
+PROVED = CouncilProvedView(
+    council=BOARD.id,
+    name="board",
+    epoch=0,
+    view=0,
+    sequence=1,
+    update=ENTRY.id,
+    author=ENTRY.author,
+    key="k",
+    value="dg",
+    is_read=False,
+    signers=[NODE],
+    members=[NODE],
+    sealed_by=[],
 )
 MOTION = CouncilMotionView(
     id="ab" * 32,
@@ -69,7 +86,7 @@ class FakeCouncils:
             raise NotFound(f"no council {council[:80]!r}")
         return BOARD
 
-    async def council_create(self, _name, _peers):
+    async def council_create(self, _name, _peers, **_):
         return BOARD
 
     async def council_join(self, council):
@@ -103,9 +120,15 @@ class FakeCouncils:
             yield ENTRY
         await asyncio.Event().wait()
 
-    def council_proof(self, council, _sequence, _position=0):
+    async def council_proof(self, council, _sequence, _position=0):
         self.council(council)
         return CouncilProofView(proof=to_base64url(b"proof"))
+
+    async def council_verify(self, proof, council="", *, seals_only=False):
+        assert isinstance(proof, str)
+        assert isinstance(seals_only, bool)
+        assert isinstance(council, str)
+        return PROVED
 
     async def council_add(self, council, _peer):
         return self.council(council)

@@ -12,7 +12,7 @@ export type AllowInput = { act: string; asig: string; salt: string; body: string
 
 export type AnswersView = { query: string; results: Array<MergedView>; nodes: Array<NodeReport>; dropped: Record<string, number>; took_us: number; };
 
-export type ApprovalView = { id: string; state: "allowed" | "denied" | "done" | "expired" | "failed" | "waiting"; agent: LinkView; command: string; what: string; arguments: Record<string, string>; room: string; room_name: string; host_name: string; kind: string; text: string | null; body: string; salt: string; digest: string; clause: string; needed: number; humans: Array<string>; grants: Array<string>; asked_at: number; until: number; event: string; reason: string; host_known_as: string; host_looks_like: Array<string>; hosts: Array<string>; host_names: Array<string>; hosts_known_as: Array<string>; };
+export type ApprovalView = { id: string; state: "allowed" | "denied" | "done" | "expired" | "failed" | "waiting"; agent: LinkView; command: string; what: string; arguments: Record<string, string>; room: string; room_name: string; host_name: string; kind: string; text: string | null; body: string; salt: string; digest: string; clause: string; needed: number; humans: Array<string>; grants: Array<string>; asked_at: number; until: number; event: string; reason: string; host_known_as: string; host_looks_like: Array<string>; hosts: Array<string>; host_names: Array<string>; hosts_known_as: Array<string>; council_name: string; };
 
 export type AskInput = { room: string; as: string; text?: string; delta?: string; };
 
@@ -50,15 +50,19 @@ export type CouncilEntryView = { sequence: number; position: number; id: string;
 
 export type CouncilGovernInput = { room?: string; peer?: string; release?: boolean; };
 
-export type CouncilInput = { name: string; peers: Array<string>; };
+export type CouncilInput = { name: string; peers: Array<string>; seal?: boolean; };
 
 export type CouncilMemberInput = { peer: string; };
 
-export type CouncilMemberView = { node: string; name: string; is_local: boolean; has_joined: boolean; is_connected: boolean; leads: boolean; is_exposed: boolean; is_silent: boolean; made: number | null; };
+export type CouncilMemberView = { node: string; name: string; is_local: boolean; has_joined: boolean; is_connected: boolean; leads: boolean; is_exposed: boolean; is_silent: boolean; made: number | null; known_as: string; looks_like: Array<string>; };
 
 export type CouncilMotionView = { id: string; op: string; host: string; subject: string; kind: string; node: string; participant: string; role: number | null; agreement: string; approved_by: Array<string>; };
 
+export type CouncilProofInput = { proof: string; council?: string; seals_only?: boolean; };
+
 export type CouncilProofView = { proof: string; };
+
+export type CouncilProvedView = { council: string; name: string; epoch: number; view: number | null; sequence: number; update: string; author: string; key: string | null; value: string | null; is_read: boolean; signers: Array<string>; members: Array<string>; sealed_by: Array<string>; };
 
 export type CouncilSignedInput = { updates: Array<string>; };
 
@@ -66,7 +70,7 @@ export type CouncilStatusView = { id: string; name: string; state: string; view:
 
 export type CouncilUpdateInput = { key: string; value: string | null; if_value?: Array<string | null> | null; as?: string; };
 
-export type CouncilView = { id: string; name: string; state: "asked" | "down" | "fetching" | "key_changed" | "removed" | "running" | "waiting"; members: Array<CouncilMemberView>; quorum: number; faults: number; view: number | null; made: number | null; lag: number | null; waiting: number | null; epoch: number; adds: Array<string>; wishes: Array<CouncilWishView>; };
+export type CouncilView = { id: string; name: string; state: "asked" | "down" | "fetching" | "key_changed" | "removed" | "running" | "waiting"; members: Array<CouncilMemberView>; quorum: number; faults: number; view: number | null; made: number | null; lag: number | null; waiting: number | null; sealed: number | null; epoch: number; adds: Array<string>; wishes: Array<CouncilWishView>; removes: Array<string>; };
 
 export type CouncilWishView = { node: string; adds: Array<string>; removes: Array<string>; };
 
@@ -108,7 +112,7 @@ export type ExplainView = { who: string; name: string; node: string; node_name: 
 
 export type FoundView = { query: string; node: string; node_name: string; node_known_as: string; epoch: string; rank: number; content: string; kind: string; score: number; hlc: Array<number>; body: Record<string, unknown>; signed: string; sig: string; via: string; via_name: string; via_known_as: string; };
 
-export type GrantView = { id: string; cid: string; node: string; issuer: LinkView; audience: LinkView; command: string; policy: Array<unknown>; rooms: Array<string>; hosts: Array<string>; one_act: boolean; uses_per_hour: number; after_foreign: boolean; not_before: number | null; expires: number | null; state: "expired" | "in_force" | "not_yet" | "revoked"; last_used: number | null; domains: Array<string>; capabilities: Array<string>; room_names: Array<string>; host_names: Array<string>; hosts_known_as: Array<string>; };
+export type GrantView = { id: string; cid: string; node: string; issuer: LinkView; audience: LinkView; command: string; policy: Array<unknown>; rooms: Array<string>; hosts: Array<string>; one_act: boolean; uses_per_hour: number; after_foreign: boolean; not_before: number | null; expires: number | null; state: "expired" | "in_force" | "not_yet" | "revoked"; last_used: number | null; domains: Array<string>; capabilities: Array<string>; room_names: Array<string>; host_names: Array<string>; hosts_known_as: Array<string>; councils: Array<string>; council_names: Array<string>; };
 
 export type HistoryView = { packet: string; told: Array<ToldView>; ground: Array<string>; missing: Array<string>; is_whole: boolean; };
 
@@ -453,6 +457,7 @@ export interface Operations {
   "GET /api/v1/councils/{council}/events": { path: { council: string; }; query: { after?: string; }; body: undefined; answer: string };
   "GET /api/v1/councils/{council}/values": { path: { council: string; }; query: { key?: string; held?: number; }; body: undefined; answer: CouncilDecisionView };
   "GET /api/v1/councils/{council}/proof": { path: { council: string; }; query: { sequence?: number; position?: number; }; body: undefined; answer: CouncilProofView };
+  "POST /api/v1/councils:verify": { path: {  }; query: {  }; body: CouncilProofInput; answer: CouncilProvedView };
   "POST /api/v1/councils/{council}/members": { path: { council: string; }; query: {  }; body: CouncilMemberInput; answer: CouncilView };
   "DELETE /api/v1/councils/{council}/members/{member}": { path: { council: string; member: string; }; query: {  }; body: undefined; answer: CouncilView };
   "GET /api/v1/councils/{council}/motions": { path: { council: string; }; query: {  }; body: undefined; answer: Array<CouncilMotionView> };

@@ -1,16 +1,18 @@
 // What a person does on this page that their device signs: speaking, granting, allowing, taking back, asking.
 
-import type { ApprovalView, ParticipantView, RoomView, TicketView } from '../api/types.ts'
+import type { ApprovalView, CouncilDecisionView, ParticipantView, RoomView, TicketView } from '../api/types.ts'
 import { base64url, cidBytes, didOf, hex, random, unhex, type Bytes } from './bytes.ts'
 import { encode, type Value } from './cbor.ts'
 import type { Client } from './client.ts'
 import { Problem } from './client.ts'
 import { Passkeys } from './passkeys.ts'
-import { delegation, labelled, revocation, signedAct, type Draft, type Scope, type SignedAct } from './signing.ts'
-import type { Signer } from './signing.ts'
+import { delegation, labelled, revocation, signedAct, update } from './signing.ts'
+import type { Draft, Proposal, Scope, SignedAct, Signer } from './signing.ts'
 
 const ONE_ACT_S = 600
 const ASK_WAIT_US = 6_000_000
+/** How many places ahead a proposal may be made: half of what a council allows. */
+const PROPOSAL_LIFE = 512
 
 /** The person at this page, with the device that signs. */
 export class Person {
@@ -129,6 +131,15 @@ export class Person {
     return { question: base64url(plain), asig: base64url(await this.signer.sign(labelled('query', plain))) }
   }
 
+  /** Ask a council in this person's own name; `made`: its newest place. Answers when the council has decided. */
+  async propose(asked: Proposal, made: number): Promise<CouncilDecisionView> {
+    const given = { until: made + PROPOSAL_LIFE, nonce: random(16), auth: [this.enrolment] }
+    const updates = [base64url(await update(this.signer, this.did, asked, given))]
+    const path = { council: asked.council }
+    const decided = await this.client.ask('POST /api/v1/councils/{council}/updates:signed', { path, body: { updates } })
+    return decided[0]!
+  }
+
   /** A ticket to a document; the device signs a session for it once a day. */
   async ticket(room: string, name: string): Promise<string> {
     const ask = (): Promise<TicketView> =>
@@ -197,14 +208,15 @@ export class Person {
   }
 }
 
-/** What a standing grant for acts like one is limited to: its room, its domain, or its capability at its node. */
+/** What a standing grant for acts like one is limited to: its room, domain or council, or its capability at its node. */
 export function like(view: ApprovalView): Scope {
-  const { domain, capability, host } = view.arguments
+  const { domain, capability, council, host } = view.arguments
   return {
     command: view.command,
     rooms: view.room ? [view.room] : [],
     domains: domain ? [domain] : [],
     capabilities: capability ? [capability] : [],
+    councils: council ? [council] : [],
     hosts: capability && host ? [host] : [],
   }
 }

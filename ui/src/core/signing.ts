@@ -60,6 +60,7 @@ export interface Scope {
   hosts?: string[]
   domains?: string[]
   capabilities?: string[]
+  councils?: string[]
   digest?: string
   uses?: number
   afterForeign?: boolean
@@ -82,6 +83,7 @@ export function delegation(
     ['.room', scope.rooms ?? []],
     ['.domain', scope.domains ?? []],
     ['.capability', scope.capabilities ?? []],
+    ['.council', scope.councils ?? []],
     ['.host', scope.hosts ?? []],
     ['.digest', scope.digest ? [scope.digest] : []],
   ]
@@ -118,6 +120,32 @@ export function revocation(signer: Signer, cid: Uint8Array): Promise<Bytes> {
 async function seal(signer: Signer, tag: string, payload: { [key: string]: Value }): Promise<Bytes> {
   const signed = encode({ h: VARSIG, [tag]: { ...payload, iss: didOf(signer.publicKey) } })
   return concat(Uint8Array.of(0x82, 0x58, 64), await signer.sign(signed), signed)
+}
+
+/** What a person asks a council: a key to set (`value` null deletes it), if it has the value `expected` (a list of one). */
+export interface Proposal {
+  council: string
+  key: string
+  value: Bytes | null
+  expected: [Bytes | null] | null
+}
+
+/** An update of a council (docs/protocol.md, section Councils). `until`: the last place at which it may be made. */
+export async function update(
+  signer: Signer,
+  author: string,
+  asked: Proposal,
+  given: { until: number; nonce: Uint8Array; auth: Uint8Array[] },
+): Promise<Bytes> {
+  const { key, value, expected } = asked
+  const unsigned = {
+    ...given,
+    council: unhex(asked.council),
+    author,
+    device: signer.publicKey,
+    command: encode({ op: 'put', key, value, expected }),
+  }
+  return encode({ ...unsigned, signature: await signer.sign(labelled('update', encode(unsigned))) })
 }
 
 export interface ProvedRequest {

@@ -4,7 +4,7 @@ import type { CallerView, EventView, IdentityView } from '../api/types.ts'
 import { Person } from '../core/acts.ts'
 import { Client, Problem } from '../core/client.ts'
 import { forget, Key, load, obstacle, type Pairing } from '../core/device.ts'
-import { follow } from './stream.ts'
+import { EVENTS, follow } from './stream.ts'
 
 export type Connection = 'opening' | 'open' | 'lost'
 type Hearer = (event: EventView) => void
@@ -65,12 +65,13 @@ class Session {
     if (this.state === 'out' && this.why) return
     this.state = 'in'
     this.#stop?.()
-    this.#stop = follow(this.#client, {
-      opened: (fresh) => this.#opened(fresh),
-      event: (event) => this.#heard(event),
+    const hearing = {
+      opened: (fresh: boolean) => this.#opened(fresh),
+      event: (event: EventView) => this.#heard(event),
       lost: () => (this.connection = 'lost'),
-      ended: (why) => this.#ended(why),
-    })
+      ended: (why: Problem) => this.#ended(why),
+    }
+    this.#stop = follow(this.#client, hearing, EVENTS)
     clearInterval(this.#ticking)
     this.#ticking = setInterval(() => this.#tick(), 1000)
   }

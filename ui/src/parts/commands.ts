@@ -4,4 +4,5 @@ export const COMMANDS: Record<string, string> = {
   '/foedus/knowledge/publish': 'publish knowledge to other nodes',
   '/foedus/query/ask': 'ask other nodes',
   '/foedus/agent/call': 'call agents of other nodes',
+  '/foedus/council/propose': 'propose to councils',
 }

@@ -58,6 +58,11 @@ def cid_text(cid: bytes) -> str:
     return "b" + base64.b32encode(cid).decode().rstrip("=").lower()
 
 
+def cid_of_text(text: str) -> bytes:
+    """Return the CID that ``cid_text`` shows."""
+    return base64.b32decode(text[1:].upper() + "=" * (-(len(text) - 1) % 8))
+
+
 def decode(data: bytes) -> Any:
     """Return the value of canonical ``data``; raise NotCanonical otherwise, whatever the bytes."""
     try:

@@ -7,11 +7,12 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from foedus.base.base64url import to_base64url
 from foedus.sdk.operation import API, Group, M, Sent, Stream, operation
 from foedus.sdk.transport import decode, fill
-from foedus.sdk.values.councils import (
+from foedus.values.councils import (
     CouncilDecisionView,
     CouncilEntryView,
     CouncilMotionView,
     CouncilProofView,
+    CouncilProvedView,
     CouncilView,
 )
 
@@ -25,9 +26,12 @@ class Councils(Group[M]):
         return Sent()
 
     @operation("POST", "/councils")
-    def create(self, name: str, peers: Sequence[str]) -> Sent[CouncilView]:
-        """Found a council with connected peers, and ask them to join."""
-        return Sent(body={"name": name, "peers": list(peers)})
+    def create(self, name: str, peers: Sequence[str], *, seal: bool = False) -> Sent[CouncilView]:
+        """Found a council with connected peers, and ask them to join.
+
+        ``seal``: its members seal what it decides by ML-DSA-65, so that it can be shown after Ed25519 has fallen.
+        """
+        return Sent(body={"name": name, "peers": list(peers), "seal": seal})
 
     @operation("GET", "/councils/{council}")
     def show(self, council: str) -> Sent[CouncilView]:
@@ -115,6 +119,14 @@ class Councils(Group[M]):
     def proof(self, council: str, sequence: int, *, position: int = 0) -> Sent[CouncilProofView]:
         """Return the proof of one update; ``foedus.consensus.verify_commit_proof`` checks it."""
         return Sent({"council": council}, {"sequence": sequence, "position": position})
+
+    @operation("POST", "/councils:verify")
+    def verify(self, proof: bytes, *, council: str = "", seals_only: bool = False) -> Sent[CouncilProvedView]:
+        """Let the node check a commit proof. ``council``: the whole id of the council that it must be of.
+
+        ``seals_only``: believe its members' seals, and no Ed25519 signature at all.
+        """
+        return Sent(body={"proof": to_base64url(proof), "council": council, "seals_only": seals_only})
 
 
 def _text(value: bytes | None) -> str | None:

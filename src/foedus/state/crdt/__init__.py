@@ -1,11 +1,11 @@
 """Conflict-free replicated data types: values that many write at once and that merge to the same everywhere.
 
-``base`` says what one is, ``deltas`` what events carry of it, ``reconcile`` merges what several nodes answer.
+``base`` says what one is, ``deltas`` what events carry of it. What several nodes answer is merged by
+``base.reconcile``, of which ``Crdt.merge`` is a join.
 """
 
 from foedus.state.crdt.base import Crdt, Origin, UnequalTypes
 from foedus.state.crdt.deltas import TYPES, delta_bytes, empty, parse_state, read_delta
-from foedus.state.crdt.reconcile import reconcile
 
 __all__ = [
     "TYPES",
@@ -16,5 +16,4 @@ __all__ = [
     "empty",
     "parse_state",
     "read_delta",
-    "reconcile",
 ]

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from foedus.base.errors import NotFound
-from foedus.node.consent_values import ApprovalView
-from foedus.node.values import ParticipantView
 from foedus.surfaces.cli.grants import AfterForeign, As, Expires, Uses, who
 from foedus.surfaces.cli.options import COMMON, Common, PassphraseFile, Yes
 from foedus.surfaces.cli.output import Line, Part, pairs
 from foedus.surfaces.cli.prompts import confirm
 from foedus.surfaces.cli.text import CROSS, named, paragraphs, short, when
+from foedus.values.consent import ApprovalView
+from foedus.values.node import ParticipantView
 
 if TYPE_CHECKING:
     from foedus.surfaces.cli.delegating import Scope
@@ -126,6 +126,8 @@ def _get(common: Common, approval: str) -> ApprovalView:
 def _where(view: ApprovalView) -> Part:
     names = zip(view.hosts_known_as, view.host_names, strict=True)
     at = ", ".join(named(known_as, name) for known_as, name in names) or named(view.host_known_as, view.host_name)
+    if "council" in view.arguments:
+        return f"council {named('', view.council_name, view.arguments['council'])}"
     where = f"{view.room_name or view.arguments.get('domain', '')} at {at}".lstrip()
     if view.host_looks_like:
         return (f"{where} {CROSS} looks like {', '.join(view.host_looks_like)}", "bold yellow")
@@ -133,14 +135,20 @@ def _where(view: ApprovalView) -> Part:
 
 
 def like(view: ApprovalView) -> Scope:
-    """Return the scope of acts like one: in its room, about its domain, or of its capability at its node."""
+    """Return the scope of acts like one: in its room or council, about its domain, of its capability at its node."""
     from foedus.surfaces.cli.delegating import Scope
 
     about = view.arguments
-    scope = Scope(view.command, [view.room], domains=[about.get("domain", "")])
+    scope = Scope(view.command, [view.room], domains=[about.get("domain", "")], councils=[about.get("council", "")])
     if "capability" not in about:
         return scope
     return scope._replace(hosts=[about["host"]], capabilities=[about["capability"]])
+
+
+def _reaches(view: ApprovalView) -> tuple[str, Part]:
+    if "council" in view.arguments:
+        return "council", named("", view.council_name, view.arguments["council"])
+    return "host", named(view.host_known_as, view.host_name, view.arguments.get("host", ""))
 
 
 def _also(view: ApprovalView) -> str:
@@ -168,7 +176,7 @@ def approval_lines(view: ApprovalView) -> Iterable[Line]:
             *([("room", f"{view.room_name} ({short(view.room)})")] if view.room else []),
             *([("domain", view.arguments["domain"])] if "domain" in view.arguments else []),
             *([("capability", view.arguments["capability"])] if "capability" in view.arguments else []),
-            ("host", named(view.host_known_as, view.host_name, view.arguments.get("host", ""))),
+            _reaches(view),
             *([("also at", _also(view))] if view.hosts[1:] else []),
             *([("looks like", (", ".join(view.host_looks_like), "bold yellow"))] if view.host_looks_like else []),
             ("digest", view.digest),

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from foedus.node.council_values import (
+from foedus.surfaces.cli.output import Line, Part, pairs
+from foedus.surfaces.cli.text import inert, named, short
+from foedus.values.councils import (
     CouncilDecisionView,
     CouncilEntryView,
     CouncilMemberView,
@@ -12,9 +15,10 @@ from foedus.node.council_values import (
     CouncilView,
     CouncilWishView,
 )
-from foedus.node.values import CouncilStatusView, StatusView
-from foedus.surfaces.cli.output import Line, Part, pairs
-from foedus.surfaces.cli.text import inert, named, short
+from foedus.values.node import CouncilStatusView, StatusView
+
+if TYPE_CHECKING:
+    from foedus.consensus import Proved
 
 _STATES = {
     "asked": "asks this node to join",
@@ -43,6 +47,8 @@ def council_lines(view: CouncilView) -> Iterable[Line]:
         leader = next((_member(it) for it in view.members if it.leads), "")
         made = f"{view.made}, {view.lag} behind" if view.lag else str(view.made)
         rows += [("made", made), ("waiting", str(view.waiting)), ("leader", f"{leader}, view {view.view}")]
+    if view.sealed is not None:
+        rows.append(("sealed", f"up to place {view.sealed}" if view.sealed else "nothing yet"))
     silent = [_member(it) for it in view.members if it.is_silent]
     if silent:
         rows.append(("silent", (", ".join(silent), "yellow")))
@@ -51,6 +57,8 @@ def council_lines(view: CouncilView) -> Iterable[Line]:
         rows.append(("not connected", (", ".join(away), "yellow")))
     if view.adds:
         rows.append(("to come", ", ".join(_node(view, it) for it in view.adds)))
+    if view.removes:
+        rows.append(("to go", ", ".join(_node(view, it) for it in view.removes)))
     rows += [("wishes", f"{_node(view, it.node)}: {_wish(view, it)}") for it in view.wishes]
     exposed = [_member(it) for it in view.members if it.is_exposed]
     if exposed:
@@ -77,11 +85,11 @@ def council_row(view: CouncilView) -> list[Part]:
 
 def member_name(it: CouncilMemberView) -> str:
     """Return who a member is, in one cell."""
-    return "this node" if it.is_local else named("", it.name)
+    return "this node" if it.is_local else named(it.known_as, it.name)
 
 
 def _member(it: CouncilMemberView) -> str:
-    return "this node" if it.is_local else named("", it.name, it.node)
+    return "this node" if it.is_local else named(it.known_as, it.name, it.node)
 
 
 def _node(view: CouncilView, node: str) -> str:
@@ -144,3 +152,14 @@ def decision_lines(view: CouncilDecisionView) -> Iterable[Line]:
     """Return what came of an update: its outcome, its place, and what stood there before."""
     before = "nothing" if view.value is None else value_text(view.value)
     return pairs([("outcome", (view.outcome, "bold")), ("place", f"{view.sequence} {view.position}"), ("was", before)])
+
+
+def proved_text(proved: Proved) -> str:
+    """Return what a commit proof shows, in one line."""
+    size = len(proved.members)
+    by = [f"{len(proved.signers)} of its {size} members signed that"] if proved.signers else []
+    if proved.sealed_by:
+        by.append(f"sealed by {len(proved.sealed_by)} members" + ("" if by else f" of its {size}"))
+    elif proved.checkpoint is not None:
+        by.append(f"not sealed yet: take the proof again once place {proved.checkpoint} is sealed")
+    return f" the council {inert(proved.name)!r} decided the update at place {proved.sequence}: {', '.join(by)}"

@@ -10,13 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 from cyclopts import App, Parameter, validators
 
-from foedus.node.council_values import (
-    CouncilDecisionView,
-    CouncilEntryView,
-    CouncilMotionView,
-    CouncilProofView,
-    CouncilView,
-)
 from foedus.surfaces.cli.council_text import (
     council_lines,
     council_row,
@@ -25,6 +18,7 @@ from foedus.surfaces.cli.council_text import (
     member_name,
     motion_text,
     place_text,
+    proved_text,
     seen_text,
     update_text,
     value_text,
@@ -33,6 +27,13 @@ from foedus.surfaces.cli.options import COMMON, Common, Yes
 from foedus.surfaces.cli.output import pairs
 from foedus.surfaces.cli.prompts import confirm
 from foedus.surfaces.cli.text import TICK, inert, short
+from foedus.values.councils import (
+    CouncilDecisionView,
+    CouncilEntryView,
+    CouncilMotionView,
+    CouncilProofView,
+    CouncilView,
+)
 
 if TYPE_CHECKING:
     from foedus.surfaces.cli.client import Client
@@ -50,11 +51,15 @@ def create(
     name: Annotated[str, Parameter(help="What the council is called.")],
     /,
     *peers: Annotated[str, Parameter(help="The other members: connected peers, three or more.")],
+    seal: Annotated[
+        bool, Parameter(negative="", help="Its members seal what it decides: shown after Ed25519 has fallen.")
+    ] = False,
     common: Common = COMMON,
 ) -> None:
     """Found a council with connected peers. It begins when a person at each of them has joined."""
     out = common.output()
-    view = common.client().post("/councils", CouncilView, {"name": name, "peers": list(peers)})
+    body = {"name": name, "peers": list(peers), "seal": seal}
+    view = common.client().post("/councils", CouncilView, body)
     out.show(view, council_lines)
     out.next("foedus council show {}", short(view.id))
 
@@ -316,6 +321,7 @@ def verify(
     /,
     *,
     council: Annotated[str, Parameter(help="The whole id of the council that it must be of.")] = "",
+    seals: Annotated[bool, Parameter(negative="", help="Believe seals (ML-DSA-65), and no Ed25519 signature.")] = False,
     common: Common = COMMON,
 ) -> None:
     """Check a commit proof and say what it proves. Needs no node and no network; exit 1 where it proves nothing."""
@@ -326,7 +332,7 @@ def verify(
     out = common.output()
     with file.open("rb") as opened:
         data = opened.read(PROOF_BYTES_MAX + 1)
-    proved = verify_commit_proof(data, parse_id(council) if council else None)
+    proved = verify_commit_proof(data, parse_id(council) if council else None, seals_only=seals)
     shown = {
         "council": proved.council.hex(),
         "name": proved.name,
@@ -336,8 +342,9 @@ def verify(
         "author": proved.update.author,
         "signers": [node.hex() for node in proved.signers],
         "members": [node.hex() for node in proved.members],
+        "sealed_by": [node.hex() for node in proved.sealed_by],
     }
-    said = f" the council {inert(proved.name)!r} decided the update at place {proved.sequence}: "
-    signed = f"{len(proved.signers)} of its {len(proved.members)} members signed that"
-    out.show(shown, lambda _: [[(TICK, "bold green"), said + signed], *pairs([("council", proved.council.hex())])])
+    out.show(
+        shown, lambda _: [[(TICK, "bold green"), proved_text(proved)], *pairs([("council", proved.council.hex())])]
+    )
     out.next("foedus council log NAME")

@@ -34,6 +34,7 @@ class Scope(NamedTuple):
     after_foreign: bool = False
     domains: Sequence[str] = ()
     capabilities: Sequence[str] = ()
+    councils: Sequence[str] = ()
 
 
 def command_meant(text: str) -> str:
@@ -63,7 +64,7 @@ def duration(text: str) -> int:
 def policy(scope: Scope) -> list[Any]:
     """Return the policy of a grant, in the policy language of UCAN."""
     limits = {".room": scope.rooms, ".domain": scope.domains, ".capability": scope.capabilities}
-    limits |= {".host": scope.hosts, ".digest": [scope.digest]}
+    limits |= {".council": scope.councils, ".host": scope.hosts, ".digest": [scope.digest]}
     one_of = [_one_of(selector, values) for selector, values in limits.items()]
     return [statement for statement in one_of if statement]
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter, validators
 
 from foedus.base.errors import UsageError
-from foedus.node.consent_values import GrantView, LinkView
-from foedus.node.room_values import RoomView
-from foedus.node.values import ParticipantView, PeerView, Placed
 from foedus.surfaces.cli.options import COMMON, Common, PassphraseFile, Yes
 from foedus.surfaces.cli.output import Line, pairs
 from foedus.surfaces.cli.prompts import confirm
 from foedus.surfaces.cli.text import named, short, when
+from foedus.values.consent import GrantView, LinkView
+from foedus.values.node import ParticipantView, PeerView, Placed
+from foedus.values.rooms import RoomView
 
 if TYPE_CHECKING:
     from foedus.surfaces.cli.client import Client
@@ -218,6 +218,7 @@ def grant_lines(view: GrantView) -> Iterable[Line]:
             ("rooms", ", ".join(map(_place, view.room_names, view.rooms)) or "all"),
             ("domains", ", ".join(view.domains) or "all"),
             ("capabilities", ", ".join(view.capabilities) or "all"),
+            *([("councils", ", ".join(map(_place, view.council_names, view.councils)))] if view.councils else []),
             ("hosts", ", ".join(map(named, view.hosts_known_as, view.host_names, view.hosts)) or "all"),
             ("uses", _uses(view)),
             ("after reading strangers", "yes" if view.after_foreign or view.one_act else "no"),

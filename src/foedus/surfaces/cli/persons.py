@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import time
 from collections.abc import Sequence
@@ -11,12 +10,13 @@ from typing import NamedTuple
 from foedus.base.errors import UsageError
 from foedus.base.ids import parse_id
 from foedus.crypto.ed25519 import Ed25519Key
-from foedus.node.values import ParticipantView, Placed, SignedAct
+from foedus.identity.ucan.ipld import cid_of_text
 from foedus.surfaces.cli.client import Client, path_of
 from foedus.surfaces.cli.delegating import NONCE_BYTES, Scope, grant, grant_draft, revocation_draft
 from foedus.surfaces.cli.devices import device_folder, enrolled, sign, unlock
 from foedus.surfaces.cli.options import PassphraseFile
 from foedus.surfaces.cli.participants import find_one
+from foedus.values.node import ParticipantView, Placed, SignedAct
 
 
 class Person(NamedTuple):
@@ -37,7 +37,7 @@ class Person(NamedTuple):
 
     def take_back(self, node: Client, cid: str, cuts: Sequence[tuple[str, int, str]]) -> Placed:
         """Sign and order a revocation."""
-        named = base64.b32decode(cid[1:].upper() + "=" * (-(len(cid) - 1) % 8))
+        named = cid_of_text(cid)
         raw = [(parse_id(chain), seq, parse_id(last)) for chain, seq, last in cuts]
         draft = revocation_draft(self.key, self.did, self.enrolment, named, raw)
         return node.post(path_of("participants", self.did, "acts"), Placed, sign(node, self.key, draft))

@@ -10,9 +10,9 @@ from msgspec import Meta, field
 from foedus.base.base64url import from_base64url
 from foedus.consensus.machine import KEY_MAX, VALUE_MAX
 from foedus.consensus.membership import MEMBERS_MAX
+from foedus.consensus.proof import PROOF_BYTES_MAX
 from foedus.consensus.updates import BATCH_UPDATES_MAX, UPDATE_MAX
 from foedus.node.api import NodeService
-from foedus.node.council_values import CouncilDecisionView, CouncilEntryView, CouncilProofView, CouncilView
 from foedus.surfaces.http import sse
 from foedus.surfaces.http.bodies import Input, Name, Target
 from foedus.surfaces.http.callers import Rule
@@ -21,6 +21,13 @@ from foedus.surfaces.http.limits import CURSOR_MAX, TARGET_MAX
 from foedus.surfaces.http.operations import Call, Number, Operation, Streaming, Text
 from foedus.surfaces.http.problems import MalformedRequest
 from foedus.surfaces.http.wire import header
+from foedus.values.councils import (
+    CouncilDecisionView,
+    CouncilEntryView,
+    CouncilProofView,
+    CouncilProvedView,
+    CouncilView,
+)
 
 _Key = Annotated[str, Meta(min_length=1, max_length=KEY_MAX)]
 _Value = Annotated[str, Meta(max_length=-(-VALUE_MAX * 4 // 3))]
@@ -32,10 +39,14 @@ _PLACES_MAX = 1_000
 
 
 class CouncilInput(Input, frozen=True):
-    """A council to found: its name, and the peers that are its members beside this node."""
+    """A council to found: its name, and the peers that are its members beside this node.
+
+    ``seal``: its members seal what it decides by ML-DSA-65, so that it can be shown after Ed25519 has fallen.
+    """
 
     name: Name
     peers: Annotated[list[Target], Meta(max_length=MEMBERS_MAX)]
+    seal: bool = False
 
 
 class CouncilUpdateInput(Input, frozen=True):
@@ -54,6 +65,17 @@ class CouncilSignedInput(Input, frozen=True):
     """Updates, base64url of their canonical bytes, each signed by its author's device."""
 
     updates: Annotated[list[_Update], Meta(min_length=1, max_length=SIGNED_MAX)]
+
+
+class CouncilProofInput(Input, frozen=True):
+    """A commit proof, base64url. ``council``: the whole id of the council that it must be of.
+
+    ``seals_only``: believe its members' seals, and no Ed25519 signature at all.
+    """
+
+    proof: Annotated[str, Meta(max_length=-(-PROOF_BYTES_MAX * 4 // 3))]
+    council: Annotated[str, Meta(max_length=TARGET_MAX)] = ""
+    seals_only: bool = False
 
 
 def _bytes(value: str | None) -> bytes | None:
@@ -110,7 +132,7 @@ COUNCILS = [
         answer=CouncilView,
         status=201,
         body=CouncilInput,
-        run=lambda node, call: node.council_create(call.body.name, call.body.peers),
+        run=lambda node, call: node.council_create(call.body.name, call.body.peers, seal=call.body.seal),
     ),
     Operation(
         method="GET",
@@ -187,5 +209,13 @@ COUNCILS = [
             Number(name="position", about="its position in the batch", default=0, minimum=0, maximum=127),
         ),
         run=lambda node, call: node.council_proof(call.path["council"], call.query["sequence"], call.query["position"]),
+    ),
+    Operation(
+        method="POST",
+        path="/councils:verify",
+        about="Check a commit proof, of whichever council, and say what it shows",
+        answer=CouncilProvedView,
+        body=CouncilProofInput,
+        run=lambda node, call: node.council_verify(call.body.proof, call.body.council, seals_only=call.body.seals_only),
     ),
 ]

@@ -56,6 +56,7 @@ class FederationApp:
             body=await read_body(scope, receive),
             address=address_of(scope),
             secure=is_secure(scope, self._exposure),
+            stopping=self._streams.closed,
         )
 
     async def _answer(self, response: FederationResponse, receive: Receive, send: Send) -> None:

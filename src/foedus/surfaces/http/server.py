@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 
 from foedus.base.errors import Unavailable, UsageError
+from foedus.node.waiting import happens
 from foedus.surfaces.http.accepting import Accepting
 from foedus.surfaces.http.connection import HttpConnection, WebSocketConnection
 from foedus.surfaces.http.limits import BACKLOG, IDLE_TIMEOUT_S, STOP_TIMEOUT_S, WEBSOCKET_MESSAGE_MAX
@@ -140,9 +141,7 @@ class _Server(uvicorn.Server):
         """Set the Date header once a second until told to leave."""
         while not await self.on_tick(0):
             self.ready.set()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(1.0):
-                    await self._leaving.wait()
+            await happens(self._leaving, 1.0)
 
 
 def _configuration(app: Application, tls_cert: str | Path | None, tls_key: str | Path | None) -> uvicorn.Config:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from foedus.base.limits import SSE_QUEUE_MAX
+from foedus.node.waiting import happens
 from foedus.surfaces.http.limits import SSE_CHUNK_BYTES, SSE_HEARTBEAT_S, SSE_STALL_S
 from foedus.surfaces.http.problems import error_of, problem_bytes
 
@@ -122,14 +123,14 @@ class _ReadAhead:
 
     async def _wait_for_room(self) -> bool:
         self._drained.clear()
-        return await _within(self._drained, SSE_STALL_S)
+        return await happens(self._drained, SSE_STALL_S)
 
     async def wait(self, seconds: float) -> bool:
         """Wait for events or the end; tell whether there is either."""
         if self._queue or self._task.done():
             return True
         self._arrived.clear()
-        return await _within(self._arrived, seconds)
+        return await happens(self._arrived, seconds)
 
     def take(self) -> bytes:
         """Return what waits, up to one chunk; b'' where nothing does."""
@@ -161,12 +162,3 @@ class _ReadAhead:
         await asyncio.wait({self._task})
         if close := getattr(self._events, "aclose", None):
             await close()
-
-
-async def _within(event: asyncio.Event, seconds: float) -> bool:
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return False
-    return True
