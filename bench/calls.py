@@ -16,8 +16,8 @@ import msgspec
 from bench.disk import fsync_ms
 from bench.options import Figures, Options
 from bench.processes import BenchNode, Cluster, Connection
-from foedus.node.call_values import CallView, CapabilityView, WorkPage
-from foedus.node.values import ParticipantView
+from foedus.values.calls import CallView, CapabilityView, WorkPage
+from foedus.values.node import ParticipantView
 
 _WORKERS = 8
 _AT_ONCE = 32

@@ -9,7 +9,7 @@ from bench.nodes import run, running
 from bench.options import Figures, Options
 from bench.processes import BenchNode, Cluster
 from foedus.node.home import Home
-from foedus.node.values import StatusView
+from foedus.values.node import StatusView
 
 _SAMPLE_S = 0.05
 _PATIENCE_S = 300.0
@@ -25,7 +25,7 @@ def _stored(node: BenchNode) -> int:
 
 
 def catchup(options: Options) -> Figures:
-    count = options.size(100_000, 10_000)
+    count = options.size(100_000, 4_000)
     with Cluster(options.folder) as cluster:
         one, other, room = cluster.pair()
         one.stop()

@@ -21,9 +21,9 @@ from bench.options import Figures, Options
 from bench.processes import BenchNode, Cluster, Connection
 from bench.processor import spent_by_s
 from foedus.base.base64url import to_base64url
-from foedus.node.council_values import CouncilDecisionView, CouncilView
 from foedus.surfaces.cli.client import path_of
 from foedus.surfaces.demo.processes import eventually
+from foedus.values.councils import CouncilDecisionView, CouncilView
 
 _MEMBERS = 4
 _BATCH = 100

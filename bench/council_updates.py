@@ -13,13 +13,13 @@ from foedus.consensus.machine import Put
 from foedus.consensus.updates import Update
 from foedus.crypto.ed25519 import Ed25519Key
 from foedus.identity.did import did_of
-from foedus.node.values import Placed
 from foedus.surfaces.cli.client import path_of
 from foedus.surfaces.cli.delegating import Scope
 from foedus.surfaces.cli.devices import sign
 from foedus.surfaces.cli.participants import enrolment_draft
 from foedus.surfaces.cli.persons import Person
 from foedus.trust.border import PROPOSE
+from foedus.values.node import Placed
 
 _KEYS = 500
 

@@ -18,8 +18,8 @@ import msgspec
 from bench.disk import fsync_ms
 from bench.options import Figures, Options
 from bench.processes import BenchNode, Cluster
-from foedus.node.values import ParticipantView
 from foedus.surfaces.cli.client import API
+from foedus.values.node import ParticipantView
 
 PER_S = 100
 _PATIENCE_S = 10.0

@@ -12,10 +12,10 @@ from pycrdt import Doc, Text
 
 from bench.options import Figures, Options
 from bench.processes import BenchNode, Cluster
-from foedus.node.document_values import TicketView
-from foedus.node.values import ParticipantView
 from foedus.state.documents import messages
 from foedus.surfaces.cli.client import API
+from foedus.values.documents import TicketView
+from foedus.values.node import ParticipantView
 
 _PER_S = 100
 _PATIENCE_S = 60.0

@@ -58,7 +58,7 @@ class _Ingest:
 
     async def _grow(self, node: Node) -> None:
         """Fill the log to each size in turn, raw slices between the segments."""
-        sizes = [1_000, 10_000] if self.options.quick else [1_000, 10_000, 100_000]
+        sizes = [1_000, 2_000] if self.options.quick else [1_000, 10_000, 100_000]
         queue = list(self.first)
         done = 0
         for size in [*sizes, 1_000_000] if self.options.soak else sizes:
@@ -91,7 +91,7 @@ class _Ingest:
         All rounds of the large log count together, since moving its write-ahead log falls on some of them only.
         """
         small, grown = [], []
-        for number in range(2 if self.options.quick else 6):
+        for number in range(1 if self.options.quick else 6):
             batches = self.rest + self.world.batches(_ROUND - len(self.rest))
             self.rest = []
             small.append(await self._small_round(self.options.folder, number))

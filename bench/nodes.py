@@ -18,9 +18,10 @@ from foedus.identity.record import SignedRecord
 from foedus.log.port import Commit, Value
 from foedus.node.composition import Node
 from foedus.node.home import Home, create_home
-from foedus.node.ingest import Pending, Prepared
+from foedus.node.ingest import Pending
 from foedus.node.parts import open_parts
 from foedus.node.peers import PEERS
+from foedus.node.preparing import Prepared
 from foedus.trust.agreement import draft
 from foedus.trust.peer import Peer, State, encode_peer
 from foedus.trust.tiers import Tier

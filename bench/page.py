@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from bench.options import Figures, Options
 from bench.processes import BenchNode, Cluster
-from foedus.node.access_values import PairCodeView
-from foedus.node.room_values import RoomView
-from foedus.node.values import ParticipantView, Placed
 from foedus.surfaces.cli.client import path_of
 from foedus.surfaces.web.page import FILES
+from foedus.values.access import PairCodeView
+from foedus.values.node import ParticipantView, Placed
+from foedus.values.rooms import RoomView
 
 if TYPE_CHECKING:
     from playwright.sync_api import CDPSession, Page

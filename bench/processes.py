@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 import msgspec
 
 from foedus.node.home import Home, create_home
-from foedus.node.room_values import RoomView
-from foedus.node.values import IdentityView, PeerView
 from foedus.surfaces.cli.client import API, path_of
 from foedus.surfaces.demo.processes import NodeProcess, eventually
+from foedus.values.node import IdentityView, PeerView
+from foedus.values.rooms import RoomView
 
 _LINE_MAX = 4 * 1_048_576
 _GOOD = frozenset({b"200", b"201", b"204"})

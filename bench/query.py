@@ -14,9 +14,9 @@ import msgspec
 
 from bench.options import Figures, Options
 from bench.processes import BenchNode, Cluster
-from foedus.node.query_values import AnswersView
-from foedus.node.values import ParticipantView, Placed
 from foedus.surfaces.cli.client import API, path_of
+from foedus.values.node import ParticipantView, Placed
+from foedus.values.queries import AnswersView
 from tests.query.federation import SECOND, World
 
 _PEERS = 4
@@ -47,7 +47,7 @@ def _ask(connection: HTTPConnection, node: BenchNode, results: int) -> tuple[flo
 
 
 def query(options: Options) -> Figures:
-    messages, questions = options.size(1_000, 250), options.size(500, 50)
+    messages, questions = options.size(1_000, 50), options.size(500, 20)
     times: list[float] = []
     with Cluster(options.folder) as cluster:
         asker = cluster.add("a")

@@ -16,11 +16,11 @@ import msgspec
 from bench.deliver import PER_S, connect, lines, speak
 from bench.options import Figures, Options
 from bench.processes import BenchNode, Cluster
-from foedus.node.values import ParticipantView
 from foedus.surfaces.cli.client import API
 from foedus.surfaces.cli.delegating import Scope
 from foedus.surfaces.demo.people import Person
 from foedus.trust.border import SPEAK
+from foedus.values.node import ParticipantView
 
 _PATIENCE_S = 30.0
 _NODES = ("b", "c", "d")

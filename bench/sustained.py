@@ -22,10 +22,10 @@ from foedus.crypto.ed25519 import Ed25519Key
 from foedus.identity.did import did_of
 from foedus.log import streams
 from foedus.log.event import Act, act_plain, act_signing_bytes, digest_of
-from foedus.node.room_values import RoomView
-from foedus.node.values import ParticipantView, Placed, SigningContext
 from foedus.surfaces.cli.client import path_of
 from foedus.surfaces.demo.processes import eventually
+from foedus.values.node import ParticipantView, Placed, SigningContext
+from foedus.values.rooms import RoomView
 
 _CALLERS = 2
 _TEXT = "The harbour is calm and every lamp is lit; nothing moves on the water tonight. "
@@ -111,7 +111,7 @@ def _rate(one: BenchNode, other: BenchNode, room: str, messages: list[Any]) -> f
 
 
 def sustained(options: Options) -> Figures:
-    count = options.size(30_000, 3_000)
+    count = options.size(30_000, 1_000)
     with Cluster(options.folder) as cluster:
         one, other, room = cluster.pair()
         one.client.post("/participants", ParticipantView, {"name": "scout"})

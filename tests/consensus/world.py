@@ -12,7 +12,7 @@ from random import Random
 from foedus.base.cbor import encode
 from foedus.base.ids import sha256
 from foedus.consensus.certificates import BadVote, Check, checks
-from foedus.consensus.effects import Diverged, Executed, Exposed, Keep, Renewed, Send
+from foedus.consensus.effects import CheckAgain, Diverged, Executed, Exposed, Keep, Renewed, Send
 from foedus.consensus.ledger import Ledger
 from foedus.consensus.machine import KeyValue
 from foedus.consensus.membership import INTERVAL, Member, Membership
@@ -188,11 +188,15 @@ class Host:
                         self.world.exposed.add(_member(effect))
                     case Renewed():
                         self.world.renewed.setdefault(self.name, effect)
+                    case CheckAgain(sender=sender, message=message):
+                        self.hear(sender, message)
                     case Diverged():
                         self.world.failures.append(f"{self.name} diverged at {effect.sequence}")
 
     def hear(self, sender, message):
         if self.replica is None:
+            return
+        if not self.replica.concerns(sender, message):
             return
         try:
             if not all(self.world.keys.holds(check) for check in checks(message, self.world.membership)):

@@ -15,7 +15,7 @@ from foedus.base.errors import FoedusError
 from foedus.crypto.ed25519 import Ed25519Key
 from foedus.identity.did import did_of
 from foedus.log.event import Act, act_plain, act_signing_bytes, digest_of
-from foedus.node.values import SignedAct
+from foedus.values.node import SignedAct
 from tests.hostile.evil import browser, now
 from tests.node.nodes import entries, street
 

@@ -6,7 +6,7 @@ import secrets
 from foedus.base.base64url import to_base64url
 from foedus.base.ids import parse_id
 from foedus.base.limits import SECOND
-from foedus.node.call_values import CallForm, CallSignedForm, CapabilityForm, WorkResult
+from foedus.node.call_forms import CallForm, CallSignedForm, CapabilityForm, WorkResult
 from foedus.query.call import Call, call_bytes, encode_call
 from foedus.query.schemas import write_json
 

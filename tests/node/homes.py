@@ -3,7 +3,7 @@
 import asyncio
 
 from foedus.node.composition import Node
-from foedus.node.room_values import Said
+from foedus.node.room_forms import Said
 from foedus.node.service import Service
 
 

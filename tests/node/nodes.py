@@ -12,7 +12,7 @@ from foedus.node.audited import QUIET
 from foedus.node.composition import Node
 from foedus.node.home import Home, create_home
 from foedus.node.ports import FederationResponse
-from foedus.node.room_values import Said
+from foedus.node.room_forms import Said
 from foedus.node.service import Service
 from foedus.surfaces.demo.processes import free_port
 from foedus.surfaces.http.app import create_app

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from foedus.base.cbor import encode, to_plain
 from foedus.base.ids import parse_id
-from foedus.node.query_values import Asked
+from foedus.node.query_forms import Asked
 from foedus.query.question import id_of, signing_bytes
 from foedus.sync.frames.questions import Answered, Query
 from tests.node.nodes import connect, until

@@ -4,7 +4,7 @@ import pytest
 
 from foedus.base.cbor import frame
 from foedus.base.limits import MINUTE
-from foedus.node.room_values import Said
+from foedus.node.room_forms import Said
 from foedus.sync.pace import Allowance
 from foedus.trust.agreements.terms import SideTerms, Terms
 from tests.node.federated import EVENTS, ask, two_connected

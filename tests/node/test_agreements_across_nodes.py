@@ -16,10 +16,10 @@ from foedus.identity.did import did_of
 from foedus.log.bodies import SHAPES
 from foedus.log.streams import pair
 from foedus.node import agreement_line
-from foedus.node.agreement_values import HumanWord
 from foedus.surfaces.cli.signing import Draft, Moment, signed_act
 from foedus.trust.agreement import sign
 from foedus.trust.agreements.terms import SideTerms, Terms
+from foedus.values.agreements import HumanWord
 from tests.node import people
 from tests.node.nodes import connect, share, street, until
 

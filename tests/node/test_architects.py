@@ -3,7 +3,7 @@
 import aiohttp
 import pytest
 
-from foedus.node.access_values import PairCodeView
+from foedus.values.access import PairCodeView
 from tests.node.nodes import street
 from tests.node.paired import Device, further, paired
 

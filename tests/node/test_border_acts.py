@@ -7,7 +7,7 @@ import pytest
 from foedus.base.base64url import from_base64url
 from foedus.base.errors import FoedusError
 from foedus.base.limits import DAY, MINUTE
-from foedus.node.room_values import Said
+from foedus.node.room_forms import Said
 from foedus.node.store import wall_clock
 from foedus.surfaces.cli.delegating import Scope
 from foedus.trust.border import SPEAK

@@ -8,10 +8,10 @@ import pytest
 from foedus.base.base64url import from_base64url
 from foedus.base.errors import UsageError
 from foedus.crypto import ed25519
+from foedus.node.call_forms import CallsMade, CapabilityForm, WorkResult
 from foedus.node.call_life import Ending
-from foedus.node.call_values import CallProgressView, CallsMade, CapabilityForm, WorkResult
 from foedus.node.call_views import UNREADABLE
-from foedus.node.query_values import Asked
+from foedus.node.query_forms import Asked
 from foedus.query.call import call_id, parse_receipt, receipt_bytes
 from foedus.query.limits import PROGRESS_MAX
 from foedus.query.schemas import SchemaMismatch
@@ -19,6 +19,7 @@ from foedus.surfaces.cli.delegating import Scope
 from foedus.sync.frames.calls import Call, CallEnded, CallProgress, CallSigned
 from foedus.trust.border import CALL
 from foedus.trust.standing import Standing
+from foedus.values.calls import CallProgressView
 from tests.node.callees import answer, calling, form, offer, take
 from tests.node.nodes import connect, street, until
 from tests.node.people import agent, enrol

@@ -8,7 +8,7 @@ from foedus.base.limits import DAY
 from foedus.node import doctor, offline
 from foedus.node.composition import Node
 from foedus.node.home import Home, create_home
-from foedus.node.room_values import Said
+from foedus.node.room_forms import Said
 from foedus.node.service import Service
 from foedus.node.store import wall_clock
 from tests.node.homes import run, spoken

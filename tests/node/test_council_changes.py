@@ -118,15 +118,15 @@ async def test_an_end_of_an_epoch_that_does_not_reach_the_disk_has_not_been(tmp_
         council = await found(nodes)
         await put(nodes[0], council, "k", b"1")
         bob, dora = nodes[1], nodes[3]
-        commit, failed = bob.node.store.commit, []
+        keep, failed = bob.node.store.keep, []
 
-        async def fail_at_the_end(changes):
-            if len(failed) < 2 and any(value.space.startswith("council_epochs") for value in changes.values):
+        def fail_at_the_end(values):
+            if len(failed) < 2 and any(value.space.startswith("council_epochs") for value in values):
                 failed.append(epoch(bob, council))
                 raise Unavailable("the disk is full")
-            return await commit(changes)
+            return keep(values)
 
-        monkeypatch.setattr(bob.node.store, "commit", fail_at_the_end)
+        monkeypatch.setattr(bob.node.store, "keep", fail_at_the_end)
         await dora.node.epochs.rotate()
         await all_in(nodes, council, 1)
         assert failed == [0, 0]

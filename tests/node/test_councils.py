@@ -121,16 +121,16 @@ async def test_a_disk_that_fails_stops_the_member_alone_and_loses_nothing(tmp_pa
         await put(nodes[0], council, "a", b"1")
         bob = nodes[1]
         await all_hold([bob], council, "a", b"1")
-        commit, sent = bob.node.store.commit, []
+        keep, sent = bob.node.store.keep, []
         carry = bob.node.councils.carrier.send
-        monkeypatch.setattr(bob.node.store, "commit", fail)
+        monkeypatch.setattr(bob.node.store, "keep", fail)
         monkeypatch.setattr(bob.node.councils.carrier, "send", lambda *args: sent.append(args) or carry(*args))
         await put(nodes[0], council, "b", b"2")
         await until(lambda: is_down(bob, council), "the member without a disk stops")
         assert not [data for _, _, data in sent if isinstance(read(data), Vote)]
         with pytest.raises(FoedusError):
             await put(bob, council, "c", b"3")
-        monkeypatch.setattr(bob.node.store, "commit", commit)
+        monkeypatch.setattr(bob.node.store, "keep", keep)
         await put(nodes[2], council, "d", b"4")
         await until(lambda: not is_down(bob, council), "it goes on")
         await all_hold(nodes, council, "d", b"4")
@@ -188,7 +188,15 @@ async def test_programs_found_a_council_propose_to_it_and_take_a_proof(tmp_path)
             assert (await client.councils.put("board", "k", b"x", if_value=[None])).outcome == "unequal"
             assert (await client.councils.get("board", "k")).value == to_base64url(b"v")
             proof = await client.councils.proof("board", decision.sequence, position=decision.position)
-            assert verify_commit_proof(from_base64url(proof.proof)).council.hex() == made.id
+            file = from_base64url(proof.proof)
+            assert verify_commit_proof(file).council.hex() == made.id
+            shown = await client.councils.verify(file, council=made.id)
+            assert (shown.key, shown.value, shown.sequence) == ("k", to_base64url(b"v"), decision.sequence)
+            assert len(shown.signers) >= made.quorum
+            for bad, council in ((file, "ab" * 32), (file[:-1], ""), (b"", "")):
+                with pytest.raises(FoedusError) as refused:
+                    await client.councils.verify(bad, council=council)
+                assert refused.value.code == "proof_failed"
             log = await client.councils.log("board")
             assert [it.outcome for it in log] == ["done", "unequal", "value"]
         await all_hold(nodes, bytes.fromhex(made.id), "k", b"v")

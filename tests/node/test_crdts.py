@@ -13,9 +13,10 @@ from foedus.base.cbor import encode
 from foedus.base.errors import FoedusError, NotFound, UsageError
 from foedus.log import streams
 from foedus.node.crdt_asking import delta_of
-from foedus.node.crdt_values import CrdtAsk, TransferAsk
+from foedus.node.crdt_forms import CrdtAsk
 from foedus.node.crdts import TooLarge
 from foedus.surfaces.cli.signing import Draft
+from foedus.values.crdts import TransferAsk
 from tests.node.nodes import WAIT_S, connect, share, street, until
 from tests.node.people import agent, enrol, trusted_agent
 

@@ -11,7 +11,7 @@ from foedus.base.limits import DAY
 from foedus.identity.credentials.document import to_text
 from foedus.identity.credentials.status_list import is_set
 from foedus.identity.credentials.verifying import read_status_list
-from foedus.node.credential_values import IssueRequest, PresentRequest, VerifyRequest
+from foedus.node.credential_forms import IssueRequest, PresentRequest, VerifyRequest
 from tests.identity.credentials.made import STRANGER as FORGER
 from tests.identity.credentials.made import a_credential, did
 from tests.node.federated import federated_street

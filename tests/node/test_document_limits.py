@@ -8,7 +8,7 @@ import pytest
 from foedus.base.errors import FoedusError
 from foedus.log import streams
 from foedus.node import document_visit
-from foedus.state.documents import fold, messages
+from foedus.state.documents import document, messages
 from tests.node.document_client import editing, folded
 from tests.node.nodes import share, street, until
 from tests.node.people import Draft, agent, enrol
@@ -130,7 +130,7 @@ def _visitors(running):
 
 
 async def test_a_document_has_an_end(tmp_path, monkeypatch):
-    monkeypatch.setattr(fold, "DOCUMENT_BYTES_MAX", 1_000_000)
+    monkeypatch.setattr(document, "DOCUMENT_BYTES_MAX", 1_000_000)
     async with street(tmp_path) as road:
         ash = await road.add("ash")
         await share(ash)

@@ -12,7 +12,7 @@ from foedus.log.erasures import AT_REST
 from foedus.log.event import parse_envelope
 from foedus.log.port import Commit, Verdict, VerdictChange
 from foedus.node.recollection import Recollection
-from foedus.node.room_values import Said
+from foedus.node.room_forms import Said
 from tests.node.nodes import connect, share, street, until
 from tests.node.people import agent, enrol
 from tests.node.searching import files_with

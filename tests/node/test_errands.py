@@ -7,7 +7,7 @@ import pytest
 
 from foedus.base.errors import NotFound, UsageError
 from foedus.node import errands
-from foedus.node.call_values import WorkResult
+from foedus.node.call_forms import WorkResult
 from foedus.node.errand_values import ErrandForm
 from foedus.surfaces.cli.delegating import Scope
 from foedus.trust.border import CALL

@@ -176,7 +176,7 @@ async def test_an_agent_opens_no_room_with_another_node_by_its_own_token(town):
 
 
 def north_said(text):
-    from foedus.node.room_values import Said  # noqa: PLC0415  # one use
+    from foedus.node.room_forms import Said  # noqa: PLC0415  # one use
 
     return Said(text=text, as_="robot")
 

@@ -8,7 +8,7 @@ import pytest
 
 from foedus.base.errors import NotFound, UsageError
 from foedus.crypto.ed25519 import Ed25519Key
-from foedus.node.crdt_values import CrdtAsk
+from foedus.node.crdt_forms import CrdtAsk
 from foedus.node.home import Home, create_home
 from foedus.node.policy import PolicyBook
 from foedus.surfaces.cli.participants import enrolment_draft

@@ -13,11 +13,12 @@ from foedus.base.clock import Hlc
 from foedus.base.errors import FoedusError
 from foedus.crypto.labels import signed_bytes
 from foedus.node.knowledge_forms import PublishForm
-from foedus.node.query_values import AnswersView, Asked, AskedSigned
+from foedus.node.query_forms import Asked, AskedSigned
 from foedus.query.question import encode_question, id_of, signing_bytes
 from foedus.query.result import Result, encode_result
 from foedus.surfaces.cli.delegating import Scope
 from foedus.sync.frames.questions import Query, Results, SignedResult
+from foedus.values.queries import AnswersView
 from tests.node.nodes import connect, share, street, until
 from tests.node.people import agent, enrol
 from tests.node.questions import ask, codes, hush, outcomes, raw, remember, row_of, send_raw, texts

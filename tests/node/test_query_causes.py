@@ -5,7 +5,7 @@ import pytest
 from foedus.base.ids import parse_id
 from foedus.log import streams
 from foedus.log.event import parse_event
-from foedus.node.query_values import Asked
+from foedus.node.query_forms import Asked
 from tests.node.nodes import connect, share, street, until
 from tests.node.people import enrol
 from tests.node.questions import outcomes

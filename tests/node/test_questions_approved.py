@@ -3,7 +3,7 @@
 import pytest
 
 from foedus.base.errors import FoedusError
-from foedus.node.query_values import Asked
+from foedus.node.query_forms import Asked
 from tests.node.nodes import connect, street, until
 from tests.node.people import agent, enrol
 from tests.node.questions import ask, outcomes, remember, texts

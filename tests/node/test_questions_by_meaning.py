@@ -9,7 +9,7 @@ import pytest
 from foedus.base.base64url import to_base64url
 from foedus.base.errors import FoedusError
 from foedus.base.vectors import unit
-from foedus.node.query_values import Asked
+from foedus.node.query_forms import Asked
 from tests.node.embedding_endpoint import BAD, DIMENSION, add, endpoint, vector_of
 from tests.node.knowing import publish
 from tests.node.nodes import connect, street, until

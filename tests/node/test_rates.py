@@ -10,7 +10,7 @@ from foedus.node.federation import Federation
 from foedus.node.home import Home
 from foedus.node.ports import FederationRequest
 from foedus.node.rates import TooOften
-from foedus.node.room_values import Said
+from foedus.node.room_forms import Said
 from foedus.sync.pace import Throttle
 from tests.node.federated import ask, two_connected
 from tests.node.nodes import connect, share, street, until

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from foedus.base.errors import FoedusError
-from foedus.node.room_values import Said
+from foedus.node.room_forms import Said
 from tests.node.nodes import connect, entries, share, street, until
 from tests.node.people import trusted_agent
 

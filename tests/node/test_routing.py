@@ -10,7 +10,7 @@ from foedus.log import streams
 from foedus.log.port import Verdict
 from foedus.node import routing, sketching
 from foedus.node.metrics import render
-from foedus.node.query_values import Asked
+from foedus.node.query_forms import Asked
 from foedus.query.routing import choice
 from foedus.sync.frames.questions import Reach, Reached
 from foedus.trust.agreements.terms import SideTerms, Terms

@@ -7,7 +7,7 @@ import pytest
 
 from foedus.base.errors import UsageError
 from foedus.node import webhook_delivery
-from foedus.node.call_values import WebhookForm, WorkResult
+from foedus.node.call_forms import WebhookForm, WorkResult
 from foedus.trust.standing import Standing
 from tests.node.callees import calling, form, offer, take
 from tests.node.nodes import connect, street, until

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from foedus.node.access_values import PairCodeView
 from foedus.surfaces.web.page import FILES
+from foedus.values.access import PairCodeView
 
 SHOTS = Path(__file__).resolve().parents[2] / "build" / "page"
 AXE = Path(__file__).resolve().parents[2] / "ui" / "node_modules" / "axe-core" / "axe.min.js"

@@ -11,9 +11,9 @@ from statistics import median
 import pytest
 from playwright.sync_api import Error, expect
 
-from foedus.node.knowledge_values import KnowledgePlaced
-from foedus.node.room_values import RoomView
-from foedus.node.values import ParticipantView, Placed
+from foedus.values.knowledge import KnowledgePlaced
+from foedus.values.node import ParticipantView, Placed
+from foedus.values.rooms import RoomView
 from tests.page.browsing import SHOTS, SMOOTH_MS, Visitor
 from tests.page.hostile import HOSTILE, MARKUP, is_unharmed
 from tests.processes.nodes import connect, node_id, say, shared_room

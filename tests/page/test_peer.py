@@ -9,8 +9,8 @@ import pytest
 from msgspec import to_builtins
 from playwright.sync_api import expect
 
-from foedus.node.values import PeerView
 from foedus.surfaces.demo.processes import eventually
+from foedus.values.node import PeerView
 from tests.page.browsing import SMOOTH_MS
 from tests.processes.nodes import connect, node_id
 

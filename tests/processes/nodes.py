@@ -13,8 +13,6 @@ from foedus.crypto.ed25519 import SEED_BYTES, Ed25519Key
 from foedus.identity.did import did_of
 from foedus.node import offline
 from foedus.node.home import Home, create_home
-from foedus.node.room_values import RoomView
-from foedus.node.values import IdentityView, ParticipantView, PeerView, Placed, StatusView
 from foedus.surfaces.cli.client import path_of
 from foedus.surfaces.cli.delegating import Scope
 from foedus.surfaces.cli.devices import sign
@@ -22,6 +20,8 @@ from foedus.surfaces.cli.participants import enrolment_draft
 from foedus.surfaces.cli.persons import Person
 from foedus.surfaces.demo.processes import NodeProcess, eventually
 from foedus.trust.border import SPEAK
+from foedus.values.node import IdentityView, ParticipantView, PeerView, Placed, StatusView
+from foedus.values.rooms import RoomView
 
 PATIENCE_S = 60.0
 """Two cores run two test workers and their nodes."""

@@ -12,9 +12,6 @@ from foedus.base.errors import UsageError
 from foedus.base.ids import parse_id
 from foedus.crypto.ed25519 import SEED_BYTES, Ed25519Key
 from foedus.identity.did import did_of
-from foedus.node.access_values import TokenView
-from foedus.node.call_values import CapabilityView, WorkPage
-from foedus.node.values import Placed
 from foedus.surfaces.cli.client import path_of
 from foedus.surfaces.cli.delegating import Scope
 from foedus.surfaces.cli.devices import sign
@@ -23,6 +20,9 @@ from foedus.surfaces.cli.persons import Person
 from foedus.surfaces.demo.calling import raised
 from foedus.surfaces.demo.processes import NodeProcess, eventually
 from foedus.trust.border import CALL, SPEAK
+from foedus.values.access import TokenView
+from foedus.values.calls import CapabilityView, WorkPage
+from foedus.values.node import Placed
 from tests.js.npm import installed
 from tests.processes.nodes import add_agent, connect, is_linked, node_id, node_processes, say, shared_room
 

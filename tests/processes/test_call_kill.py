@@ -8,8 +8,8 @@ from collections import Counter
 import pytest
 
 from foedus.base.errors import FoedusError
-from foedus.node.call_values import CallView, CapabilityView, WorkPage
 from foedus.surfaces.demo.processes import eventually
+from foedus.values.calls import CallView, CapabilityView, WorkPage
 from tests.processes.nodes import add_agent, connect, is_linked, node_id, node_processes
 
 CALLS = 40

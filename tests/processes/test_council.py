@@ -10,9 +10,9 @@ import pytest
 
 from foedus.base.base64url import from_base64url, to_base64url
 from foedus.consensus import verify_commit_proof
-from foedus.node.council_values import CouncilDecisionView, CouncilEntryView, CouncilProofView, CouncilView
 from foedus.surfaces.cli.client import path_of
 from foedus.surfaces.demo.processes import NodeProcess, eventually, surroundings
+from foedus.values.councils import CouncilDecisionView, CouncilEntryView, CouncilProofView, CouncilView
 from tests.processes.nodes import PATIENCE_S, connect, node_id, node_processes
 
 NAMES = ("a", "b", "c", "d")

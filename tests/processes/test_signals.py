@@ -7,9 +7,9 @@ import sys
 import pytest
 
 from foedus.base.errors import Unavailable
-from foedus.node.values import PeerView
 from foedus.surfaces.cli.client import path_of
 from foedus.surfaces.demo.processes import NodeFailed, NodeProcess, eventually
+from foedus.values.node import PeerView
 from tests.processes.nodes import (
     PATIENCE_S,
     add_agent,

@@ -10,13 +10,13 @@ from msgspec.structs import replace
 from foedus.base.base64url import from_base64url, to_base64url
 from foedus.base.errors import FoedusError, UsageError
 from foedus.crypto.labels import signed_bytes
-from foedus.node.agreement_values import HumanWord
 from foedus.sdk import Client
 from foedus.surfaces.cli.delegating import Scope
 from foedus.trust.agreement import sign
 from foedus.trust.agreements.terms import Terms
 from foedus.trust.border import PUBLISH
 from foedus.trust.standing import Standing
+from foedus.values.agreements import HumanWord
 from tests.node.knowing import DOMAIN, PublishForm, asks_nobody, holds, say_signed, tell
 from tests.node.nodes import connect, street, until
 from tests.node.people import agent, enrol

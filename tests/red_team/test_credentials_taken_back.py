@@ -12,8 +12,8 @@ from foedus.identity.credentials.credential import StatusEntry
 from foedus.identity.credentials.document import to_text
 from foedus.identity.credentials.issuing import Claim, Question, issue, issue_status_list, present
 from foedus.identity.did import did_of
+from foedus.node.credential_forms import VerifyRequest
 from foedus.node.credential_store import STATUS_ROOT
-from foedus.node.credential_values import VerifyRequest
 from tests.node.federated import federated_street
 from tests.node.nodes import connect
 

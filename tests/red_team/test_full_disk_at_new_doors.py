@@ -7,7 +7,7 @@ import pytest
 
 from foedus.adapters.log_errors import DiskFull
 from foedus.node import call_life
-from foedus.node.call_values import WorkResult
+from foedus.node.call_forms import WorkResult
 from foedus.state.documents import messages
 from tests.node.callees import calling, offer, take
 from tests.node.document_client import editing, ticket

@@ -7,7 +7,7 @@ import pytest
 
 from foedus.adapters.log_errors import DiskFull
 from foedus.node import blob_carrying, blobs, knowledge_indexing
-from foedus.node.call_values import WebhookForm
+from foedus.node.call_forms import WebhookForm
 from foedus.node.metrics import render
 from foedus.surfaces.cli.delegating import Scope
 from tests.node.document_client import editing

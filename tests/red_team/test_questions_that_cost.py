@@ -6,7 +6,7 @@ import aiohttp
 
 from foedus.base.errors import Unavailable
 from foedus.node import log_substrate, query_asking
-from foedus.node.query_values import Asked
+from foedus.node.query_forms import Asked
 from foedus.query.desk import Desk
 from foedus.query.inquiry import Finish, Report
 from foedus.surfaces.http.streams import Streams

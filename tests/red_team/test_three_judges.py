@@ -11,7 +11,7 @@ from foedus.identity.credentials.document import to_text
 from foedus.identity.credentials.issuing import Claim, Question, issue, present
 from foedus.identity.did import did_of
 from foedus.identity.ucan import issue_delegation
-from foedus.node.credential_values import VerifyRequest
+from foedus.node.credential_forms import VerifyRequest
 from foedus.trust.agreements.document import Signer
 from foedus.trust.agreements.terms import SideTerms, Terms
 from foedus.trust.border import SPEAK

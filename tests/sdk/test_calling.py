@@ -6,8 +6,8 @@ import pytest
 
 from foedus.base.errors import UsageError
 from foedus.sdk import Calling, Client, Device, Question
-from foedus.sdk.values.calls import CallView
 from foedus.trust.standing import Standing
+from foedus.values.calls import CallView
 from tests.node.nodes import connect, street
 from tests.node.paired import paired
 from tests.node.people import enrol

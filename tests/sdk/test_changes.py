@@ -5,11 +5,11 @@ import pytest
 from foedus.base.errors import UsageError
 from foedus.node.crdt_asking import delta_of as node_delta_of
 from foedus.node.crdt_asking import value_bytes
-from foedus.node.crdt_values import CrdtAsk
-from foedus.node.crdt_values import TransferAsk as NodeTransferAsk
+from foedus.node.crdt_forms import CrdtAsk
 from foedus.sdk import Change, Client, Device, TransferAsk
 from foedus.sdk.changes import BadChange, delta_of
-from foedus.sdk.values.crdts import AdditionView
+from foedus.values.crdts import AdditionView
+from foedus.values.crdts import TransferAsk as NodeTransferAsk
 from tests.node.nodes import street
 from tests.node.people import enrol
 

@@ -10,7 +10,7 @@ from foedus.crypto.ed25519 import Ed25519Key
 from foedus.identity.did import did_of
 from foedus.identity.webhook_proof import WEBHOOK_HEADER, Delivery, sign_delivery
 from foedus.sdk import NotFromNode, ReceivedCalls, verify_webhook
-from foedus.sdk.values.calls import WorkView
+from foedus.values.calls import WorkView
 
 KEY = Ed25519Key(bytes(32))
 URL, AT = "https://bots.example/x", 1_700_000_000 * SECOND

@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator, Iterator
 from typing import assert_type
 
 from foedus.sdk import Client, FederatedMesh, FederatedResult, FederationToken, PeerAddress, PlainClient, Publish
-from foedus.sdk.values.councils import CouncilEntryView
-from foedus.sdk.values.knowledge import KnowledgePlaced
-from foedus.sdk.values.node import IdentityView, Placed
-from foedus.sdk.values.rooms import EventView, RoomView
+from foedus.values.councils import CouncilEntryView
+from foedus.values.knowledge import KnowledgePlaced
+from foedus.values.node import IdentityView, Placed
+from foedus.values.rooms import EventView, RoomView
 
 
 async def awaited(node: Client) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 
 from foedus.log.event import parse_event
-from foedus.node.query_values import Asked
+from foedus.node.query_forms import Asked
 from foedus.trust.peer import State
 from foedus.trust.tiers import Tier
 from tests.simulation.telling import current_packets

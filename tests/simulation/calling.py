@@ -3,8 +3,8 @@
 import asyncio
 
 from foedus.crypto import ed25519
+from foedus.node.call_forms import CallForm, CallsMade, CapabilityForm, WorkResult
 from foedus.node.call_records import CallRecords
-from foedus.node.call_values import CallForm, CallsMade, CapabilityForm, WorkResult
 from foedus.node.calls import AFTER_DEADLINE_S
 from foedus.query.call import parse_receipt, receipt_bytes
 from tests.simulation.terms import is_connected

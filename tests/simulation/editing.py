@@ -338,7 +338,7 @@ async def _checked(world, place, stream):
         world.failed(f"{place} keeps other documents of {stream[:14]} than its log gives")
     twin = _twin(place, stream)
     for name, document in fold.documents.items():
-        if not document._waiting_bytes and canonical(document.whole()) != canonical(merged(twin[name])):
+        if not document._waiting.bytes and canonical(document.whole()) != canonical(merged(twin[name])):
             world.failed(f"{place}: {name} in {stream[:14]} is not what its log has")
     return fold
 

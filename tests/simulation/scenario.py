@@ -9,7 +9,7 @@ from foedus.base.errors import FoedusError
 from foedus.base.limits import SECOND
 from foedus.crypto.words import to_words
 from foedus.identity.did import did_of
-from foedus.node.room_values import Said
+from foedus.node.room_forms import Said
 from tests.node.people import Person, enrol
 from tests.simulation import asking, calling, checks, editing, peerings, telling, terms, writing
 from tests.simulation.peerings import human_key

@@ -10,11 +10,11 @@ from foedus.base.limits import DAY, SECOND
 from foedus.crypto.labels import signed_bytes
 from foedus.log import streams
 from foedus.log.port import Verdict
-from foedus.node.agreement_values import HumanWord
 from foedus.trust.agreements.terms import SideTerms, Terms
 from foedus.trust.inputs import HumanRequest
 from foedus.trust.peer import State
 from foedus.trust.tiers import Tier
+from foedus.values.agreements import HumanWord
 from tests.simulation.world import EPOCH_US
 
 _ROLES = (50, 300, 400, 700, 900)

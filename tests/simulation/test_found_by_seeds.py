@@ -3,7 +3,7 @@
 import asyncio
 
 from foedus.crypto.words import to_words
-from foedus.node.room_values import Said
+from foedus.node.room_forms import Said
 from foedus.trust.agreements.terms import SideTerms, Terms
 from tests.simulation import peerings, terms
 from tests.simulation.plans import Plan

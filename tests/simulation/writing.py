@@ -5,10 +5,11 @@ from foedus.log import streams
 from foedus.log.bodies import CrdtDelta
 from foedus.log.event import parse_event
 from foedus.log.port import Verdict
-from foedus.node.crdt_values import CrdtAsk, TransferAsk
+from foedus.node.crdt_forms import CrdtAsk
 from foedus.state.crdt import TYPES, Origin
 from foedus.state.crdt.deltas import _KINDS
 from foedus.state.crdt.fold import DELTA
+from foedus.values.crdts import TransferAsk
 from tests.simulation.checks import rooms_of
 from tests.state.crdt.histories import TWINS, Done
 

@@ -1,6 +1,6 @@
 """A packet and a task as surfaces show them, for their tests."""
 
-from foedus.node.knowledge_values import DataView, PacketView, TaskView, WhoView
+from foedus.values.knowledge import DataView, PacketView, TaskView, WhoView
 from tests.surfaces.cli.samples import BANK
 
 PACKET = "3a" * 32

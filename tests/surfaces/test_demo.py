@@ -10,9 +10,9 @@ import pytest
 
 from foedus.base.errors import FoedusError, Unavailable
 from foedus.crypto.ed25519 import Ed25519Key
-from foedus.node.access_values import PairStep
 from foedus.surfaces.demo import run_demo, show
 from foedus.surfaces.demo.story import STEPS
+from foedus.values.access import PairStep
 
 WITHIN_S = 240
 """Less than the guard against hanging tests takes."""

@@ -26,11 +26,11 @@ _encode = libipld.encode_dag_cbor
 _NOTHING = object()
 _NOT_SHORTEST = "the bytes are not in their shortest form"
 _LENGTH_BYTES = 4
-_LINK = b"\xd8\x2a"
-"""Tag 42. libipld writes byte strings that look like a CID as links: one in 2,700 random ids does. Where these two
-bytes turn up (in one event of a hundred, mostly by chance) ``_encode_plainly`` writes the value instead."""
-_find_link = re.compile(re.escape(_LINK), re.DOTALL).search
-"""A third of the time of ``in``, which for two bytes moves step by step; asked of all that is encoded and decoded."""
+_LINK = rb"\xd8\x2a(?:[\x40-\x57]|\x58.|\x59..|\x5a.{4}|\x5b.{8})\x00[\x01\x12]"
+"""Tag 42, a byte string, the prefix of a CID and its first byte: libipld writes byte strings that look like a CID so,
+one in 2,700 random ids. Where this turns up ``_encode_plainly`` writes the value instead; by chance it hardly does."""
+_find_link = re.compile(_LINK, re.DOTALL).search
+"""Asked of all that is encoded and decoded."""
 _MAJOR_UNSIGNED, _MAJOR_NEGATIVE, _MAJOR_BYTES, _MAJOR_TEXT, _MAJOR_LIST, _MAJOR_MAP = range(6)
 _SIMPLE = {False: b"\xf4", True: b"\xf5", None: b"\xf6"}
 _BUILTIN = (bytes,)

@@ -80,11 +80,15 @@ class Changes:
 
     def add(self, change: ViewChange) -> bool:
         """Take in a view-change; return whether it is newer than what its member said before."""
-        held = self._newest.get(change.member)
-        if held is not None and held.view >= change.view:
+        if self.holds(change):
             return False
         self._newest[change.member] = change
         return True
+
+    def holds(self, change: ViewChange) -> bool:
+        """Whether a member said this, or something newer."""
+        held = self._newest.get(change.member)
+        return held is not None and held.view >= change.view
 
     def of_view(self, view: int) -> tuple[ViewChange, ...]:
         """Return the view-changes to a view, by member."""

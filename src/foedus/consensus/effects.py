@@ -55,6 +55,13 @@ class Exposed(NamedTuple):
     second: Vote | NewView | ViewChange
 
 
+class CheckAgain(NamedTuple):
+    """Check and handle a message that did not concern this replica before (``Replica.concerns``): now it does."""
+
+    sender: int
+    message: Vote
+
+
 class Diverged(NamedTuple):
     """A quorum's state at a checkpoint is not ours: this replica votes no more until it has taken theirs."""
 
@@ -70,4 +77,4 @@ class Renewed(NamedTuple):
     certificate: Stable
 
 
-Effect: TypeAlias = Keep | Send | Executed | Checkpointed | Exposed | Diverged | Renewed
+Effect: TypeAlias = Keep | Send | Executed | Checkpointed | Exposed | CheckAgain | Diverged | Renewed

@@ -79,7 +79,11 @@ class Membership(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
 
     def index_of(self, node: bytes) -> int | None:
         """Return the index of a node, None where it is no member."""
-        return next((index for index, member in enumerate(self.members) if member.node == node), None)
+        return self._indexes.get(node)
+
+    @cached_property
+    def _indexes(self) -> dict[bytes, int]:
+        return {member.node: index for index, member in enumerate(self.members)}
 
 
 learn(Membership)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from foedus.consensus.ahead import Ahead
 from foedus.consensus.certificates import BadVote
-from foedus.consensus.effects import Effect, Executed, Exposed, Keep, Send
+from foedus.consensus.effects import CheckAgain, Effect, Executed, Exposed, Keep, Send
 from foedus.consensus.machine import StateMachine
 from foedus.consensus.messages import Phase, Proposal, Vote, vote_bytes
 from foedus.consensus.pending import Pending
@@ -120,6 +120,9 @@ class Ordering(Generic[M]):
         other = slot.count(vote)
         if other is not None:
             self._expose(other, vote)
+        aside = slot.take_aside(vote)
+        if aside is not None:
+            self._effects.append(CheckAgain(aside.member, aside))
 
     def _expose(self, first: Vote, second: Vote) -> None:
         """Show what convicts a member, once."""
@@ -131,7 +134,9 @@ class Ordering(Generic[M]):
 
     def _consider(self, slot: Slot, proposal: Proposal) -> None:
         """Accept the first proposal for a place in this view; of the one accepted, learn the batch."""
-        accepted = slot.accepted
+        accepted, decided = slot.accepted, slot.committed
+        if decided is not None and decided.digest != proposal.vote.digest:
+            return
         if accepted is None or accepted.view < self.view:
             self._accept(slot, proposal.vote, proposal.batch)
         elif slot.wanted == proposal.vote.digest:

@@ -36,13 +36,14 @@ from foedus.consensus.messages import (
     change_bytes,
     new_view_bytes,
 )
-from foedus.consensus.ordering import M, Settings
+from foedus.consensus.ordering import LASTING_DOUBLINGS, M, Settings
+from foedus.consensus.pace import Pace
 from foedus.consensus.records import SNAPSHOT, VIEW, Accepted, Batches, InView, Place, Snapshot
 from foedus.consensus.recovering import Recovering
-from foedus.consensus.updates import NOTHING, Update, batches
+from foedus.consensus.updates import BATCH_UPDATES_MAX, NOTHING, Batch, Update, batches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from foedus.base.clock import Instant
     from foedus.consensus.ledger import Ledger
@@ -53,7 +54,15 @@ if TYPE_CHECKING:
 DOUBLINGS_MAX = 10
 """A view is given at most 1,024 times the first patience: minutes, so that a council always comes back."""
 SHOWN_AGAIN = 16
-"""Oldest updates that are shown to the leader again, and places at which votes are said again."""
+"""Places at which votes are said again."""
+ASKED_AGAIN = BATCH_UPDATES_MAX
+"""Oldest updates that are shown again: one batch."""
+RESEND_SLOWER = 4
+"""How much later members that are slow say how far they are, at most."""
+AWAY_SOONER = 2
+"""How much sooner members leave a leader that they cannot reach, where nothing went wrong of late."""
+TOLD_AFTER = 4
+"""After this part of their patience members tell all others what waits: who hears of it waits as well, from then."""
 
 
 class Replica(Recovering[M]):
@@ -79,7 +88,12 @@ class Replica(Recovering[M]):
         self._change: ViewChange | None = None
         self._opened_by: NewView | None = None
         self._waited: bytes | int | None = None
+        self._pace = Pace()
+        self.away: Collection[int] = ()
+        """Members that cannot be reached now, as far as who drives this knows: a leader among them has less time."""
         self._patience_at: Instant | None = None
+        self._tell_at: Instant | None = None
+        """When all are told of what waits here longest: its leader had its time."""
         self._status_at: Instant = 0
         self._seen = ledger.sequence
         """How far this member was when it last looked."""
@@ -94,6 +108,43 @@ class Replica(Recovering[M]):
         self._receive(sender, message)
         return self._end_call(now)
 
+    def concerns(self, sender: int, message: Message) -> bool:  # noqa: PLR0911  # the table of messages
+        """Tell whether a message may change anything here. What may not need be neither checked nor handled.
+
+        Much is said often, and more votes come than a quorum has. ``CheckAgain`` brings back what matters after all.
+        """
+        match message:
+            case Vote(phase="checkpoint"):
+                return message.sequence > self._window.low
+            case Vote():
+                return self._concerns_vote(sender, message)
+            case Proposal(vote=vote):
+                return vote.view >= self.view and (vote.view > self.view or self._window.holds(vote.sequence))
+            case Decided(certificate=certificate):
+                return certificate.sequence > self.ledger.sequence
+            case Stable():
+                return self.stable is None or message.sequence > self.stable.sequence
+            case ViewChange():
+                return not self._changes.holds(message)
+            case NewView(view=view):
+                held = self._opened_by
+                is_held = held is not None and (held.view, held.signature) == (view, message.signature)
+                return view >= self.view and not is_held
+            case _:
+                return True
+
+    def _concerns_vote(self, sender: int, vote: Vote) -> bool:
+        if vote.phase == "pre-prepare" or vote.view > self.view or (vote.view == self.view and not self.active):
+            return True
+        if vote.view < self.view or not self._window.holds(vote.sequence):
+            return False
+        slot = self._window.get(vote.sequence)
+        if slot is None or not slot.is_superfluous(vote):
+            return True
+        if vote.member == sender:
+            slot.put_aside(vote)
+        return False
+
     def submit(self, update: Update, now: Instant) -> list[Effect] | None:
         """Ask for an update whose signature holds. None: it is over, or too much waits here."""
         return self.submit_all([update], now)
@@ -101,11 +152,11 @@ class Replica(Recovering[M]):
     def submit_all(self, updates: Sequence[Update], now: Instant) -> list[Effect] | None:
         """Ask for updates whose signatures hold. None: one is over, or too much waits here, and none was taken.
 
-        All members hear of them, so that all see to it that they are made.
+        The leader hears of them; all members do where it does not bring them soon, and then see to it as well.
         """
         if not self._ask_all(updates):
             return None
-        self._effects += [Send(None, Ask(batch)) for batch in batches(updates)]
+        self._tell(batches(updates))
         return self._end_call(now)
 
     def withdraw(self, updates: Iterable[Update]) -> None:
@@ -114,15 +165,18 @@ class Replica(Recovering[M]):
 
     def next_deadline(self) -> Instant:
         """Return when ``on_deadline`` is due."""
-        return self._status_at if self._patience_at is None else min(self._status_at, self._patience_at)
+        return min(at for at in (self._status_at, self._patience_at, self._tell_at) if at is not None)
 
     def on_deadline(self, now: Instant) -> list[Effect]:
         """Do what is due: leave a view that brings nothing, say how far this member is."""
         if self._patience_at is not None and self._patience_at <= now:
             self._leave(self.view + 1)
+        if self._tell_at is not None and self._tell_at <= now:
+            self._tell_at = None
+            self._effects += [Send(None, Ask(batch)) for batch in self._oldest()]
         if self._status_at <= now:
             self._say_status()
-            self._status_at = now + (self.settings.resend if self._is_open() else self.settings.heartbeat)
+            self._status_at = now + (self._resend() if self._is_open() else self.settings.heartbeat)
         return self._end_call(now)
 
     def _end_call(self, now: Instant) -> list[Effect]:
@@ -161,24 +215,36 @@ class Replica(Recovering[M]):
         """Set the deadlines by what waits. A view's patience runs for what has waited longest, not for any progress."""
         waiting = self._waiting()
         if self.active and waiting is None:
-            self._patience_at, self._waited = None, None
+            self._wait_for_nothing()
         elif self.active and waiting != self._waited:
+            self._pace.next(now, is_new=self._waited is None)
             self._patience_at, self._waited = now + self._patience(), waiting
+            self._tell_at = now + self._patience() // TOLD_AFTER if self.me != self.leader else None
         elif not self.active and self._patience_at is None and self._could_open():
             self._patience_at = now + self._patience()
         is_open = self._is_open()
         if self.ledger.sequence > self._seen:  # who goes on misses nothing
             self._seen = self.ledger.sequence
-            self._status_at = now + (self.settings.resend if is_open else self.settings.heartbeat)
+            self._status_at = now + (self._resend() if is_open else self.settings.heartbeat)
         elif is_open:
-            self._status_at = min(self._status_at, now + self.settings.resend)
+            self._status_at = min(self._status_at, now + self._resend())
+
+    def _wait_for_nothing(self) -> None:
+        self._patience_at = self._waited = self._tell_at = None
 
     def _could_open(self) -> bool:
         """Whether so many have left for the view that its leader can open it: only then its time runs."""
         return self._changes.reached(self.view) >= self.membership.quorum
 
     def _patience(self) -> int:
-        return self.settings.patience << min(self._attempts, DOUBLINGS_MAX)
+        first = self.settings.patience
+        if self.active and self.leader in self.away and not self._attempts:
+            return first // AWAY_SOONER
+        return max(first << min(self._attempts, DOUBLINGS_MAX), min(self._pace.patience, first << LASTING_DOUBLINGS))
+
+    def _resend(self) -> int:
+        """Return how soon to say how far this member is: where all are slow nothing is missed yet."""
+        return min(max(self.settings.resend, self._pace.slowest), self.settings.resend * RESEND_SLOWER)
 
     def _waiting(self) -> bytes | int | None:
         """Return what waits longest: an update, or else a place that is accepted and not made."""
@@ -192,20 +258,26 @@ class Replica(Recovering[M]):
         """Whether something is under way that others may have to help with."""
         return not self.active or self._fetch is not None or self._waiting() is not None
 
-    def _say_status(self) -> None:
+    def _say_how_far(self) -> None:
         stable = self.stable.sequence if self.stable is not None else self._start.sequence
         self._effects.append(Send(None, Status(self.view, self.active, self.ledger.sequence, stable)))
+
+    def _say_status(self) -> None:
+        self._say_how_far()
         self._want_batches()
         if self._fetch is not None and self._fetched_at == self._fetch.progress:
             self._fetch_again()
         self._fetched_at = self._fetch.progress if self._fetch is not None else -1
-        self._show_updates()
+        self._tell(self._oldest())
 
-    def _show_updates(self) -> None:
+    def _tell(self, updates: Iterable[Batch]) -> None:
         """Show what waits here: to the leader, which may have missed it; without one, to all who may still have one."""
         if not self.active or self.me != self.leader:
-            to = self.leader if self.active else None
-            self._effects += [Send(to, Ask(batch)) for batch in batches(islice(self.pending, SHOWN_AGAIN))]
+            to = self.leader if self.active and self.leader not in self.away else None
+            self._effects += [Send(to, Ask(batch)) for batch in updates]
+
+    def _oldest(self) -> Iterator[Batch]:
+        return batches(islice(self.pending, ASKED_AGAIN))
 
     def _help(self, sender: int, status: Status) -> None:
         """Send what a member's status shows that it misses."""
@@ -245,7 +317,7 @@ class Replica(Recovering[M]):
         """Leave all views below ``view``: say what was prepared here, and vote in none of them again."""
         self._attempts, self._calm = self._attempts + 1, 0
         self.view, self.active = view, False
-        self._patience_at, self._waited = None, None
+        self._wait_for_nothing()
         for slot in self._window.slots():
             slot.clear_votes()
         above = [slot.prepared for slot in self._window.slots() if slot.sequence > self._window.low]
@@ -304,7 +376,7 @@ class Replica(Recovering[M]):
         """Enter a view: accept all that it must propose again, and go on from there."""
         self.view, self.active = message.view, True
         self._opened_by, self._change = message, None
-        self._patience_at, self._waited = None, None
+        self._wait_for_nothing()
         self._under_way.clear()
         self._effects.append(Keep(VIEW, InView(message.view, True, None, message)))  # noqa: FBT003  # a record's field
         for slot in self._window.slots():
@@ -316,10 +388,22 @@ class Replica(Recovering[M]):
             if self._window.holds(vote.sequence):
                 slot = self._window.slot(vote.sequence)
                 self._count(slot, vote)
-                self._accept(slot, vote, NOTHING if vote.digest == NOTHING.digest else None)
-                self._advance(slot)
+                if not self._is_long_made(slot):
+                    self._accept(slot, vote, NOTHING if vote.digest == NOTHING.digest else None)
+                    self._advance(slot)
+        if any(vote.sequence > self.ledger.sequence for vote in message.proposals):
+            self._say_how_far()
         self._want_batches()
+        self._tell(self._oldest())
         self._take_waiting()
+
+    def _is_long_made(self, slot: Slot) -> bool:
+        """Whether a place was made here so long ago that others were told: whoever is behind gets the decision.
+
+        No vote for it is given in this view, or a change of views costs the votes of a whole window. It is safe, since
+        no other batch can be prepared there; and live, since one honest member that made it proves that to all.
+        """
+        return slot.committed is not None and slot.sequence <= self.ledger.sequence - self.settings.pipeline
 
     def _begin_above(self, certificate: Stable) -> None:
         """Begin above a checkpoint that is not stable here: vote on what follows it, and fetch what led to it."""

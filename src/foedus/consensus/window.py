@@ -29,6 +29,7 @@ class Slot:
         self._batches: dict[bytes, Batch] = {}
         self._votes: dict[tuple[Phase, bytes], dict[int, bytes]] = {}
         self._words: dict[tuple[Phase, int], list[Vote]] = {}
+        self._aside: dict[tuple[Phase, int], Vote] = {}
 
     # --- votes -------------------------------------------------------------------------------------
 
@@ -43,6 +44,24 @@ class Slot:
             self._votes.setdefault((vote.phase, vote.digest), {})[vote.member] = vote.signature
         return next((word for word in words if word.digest != vote.digest), None)
 
+    def is_superfluous(self, vote: Vote) -> bool:
+        """Whether a vote of the open view says nothing new: its member said so, or a quorum did and it nothing else."""
+        words = self._words.get((vote.phase, vote.member))
+        if words:
+            return any(word.digest == vote.digest for word in words)
+        certificate = self.prepared if vote.phase == "prepare" else self.committed
+        return certificate is not None and (certificate.view, certificate.digest) == (vote.view, vote.digest)
+
+    def put_aside(self, vote: Vote) -> None:
+        """Keep a superfluous vote unchecked: with another word of its member it would convict it."""
+        if (vote.phase, vote.member) not in self._words:
+            self._aside.setdefault((vote.phase, vote.member), vote)
+
+    def take_aside(self, vote: Vote) -> Vote | None:
+        """Return what was put aside of the vote's member, where it contradicts it."""
+        held = self._aside.get((vote.phase, vote.member))
+        return self._aside.pop((vote.phase, vote.member)) if held is not None and held.digest != vote.digest else None
+
     def votes(self, phase: Phase, digest: bytes) -> dict[int, bytes]:
         """Return member → signature of those who said this."""
         return self._votes.get((phase, digest), {})
@@ -55,6 +74,7 @@ class Slot:
         """Forget what was said: another view opens."""
         self._votes.clear()
         self._words.clear()
+        self._aside.clear()
 
     # --- batches -----------------------------------------------------------------------------------
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Literal, Protocol
 
-from foedus.node.access_values import CallerView, PairCodeView, PairingView, PairStep, TokenView
 from foedus.node.tokens import Holder
-from foedus.node.values import SignedAct
+from foedus.values.access import CallerView, PairCodeView, PairingView, PairStep, TokenView
+from foedus.values.node import SignedAct
 
 
 class AccessService(Protocol):

@@ -11,14 +11,14 @@ from foedus.base.ids import parse_id
 from foedus.identity.request_proof import ProvedRequest
 from foedus.log import streams
 from foedus.log.participants import Participant
-from foedus.node.access_values import CallerView, PairCodeView, PairingView, PairStep, TokenView
 from foedus.node.architect_service import ArchitectService
 from foedus.node.codec import draft_of
 from foedus.node.pairing import Pairing
 from foedus.node.participant_service import ParticipantService
 from foedus.node.tokens import Holder
-from foedus.node.values import Placed, SignedAct
 from foedus.trust.standing import Standing
+from foedus.values.access import CallerView, PairCodeView, PairingView, PairStep, TokenView
+from foedus.values.node import Placed, SignedAct
 
 if TYPE_CHECKING:
     from foedus.node.composition import Node

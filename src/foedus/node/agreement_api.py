@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from foedus.node.agreement_values import AgreementView, ChangeView, DraftView, HumanWord, VersionView
 from foedus.trust.agreements.terms import Terms
+from foedus.values.agreements import AgreementView, ChangeView, DraftView, HumanWord, VersionView
 
 
 class AgreementService(Protocol):

@@ -1,4 +1,4 @@
-"""What surfaces may do with agreements: ``agreement_values.AgreementService``, over ``node.agreements``."""
+"""What surfaces may do with agreements: ``agreement_api.AgreementService``, over ``node.agreements``."""
 
 from __future__ import annotations
 
@@ -17,11 +17,9 @@ from foedus.crypto import ed25519
 from foedus.crypto.labels import signed_bytes
 from foedus.log.bodies import Consent
 from foedus.node.agreement_line import Line
-from foedus.node.agreement_values import AgreementView, ChangeView, DraftView, HumanWord, VersionView
 from foedus.node.agreement_views import AgreementViews, open_proposals
 from foedus.node.agreements import plain
 from foedus.node.composition import Node
-from foedus.node.values import Trouble
 from foedus.trust.agreement import sign
 from foedus.trust.agreements.document import Agreement, agreement_id, read
 from foedus.trust.agreements.ledger import Proposal, may_approve
@@ -29,6 +27,8 @@ from foedus.trust.agreements.states import State, Whose, Wish, may
 from foedus.trust.agreements.terms import Terms, next_version
 from foedus.trust.inputs import HumanDisconnect
 from foedus.trust.peer import State as PeerState
+from foedus.values.agreements import AgreementView, ChangeView, DraftView, HumanWord, VersionView
+from foedus.values.node import Trouble
 
 PROPOSALS_OPEN_MAX = 16
 """Proposals of ours that wait at one time: a person at the other side reads them all."""

@@ -8,13 +8,13 @@ from foedus.base.base64url import to_base64url
 from foedus.base.ids import short
 from foedus.base.limits import DAY
 from foedus.node.agreement_line import Line
-from foedus.node.agreement_values import AgreementView, ChangeView, ClauseView, VersionView
 from foedus.node.store import Store
-from foedus.node.values import Trouble
 from foedus.trust.agreements.differences import clauses, differences
 from foedus.trust.agreements.document import Agreement
 from foedus.trust.agreements.ledger import Proposal, Version
 from foedus.trust.agreements.states import State, may
+from foedus.values.agreements import AgreementView, ChangeView, ClauseView, VersionView
+from foedus.values.node import Trouble
 
 EXPIRES_SOON = 7 * DAY
 """So long before the end ``foedus status`` says so: time for two people to agree on a next version."""

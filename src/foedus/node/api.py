@@ -7,7 +7,6 @@ from typing import Any, Protocol
 
 from foedus.node.access_api import AccessService
 from foedus.node.agreement_api import AgreementService
-from foedus.node.audit_values import AuditPage, AuditRowView
 from foedus.node.call_api import CallService
 from foedus.node.consent_api import ConsentService
 from foedus.node.council_api import CouncilService
@@ -22,7 +21,8 @@ from foedus.node.peer_api import PeerService
 from foedus.node.query_api import QueryService
 from foedus.node.room_api import RoomService
 from foedus.node.standing_api import StandingService
-from foedus.node.values import (
+from foedus.values.audit import AuditPage, AuditRowView
+from foedus.values.node import (
     IdentityView,
     NameView,
     ParticipantView,

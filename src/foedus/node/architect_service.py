@@ -10,9 +10,9 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from foedus.node.access_values import CallerView, PairCodeView
 from foedus.node.participant_service import ParticipantService
-from foedus.node.values import ParticipantView
+from foedus.values.access import CallerView, PairCodeView
+from foedus.values.node import ParticipantView
 
 
 class ArchitectService(ParticipantService):

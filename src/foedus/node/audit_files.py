@@ -18,13 +18,13 @@ from foedus.log.admission import signature_checks
 from foedus.log.event import digest_matches, parse_envelope
 from foedus.log.port import Row, Verdict
 from foedus.node.audit_claims import HEAD, WITNESS, claims_of, witness_of
-from foedus.node.audit_values import AuditReport, AuditRowView
 from foedus.node.explained import meaning
 from foedus.node.home import SETTINGS, Home
 from foedus.trust.audit.export import LINE_MAX, Item, Opening, Record, Witness, items, line_of
 from foedus.trust.audit.rows import parse_row
 from foedus.trust.audit.seals import Seal, read_statement
 from foedus.trust.audit.verify import Audit, Claim, Finding, Stored
+from foedus.values.audit import AuditReport, AuditRowView
 
 PROBLEMS_SHOWN = 100
 _PAGE = 1_000

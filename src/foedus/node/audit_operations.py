@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 from foedus.base.errors import UsageError
 from foedus.base.limits import HTTP_PAGE_MAX
 from foedus.node.audit_files import read_rows, row_view
-from foedus.node.audit_values import AuditPage, AuditRowView
 from foedus.node.composition import Node
-from foedus.node.values import Trouble
+from foedus.values.audit import AuditPage, AuditRowView
+from foedus.values.node import Trouble
 
 _FOLLOW_PAGE = 256
 _DIGITS_MAX = 16

@@ -21,7 +21,6 @@ from foedus.base.ids import sha256
 from foedus.base.limits import SECOND
 from foedus.identity.record import SignedRecord
 from foedus.node.store import Store
-from foedus.node.values import Trouble
 from foedus.node.waiting import happens
 from foedus.trust.audit import seals
 from foedus.trust.audit.gather import Gatherer
@@ -30,6 +29,7 @@ from foedus.trust.audit.rows import START, Decision, Draft, Head, follow
 from foedus.trust.audit.seals import Seal, make_seal, statement_of
 from foedus.trust.audit.verify import PRUNED
 from foedus.trust.reputation import FORGOTTEN, Evidence, Ledger, evidence_of
+from foedus.values.node import Trouble
 
 log = logging.getLogger("foedus.audit")
 

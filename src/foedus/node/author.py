@@ -15,8 +15,8 @@ from foedus.base.ids import sha256
 from foedus.base.limits import BODY_MAX, CLOCK_AHEAD_MAX, NONCE_BYTES, SALT_BYTES
 from foedus.crypto import ed25519
 from foedus.crypto.ed25519 import Ed25519Key
-from foedus.log.authority import CITING
 from foedus.log.chains import Chain
+from foedus.log.citing import CITING
 from foedus.log.event import (
     Act,
     Envelope,

@@ -5,20 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
-from foedus.node.call_values import (
-    CallForm,
-    CallProgressView,
-    CallSignedForm,
-    CallsMade,
-    CallView,
-    CapabilityForm,
-    CapabilityView,
-    WebhookForm,
-    WebhookView,
-    WorkResult,
-    WorkView,
-)
-from foedus.node.consent_values import ApprovalView
+from foedus.node.call_forms import CallForm, CallSignedForm, CallsMade, CapabilityForm, WebhookForm, WorkResult
+from foedus.values.calls import CallProgressView, CallView, CapabilityView, WebhookView, WorkView
+from foedus.values.consent import ApprovalView
 
 
 class CallService(Protocol):

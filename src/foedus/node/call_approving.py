@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from foedus.base.cbor import decode_as
 from foedus.node.approvals import Approval
+from foedus.node.call_forms import CallForm
 from foedus.node.call_judging import call_crossing
 from foedus.node.call_making import CALLED, CallMaker
-from foedus.node.call_values import CallForm
 from foedus.query.call import FORGOTTEN, Called, call_id
 
 if TYPE_CHECKING:

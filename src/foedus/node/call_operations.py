@@ -10,24 +10,17 @@ from foedus.base.errors import NotFound, UsageError
 from foedus.base.ids import parse_id
 from foedus.log.participants import Participant
 from foedus.node.call_approving import CallApproving
+from foedus.node.call_forms import CallForm, CallSignedForm, CallsMade, CapabilityForm
 from foedus.node.call_making import CallMaker
 from foedus.node.call_progress import Progress
 from foedus.node.call_records import CallRecord
-from foedus.node.call_values import (
-    CallForm,
-    CallProgressView,
-    CallSignedForm,
-    CallsMade,
-    CallView,
-    CapabilityForm,
-    CapabilityView,
-)
 from foedus.node.call_views import progress_view
-from foedus.node.consent_values import ApprovalView
 from foedus.query.call import call_digest, call_id
 from foedus.query.limits import SCHEMA_BYTES_MAX
 from foedus.query.offer import Offer
 from foedus.query.schemas import write_json
+from foedus.values.calls import CallProgressView, CallView, CapabilityView
+from foedus.values.consent import ApprovalView
 
 if TYPE_CHECKING:
     from foedus.node.approvals import Approval

@@ -9,10 +9,10 @@ from foedus.base.base64url import to_base64url
 from foedus.node.call_desk import Work
 from foedus.node.call_progress import Progress
 from foedus.node.call_records import CallRecord
-from foedus.node.call_values import CallProgressView, CallView, CapabilityView, WorkView
 from foedus.node.capability_book import Offered
 from foedus.query.call import FORGOTTEN
 from foedus.query.schemas import BadJson, read_json
+from foedus.values.calls import CallProgressView, CallView, CapabilityView, WorkView
 
 if TYPE_CHECKING:
     from foedus.node.store import Store

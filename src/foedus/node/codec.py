@@ -11,7 +11,7 @@ from foedus.base.limits import SALT_BYTES
 from foedus.crypto.ed25519 import SIGNATURE_BYTES
 from foedus.log.event import Act, digest_of
 from foedus.node.author import Draft
-from foedus.node.values import SignedAct
+from foedus.values.node import SignedAct
 
 
 def draft_of(stream: str, signed: SignedAct) -> Draft:

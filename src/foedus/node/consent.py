@@ -23,9 +23,9 @@ from foedus.node.carrying import Carrying, NeedsApproval
 from foedus.node.codec import draft_of
 from foedus.node.crossings import Crossings
 from foedus.node.store import Store
-from foedus.node.values import SignedAct
 from foedus.trust.border import Crossing
 from foedus.trust.evaluator import Allow, Decision, Withhold
+from foedus.values.node import SignedAct
 
 log = logging.getLogger("foedus.consent")
 

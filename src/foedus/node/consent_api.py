@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from foedus.node.consent_values import ApprovalView, GrantView
-from foedus.node.values import SignedAct
+from foedus.values.consent import ApprovalView, GrantView
+from foedus.values.node import SignedAct
 
 
 class ConsentService(Protocol):

@@ -12,25 +12,25 @@ from foedus.base.limits import APPROVAL_WAIT_MAX_S
 from foedus.identity.did import did_of, key_of
 from foedus.identity.ucan import cid_text
 from foedus.log import streams
-from foedus.log.authority import CITING
+from foedus.log.citing import CITING
 from foedus.log.grants import Grant, is_untouched
 from foedus.log.participants import Participant
 from foedus.node.approval_words import words_of
 from foedus.node.approvals import Approval
 from foedus.node.carrying import NeedsApproval, is_for_one_act
 from foedus.node.composition import Node
-from foedus.node.consent_values import ApprovalView, GrantView, LinkView
 from foedus.node.crdt_asking import check_body
 from foedus.node.crossings import counts_after_foreign
 from foedus.node.grant_uses import uses_per_hour
 from foedus.node.lookup import find
 from foedus.node.peer_operations import PeerOperations
 from foedus.node.rooms import Rooms, check_text
-from foedus.node.values import SignedAct
 from foedus.node.views import Views
 from foedus.state.crdt.fold import DELTA
 from foedus.trust.border import COMMANDS
 from foedus.trust.evaluator import CHAINS_MAX, chains_to, is_root
+from foedus.values.consent import ApprovalView, GrantView, LinkView
+from foedus.values.node import SignedAct
 
 _REMEDY = "see `foedus grant list`"
 

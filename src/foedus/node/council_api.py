@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
-from foedus.node.council_values import (
+from foedus.values.councils import (
     CouncilDecisionView,
     CouncilEntryView,
     CouncilProofView,

@@ -48,6 +48,10 @@ class Asked:
         """Nobody here waits for an update any more; it may still be made."""
         self._waiting.pop(update.id, None)
 
+    def awaits(self, effect: Executed) -> bool:
+        """Whether somebody waits for one of these updates."""
+        return bool(self._waiting) and any(update.id in self._waiting for update in effect.batch.updates)
+
     def made(self, effect: Executed) -> None:
         """Tell who waits."""
         for index, update in enumerate(effect.batch.updates):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from foedus.base.clock import Instant
 from foedus.base.limits import SECOND
 from foedus.consensus.messages import Message, Status
-from foedus.node.values import Trouble
+from foedus.values.node import Trouble
 
 if TYPE_CHECKING:
     from foedus.node.council_seat import Seat

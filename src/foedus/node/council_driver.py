@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from foedus.base.clock import Instant
@@ -17,7 +17,17 @@ from foedus.base.errors import Unavailable
 from foedus.base.limits import SECOND
 from foedus.consensus.board import Board
 from foedus.consensus.certificates import BadVote, Check, checks
-from foedus.consensus.effects import Checkpointed, Diverged, Effect, Executed, Exposed, Renewed, Send
+from foedus.consensus.effects import (
+    CheckAgain,
+    Checkpointed,
+    Diverged,
+    Effect,
+    Executed,
+    Exposed,
+    Keep,
+    Renewed,
+    Send,
+)
 from foedus.consensus.ledger import Ledger, Parts
 from foedus.consensus.membership import Membership
 from foedus.consensus.messages import Ask, Message, NewView, Proposal, ViewChange, Vote, WantState
@@ -28,24 +38,22 @@ from foedus.consensus.replica import Replica
 from foedus.consensus.transfer import part_of
 from foedus.consensus.updates import Batch, Update
 from foedus.crypto.ed25519 import Ed25519Key
-from foedus.log.port import Commit, Value
 from foedus.node.background import Background
 from foedus.node.council_asked import Asked, CouncilDown, Outcome, TooManyUpdates
 from foedus.node.council_attendance import Attendance
 from foedus.node.council_checking import CouncilChecking
-from foedus.node.council_hearing import Hearing
+from foedus.node.council_hearing import VOTE_BYTES, Hearing, is_small
 from foedus.node.council_inbox import Inbox
 from foedus.node.council_messages import Piece, write
 from foedus.node.council_records import CouncilRecords, Start
 from foedus.node.council_waking import Waking, loop_now
+from foedus.node.council_writing import Writing
 from foedus.node.store import Store
 
 log = logging.getLogger("foedus.councils")
 
 RETRY_S = 2.0
 """After the disk failed: how long until the council is taken up again."""
-WAITING_MAX = 1_024
-"""Calls of the replica whose effects wait for the disk: beyond, nothing more is read, and no time passes for it."""
 
 
 class Host(NamedTuple):
@@ -56,6 +64,7 @@ class Host(NamedTuple):
     records: CouncilRecords
     asked: Asked
     send: Callable[[bytes, bytes, bytes], None]
+    is_linked: Callable[[bytes], bool]
     may: Callable[[Membership, Update], bool]
     """Whether an update's author may ask for it."""
     on_renewed: Callable[[Renewal], None]
@@ -90,19 +99,19 @@ class CouncilDriver:
         """Members that said two things of one place."""
         self._key = key
         self._host = host
-        self._store = host.store
         self._begin = begin
         self._start = start
         self._settings = settings or Settings()
         self._replica: Replica[Board] | None = None
-        self._waiting: list[list[Effect]] = []
         self._others = [index for index in range(membership.size) if index != self.me]
         self._hearing = Hearing(membership, self._others, self.refused)
-        self._came, self._written = asyncio.Event(), asyncio.Event()
-        self._waking = Waking(self._next_deadline, lambda: len(self._waiting) >= WAITING_MAX, self._on_deadline)
+        self._writing = Writing(self._make_durable, self._leave, self._fail)
+        self._waking = Waking(self._next_deadline, lambda: self._writing.is_full, self._on_deadline)
         self._background = Background(log)
         self._closed = False
         self._has_ended = False
+        self._renewal: Renewal | None = None
+        """How the epoch ended."""
         self._judged_at: Instant = 0
 
     @property
@@ -135,7 +144,6 @@ class CouncilDriver:
     def start(self, records: dict[Place, Record]) -> None:
         """Take up what was kept in this epoch, and begin to listen."""
         self._load(records)
-        self._background.spawn(self._write())
         for member, inbox in self._hearing.inboxes.items():
             self._background.spawn(self._read(member, inbox))
 
@@ -149,8 +157,10 @@ class CouncilDriver:
     # --- what comes --------------------------------------------------------------------------
 
     def hear(self, member: int, message: Message, size: int) -> None:
-        """Take in what a member said; it is read in turn."""
-        self._hearing.hear(member, message, size)
+        """Take in what a member said: at once where nothing of it waits and little is to be checked, else in turn."""
+        if self._hearing.may_be_taken_now(member, message) and self._take_now(member, message):
+            return
+        self._hearing.put(member, message, size)
 
     def hear_piece(self, member: int, piece: Piece) -> None:
         """Take in a piece of a message that no frame holds."""
@@ -163,6 +173,7 @@ class CouncilDriver:
     def propose_all(self, updates: Sequence[Update]) -> list[asyncio.Future[Outcome]]:
         """Ask the council for updates whose signatures hold, all or none; each future tells what came of one."""
         futures = self._host.asked.wait_all(updates)
+        self.see_who_is_away()
         effects = None if self._has_ended else self.replica.submit_all(updates, loop_now())
         if effects is None:
             for update in updates:
@@ -170,6 +181,12 @@ class CouncilDriver:
             raise TooManyUpdates("the updates are over, or too many wait")
         self._run(effects)
         return futures
+
+    def see_who_is_away(self) -> None:
+        """Take note of who is linked now; called where that changes."""
+        if self._replica is not None:
+            members = self.membership.members
+            self._replica.away = [it for it in self._others if not self._host.is_linked(members[it].node)]
 
     async def holds(self, checks: Sequence[Check]) -> bool:
         """Tell whether signatures of updates hold, which are then not checked again when members bring them."""
@@ -196,20 +213,38 @@ class CouncilDriver:
         """Check and handle what one member says, one after the other."""
         while True:
             message = await inbox.get()
-            while len(self._waiting) >= WAITING_MAX:
-                self._written.clear()
-                await self._written.wait()
+            await self._writing.has_room()
+            if self._replica is None or not self._replica.concerns(member, message):
+                continue
             try:
-                if not await self._host.checking.hold(await self._checks(message)):
-                    self.refused["invalid_signature"] += 1
-                    continue
-                judged = self._permitted(message)
-                if judged is None or self._replica is None or self._has_ended or self._gives_start(member, judged):
-                    continue
-                self._run(self._replica.handle(member, judged, loop_now()))
+                holds = await self._host.checking.hold(await self._checks(message))
+                self._handle(member, message, holds=holds)
             except BadVote as error:
-                self.refused[error.code] += 1
-                log.info("member %d of a council: %s", member, error)
+                self._refuse(member, error)
+
+    def _take_now(self, member: int, message: Message) -> bool:
+        """Check and handle a message here and now; return False where that is for a thread, or not the time."""
+        if self._replica is None or self._writing.is_full or not is_small(message):
+            return False
+        try:
+            if self._replica.concerns(member, message):
+                self._handle(member, message, holds=self._host.checking.hold_now(checks(message, self.membership)))
+        except BadVote as error:
+            self._refuse(member, error)
+        return True
+
+    def _handle(self, member: int, message: Message, *, holds: bool) -> None:
+        if not holds:
+            self.refused["invalid_signature"] += 1
+            return
+        judged = self._permitted(message)
+        if judged is None or self._replica is None or self._has_ended or self._gives_start(member, judged):
+            return
+        self._run(self._replica.handle(member, judged, loop_now()))
+
+    def _refuse(self, member: int, error: BadVote) -> None:
+        self.refused[error.code] += 1
+        log.info("member %d of a council: %s", member, error)
 
     async def _checks(self, message: Message) -> list[Check]:
         """Return the signatures to check; those of a new view may be many thousands."""
@@ -246,11 +281,14 @@ class CouncilDriver:
 
     def _run(self, effects: list[Effect]) -> None:
         if effects:
-            self._waiting.append(effects)
-            self._came.set()
             if self.replica.ledger.border is not None and any(isinstance(it, Renewed) for it in effects):
                 self._has_ended = True
+            self._writing.add(effects, is_urgent=self._has_ended or any(map(self._is_urgent, effects)))
         self._waking.arm()
+
+    def _is_urgent(self, effect: Effect) -> bool:
+        """Whether somebody waits for an effect, here or elsewhere."""
+        return self._host.asked.awaits(effect) if isinstance(effect, Executed) else not isinstance(effect, Keep)
 
     def _next_deadline(self) -> Instant | None:
         is_over = self._replica is None or self._closed or self._has_ended
@@ -262,43 +300,30 @@ class CouncilDriver:
 
     # --- effects -----------------------------------------------------------------------------
 
-    async def _write(self) -> None:
-        """Make durable what waits, then let it leave; after a failure go on from what is kept."""
-        while True:
-            await self._came.wait()
-            self._came.clear()
-            try:
-                while self._waiting:
-                    await self._write_waiting()
-            except Unavailable as error:
-                log.warning("a council stops: %s: %s", error.code, error)
-                self._drop()
-                self._host.asked.fail(CouncilDown("the disk could not be written"))
-                await self._take_up()
+    def _make_durable(self, effects: Sequence[Effect]) -> Awaitable[object] | None:
+        """Begin to make durable what these keep, None where it is nothing."""
+        if self._has_ended:
+            return self._keep_the_end(effects)
+        values = self.records.values(effects, self.membership)
+        return self._host.store.keep(values) if values else None
 
-    async def _write_waiting(self) -> None:
-        groups, self._waiting = self._waiting, []
-        effects = [effect for group in groups for effect in group]
-        renewal = self._renewal(effects) if self._has_ended else None
-        values = self.records.values(effects, self.membership, keeps=renewal is None)
-        if renewal is not None:
-            values += await self._end(renewal)
-        if values:
-            await self._store.commit(Commit(values=values))
-        self._leave(effects)
-        self._written.set()
-        if renewal is not None:
-            self._host.on_renewed(renewal)
-
-    def _renewal(self, effects: Sequence[Effect]) -> Renewal | None:
-        """Return how the epoch has ended, if it has: the state stays as it is at the border."""
+    async def _keep_the_end(self, effects: Sequence[Effect]) -> None:
+        """Keep the end of the epoch, where it is among these: the state stays as it is at the border."""
         ended = next((effect for effect in effects if isinstance(effect, Renewed)), None)
-        return Renewal(ended.certificate, self.replica.ledger.parts(), ended.members) if ended is not None else None
+        values = self.records.values(effects, self.membership, keeps=ended is None)
+        if ended is not None:
+            epoch, ledger = self.membership.epoch, self.replica.ledger
+            self._renewal = Renewal(ended.certificate, ledger.parts(), ended.members)
+            start = Start(epoch + 1, ledger.snapshot())
+            values += await asyncio.to_thread(self.records.ended, self._renewal, epoch, start)
+        await self._host.store.keep(values)
 
-    async def _end(self, renewal: Renewal) -> list[Value]:
-        epoch = self.membership.epoch
-        start = Start(epoch + 1, self.replica.ledger.snapshot())
-        return await asyncio.to_thread(self.records.ended, renewal, epoch, start)
+    def _fail(self, error: BaseException) -> None:
+        """Stop where the disk failed, and go on from what was kept once it is back."""
+        log.warning("a council stops: %s", error)
+        self._drop()
+        self._host.asked.fail(CouncilDown("the disk could not be written"))
+        self._background.spawn(self._take_up())
 
     async def _take_up(self) -> None:
         while True:
@@ -315,8 +340,7 @@ class CouncilDriver:
         """Let go of a replica that is ahead of the disk, and of all that it wanted to say."""
         self._replica = None
         self._has_ended = False
-        self._waiting.clear()
-        self._written.set()
+        self._writing.drop()
         self._waking.stop()
 
     def _leave(self, effects: Sequence[Effect]) -> None:
@@ -331,6 +355,10 @@ class CouncilDriver:
                     self._host.on_stable(self.membership, parts)
                 case Exposed(second=second):
                     self._expose(second)
+                case CheckAgain(sender=sender, message=vote):
+                    self.hear(sender, vote, VOTE_BYTES)
+                case Renewed() if self._renewal is not None:
+                    self._host.on_renewed(self._renewal)
                 case Diverged(sequence=sequence):
                     log.error("the state of a council is not the others' at %d; theirs is fetched", sequence)
 

@@ -9,15 +9,27 @@ from collections.abc import Iterable
 
 from foedus.base.errors import PeerViolation
 from foedus.consensus.membership import Membership
-from foedus.consensus.messages import Message
+from foedus.consensus.messages import Ask, Message, Proposal, Vote
 from foedus.node.background import Background
 from foedus.node.council_attendance import Attendance
-from foedus.node.council_inbox import Inbox
+from foedus.node.council_inbox import PER_SECOND, Inbox
 from foedus.node.council_messages import Piece, is_message, message_max, read
 from foedus.node.council_pieces import Pieces
 from foedus.node.council_waking import loop_now
 
 log = logging.getLogger("foedus.councils")
+
+VOTE_BYTES = 256
+"""More than a vote has."""
+_SMALL_UPDATES = 2
+"""With the word of its member these are checked sooner than handed to a thread."""
+
+
+def is_small(message: Message) -> bool:
+    """Whether a message is checked and handled in less time than handing it on takes."""
+    return isinstance(message, Vote) or (
+        isinstance(message, Ask | Proposal) and len(message.batch.encoded) <= _SMALL_UPDATES
+    )
 
 
 class Hearing:
@@ -35,8 +47,16 @@ class Hearing:
         """Read nothing more."""
         await self._background.close()
 
-    def hear(self, member: int, message: Message, size: int) -> None:
-        """Take in a message of ``size`` bytes; what does not fit is dropped."""
+    def may_be_taken_now(self, member: int, message: Message) -> bool:
+        """Whether nothing of a member waits before a message, and nothing bounds how often it says the like."""
+        inbox = self.inboxes.get(member)
+        if inbox is None or not inbox.is_awaited or type(message) in PER_SECOND:
+            return False
+        self.attendance.heard(member, message, loop_now())
+        return True
+
+    def put(self, member: int, message: Message, size: int) -> None:
+        """Take in a message of ``size`` bytes, to be read in turn; what does not fit is dropped."""
         now = loop_now()
         self.attendance.heard(member, message, now)
         if member in self.inboxes and not self.inboxes[member].put(message, size, now):
@@ -60,4 +80,4 @@ class Hearing:
         finally:
             self._decoding.discard(member)
         if is_message(said):
-            self.hear(member, said, len(data))
+            self.put(member, said, len(data))

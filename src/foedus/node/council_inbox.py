@@ -29,6 +29,8 @@ class Inbox:
 
     def __init__(self) -> None:
         self.dropped = 0
+        self.is_awaited = False
+        """Whether its reader waits for the next message: nothing is waiting or being read."""
         self._said: deque[_Said] = deque()
         self._bytes = 0
         self._has_large = False
@@ -46,6 +48,7 @@ class Inbox:
         self._said.append(_Said(message, size))
         self._bytes += 0 if is_large else size
         self._has_large = self._has_large or is_large
+        self.is_awaited = False
         self._came.set()
         return True
 
@@ -53,6 +56,7 @@ class Inbox:
         """Return the next message, once there is one."""
         while not self._said:
             self._came.clear()
+            self.is_awaited = True
             await self._came.wait()
         said = self._said.popleft()
         if said.size > INBOX_BYTES_MAX:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from foedus.node.council_values import CouncilDecisionView, CouncilMotionView, CouncilView
+from foedus.values.councils import CouncilDecisionView, CouncilMotionView, CouncilView
 
 
 class CouncilMemberService(Protocol):

@@ -12,11 +12,11 @@ from foedus.node.composition import Node
 from foedus.node.council_attendance import silence_in
 from foedus.node.council_misconduct import troubles_of
 from foedus.node.council_motions import motion_view
-from foedus.node.council_values import CouncilDecisionView, CouncilMotionView, CouncilView
 from foedus.node.councils import Decided
 from foedus.node.lookup import find
 from foedus.node.rooms import Rooms
-from foedus.node.values import Trouble
+from foedus.values.councils import CouncilDecisionView, CouncilMotionView, CouncilView
+from foedus.values.node import Trouble
 
 if TYPE_CHECKING:
     from foedus.node.council_seat import Seat

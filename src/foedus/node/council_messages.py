@@ -5,7 +5,7 @@ A frame names the membership of an epoch where it carries words of its replicas,
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias, TypeGuard
+from typing import Annotated, TypeAlias, TypeGuard, get_args
 
 from msgspec import Meta, Struct
 
@@ -96,6 +96,10 @@ Beside: TypeAlias = At | Ends | Consent | HaveSeals | WantSeals
 Said: TypeAlias = Message | Founded | Invited | Beside | Piece
 
 
+_SHAPES: dict[str, type[Said]] = {str(shape.__struct_config__.tag): shape for shape in get_args(Said)}
+"""By the tag: msgspec looks through a union at every call."""
+
+
 def is_message(said: Said) -> TypeGuard[Message]:
     """Whether a replica says it."""
     return not isinstance(said, Founded | Invited | Beside | Piece)
@@ -125,7 +129,9 @@ def read(data: bytes) -> Said:
     """Return the message in ``data``; raise NotCanonical or Malformed, whatever the bytes."""
     try:
         check_items(data, max(len(data), COUNCIL_MESSAGE_MAX) // ITEM_BYTES)
-        return convert(strict(data), Said)  # type: ignore[arg-type]  # msgspec takes a union
+        value = strict(data)
+        shape = _SHAPES.get(value[0]) if type(value) is list and value and type(value[0]) is str else None
+        return convert(value, shape or Said)  # type: ignore[return-value, arg-type]  # msgspec takes a union
     except Malformed as error:
         raise Malformed(str(error), code="malformed_frame") from None
 

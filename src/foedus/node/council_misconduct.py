@@ -17,7 +17,7 @@ from foedus.node.council_records import CouncilRecords
 from foedus.node.council_seat import Seat
 from foedus.node.home import Home
 from foedus.node.lookup import find
-from foedus.node.values import Trouble
+from foedus.values.node import Trouble
 
 
 def prove_misconduct(home: Home, council: str, member: str) -> bytes:

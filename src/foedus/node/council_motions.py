@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from foedus.base.cbor import Malformed, NotCanonical, decode_as, learn
 from foedus.consensus.motions import motion_id
-from foedus.node.council_values import CouncilMotionView
+from foedus.values.councils import CouncilMotionView
 
 
 class RoomMotion(Struct, frozen=True, forbid_unknown_fields=True, tag_field="op", tag="room"):

@@ -24,7 +24,10 @@ from foedus.node.council_proving import command_of, proved_view, shown
 from foedus.node.council_records import MADE_KEPT, Made
 from foedus.node.council_seat import Seat
 from foedus.node.council_states import State
-from foedus.node.council_values import (
+from foedus.node.councils import Decided
+from foedus.node.lookup import find
+from foedus.node.views import Views
+from foedus.values.councils import (
     CouncilDecisionView,
     CouncilEntryView,
     CouncilMemberView,
@@ -33,10 +36,7 @@ from foedus.node.council_values import (
     CouncilView,
     CouncilWishView,
 )
-from foedus.node.councils import Decided
-from foedus.node.lookup import find
-from foedus.node.values import CouncilStatusView
-from foedus.node.views import Views
+from foedus.values.node import CouncilStatusView
 
 _REMEDY = "see `foedus council list`"
 

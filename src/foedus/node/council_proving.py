@@ -7,7 +7,7 @@ from foedus.base.cbor import Malformed, NotCanonical, decode_as
 from foedus.consensus.machine import Command, Get, Put
 from foedus.consensus.proof import verify_commit_proof
 from foedus.consensus.updates import Update
-from foedus.node.council_values import CouncilProvedView
+from foedus.values.councils import CouncilProvedView
 
 
 def command_of(update: Update) -> Command | None:

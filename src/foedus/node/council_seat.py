@@ -27,7 +27,7 @@ from foedus.consensus.records import Snapshot
 from foedus.consensus.updates import LIFE, Update
 from foedus.crypto.ed25519 import Ed25519Key
 from foedus.identity.did import did_of
-from foedus.log.port import Commit, Value
+from foedus.log.port import Value
 from foedus.node.background import Background
 from foedus.node.checking import Checking
 from foedus.node.council_asked import Asked, CouncilDown
@@ -192,6 +192,7 @@ class Seat:
             self.records,
             self.asked,
             self._carrier.send,
+            lambda node: self._carrier.link(node) is not None,
             self._may,
             self._renewed,
             self._exposed,
@@ -263,6 +264,7 @@ class Seat:
 
     def linked(self, node: bytes) -> None:
         """Say to a node that came how far we are, and what it is asked."""
+        self.see_who_is_away()
         if self.membership.index_of(node) is None and node in self.wishing.adds:
             self.say(node, Invited(self.founded))
         if self._may_know(node):
@@ -270,6 +272,11 @@ class Seat:
             self.wishing.offer([node])
         if self.sealing is not None:
             self.sealing.linked()
+
+    def see_who_is_away(self) -> None:
+        """Take note that a link came or went."""
+        if self.driver is not None:
+            self.driver.see_who_is_away()
 
     def _may_know(self, node: bytes) -> bool:
         return node in self.line.nodes() or node in self.wishing.adds
@@ -318,7 +325,7 @@ class Seat:
             values: list[Value] = []
             for epoch in range(self.membership.epoch, line.current.epoch):
                 values += await asyncio.to_thread(self.records.ended, line.renewals[epoch], epoch, None)
-            await self._store.commit(Commit(values=values))
+            await self._store.keep(values)
             self._set_line(line)
         finally:
             await self._settle()  # where the disk failed, in the epoch as it was kept

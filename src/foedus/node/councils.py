@@ -155,6 +155,12 @@ class Councils:
         for seat in self._seats.values():
             seat.linked(link.node)
 
+    def unlinked(self, link: Link) -> None:
+        """Take note that a link has ended."""
+        self.carrier.ended(link)
+        for seat in self._seats.values():
+            seat.see_who_is_away()
+
     def learned(self) -> None:
         """Take note that a node has other keys now, perhaps this one."""
         for seat in self._seats.values():

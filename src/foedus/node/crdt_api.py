@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from foedus.node.crdt_values import CrdtAsk, CrdtView
-from foedus.node.values import Placed, SignedAct
+from foedus.node.crdt_forms import CrdtAsk
+from foedus.values.crdts import CrdtView
+from foedus.values.node import Placed, SignedAct
 
 
 class CrdtService(Protocol):

@@ -15,7 +15,7 @@ from foedus.base.cbor import Malformed, NotCanonical, decode, decode_as, encode
 from foedus.base.clock import Hlc
 from foedus.base.errors import UsageError
 from foedus.log.bodies import CrdtDelta
-from foedus.node.crdt_values import CrdtAsk
+from foedus.node.crdt_forms import CrdtAsk
 from foedus.state.crdt import TYPES, Origin, delta_bytes, read_delta
 from foedus.state.crdt.deltas import (
     CounterDelta,

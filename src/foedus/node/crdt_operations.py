@@ -15,15 +15,16 @@ from foedus.node.author import Draft
 from foedus.node.codec import draft_of
 from foedus.node.composition import Node
 from foedus.node.crdt_asking import check_body, delta_of, plain_json
-from foedus.node.crdt_values import AdditionView, CrdtAsk, CrdtView
+from foedus.node.crdt_forms import CrdtAsk
 from foedus.node.home import check_name
 from foedus.node.rooms import Rooms
-from foedus.node.values import Placed, SignedAct
 from foedus.state.crdt import Crdt
 from foedus.state.crdt.fold import DELTA, Key, RoomFold
 from foedus.state.crdt.map import Map
 from foedus.state.crdt.observed_set import ObservedSet
 from foedus.state.crdt.transfer import Transfers
+from foedus.values.crdts import AdditionView, CrdtView
+from foedus.values.node import Placed, SignedAct
 
 SHOWN_MAX = 10_000
 """Entries of a value that one answer shows: some MB of JSON, made on the loop in tens of milliseconds."""

@@ -4,17 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from foedus.node.credential_values import (
-    BeliefView,
-    ChallengeView,
-    CredentialView,
-    DocumentView,
-    IssueRequest,
-    PlaceView,
-    PresentRequest,
-    VerifiedView,
-    VerifyRequest,
-)
+from foedus.node.credential_forms import IssueRequest, PresentRequest, VerifyRequest
+from foedus.values.credentials import BeliefView, ChallengeView, CredentialView, DocumentView, PlaceView, VerifiedView
 
 
 class CredentialService(Protocol):

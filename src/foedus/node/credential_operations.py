@@ -13,22 +13,20 @@ from foedus.identity.credentials.status_list import is_set
 from foedus.identity.credentials.verifying import check_credential
 from foedus.identity.did import key_of
 from foedus.node.composition import Node
+from foedus.node.credential_forms import IssueRequest, PresentRequest, VerifyRequest
 from foedus.node.credential_store import Issued, key_of_document
-from foedus.node.credential_values import (
+from foedus.node.credentials import Credentials
+from foedus.node.verifier import Verifier
+from foedus.node.views import Views
+from foedus.values.credentials import (
     BeliefView,
     ChallengeView,
     CredentialView,
     DocumentView,
-    IssueRequest,
     PlaceView,
-    PresentRequest,
     ProvenView,
     VerifiedView,
-    VerifyRequest,
 )
-from foedus.node.credentials import Credentials
-from foedus.node.verifier import Verifier
-from foedus.node.views import Views
 
 
 class CredentialOperations:

@@ -14,7 +14,7 @@ import msgspec
 from foedus.base.limits import CHECKPOINT_INTERVAL, CLOCK_MERGE_MAX, SECOND
 from foedus.node.doctor_home import Examined, Unhealthy
 from foedus.node.home import RunningInfo
-from foedus.node.values import StatusView
+from foedus.values.node import StatusView
 
 _TIMEOUT_S = 10.0
 """A node that verifies at full speed answers within a second; a stopped one never."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Protocol
 
-from foedus.node.document_values import TicketView
 from foedus.node.ports import ByteStream
+from foedus.values.documents import TicketView
 
 
 class Visit(Protocol):

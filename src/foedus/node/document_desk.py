@@ -19,7 +19,6 @@ from foedus.log.port import Row
 from foedus.node.author import Draft
 from foedus.node.composition import Node
 from foedus.node.document_tickets import Seat, Tickets
-from foedus.node.document_values import SessionAsk
 from foedus.node.document_visit import DocumentVisit
 from foedus.node.publisher import Published
 from foedus.node.rates import TooOften
@@ -27,6 +26,7 @@ from foedus.state.documents.fold import UPDATE, UPLOAD, parts_of
 from foedus.state.documents.limits import IN_ACTS_MAX
 from foedus.state.documents.messages import Presence, brings, shows
 from foedus.state.documents.presences import Presences
+from foedus.values.documents import SessionAsk
 
 SESSIONS_MAX = 4_096
 """Session keys that are kept: participants who edit within a day."""
@@ -172,10 +172,16 @@ class DocumentDesk:
             if visit is not but:
                 visit.send(message)
 
-    def is_member(self, seat: Seat) -> bool:
-        """Whether whoever has a seat may still read its room."""
+    def clause(self, seat: Seat) -> str:
+        """Return why whoever has a seat may no longer sit there, or ''."""
         room = self.node.store.admission.authority.rooms.get(seat.room)
-        return room is not None and room.of(self.node.store.node, seat.did) is not None
+        if room is None or room.of(self.node.store.node, seat.did) is None:
+            return "not_permitted"
+        try:
+            self._signer(self.node.agents.find(seat.did), seat)
+        except FoedusError as error:
+            return error.code
+        return ""
 
     def is_shared(self, seat: Seat) -> bool:
         """Whether other nodes may write in the room."""

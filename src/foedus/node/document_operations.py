@@ -8,12 +8,12 @@ from foedus.node.composition import Node
 from foedus.node.document_api import Visit
 from foedus.node.document_desk import DocumentDesk
 from foedus.node.document_tickets import Seat
-from foedus.node.document_values import TicketView
 from foedus.node.document_visit import DocumentVisit
 from foedus.node.home import check_name
 from foedus.node.rooms import Rooms
 from foedus.node.tokens import Holder
 from foedus.state.documents.fold import UPDATE
+from foedus.values.documents import TicketView
 
 
 class DocumentOperations:

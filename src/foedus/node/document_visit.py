@@ -14,8 +14,9 @@ from foedus.log import streams
 from foedus.node.document_tickets import Seat
 from foedus.node.ports import ByteStream
 from foedus.state.documents import messages
+from foedus.state.documents.document import Document
 from foedus.state.documents.errors import BadUpdate
-from foedus.state.documents.fold import Document, RoomDocuments
+from foedus.state.documents.fold import RoomDocuments
 from foedus.state.documents.limits import DOCUMENT_BYTES_MAX
 from foedus.state.documents.presences import Presences
 from foedus.state.documents.replica import ReplicasLost
@@ -105,9 +106,9 @@ class DocumentVisit:
         self.end(_LOST, error.code if isinstance(error, FoedusError) else "internal")
 
     def check_seat(self) -> None:
-        """End it where its participant is no longer in the room."""
-        if not self._desk.is_member(self._seat):
-            self.end(_REFUSED, "not_permitted")
+        """End it where its participant is no longer in the room, or the session is over: its device was revoked."""
+        if clause := self._desk.clause(self._seat):
+            self.end(_REFUSED, clause)
 
     async def _until(self, dead: asyncio.Event) -> None:
         await dead.wait()

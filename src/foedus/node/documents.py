@@ -35,6 +35,8 @@ log = logging.getLogger("foedus.documents")
 
 ROOMS_MAX = 64
 """Rooms whose documents are kept while nobody has one open; of the others the log is read again."""
+PASSES_MAX = 16
+"""How often a fold takes all in anew for what was let go: each time at least as much comes in as may wait."""
 _PAGE = 500
 _LOOKED_UP_MAX = 1_000
 _MATTER = KINDS | {ERASE}
@@ -100,7 +102,7 @@ class Documents:
     async def _fold(self, stream: str) -> None:
         """Fold a room. Where snapshots may be needed, all is joined first, unless that ended who holds documents."""
         gaps, make, tally = self._gaps(stream), partial(self.replicas.make, stream), Tally()
-        is_joined = bool(gaps) and stream not in self._careful
+        is_joined, passes = bool(gaps) and stream not in self._careful, 0
         first = partial(Joined, self.replicas.merged) if is_joined else make
         fold = RoomDocuments(first, gaps, self._store.identities.node_of)
         base = await self._bases.standing(stream) if not gaps and stream not in self._careful else None
@@ -116,6 +118,9 @@ class Documents:
                 await self.work(partial(fold.take_all, _pieces(brought)))
                 tally.add(rows[-1].local, _tallied(brought))
                 await asyncio.sleep(0)
+            elif passes < PASSES_MAX and (names := await self.work(fold.begin_again)):
+                passes += 1
+                await self._take_again(stream, fold, names, tally.local)
             elif is_joined:  # and then what came meanwhile
                 await self._hold(fold, make)
                 is_joined = False
@@ -123,6 +128,15 @@ class Documents:
                 self._rooms[stream], self._read[stream], self._tallies[stream] = fold, tally.local, tally
                 self._keep_base(stream, fold, tally)
                 return
+
+    async def _take_again(self, stream: str, fold: RoomDocuments, names: list[str], until: int) -> None:
+        """Let documents of which too much waited take in all that stands in the log up to a local number, again."""
+        local = 0
+        while not self._is_stale and local < until:
+            rows = [row for row in self._store.log.since(local, _PAGE, stream) if row.local <= until]
+            await self.work(partial(fold.take_again, names, _pieces(await self.rows.brought(rows))))
+            local = rows[-1].local if rows else until
+            await asyncio.sleep(0)
 
     def _keep_base(self, stream: str, fold: RoomDocuments, tally: Tally) -> None:
         if tally.count < self.base_every:
@@ -222,18 +236,24 @@ class Documents:
             return
         tally.add(rows[-1].local, _tallied(brought), is_next=rows[0].local > tally.local)
 
-        def tell(taken: asyncio.Future[list[tuple[str, bytes]]]) -> None:
+        def take() -> tuple[list[tuple[str, bytes]], bool]:
+            return fold.take_all(_pieces(brought)), fold.may_recover()
+
+        def tell(taken: asyncio.Future[tuple[list[tuple[str, bytes]], bool]]) -> None:
             error = taken.exception() if not taken.cancelled() else None
             if self._rooms.get(stream) is not fold or taken.cancelled():
                 return  # who has it open gets all of it, once it is folded anew
             if error is None:
-                for name, update in taken.result():
+                counted, may_recover = taken.result()
+                for name, update in counted:
                     self.on_update(stream, name, update)
+                if may_recover:
+                    self._drop(stream)
             else:
                 log.error("an update of %s was not taken in", stream, exc_info=error)
                 self._drop(stream)
 
-        self._thread.begin(partial(fold.take_all, _pieces(brought))).add_done_callback(tell)
+        self._thread.begin(take).add_done_callback(tell)
         self._keep_base(stream, fold, tally)
 
     def _drop_changed(self, commit: Commit) -> None:

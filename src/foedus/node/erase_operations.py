@@ -13,10 +13,10 @@ from foedus.log.port import Row
 from foedus.node.author import Draft
 from foedus.node.codec import draft_of
 from foedus.node.composition import Node
-from foedus.node.room_values import EventView
 from foedus.node.rooms import placed
-from foedus.node.values import Placed, SignedAct
 from foedus.node.views import Views, stored_event
+from foedus.values.node import Placed, SignedAct
+from foedus.values.rooms import EventView
 
 Reason = Literal["author", "moderator", "retention"]
 

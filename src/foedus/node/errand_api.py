@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping
 from typing import Protocol
 
-from foedus.node.call_values import CapabilityView
 from foedus.node.errand_values import ErrandForm, ErrandNews, ErrandView
+from foedus.values.calls import CapabilityView
 
 
 class ErrandService(Protocol):

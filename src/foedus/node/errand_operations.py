@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from foedus.base.errors import NotFound, UsageError
 from foedus.base.ids import parse_id
-from foedus.node.call_values import CapabilityView
 from foedus.node.errand_records import NOTE_BYTES_MAX, Errand
 from foedus.node.errand_values import ErrandForm, ErrandNews, ErrandView
 from foedus.node.notice_sending import check_notice, send_notice
 from foedus.query.schemas import write_json
+from foedus.values.calls import CapabilityView
 
 if TYPE_CHECKING:
     from foedus.node.composition import Node
-    from foedus.node.query_values import AnswersView, Asked, AskedSigned
+    from foedus.node.query_forms import Asked, AskedSigned
+    from foedus.values.queries import AnswersView
 
 
 class ErrandOperations:

@@ -23,10 +23,11 @@ from foedus.adapters.log_errors import DatabaseBusy, DiskFull, ReadOnly
 from foedus.base.errors import FoedusError, NotFound, Unavailable
 from foedus.base.limits import NONCE_BYTES, SECOND
 from foedus.node.approvals import Approval
-from foedus.node.call_values import CallForm, CallProgressView, CallView
+from foedus.node.call_forms import CallForm
 from foedus.node.carrying import NeedsApproval
 from foedus.node.errand_records import Errand, ErrandBook
 from foedus.query.limits import CALL_LASTS_MAX
+from foedus.values.calls import CallProgressView, CallView
 
 if TYPE_CHECKING:
     from foedus.node.composition import Node

@@ -15,9 +15,9 @@ from foedus.base.clock import Hlc
 from foedus.base.errors import NotFound, UsageError
 from foedus.base.ids import parse_id
 from foedus.log import streams
-from foedus.log.authority import CITING
 from foedus.log.bodies import PLACES
 from foedus.log.chains import Chain
+from foedus.log.citing import CITING
 from foedus.log.event import Act, Event
 from foedus.log.grants import Grant
 from foedus.log.memberships import Room
@@ -29,10 +29,10 @@ from foedus.node.carrying import NeedsApproval
 from foedus.node.composition import Node
 from foedus.node.explained import Code, found_in, words_for
 from foedus.node.lookup import find
-from foedus.node.standing_values import ExplainView, LayerView
 from foedus.node.views import Views, stored_event
 from foedus.trust.border import COMMANDS, SPEAK, Crossing
 from foedus.trust.evaluator import Allow, Layers, Withhold
+from foedus.values.standing import ExplainView, LayerView
 
 _REMEDY = "see the commands in docs/terms.md, or the kinds of `room:` in docs/protocol.md"
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 
 from foedus.base.clock import Instant
 from foedus.base.limits import HOUR, SECOND
-from foedus.log.authority import CITING
+from foedus.log.citing import CITING
 from foedus.log.event import Act, read_event
 from foedus.log.grants import Grant
 from foedus.log.port import Row, Verdict

@@ -33,7 +33,7 @@ from foedus.identity.did import did_of
 from foedus.identity.record import SignedRecord, first_record
 from foedus.identity.recovery import RecoverySecrets
 from foedus.log.port import Commit, Value
-from foedus.node.values import IdentityView
+from foedus.values.node import IdentityView
 
 SETTINGS = "settings"
 _FOLDER_MODE = 0o700

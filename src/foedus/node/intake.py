@@ -14,7 +14,8 @@ from typing import Any
 from foedus.base.cbor import split_frames
 from foedus.base.errors import FoedusError, PeerViolation
 from foedus.base.limits import BATCH_EVENTS_MAX, CREDIT_BYTES
-from foedus.node.ingest import Ingest, Pending, Prepared
+from foedus.node.ingest import Ingest, Pending
+from foedus.node.preparing import Prepared
 from foedus.node.reports import Report
 
 IN_FLIGHT = 4

@@ -18,9 +18,9 @@ from foedus.log.knowledge import KNOWLEDGE_SHAPES, KnowledgePublish
 from foedus.log.port import Row
 from foedus.node.audience import Audience
 from foedus.node.crossings import Crossings
+from foedus.node.knowledge_api import SEARCH_MAX
 from foedus.node.knowledge_embedding import KnowledgeEmbedding
 from foedus.node.knowledge_indexing import KnowledgeIndexer
-from foedus.node.knowledge_values import SEARCH_MAX
 from foedus.node.lookup import PREFIX_MIN
 from foedus.node.store import Store
 from foedus.query.port import Meaning

@@ -21,10 +21,10 @@ from foedus.log.knowledge import KNOWLEDGE_SHAPES, KnowledgeBody, KnowledgeRepub
 from foedus.log.port import Row
 from foedus.node.author import Draft
 from foedus.node.knowledge_forms import Form
-from foedus.node.knowledge_values import KeptFrom, KnowledgePlaced
 from foedus.state.knowledge.source import prove, read_source
 from foedus.trust import border
 from foedus.trust.door import may_see
+from foedus.values.knowledge import KeptFrom, KnowledgePlaced
 
 if TYPE_CHECKING:
     from collections.abc import Callable

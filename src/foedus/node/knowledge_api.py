@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from foedus.node.consent_values import ApprovalView
 from foedus.node.knowledge_forms import Form
-from foedus.node.knowledge_values import (
+from foedus.values.consent import ApprovalView
+from foedus.values.knowledge import (
     EnvelopeView,
     HistoryView,
     KnowledgePlaced,
@@ -16,7 +16,12 @@ from foedus.node.knowledge_values import (
     TasksPage,
     TaskView,
 )
-from foedus.node.values import SignedAct
+from foedus.values.node import SignedAct
+
+SEARCH_MAX = 100
+"""Finds of one question: more than anybody reads, and than a federated answer carries."""
+LIST_MAX = 200
+"""Packets or tasks in one page: each is folded from the log as it is shown."""
 
 
 class KnowledgeService(Protocol):

@@ -11,11 +11,13 @@ from foedus.base.errors import UsageError
 from foedus.base.ids import parse_id
 from foedus.log.knowledge import KnowledgeRepublish
 from foedus.node.codec import draft_of
-from foedus.node.consent_values import ApprovalView
 from foedus.node.knowledge_acts import KnowledgeActs, stream_of
+from foedus.node.knowledge_api import LIST_MAX
 from foedus.node.knowledge_forms import Form
-from foedus.node.knowledge_values import (
-    LIST_MAX,
+from foedus.node.knowledge_views import KnowledgeViews
+from foedus.state.knowledge.packets import Packet
+from foedus.values.consent import ApprovalView
+from foedus.values.knowledge import (
     EnvelopeView,
     HistoryView,
     KnowledgePlaced,
@@ -24,9 +26,7 @@ from foedus.node.knowledge_values import (
     TasksPage,
     TaskView,
 )
-from foedus.node.knowledge_views import KnowledgeViews
-from foedus.node.values import SignedAct, Trouble
-from foedus.state.knowledge.packets import Packet
+from foedus.values.node import SignedAct, Trouble
 
 if TYPE_CHECKING:
     from foedus.node.approvals import Approval

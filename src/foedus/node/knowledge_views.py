@@ -14,11 +14,11 @@ from foedus.log.knowledge import (
     TaskOffer,
     TaskProgress,
 )
-from foedus.node.knowledge_values import DataView, PacketView, SourceView, TaskView, ToldView, WhoView
 from foedus.state.knowledge.packets import Packet, content_of
 from foedus.state.knowledge.source import Proved, Source, prove, read_source
 from foedus.state.knowledge.tasks import Task
 from foedus.state.knowledge.told import Told
+from foedus.values.knowledge import DataView, PacketView, SourceView, TaskView, ToldView, WhoView
 
 if TYPE_CHECKING:
     from foedus.node.composition import Node

@@ -45,7 +45,7 @@ class LinkEvents:
         self._node.queries.ended(link)
         self._node.blob_carrying.ended(link)
         self._node.presences.ended(link)
-        self._node.councils.carrier.ended(link)
+        self._node.councils.unlinked(link)
 
     def lost(self, link: Link) -> None:
         """Write down why the link of a peer ended."""

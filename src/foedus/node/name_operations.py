@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from foedus.base.errors import NotFound, UsageError
 from foedus.identity.did import key_of
 from foedus.node.composition import Node
-from foedus.node.values import NameView
+from foedus.values.node import NameView
 
 _REMEDY = "see `foedus peer list` and `foedus participant list`"
 

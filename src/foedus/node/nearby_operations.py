@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from foedus.node.values import NearbyView, NodeNearby
 from foedus.trust.peer import State
+from foedus.values.node import NearbyView, NodeNearby
 
 if TYPE_CHECKING:
     from foedus.node.composition import Node

@@ -11,10 +11,10 @@ from typing import TypeVar
 from foedus.adapters.key_files import NODE_KEYS, DamagedKeyFile, KeyFileMissing, keys_from_seeds, write_node_keys
 from foedus.node.composition import Node
 from foedus.node.home import Home, identity_view
-from foedus.node.room_values import EventView
 from foedus.node.service import Service
-from foedus.node.values import IdentityView, RotationView, VerifyReport
 from foedus.node.verify import verify_log
+from foedus.values.node import IdentityView, RotationView, VerifyReport
+from foedus.values.rooms import EventView
 
 T = TypeVar("T")
 

@@ -8,23 +8,12 @@ from typing import Any
 from msgspec.structs import replace
 
 from foedus.base.base64url import from_base64url
-from foedus.node.call_values import (
-    CallForm,
-    CallProgressView,
-    CallSignedForm,
-    CallsMade,
-    CallView,
-    CapabilityForm,
-    CapabilityView,
-    WebhookForm,
-    WebhookView,
-    WorkResult,
-    WorkView,
-)
-from foedus.node.consent_values import ApprovalView
+from foedus.node.call_forms import CallForm, CallSignedForm, CallsMade, CapabilityForm, WebhookForm, WorkResult
 from foedus.node.not_yourself import NotYourself
 from foedus.node.tokens import Holder
 from foedus.query.call import parse_call
+from foedus.values.calls import CallProgressView, CallView, CapabilityView, WebhookView, WorkView
+from foedus.values.consent import ApprovalView
 
 
 class ParticipantCalls:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from foedus.base.errors import NotFound
 from foedus.base.ids import parse_id
-from foedus.node.consent_values import ApprovalView, GrantView
 from foedus.node.not_yourself import NotYourself
 from foedus.node.tokens import Holder
-from foedus.node.values import SignedAct
+from foedus.values.consent import ApprovalView, GrantView
+from foedus.values.node import SignedAct
 
 if TYPE_CHECKING:
     from foedus.log.memberships import Room

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from foedus.consensus.updates import read_update
-from foedus.node.council_values import CouncilDecisionView, CouncilView
 from foedus.node.not_yourself import NotYourself
 from foedus.node.tokens import Holder
+from foedus.values.councils import CouncilDecisionView, CouncilView
 
 
 class ParticipantCouncils:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from foedus.node.crdt_values import CrdtAsk, CrdtView
+from foedus.node.crdt_forms import CrdtAsk
 from foedus.node.participant_consent import ParticipantConsent
-from foedus.node.values import Placed, SignedAct
+from foedus.values.crdts import CrdtView
+from foedus.values.node import Placed, SignedAct
 
 
 class ParticipantCrdts(ParticipantConsent):

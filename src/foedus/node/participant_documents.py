@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from foedus.node.document_values import TicketView
 from foedus.node.participant_crdts import ParticipantCrdts
+from foedus.values.documents import TicketView
 
 
 class ParticipantDocuments(ParticipantCrdts):

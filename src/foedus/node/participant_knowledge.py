@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from foedus.node.codec import draft_of
-from foedus.node.consent_values import ApprovalView
 from foedus.node.knowledge_acts import stream_of
 from foedus.node.knowledge_forms import Form
-from foedus.node.knowledge_values import (
+from foedus.node.not_yourself import NotYourself
+from foedus.values.consent import ApprovalView
+from foedus.values.knowledge import (
     EnvelopeView,
     HistoryView,
     KnowledgePlaced,
@@ -20,8 +21,7 @@ from foedus.node.knowledge_values import (
     TasksPage,
     TaskView,
 )
-from foedus.node.not_yourself import NotYourself
-from foedus.node.values import SignedAct
+from foedus.values.node import SignedAct
 
 if TYPE_CHECKING:
     from foedus.node.composition import Node

@@ -8,11 +8,12 @@ from typing import Any
 from msgspec.structs import replace
 
 from foedus.base.base64url import from_base64url
-from foedus.node.consent_values import ApprovalView
 from foedus.node.not_yourself import NotYourself
-from foedus.node.query_values import AnswersView, Asked, AskedSigned, FoundView, VectorView
+from foedus.node.query_forms import Asked, AskedSigned
 from foedus.node.tokens import Holder
 from foedus.query.question import parse_question
+from foedus.values.consent import ApprovalView
+from foedus.values.queries import AnswersView, FoundView, VectorView
 
 
 class ParticipantQueries:

@@ -15,7 +15,6 @@ from foedus.base.errors import NotFound
 from foedus.base.ids import parse_id
 from foedus.log import streams
 from foedus.log.memberships import Room
-from foedus.node.access_values import CallerView, PairCodeView, PairingView, TokenView
 from foedus.node.codec import draft_of
 from foedus.node.lookup import find
 from foedus.node.not_yourself import NotYourself
@@ -25,9 +24,11 @@ from foedus.node.participant_documents import ParticipantDocuments
 from foedus.node.participant_knowledge import ParticipantKnowledge
 from foedus.node.participant_queries import ParticipantQueries
 from foedus.node.passkey_operations import ParticipantPasskeys
-from foedus.node.room_values import EventsPage, EventView, MessagesPage, MessageView, RoomView, Said
+from foedus.node.room_forms import Said
 from foedus.node.tokens import Holder
-from foedus.node.values import IdentityView, ParticipantView, Placed, SignedAct, SigningContext
+from foedus.values.access import CallerView, PairCodeView, PairingView, TokenView
+from foedus.values.node import IdentityView, ParticipantView, Placed, SignedAct, SigningContext
+from foedus.values.rooms import EventsPage, EventView, MessagesPage, MessageView, RoomView
 
 if TYPE_CHECKING:
     from foedus.node.composition import Node

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from foedus.node.passkey_values import PasskeysView, PasskeyView
+from foedus.values.access import PasskeysView, PasskeyView
 
 
 class PasskeyService(Protocol):

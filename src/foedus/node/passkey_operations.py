@@ -10,10 +10,10 @@ from foedus.base.ids import parse_id
 from foedus.identity.passkeys import SALT_BYTES
 from foedus.log import streams
 from foedus.node.codec import draft_of
-from foedus.node.passkey_values import PasskeysView, PasskeyView
 from foedus.node.passkeys import NewPasskey, Passkey
 from foedus.node.tokens import Holder
-from foedus.node.values import SignedAct
+from foedus.values.access import PasskeysView, PasskeyView
+from foedus.values.node import SignedAct
 
 if TYPE_CHECKING:
     from foedus.node.composition import Node

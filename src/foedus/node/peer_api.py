@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from foedus.node.values import NearbyView, PeerView, ProbeView, TierName
+from foedus.values.node import NearbyView, PeerView, ProbeView, TierName
 
 
 class PeerService(Protocol):

@@ -9,12 +9,14 @@ import msgspec
 
 from foedus.base.errors import FoedusError
 from foedus.log.port import Value
-from foedus.node.call_values import CapabilityView
-from foedus.node.query_values import Asked, FoundView
+from foedus.node.query_forms import Asked
+from foedus.values.calls import CapabilityView
+from foedus.values.queries import FoundView
 
 if TYPE_CHECKING:
     from foedus.node.composition import Node
-    from foedus.node.query_values import AnswersView, AskedSigned
+    from foedus.node.query_forms import AskedSigned
+    from foedus.values.queries import AnswersView
 
 SPACE = "peer_offers"
 OFFERS_MAX = 64

@@ -11,7 +11,6 @@ from foedus.identity.did import did_of, key_of
 from foedus.node.composition import Node
 from foedus.node.lookup import Known, find, find_to_give
 from foedus.node.peers import new_salt
-from foedus.node.values import PeerView, ProbeView, TierName
 from foedus.node.views import Views
 from foedus.sync.effects import Close
 from foedus.trust.inputs import (
@@ -28,6 +27,7 @@ from foedus.trust.inputs import (
 )
 from foedus.trust.peer import Peer, State
 from foedus.trust.tiers import parse_tier
+from foedus.values.node import PeerView, ProbeView, TierName
 
 _PEER_REMEDY = "see `foedus peer list`"
 

@@ -10,9 +10,9 @@ from typing import Any
 from msgspec import structs, to_builtins
 
 from foedus.adapters.policy_file import read_policy
-from foedus.node.values import PolicyOptionView
 from foedus.trust.policy import Assurance, Policy, meets, options
 from foedus.trust.policy_text import BadPolicy, Loaded
+from foedus.values.node import PolicyOptionView
 
 log = logging.getLogger("foedus.policy")
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Protocol
 
-from foedus.node.consent_values import ApprovalView
-from foedus.node.query_values import AnswersView, Asked, AskedSigned, FoundView, VectorView
+from foedus.node.query_forms import Asked, AskedSigned
+from foedus.values.consent import ApprovalView
+from foedus.values.queries import AnswersView, FoundView, VectorView
 
 
 class QueryService(Protocol):

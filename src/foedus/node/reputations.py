@@ -10,10 +10,10 @@ from foedus.base.limits import MINUTE
 from foedus.node.auditing import AuditTrail
 from foedus.node.peers import Peers
 from foedus.node.store import Store
-from foedus.node.values import EvidenceView, Trouble
 from foedus.trust.inputs import HumanPause
 from foedus.trust.peer import Peer, State
 from foedus.trust.reputation import CLEAN, FALLS, GRANTS_STOP, LINK_CLOSES, Evidence, points
+from foedus.values.node import EvidenceView, Trouble
 
 SCORES_MAX = 4_096
 """Scores that are remembered for a minute: more nodes than write at one time."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import Literal, Protocol
 
-from foedus.node.room_values import EventsPage, EventView, MessagesPage, RoomView, Said
-from foedus.node.values import Placed, SignedAct
+from foedus.node.room_forms import Said
+from foedus.values.node import Placed, SignedAct
+from foedus.values.rooms import EventsPage, EventView, MessagesPage, RoomView
 
 
 class RoomService(Protocol):

@@ -28,12 +28,13 @@ from foedus.node.codec import draft_of
 from foedus.node.composition import Node
 from foedus.node.home import check_name
 from foedus.node.lookup import find, id_of
-from foedus.node.room_values import MessagesPage, RoomView, Said
-from foedus.node.values import Placed, SignedAct
+from foedus.node.room_forms import Said
 from foedus.node.views import Views, stored_event
 from foedus.trust.evaluator import by_role
 from foedus.trust.peer import State
 from foedus.trust.tiers import sends_sync
+from foedus.values.node import Placed, SignedAct
+from foedus.values.rooms import MessagesPage, RoomView
 
 _REMEDY = "see `foedus room list`"
 

@@ -40,11 +40,16 @@ from foedus.node.name_operations import NameOperations
 from foedus.node.nearby_operations import NearbyOperations
 from foedus.node.passkey_operations import PasskeyOperations
 from foedus.node.query_operations import QueryOperations
-from foedus.node.room_values import EventsPage, EventView, MessagesPage, RoomView, Said
+from foedus.node.room_forms import Said
 from foedus.node.rooms import Rooms, placed
 from foedus.node.standing_operations import StandingOperations
 from foedus.node.troubles import clock_behind, troubles
-from foedus.node.values import (
+from foedus.node.verifier import Verifier
+from foedus.node.verify import verify_log
+from foedus.node.views import Views
+from foedus.node.webhook_operations import WebhookOperations
+from foedus.node.work_operations import WorkOperations
+from foedus.values.node import (
     IdentityView,
     ParticipantView,
     PeerView,
@@ -58,11 +63,7 @@ from foedus.node.values import (
     Trouble,
     VerifyReport,
 )
-from foedus.node.verifier import Verifier
-from foedus.node.verify import verify_log
-from foedus.node.views import Views
-from foedus.node.webhook_operations import WebhookOperations
-from foedus.node.work_operations import WorkOperations
+from foedus.values.rooms import EventsPage, EventView, MessagesPage, RoomView
 
 _FOLLOW_PAGE = 256
 _OWN_ACTS = frozenset({"device.enrol", "device.revoke", "document.session", "grant.create", "grant.revoke"})

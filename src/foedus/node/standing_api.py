@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from foedus.node.standing_values import ExplainView, StandingView
+from foedus.values.standing import ExplainView, StandingView
 
 
 class StandingService(Protocol):

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from foedus.base.errors import NotFound, UsageError
 from foedus.log.participants import Participant
 from foedus.node.explaining import Explainer
-from foedus.node.standing_values import ExplainView, StandingView
 from foedus.trust.standing import LAST, Standing, may
+from foedus.values.standing import ExplainView, StandingView
 
 if TYPE_CHECKING:
     from foedus.node.composition import Node

@@ -153,6 +153,23 @@ class Store:
         asyncio.ensure_future(self._writer.commit(commit, generation)).add_done_callback(durable)
         return visible
 
+    def keep(self, values: Sequence[Value]) -> asyncio.Future[Committed]:
+        """Queue small values that their part alone cares about: when they are durable nobody is told but the future.
+
+        It fails as that of ``begin_commit`` does.
+        """
+        if self._writer is None:
+            raise NotReady("the node is not started")
+        generation = self.generation
+        kept = asyncio.ensure_future(self._writer.commit(Commit(values=values), generation))
+
+        def durable(done: asyncio.Future[Committed]) -> None:
+            if (done.cancelled() or done.exception() is not None) and generation == self.generation:
+                self.reload()
+
+        kept.add_done_callback(durable)
+        return kept
+
     async def commit(self, commit: Commit) -> list[Row]:
         """Make a commit durable and visible; return its rows."""
         return await self.begin_commit(commit)

@@ -8,8 +8,8 @@ from foedus.base.clock import ClockAhead
 from foedus.base.limits import CLOCK_AHEAD_MAX, SECOND
 from foedus.node.blobs import BlobsFull
 from foedus.node.composition import Node
-from foedus.node.consent_values import ApprovalView
-from foedus.node.values import Trouble
+from foedus.values.consent import ApprovalView
+from foedus.values.node import Trouble
 
 NameOf = Callable[[bytes], str]
 

@@ -15,7 +15,7 @@ from foedus.log.admission import signature_checks
 from foedus.log.event import Parsed, digest_matches, parse_event
 from foedus.log.gaps import is_of
 from foedus.log.port import EventLog, Gap, Head, Row
-from foedus.node.values import VerifyReport
+from foedus.values.node import VerifyReport
 
 _PAGE = 1_000
 PROBLEMS_SHOWN = 100

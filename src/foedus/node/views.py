@@ -20,10 +20,10 @@ from foedus.log.port import Row, Verdict
 from foedus.log.roles import name_of
 from foedus.node.codec import in_json
 from foedus.node.composition import Node
-from foedus.node.room_values import ErasedView, EventView, MemberView, MessageView, RoomView
-from foedus.node.values import DeviceView, ParticipantView, PeerView
 from foedus.trust.claims import name_clash
 from foedus.trust.peer import Peer, State
+from foedus.values.node import DeviceView, ParticipantView, PeerView
+from foedus.values.rooms import ErasedView, EventView, MemberView, MessageView, RoomView
 
 _VERDICTS = {Verdict.ACCEPTED: "accepted", Verdict.PENDING: "pending", Verdict.REJECTED: "rejected"}
 

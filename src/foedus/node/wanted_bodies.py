@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 from foedus.base.limits import SEALED_FOR, WANTS_PER_FRAME
 from foedus.log.event import read_event
 from foedus.log.port import Row, Verdict
-from foedus.node.ingest import BODILESS_MAX, Ingest
+from foedus.node.ingest import Ingest
+from foedus.node.preparing import BODILESS_MAX
 from foedus.node.publisher import Published, Publisher
 from foedus.node.store import Store
 

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from foedus.node.call_desk import CallDesk
-    from foedus.node.call_values import WorkView
     from foedus.node.store import Store
     from foedus.trust.policy import WebhookReach
+    from foedus.values.calls import WorkView
 
 TIMEOUT_S = 30.0
 """For one answer. Who needs longer answers 202, and brings the result to the node."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from foedus.base.errors import NotFound
-from foedus.node.call_values import WebhookForm, WebhookView
+from foedus.node.call_forms import WebhookForm
+from foedus.values.calls import WebhookView
 
 if TYPE_CHECKING:
     from foedus.node.composition import Node

@@ -12,12 +12,12 @@ from foedus.node.background import Background
 from foedus.node.call_desk import CallDesk, Work
 from foedus.node.call_life import CallLife
 from foedus.node.call_records import CallRecord
-from foedus.node.call_values import WorkView
 from foedus.node.call_views import CallViews
 from foedus.node.webhook_book import Webhook, WebhookBook
 from foedus.node.webhook_delivery import CallDelivery, Parts
 from foedus.trust.policy import WebhookReach
 from foedus.trust.webhooks import LOCALHOST, WebhookForbidden, is_address, may_send, parse_target
+from foedus.values.calls import WorkView
 
 if TYPE_CHECKING:
     from foedus.node.composition import Node

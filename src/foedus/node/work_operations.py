@@ -8,10 +8,11 @@ from msgspec import UNSET
 
 from foedus.base.errors import UsageError
 from foedus.base.ids import parse_id
+from foedus.node.call_forms import WorkResult
 from foedus.node.call_life import Ending, failed
-from foedus.node.call_values import WorkResult, WorkView
 from foedus.query.schemas import write_json
 from foedus.sync.frames.calls import CALL_PROGRESS_MAX
+from foedus.values.calls import WorkView
 
 if TYPE_CHECKING:
     from foedus.node.composition import Node

@@ -18,7 +18,7 @@ from foedus.sdk.federation import (
 from foedus.sdk.forms import Claim, Done, Offer, Progress, Publish, Republish, Retract, Revise
 from foedus.sdk.granting import Scope
 from foedus.sdk.receiving import NotFromNode, ReceivedCalls, WebhookCall, verify_webhook
-from foedus.sdk.values.crdts import TransferAsk
+from foedus.values.crdts import TransferAsk
 
 __all__ = [
     "BadAnswer",

@@ -11,7 +11,7 @@ from foedus.base.clock import Instant
 from foedus.base.ids import sha256
 from foedus.crypto.ed25519 import Ed25519Key
 from foedus.crypto.labels import signed_bytes
-from foedus.sdk.values.node import SignedAct
+from foedus.values.node import SignedAct
 
 
 class Draft(NamedTuple):

@@ -15,8 +15,8 @@ from foedus.base.ids import parse_id
 from foedus.base.limits import AUTH_MAX, NONCE_BYTES, SECOND
 from foedus.sdk.acts import signed_call
 from foedus.sdk.speaking import Own, decided, grants_for, own, signs_for
-from foedus.sdk.values.calls import CallView
-from foedus.sdk.values.consent import ApprovalView
+from foedus.values.calls import CallView
+from foedus.values.consent import ApprovalView
 
 if TYPE_CHECKING:
     from foedus.sdk.client import Client

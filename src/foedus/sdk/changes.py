@@ -13,8 +13,8 @@ from foedus.base.cbor import NotCanonical, decode, encode
 from foedus.base.errors import NotFound, UsageError
 from foedus.base.ids import parse_id
 from foedus.sdk.speaking import InRoom, act_in_room, settled, signs_for
-from foedus.sdk.values.crdts import AdditionView, TransferAsk
-from foedus.sdk.values.node import Placed, SignedAct
+from foedus.values.crdts import AdditionView, TransferAsk
+from foedus.values.node import Placed, SignedAct
 
 if TYPE_CHECKING:
     from foedus.sdk.client import Client

@@ -22,8 +22,8 @@ from foedus.sdk.device import Device, now
 from foedus.sdk.granting import Scope, delegation
 from foedus.sdk.operation import Action, Group, M
 from foedus.sdk.speaking import own
-from foedus.sdk.values.node import ProbeView
-from foedus.sdk.values.queries import MergedView
+from foedus.values.node import ProbeView
+from foedus.values.queries import MergedView
 
 if TYPE_CHECKING:
     from foedus.sdk.client import Api, Client

@@ -9,7 +9,7 @@ from msgspec import Struct, field
 
 from foedus.base.base64url import from_base64url
 from foedus.base.ids import parse_id
-from foedus.sdk.values.knowledge import DataView
+from foedus.values.knowledge import DataView
 
 MILLION = 1_000_000
 LEASE_S = 86_400

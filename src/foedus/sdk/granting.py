@@ -17,8 +17,8 @@ from foedus.identity.ucan.ipld import cid_of_text
 from foedus.sdk.acts import Draft
 from foedus.sdk.device import Device, now
 from foedus.sdk.speaking import Own, own, sign
-from foedus.sdk.values.consent import ApprovalView, GrantView
-from foedus.sdk.values.node import Placed, SignedAct
+from foedus.values.consent import ApprovalView, GrantView
+from foedus.values.node import Placed, SignedAct
 
 if TYPE_CHECKING:
     from foedus.sdk.client import Client

@@ -15,7 +15,7 @@ from foedus.base.limits import SECOND
 from foedus.crypto.ed25519 import PUBLIC_BYTES
 from foedus.identity.did import key_of
 from foedus.identity.webhook_proof import WEBHOOK_HEADER, is_timely, read_delivery
-from foedus.sdk.values.calls import WorkView
+from foedus.values.calls import WorkView
 
 _KEPT_AFTER = 120 * SECOND
 """How long after a call's deadline it is remembered: the node brings none that is late, by its own clock."""

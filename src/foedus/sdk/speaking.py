@@ -15,9 +15,9 @@ from foedus.identity.ucan import covers
 from foedus.sdk.acts import Draft, Moment, signed_act
 from foedus.sdk.device import Device, now
 from foedus.sdk.errors import NoDevice
-from foedus.sdk.values.consent import ApprovalView
-from foedus.sdk.values.node import ParticipantView, Placed, SignedAct
-from foedus.sdk.values.rooms import RoomView
+from foedus.values.consent import ApprovalView
+from foedus.values.node import ParticipantView, Placed, SignedAct
+from foedus.values.rooms import RoomView
 
 if TYPE_CHECKING:
     from foedus.sdk.client import Client

@@ -14,8 +14,8 @@ from foedus.base.limits import AUTH_MAX, REFS_MAX
 from foedus.sdk.acts import Draft
 from foedus.sdk.forms import Form, Offer, Publish, Republish, Retract, Revise
 from foedus.sdk.speaking import Own, decided, grants_for, own, sign, signs_for
-from foedus.sdk.values.consent import ApprovalView
-from foedus.sdk.values.knowledge import KnowledgePlaced
+from foedus.values.consent import ApprovalView
+from foedus.values.knowledge import KnowledgePlaced
 
 if TYPE_CHECKING:
     from foedus.sdk.client import Client

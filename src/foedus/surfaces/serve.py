@@ -12,10 +12,10 @@ from foedus.node.composition import Node
 from foedus.node.federation import Federation
 from foedus.node.home import Home
 from foedus.node.service import Service
-from foedus.node.values import IdentityView
 from foedus.surfaces.http.app import create_app
 from foedus.surfaces.http.exposure import Exposure
 from foedus.surfaces.http.server import HttpServer
+from foedus.values.node import IdentityView
 
 
 async def serve(  # noqa: PLR0913, PLR0917  # each is an option of `foedus up`

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycrdt import Doc, Text
 
-from foedus.state.documents.fold import Document
+from foedus.state.documents.document import Document
 from foedus.state.documents.replica import merged
 from foedus.state.documents.update import clocks, reach
 

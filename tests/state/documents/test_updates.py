@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycrdt import Array, Doc, Map, Text, XmlElement, XmlFragment, XmlText
 
-from foedus.state.documents import fold
+from foedus.state.documents import waiting
+from foedus.state.documents.document import Document
 from foedus.state.documents.errors import BadMessage, BadUpdate
-from foedus.state.documents.fold import Document, Part, RoomDocuments, parts_of
+from foedus.state.documents.fold import Part, RoomDocuments, parts_of
 from foedus.state.documents.messages import GONE, Asks, Brings, Presence, Shows, asks, brings, read, shows
 from foedus.state.documents.presences import Presences
 from foedus.state.documents.replica import merged
@@ -183,8 +184,8 @@ def test_who_comes_back_is_told_at_a_later_clock_than_the_end_was():
 
 
 def test_what_stands_on_nothing_that_comes_takes_no_memory_without_end(monkeypatch):
-    monkeypatch.setattr(fold, "WAITING_BYTES_MAX", 200)
+    monkeypatch.setattr(waiting, "WAITING_BYTES_MAX", 2_000)
     document, update = Document(), b"\x01\x01\x05\x63\x04\x01\x01t\x01x\x00"  # clock 99, of which none before came
     for _ in range(1_000):
         assert document.take(update) == []
-    assert document._waiting_bytes <= 200
+    assert document._waiting.bytes <= 2_000

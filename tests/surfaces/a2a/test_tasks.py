@@ -18,7 +18,7 @@ from a2a.types import (
 from a2a.utils.errors import A2AError, TaskNotFoundError
 
 from foedus.node import errands
-from foedus.node.call_values import WorkResult
+from foedus.node.call_forms import WorkResult
 from foedus.surfaces.cli.delegating import Scope
 from foedus.trust.border import CALL
 from foedus.trust.standing import Standing

@@ -2,8 +2,7 @@
 
 import msgspec
 
-from foedus.node.room_values import EventView, MemberView, MessageView, RoomView
-from foedus.node.values import (
+from foedus.values.node import (
     DeviceView,
     IdentityView,
     ParticipantView,
@@ -13,6 +12,7 @@ from foedus.node.values import (
     Trouble,
     VerifyReport,
 )
+from foedus.values.rooms import EventView, MemberView, MessageView, RoomView
 
 OWN = "0a" * 32
 BANK = "0b" * 32

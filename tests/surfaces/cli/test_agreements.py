@@ -10,8 +10,8 @@ from foedus.base.ids import sha256
 from foedus.crypto import ed25519
 from foedus.crypto.labels import signed_bytes
 from foedus.identity.did import did_of
-from foedus.node.agreement_values import DraftView
-from foedus.node.values import DeviceView, ParticipantView
+from foedus.values.agreements import DraftView
+from foedus.values.node import DeviceView, ParticipantView
 from tests.surfaces.cli.samples import BANK, GENERAL, OWN, ROOM
 from tests.surfaces.http.fake_agreements import CHANGE, PROPOSAL, PROPOSED, STARTER, VIEW
 

@@ -4,9 +4,9 @@ import json
 
 import msgspec
 
-from foedus.node.audit_values import AuditRowView
 from foedus.surfaces.cli.audit import row_line
 from foedus.surfaces.cli.peers import reputation_lines
+from foedus.values.audit import AuditRowView
 from tests.node.homes import run, spoken
 from tests.surfaces.cli.samples import PEER
 

@@ -7,8 +7,8 @@ from msgspec.structs import replace
 
 from foedus.base.base64url import from_base64url, to_base64url
 from foedus.base.cbor import encode
-from foedus.node.query_values import AnswersView
 from foedus.query.call import parse_call
+from foedus.values.queries import AnswersView
 from tests.surfaces.cli import samples
 from tests.surfaces.cli.test_consent import WAITING
 from tests.surfaces.cli.test_speaking import ADA, ada_is_here

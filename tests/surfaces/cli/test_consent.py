@@ -2,10 +2,10 @@
 
 from msgspec.structs import replace
 
-from foedus.node.consent_values import ApprovalView, GrantView, LinkView
 from foedus.surfaces.cli.approvals import approval_lines
 from foedus.surfaces.cli.delegating import command_meant
 from foedus.surfaces.cli.grants import grant_lines
+from foedus.values.consent import ApprovalView, GrantView, LinkView
 from tests.surfaces.cli.samples import BANK, EVENT, ROBOT, ROOM
 
 DID = "did:key:z6MkAda"

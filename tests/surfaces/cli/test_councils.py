@@ -15,6 +15,8 @@ def test_a_council_is_founded_and_shown(foedus, node):
     assert foedus("council", "create", "board", "bob", "carol", "dora", "--json").json == VIEW
     assert node.bodies("POST", "/councils") == [{"name": "board", "peers": ["bob", "carol", "dora"], "seal": False}]
     assert "3 decide" in foedus("council", "show", "board").out
+    node.on("GET", "/councils/board", VIEW | {"removes": [BOARD.members[0].node]})
+    assert "to go" in foedus("council", "show", "board").out
     assert "board" in foedus("council", "list").out
     assert "joined" in foedus("council", "members", "board").out
 

@@ -5,8 +5,8 @@ from foedus.base.base64url import from_base64url
 from foedus.base.cbor import decode, decode_as, encode
 from foedus.log.bodies import CrdtDelta
 from foedus.log.event import Act
-from foedus.node.crdt_values import AdditionView, CrdtView
 from foedus.surfaces.cli.crdts import parse_value
+from foedus.values.crdts import AdditionView, CrdtView
 from tests.surfaces.cli.samples import BANK, ELSEWHERE, EVENT, GENERAL, MEMBERSHIP, PLACED, ROBOT, ROOM
 from tests.surfaces.cli.test_speaking import ADA, ada_is_here
 

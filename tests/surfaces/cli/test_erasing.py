@@ -6,8 +6,8 @@ from foedus.base.base64url import from_base64url
 from foedus.base.cbor import decode, decode_as
 from foedus.crypto.sealed import LEAST
 from foedus.log.event import Act
-from foedus.node.room_values import EventView
-from foedus.node.values import PruningView
+from foedus.values.node import PruningView
+from foedus.values.rooms import EventView
 from tests.surfaces.cli.samples import ELSEWHERE, EVENT, GENERAL, IDENTITY, MEMBERSHIP, OWN, PLACED, ROBOT, ROOM
 from tests.surfaces.cli.test_speaking import ADA, SEED
 

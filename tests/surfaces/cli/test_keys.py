@@ -6,7 +6,7 @@ from foedus.adapters.key_files import import_hex, read_node_keys
 from foedus.crypto.sealed import LEAST
 from foedus.crypto.words import to_words
 from foedus.node.home import Home
-from foedus.node.values import RotationView
+from foedus.values.node import RotationView
 from tests.surfaces.cli.samples import IDENTITY, OWN, PLACED, ROTATION
 
 WORDS = " ".join(to_words(bytes(32)))

@@ -8,8 +8,8 @@ from foedus.base.base64url import from_base64url, to_base64url
 from foedus.base.cbor import decode_as
 from foedus.log.event import Act
 from foedus.log.knowledge import read_knowledge
-from foedus.node.knowledge_values import HistoryView, KnowledgePlaced, ToldView
 from foedus.surfaces.cli.knowledge_files import front_matter, read_all
+from foedus.values.knowledge import HistoryView, KnowledgePlaced, ToldView
 from tests.surfaces.cli.samples import BANK, EVENT, HOSTILE, ROBOT
 from tests.surfaces.cli.test_consent import WAITING
 from tests.surfaces.cli.test_speaking import ADA, ada_is_here

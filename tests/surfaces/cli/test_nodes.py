@@ -13,8 +13,8 @@ from foedus import __version__
 from foedus.base.errors import Unavailable
 from foedus.crypto.words import from_words
 from foedus.node.home import Home
-from foedus.node.values import CouncilStatusView
 from foedus.surfaces.cli.running import _page_words
+from foedus.values.node import CouncilStatusView
 from tests.surfaces.cli.samples import BANK, CONNECTED, HOSTILE, IDENTITY, OWN, STATUS
 
 

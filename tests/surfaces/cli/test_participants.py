@@ -10,7 +10,7 @@ from foedus.crypto.sealed import LEAST
 from foedus.identity.did import did_of
 from foedus.log.bodies import DeviceEnrol
 from foedus.log.event import Act, act_signing_bytes
-from foedus.node.values import DeviceView
+from foedus.values.node import DeviceView
 from tests.surfaces.cli.samples import ELSEWHERE, EPOCH, EVENT, OWN, PLACED, ROBOT
 
 

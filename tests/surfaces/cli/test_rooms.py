@@ -5,7 +5,7 @@ from msgspec import json as msgjson
 from msgspec import to_builtins
 from msgspec.structs import replace
 
-from foedus.node.room_values import ErasedView
+from foedus.values.rooms import ErasedView
 from tests.surfaces.cli.samples import BANK, GENERAL, HOSTILE, LOGGED, MESSAGE, ROOM
 
 STREAM = f"room:{ROOM}"

@@ -13,7 +13,7 @@ from foedus.crypto.ed25519 import Ed25519Key
 from foedus.crypto.sealed import LEAST
 from foedus.identity.did import did_of
 from foedus.identity.ucan import cid_text, parse_delegation, parse_revocation
-from foedus.node.values import DeviceView
+from foedus.values.node import DeviceView
 from tests.surfaces.cli.samples import BANK, CONNECTED, EVENT, GENERAL, OWN, PLACED, ROBOT, ROOM
 from tests.surfaces.cli.test_consent import GRANT, WAITING
 

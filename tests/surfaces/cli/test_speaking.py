@@ -12,9 +12,9 @@ from foedus.crypto.ed25519 import Ed25519Key, verify
 from foedus.crypto.sealed import LEAST
 from foedus.identity.did import did_of
 from foedus.log.event import Act, act_signing_bytes
-from foedus.node.room_values import MemberView
-from foedus.node.values import DeviceView
 from foedus.surfaces.cli.speaking import membership_of
+from foedus.values.node import DeviceView
+from foedus.values.rooms import MemberView
 from tests.surfaces.cli.samples import BANK, ELSEWHERE, EPOCH, EVENT, GENERAL, MEMBERSHIP, OWN, PLACED, ROBOT, ROOM
 
 SEED = b"\x07" * 32

@@ -4,7 +4,7 @@ import pytest
 from msgspec import to_builtins
 from msgspec.structs import replace
 
-from foedus.node.standing_values import ExplainView, LayerView, StandingView
+from foedus.values.standing import ExplainView, LayerView, StandingView
 from tests.surfaces.cli.samples import OWN
 
 ADA = StandingView(

@@ -6,9 +6,8 @@ import time
 import msgspec
 
 from foedus.base.errors import NotFound, UsageError
-from foedus.node.audit_values import AuditPage
-from foedus.node.room_values import EventsPage, MemberView, MessagesPage, RoomView
-from foedus.node.values import (
+from foedus.values.audit import AuditPage
+from foedus.values.node import (
     IdentityView,
     NearbyView,
     ParticipantView,
@@ -21,6 +20,7 @@ from foedus.node.values import (
     StatusView,
     VerifyReport,
 )
+from foedus.values.rooms import EventsPage, MemberView, MessagesPage, RoomView
 from tests.surfaces.http.fake_access import FakeAccess
 from tests.surfaces.http.fake_agreements import FakeAgreements
 from tests.surfaces.http.fake_calls import FakeCalls

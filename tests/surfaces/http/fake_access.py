@@ -4,7 +4,7 @@ import asyncio
 
 from foedus.base.errors import NotFound
 from foedus.identity.pairing import BadCode, plain
-from foedus.node.access_values import CallerView, PairCodeView, PairStep, TokenView
+from foedus.values.access import CallerView, PairCodeView, PairStep, TokenView
 from tests.surfaces.http.fake_values import EPOCH, NODE
 
 

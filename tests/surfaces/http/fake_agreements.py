@@ -1,7 +1,7 @@
 """Agreements of the fake node: one peer, whose proposal waits."""
 
 from foedus.base.errors import NotFound
-from foedus.node.agreement_values import AgreementView, ChangeView, ClauseView, DraftView, VersionView
+from foedus.values.agreements import AgreementView, ChangeView, ClauseView, DraftView, VersionView
 
 PEER = "ab" * 32
 STARTER, PROPOSED = "cd" * 32, "ef" * 32

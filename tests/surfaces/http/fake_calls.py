@@ -1,7 +1,7 @@
 """The part of the fake node that offers and calls."""
 
 from foedus.base.errors import UsageError
-from foedus.node.call_values import CallProgressView, CallView, CapabilityView, WebhookView, WorkView
+from foedus.values.calls import CallProgressView, CallView, CapabilityView, WebhookView, WorkView
 from tests.surfaces.http.fake_values import NODE
 
 CAPABILITY = CapabilityView(

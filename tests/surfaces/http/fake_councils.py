@@ -5,7 +5,7 @@ import asyncio
 from foedus.base.base64url import to_base64url
 from foedus.base.errors import NotFound
 from foedus.node.council_following import read_cursor
-from foedus.node.council_values import (
+from foedus.values.councils import (
     CouncilDecisionView,
     CouncilEntryView,
     CouncilMemberView,

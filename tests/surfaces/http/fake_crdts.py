@@ -3,8 +3,8 @@
 from types import MappingProxyType
 
 from foedus.base.errors import NotFound, UsageError
-from foedus.node.crdt_values import CrdtView
-from foedus.node.values import Placed
+from foedus.values.crdts import CrdtView
+from foedus.values.node import Placed
 
 
 class FakeCrdts:

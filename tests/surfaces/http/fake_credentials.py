@@ -3,7 +3,7 @@
 from types import MappingProxyType
 
 from foedus.base.errors import NotFound, UsageError
-from foedus.node.credential_values import (
+from foedus.values.credentials import (
     BeliefView,
     ChallengeView,
     CredentialView,

@@ -1,7 +1,7 @@
 """The part of the fake NodeService that holds documents: tickets only."""
 
 from foedus.base.errors import UsageError
-from foedus.node.document_values import TicketView
+from foedus.values.documents import TicketView
 
 
 class FakeDocuments:

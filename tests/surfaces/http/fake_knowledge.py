@@ -1,14 +1,7 @@
 """Knowledge as the fake node has it: one packet and one task."""
 
 from foedus.base.errors import NotFound, UsageError
-from foedus.node.knowledge_values import (
-    EnvelopeView,
-    HistoryView,
-    KeptFrom,
-    KnowledgePlaced,
-    PacketsPage,
-    TasksPage,
-)
+from foedus.values.knowledge import EnvelopeView, HistoryView, KeptFrom, KnowledgePlaced, PacketsPage, TasksPage
 from tests.surfaces.packets import PACKET, TASK, VIEW
 
 PLACED = KnowledgePlaced(

@@ -3,7 +3,7 @@
 from types import MappingProxyType
 
 from foedus.base.errors import NotFound
-from foedus.node.values import NameView
+from foedus.values.node import NameView
 
 
 class FakeNames:

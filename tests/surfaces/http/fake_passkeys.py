@@ -1,6 +1,6 @@
 """The part of the fake NodeService that keeps passkeys."""
 
-from foedus.node.passkey_values import PasskeysView, PasskeyView
+from foedus.values.access import PasskeysView, PasskeyView
 
 
 class FakePasskeys:

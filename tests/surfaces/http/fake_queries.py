@@ -1,7 +1,7 @@
 """The part of the fake node that answers questions."""
 
 from foedus.base.errors import UsageError
-from foedus.node.query_values import AnswersView, FoundView, MergedView, NodeReport, VectorView
+from foedus.values.queries import AnswersView, FoundView, MergedView, NodeReport, VectorView
 from tests.surfaces.http.fake_values import EPOCH, NODE
 
 FOUND = FoundView(

@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from foedus.base.errors import NotFound
-from foedus.node.standing_values import ExplainView, LayerView, StandingView
+from foedus.values.standing import ExplainView, LayerView, StandingView
 from tests.surfaces.http.fake_values import NODE
 
 ADA = StandingView(

@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
-from foedus.node.room_values import EventView, MessageView
-from foedus.node.values import PeerView
+from foedus.values.node import PeerView
+from foedus.values.rooms import EventView, MessageView
 
 NODE = "aa" * 32
 EPOCH = "ee" * 32

@@ -5,9 +5,9 @@ import pytest
 from msgspec import UNSET
 
 from foedus.base.limits import BATCH_EVENTS_MAX, HTTP_BODY_MAX
-from foedus.node.agreement_values import HumanWord
-from foedus.node.room_values import MessagesPage
-from foedus.node.values import Placed
+from foedus.values.agreements import HumanWord
+from foedus.values.node import Placed
+from foedus.values.rooms import MessagesPage
 from tests.surfaces.http.fake import TOKEN
 from tests.surfaces.http.fake_agreements import PEER as AGREED
 from tests.surfaces.http.fake_agreements import PROPOSED

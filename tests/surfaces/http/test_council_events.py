@@ -4,7 +4,7 @@ import asyncio
 
 import msgspec
 
-from foedus.node.council_values import CouncilEntryView
+from foedus.values.councils import CouncilEntryView
 from tests.surfaces.http.fake_councils import ENTRY
 
 STREAM = {"Accept": "text/event-stream"}

@@ -6,9 +6,10 @@ import msgspec
 import pytest
 
 from foedus.base.limits import SSE_QUEUE_MAX
-from foedus.node.room_values import EventView, Said
+from foedus.node.room_forms import Said
 from foedus.surfaces.http import sse
 from foedus.surfaces.http.streams import Streams, TooManyStreams
+from foedus.values.rooms import EventView
 from tests.surfaces.http.fake_values import an_event
 from tests.surfaces.http.running import until
 

@@ -6,7 +6,7 @@ import secrets
 
 import pytest
 
-from foedus.node.call_values import WorkResult
+from foedus.node.call_forms import WorkResult
 from foedus.surfaces.cli.delegating import Scope
 from foedus.surfaces.mcp.marking import unmark
 from foedus.surfaces.mcp.tools import TOOLS, councils

@@ -50,7 +50,7 @@ export class Decided {
     return {
       opened: (fresh: boolean) => {
         this.opened = true
-        if (fresh) this.entries = [] // what lay between is not held any more
+        if (fresh) this.entries = this.#coming = [] // what lay between is not held any more
       },
       event: (entry: CouncilEntryView) => {
         this.#coming.push(entry)
@@ -65,7 +65,8 @@ export class Decided {
     this.#timer = undefined
     const all = [...this.entries, ...this.#coming]
     this.#coming = []
-    this.entries = all.slice(-KEPT_MAX)
-    if (all.length > KEPT_MAX) this.#from = this.entries[0]!.sequence
+    const cut = all.at(-KEPT_MAX - 1)
+    this.entries = cut ? all.slice(-KEPT_MAX).filter((entry) => entry.sequence > cut.sequence) : all // whole places
+    if (cut) this.#from = cut.sequence
   }
 }

@@ -9,8 +9,8 @@ from foedus.sdk.calling import AFTER_S, Calling, allowed, asker, body_of, plain_
 from foedus.sdk.errors import StreamLost
 from foedus.sdk.operation import API, Action, Group, M, Sent, Stream, operation
 from foedus.sdk.transport import Request, decode
-from foedus.sdk.values.calls import CallProgressView, CallView, CapabilityView, WebhookView, WorkPage
-from foedus.sdk.values.consent import ApprovalView
+from foedus.values.calls import CallProgressView, CallView, CapabilityView, WebhookView, WorkPage
+from foedus.values.consent import ApprovalView
 
 
 class Capabilities(Group[M]):

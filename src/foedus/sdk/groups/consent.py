@@ -8,8 +8,8 @@ from foedus.sdk import granting
 from foedus.sdk.granting import Scope
 from foedus.sdk.operation import Action, Group, M, Sent, operation
 from foedus.sdk.transport import TIMEOUT_S
-from foedus.sdk.values.consent import ApprovalView, GrantView
-from foedus.sdk.values.node import Placed, SignedAct
+from foedus.values.consent import ApprovalView, GrantView
+from foedus.values.node import Placed, SignedAct
 
 
 class Grants(Group[M]):

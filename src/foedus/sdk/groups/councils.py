@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from foedus.base.base64url import to_base64url
 from foedus.sdk.operation import API, Group, M, Sent, Stream, operation
 from foedus.sdk.transport import decode, fill
-from foedus.sdk.values.councils import (
+from foedus.values.councils import (
     CouncilDecisionView,
     CouncilEntryView,
     CouncilMotionView,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from foedus.sdk.operation import Group, M, Sent, operation
-from foedus.sdk.values.credentials import (
+from foedus.values.credentials import (
     BeliefView,
     ChallengeView,
     CredentialView,

@@ -7,8 +7,8 @@ from typing import Literal
 
 from foedus.sdk.operation import API, Group, M, Sent, Stream, operation
 from foedus.sdk.transport import decode, query_text
-from foedus.sdk.values.node import Placed, SignedAct
-from foedus.sdk.values.rooms import EventsPage, EventView
+from foedus.values.node import Placed, SignedAct
+from foedus.values.rooms import EventsPage, EventView
 
 
 class Events(Group[M]):

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from foedus.sdk.forms import Form
 from foedus.sdk.operation import Action, Group, M, Sent, operation
 from foedus.sdk.telling import tell
-from foedus.sdk.values.consent import ApprovalView
-from foedus.sdk.values.knowledge import (
+from foedus.values.consent import ApprovalView
+from foedus.values.knowledge import (
     EnvelopeView,
     HistoryView,
     KnowledgePlaced,
@@ -17,7 +17,7 @@ from foedus.sdk.values.knowledge import (
     TasksPage,
     TaskView,
 )
-from foedus.sdk.values.node import SignedAct
+from foedus.values.node import SignedAct
 
 
 class Knowledge(Group[M]):

@@ -6,8 +6,8 @@ from collections.abc import AsyncGenerator
 
 from foedus.sdk.operation import API, Group, M, Sent, Stream, operation
 from foedus.sdk.transport import decode, query_text
-from foedus.sdk.values.audit import AuditPage, AuditRowView
-from foedus.sdk.values.node import (
+from foedus.values.audit import AuditPage, AuditRowView
+from foedus.values.node import (
     IdentityView,
     NameView,
     PolicyOptionView,

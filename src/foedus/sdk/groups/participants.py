@@ -7,9 +7,9 @@ from typing import Any, Literal
 from foedus.sdk.device import Device
 from foedus.sdk.enrolling import enrol
 from foedus.sdk.operation import Action, Group, M, Sent, operation
-from foedus.sdk.values.access import CallerView, PairCodeView, PairingView, PairStep, TokenView
-from foedus.sdk.values.node import ParticipantView, Placed, SignedAct
-from foedus.sdk.values.standing import ExplainView, StandingView
+from foedus.values.access import CallerView, PairCodeView, PairingView, PairStep, TokenView
+from foedus.values.node import ParticipantView, Placed, SignedAct
+from foedus.values.standing import ExplainView, StandingView
 
 _PAIR = "/api"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from foedus.sdk.operation import Group, M, Sent, operation
-from foedus.sdk.values.access import PasskeysView, PasskeyView
+from foedus.values.access import PasskeysView, PasskeyView
 
 
 class Passkeys(Group[M]):

@@ -7,8 +7,8 @@ from typing import Any
 
 from foedus.sdk.operation import Group, M, Sent, operation
 from foedus.sdk.transport import TIMEOUT_S
-from foedus.sdk.values.agreements import AgreementView, ChangeView, DraftView, HumanWord, VersionView
-from foedus.sdk.values.node import NearbyView, PeerView, ProbeView, TierName
+from foedus.values.agreements import AgreementView, ChangeView, DraftView, HumanWord, VersionView
+from foedus.values.node import NearbyView, PeerView, ProbeView, TierName
 
 
 class Peers(Group[M]):

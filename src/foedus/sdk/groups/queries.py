@@ -9,8 +9,8 @@ from foedus.sdk.asking import Question, body_of
 from foedus.sdk.errors import StreamLost
 from foedus.sdk.operation import API, Action, Group, M, Sent, Stream, operation
 from foedus.sdk.transport import Request, decode
-from foedus.sdk.values.consent import ApprovalView
-from foedus.sdk.values.queries import AnswersView, FoundView, VectorView
+from foedus.values.consent import ApprovalView
+from foedus.values.queries import AnswersView, FoundView, VectorView
 
 AFTER_S = 10.0
 """Seconds beyond a question's deadline that the node has to answer."""

@@ -8,10 +8,10 @@ from foedus.sdk import changes
 from foedus.sdk.changes import Change
 from foedus.sdk.operation import Action, Group, M, Sent, operation
 from foedus.sdk.speaking import say
-from foedus.sdk.values.crdts import CrdtView
-from foedus.sdk.values.documents import TicketView
-from foedus.sdk.values.node import Placed, SignedAct
-from foedus.sdk.values.rooms import MessagesPage, RoomView
+from foedus.values.crdts import CrdtView
+from foedus.values.documents import TicketView
+from foedus.values.node import Placed, SignedAct
+from foedus.values.rooms import MessagesPage, RoomView
 
 
 class Rooms(Group[M]):

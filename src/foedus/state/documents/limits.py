@@ -7,7 +7,12 @@ from foedus.log.documents import PART_BYTES, PARTS_MAX
 DOCUMENT_BYTES_MAX = 16 * 1_048_576
 """Bytes of a document's state: a book of several thousand pages. Beyond it nothing more is taken in from clients."""
 WAITING_BYTES_MAX = 2 * DOCUMENT_BYTES_MAX
-"""Bytes of updates of one document that wait for what they stand on: beyond, they count when it is folded anew."""
+"""Bytes of updates of one document that wait for what they stand on: beyond, who has most of them loses some,
+and all is taken anew once what those stand on came."""
+WAITING_EACH = 512
+"""What an update that waits counts for beside its bytes: what is known of it takes so much memory."""
+LET_GO_MAX = 65_536
+"""Clients of which it is remembered what updates need that were let go: 10 MB."""
 UPDATE_BYTES_MAX = DOCUMENT_BYTES_MAX
 """Bytes of one update: a client that has a whole document can bring it."""
 IN_ACTS_MAX = PART_BYTES * PARTS_MAX

@@ -16,10 +16,10 @@ from a2a.types import AgentCard
 
 from foedus import __version__
 from foedus.base.base64url import to_base64url
-from foedus.node.call_values import CapabilityView
 from foedus.surfaces.a2a.directory import Agent
 from foedus.surfaces.a2a.proto import made, plain
 from foedus.surfaces.cli.text import inert
+from foedus.values.calls import CapabilityView
 
 SCHEME = "bearer"
 _MODES = ["text/plain", "application/json"]

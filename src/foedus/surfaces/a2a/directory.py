@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from foedus.base.errors import FoedusError, NotFound
-from foedus.node.call_values import CapabilityView
+from foedus.values.calls import CapabilityView
 
 if TYPE_CHECKING:
     from foedus.node.api import NodeService

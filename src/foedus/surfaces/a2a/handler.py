@@ -38,13 +38,13 @@ from a2a.utils.errors import (
 )
 
 from foedus.base.errors import FoedusError, NotFound, Unavailable
-from foedus.node.call_values import CapabilityView
 from foedus.node.errand_values import ErrandForm, ErrandNews, ErrandView
 from foedus.surfaces.a2a import cards
 from foedus.surfaces.a2a.directory import Agent, Directory, Target
 from foedus.surfaces.a2a.mapping import TERMINAL, input_of, state_of, task_of, updates_of
 from foedus.surfaces.a2a.notices import Notices
 from foedus.surfaces.a2a.proto import made, plain
+from foedus.values.calls import CapabilityView
 
 if TYPE_CHECKING:
     from foedus.node.api import NodeService

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter, validators
 
 from foedus.base.limits import DAY, SECOND
-from foedus.node.room_values import RoomView
 from foedus.surfaces.cli.errors import CommandLineError
+from foedus.values.rooms import RoomView
 
 if TYPE_CHECKING:
     from foedus.surfaces.cli.client import Client

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from foedus.base.errors import NotFound, UsageError
-from foedus.node.agreement_values import AgreementView, ChangeView, DraftView, VersionView
-from foedus.node.values import ParticipantView
 from foedus.surfaces.cli.agreement_terms import TERMS, TermOptions, terms_of
 from foedus.surfaces.cli.options import COMMON, Common, PassphraseFile, Peer, Yes
 from foedus.surfaces.cli.output import Line, Output, pairs
 from foedus.surfaces.cli.prompts import confirm
 from foedus.surfaces.cli.text import DASH, short, when
+from foedus.values.agreements import AgreementView, ChangeView, DraftView, VersionView
+from foedus.values.node import ParticipantView
 
 if TYPE_CHECKING:
     from foedus.surfaces.cli.client import Client

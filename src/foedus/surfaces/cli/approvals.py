@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from foedus.base.errors import NotFound
-from foedus.node.consent_values import ApprovalView
-from foedus.node.values import ParticipantView
 from foedus.surfaces.cli.grants import AfterForeign, As, Expires, Uses, who
 from foedus.surfaces.cli.options import COMMON, Common, PassphraseFile, Yes
 from foedus.surfaces.cli.output import Line, Part, pairs
 from foedus.surfaces.cli.prompts import confirm
 from foedus.surfaces.cli.text import CROSS, named, paragraphs, short, when
+from foedus.values.consent import ApprovalView
+from foedus.values.node import ParticipantView
 
 if TYPE_CHECKING:
     from foedus.surfaces.cli.delegating import Scope

@@ -10,7 +10,6 @@ from cyclopts import Parameter, validators
 
 from foedus.base.ids import parse_id
 from foedus.base.limits import SECOND
-from foedus.node.query_values import AnswersView, FoundView, MergedView, NodeReport
 from foedus.query.limits import HOPS_MAX, LASTS_MAX, RESULTS_MAX
 from foedus.query.question import Scope
 from foedus.surfaces.cli.errors import CommandLineError
@@ -18,6 +17,7 @@ from foedus.surfaces.cli.messages import wrapped
 from foedus.surfaces.cli.options import COMMON, Common, PassphraseFile
 from foedus.surfaces.cli.output import Line, Output
 from foedus.surfaces.cli.text import CROSS, TICK, named, paragraphs, short, when
+from foedus.values.queries import AnswersView, FoundView, MergedView, NodeReport
 
 
 @Parameter(name="*")

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from foedus.base.ids import parse_id
-from foedus.node.audit_values import AuditPage, AuditReport, AuditRowView
 from foedus.surfaces.cli.errors import FAILED
 from foedus.surfaces.cli.options import COMMON, Common, Limit
 from foedus.surfaces.cli.output import Line, Part
 from foedus.surfaces.cli.text import CROSS, TICK, short, when
+from foedus.values.audit import AuditPage, AuditReport, AuditRowView
 
 if TYPE_CHECKING:
     from foedus.surfaces.cli.output import Output

@@ -12,13 +12,13 @@ from foedus.base.cbor import decode
 from foedus.base.errors import UsageError
 from foedus.base.ids import parse_id
 from foedus.base.limits import AUTH_MAX, NONCE_BYTES, SECOND
-from foedus.node.call_values import CallView
-from foedus.node.consent_values import ApprovalView, GrantView
-from foedus.node.values import ParticipantView, SigningContext
 from foedus.query.call import Call, call_bytes, encode_call
 from foedus.surfaces.cli.client import path_of
 from foedus.surfaces.cli.crossing import decided, grants_of, is_done, is_for_a_person, waits_for
 from foedus.surfaces.cli.options import PassphraseFile
+from foedus.values.calls import CallView
+from foedus.values.consent import ApprovalView, GrantView
+from foedus.values.node import ParticipantView, SigningContext
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,8 +11,6 @@ from cyclopts import App, Parameter, validators
 from foedus.base.errors import NotFound, UsageError
 from foedus.base.ids import ID_BYTES
 from foedus.base.limits import SECOND
-from foedus.node.call_values import CallView
-from foedus.node.query_values import AnswersView, MergedView
 from foedus.query.limits import CALL_LASTS_MAX
 from foedus.surfaces.cli.asking import Far
 from foedus.surfaces.cli.capabilities import Name
@@ -21,6 +19,8 @@ from foedus.surfaces.cli.errors import CommandLineError
 from foedus.surfaces.cli.options import COMMON, Common, PassphraseFile, Wait
 from foedus.surfaces.cli.output import Line, pairs
 from foedus.surfaces.cli.text import DASH, named, short, when
+from foedus.values.calls import CallView
+from foedus.values.queries import AnswersView, MergedView
 
 if TYPE_CHECKING:
     from foedus.surfaces.cli.client import Client

@@ -9,13 +9,13 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter, validators
 
-from foedus.node.call_values import CapabilityView
-from foedus.node.query_values import MergedView
 from foedus.surfaces.cli.asking import Farther
 from foedus.surfaces.cli.errors import CommandLineError
 from foedus.surfaces.cli.options import COMMON, Common
 from foedus.surfaces.cli.output import Line
 from foedus.surfaces.cli.text import named, short
+from foedus.values.calls import CapabilityView
+from foedus.values.queries import MergedView
 
 app = App(name="capability", help="Capabilities: what agents offer to do.")
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from foedus.node.council_values import (
+from foedus.surfaces.cli.output import Line, Part, pairs
+from foedus.surfaces.cli.text import inert, named, short
+from foedus.values.councils import (
     CouncilDecisionView,
     CouncilEntryView,
     CouncilMemberView,
@@ -13,9 +15,7 @@ from foedus.node.council_values import (
     CouncilView,
     CouncilWishView,
 )
-from foedus.node.values import CouncilStatusView, StatusView
-from foedus.surfaces.cli.output import Line, Part, pairs
-from foedus.surfaces.cli.text import inert, named, short
+from foedus.values.node import CouncilStatusView, StatusView
 
 if TYPE_CHECKING:
     from foedus.consensus import Proved

@@ -10,13 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 from cyclopts import App, Parameter, validators
 
-from foedus.node.council_values import (
-    CouncilDecisionView,
-    CouncilEntryView,
-    CouncilMotionView,
-    CouncilProofView,
-    CouncilView,
-)
 from foedus.surfaces.cli.council_text import (
     council_lines,
     council_row,
@@ -34,6 +27,13 @@ from foedus.surfaces.cli.options import COMMON, Common, Yes
 from foedus.surfaces.cli.output import pairs
 from foedus.surfaces.cli.prompts import confirm
 from foedus.surfaces.cli.text import TICK, inert, short
+from foedus.values.councils import (
+    CouncilDecisionView,
+    CouncilEntryView,
+    CouncilMotionView,
+    CouncilProofView,
+    CouncilView,
+)
 
 if TYPE_CHECKING:
     from foedus.surfaces.cli.client import Client

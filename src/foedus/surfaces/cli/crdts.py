@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 from cyclopts import App, Parameter
 
-from foedus.node.crdt_values import CrdtAsk, CrdtView, TransferAsk
-from foedus.node.room_values import RoomView
-from foedus.node.values import ParticipantView, Placed
+from foedus.node.crdt_forms import CrdtAsk
 from foedus.surfaces.cli.errors import CommandLineError
 from foedus.surfaces.cli.options import COMMON, Common, PassphraseFile, Room
 from foedus.surfaces.cli.output import Line, pairs
+from foedus.values.crdts import CrdtView, TransferAsk
+from foedus.values.node import ParticipantView, Placed
+from foedus.values.rooms import RoomView
 
 if TYPE_CHECKING:
     from foedus.surfaces.cli.client import Client

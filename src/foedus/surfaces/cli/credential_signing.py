@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from foedus.base.errors import NotFound, UsageError
 from foedus.base.limits import DAY
 from foedus.identity.did import did_of
-from foedus.node.credential_values import CredentialView, PlaceView
-from foedus.node.values import ParticipantView, PeerView
 from foedus.surfaces.cli.devices import device_folder, enrolled, refuse_foreign, unlock
 from foedus.surfaces.cli.participants import find_one
+from foedus.values.credentials import CredentialView, PlaceView
+from foedus.values.node import ParticipantView, PeerView
 
 if TYPE_CHECKING:
     from pathlib import Path

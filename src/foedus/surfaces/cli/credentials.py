@@ -10,19 +10,12 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 from cyclopts import App, Parameter, validators
 
 from foedus.base.errors import UsageError
-from foedus.node.credential_values import (
-    BeliefView,
-    ChallengeView,
-    CredentialView,
-    DocumentView,
-    ProvenView,
-    VerifiedView,
-)
-from foedus.node.values import ParticipantView
 from foedus.surfaces.cli.options import COMMON, Common, PassphraseFile, Yes
 from foedus.surfaces.cli.output import Line, pairs
 from foedus.surfaces.cli.prompts import confirm, read_text
 from foedus.surfaces.cli.text import CROSS, DASH, TICK, named, short, when
+from foedus.values.credentials import BeliefView, ChallengeView, CredentialView, DocumentView, ProvenView, VerifiedView
+from foedus.values.node import ParticipantView
 
 if TYPE_CHECKING:
     from foedus.identity.credentials.document import Document

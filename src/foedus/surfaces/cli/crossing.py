@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from foedus.base.errors import UsageError
 from foedus.base.ids import parse_id
 from foedus.base.limits import APPROVAL_WAIT_MAX_S
-from foedus.node.consent_values import ApprovalView
-from foedus.node.room_values import RoomView
-from foedus.node.values import ParticipantView
 from foedus.surfaces.cli.client import path_of
+from foedus.values.consent import ApprovalView
+from foedus.values.node import ParticipantView
+from foedus.values.rooms import RoomView
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeAlias
 from cyclopts import App, Parameter
 
 from foedus.base.errors import NotFound
-from foedus.node.values import ParticipantView, Placed
 from foedus.surfaces.cli.options import COMMON, Common, PassphraseFile, Yes
 from foedus.surfaces.cli.participants import find_one
 from foedus.surfaces.cli.prompts import confirm
+from foedus.values.node import ParticipantView, Placed
 
 if TYPE_CHECKING:
     from foedus.crypto.ed25519 import Ed25519Key

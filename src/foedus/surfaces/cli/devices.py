@@ -15,10 +15,10 @@ from foedus.base.ids import parse_id
 from foedus.base.limits import ACT_DRIFT_MAX, NONCE_BYTES, SALT_BYTES
 from foedus.crypto.ed25519 import SEED_BYTES, Ed25519Key
 from foedus.identity.did import did_of
-from foedus.node.values import DeviceView, ParticipantView, SignedAct, SigningContext
 from foedus.surfaces.cli.prompts import given_passphrase, passphrase
 from foedus.surfaces.cli.signing import Draft, Moment, signed_act
 from foedus.surfaces.cli.text import lasting
+from foedus.values.node import DeviceView, ParticipantView, SignedAct, SigningContext
 
 if TYPE_CHECKING:
     from foedus.surfaces.cli.client import Client

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from foedus.base.errors import UsageError
-from foedus.node.room_values import EventView, RoomView
-from foedus.node.values import IdentityView, ParticipantView, Placed
 from foedus.surfaces.cli.options import COMMON, Common, PassphraseFile, Yes
 from foedus.surfaces.cli.prompts import confirm
 from foedus.surfaces.cli.text import short
+from foedus.values.node import IdentityView, ParticipantView, Placed
+from foedus.values.rooms import EventView, RoomView
 
 if TYPE_CHECKING:
-    from foedus.node.values import SignedAct
     from foedus.surfaces.cli.client import Client
+    from foedus.values.node import SignedAct
 
 
 def erase(

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter, validators
 
 from foedus.base.errors import UsageError
-from foedus.node.consent_values import GrantView, LinkView
-from foedus.node.room_values import RoomView
-from foedus.node.values import ParticipantView, PeerView, Placed
 from foedus.surfaces.cli.options import COMMON, Common, PassphraseFile, Yes
 from foedus.surfaces.cli.output import Line, pairs
 from foedus.surfaces.cli.prompts import confirm
 from foedus.surfaces.cli.text import named, short, when
+from foedus.values.consent import GrantView, LinkView
+from foedus.values.node import ParticipantView, PeerView, Placed
+from foedus.values.rooms import RoomView
 
 if TYPE_CHECKING:
     from foedus.surfaces.cli.client import Client

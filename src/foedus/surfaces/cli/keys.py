@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 from cyclopts import App, Parameter
 
 from foedus.base.errors import FoedusError, UsageError
-from foedus.node.values import RotationView
 from foedus.surfaces.cli.errors import CommandLineError, NotRunning
 from foedus.surfaces.cli.options import COMMON, Common, File, PassphraseFile, Yes
 from foedus.surfaces.cli.output import Line, pairs
 from foedus.surfaces.cli.prompts import confirm, read_text, recovery_words
 from foedus.surfaces.cli.text import TICK
+from foedus.values.node import RotationView
 
 if TYPE_CHECKING:
     from foedus.adapters.device_folder import DeviceEntry

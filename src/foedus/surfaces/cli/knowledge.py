@@ -9,18 +9,14 @@ from cyclopts import App, Parameter, validators
 
 from foedus.base.errors import UsageError
 from foedus.log.knowledge import MILLION
-from foedus.node.knowledge_values import (
-    SEARCH_MAX,
-    EnvelopeView,
-    HistoryView,
-    PacketView,
-)
+from foedus.node.knowledge_api import SEARCH_MAX
 from foedus.surfaces.cli.knowledge_shown import found_lines, history_lines, packet_lines
 from foedus.surfaces.cli.knowledge_transfer import export_, import_
 from foedus.surfaces.cli.options import COMMON, Common, File, PassphraseFile, Wait, Yes
 from foedus.surfaces.cli.prompts import confirm, read_text
 from foedus.surfaces.cli.telling import As, OnlyDomain, Teller, packet_of, show_placed
 from foedus.surfaces.cli.text import short
+from foedus.values.knowledge import EnvelopeView, HistoryView, PacketView
 
 if TYPE_CHECKING:
     from foedus.node.knowledge_forms import DataForm

@@ -14,7 +14,7 @@ from foedus.base.errors import FoedusError, UsageError
 from foedus.base.limits import BODY_MAX
 from foedus.log.knowledge import MILLION, TITLE_MAX, read_knowledge
 from foedus.node.knowledge_forms import DataForm, PublishForm
-from foedus.node.knowledge_values import PacketView
+from foedus.values.knowledge import PacketView
 
 FILE_MAX = 1_048_576
 """Bytes of a Markdown file that are read; a packet takes 64 KiB, so what is larger is told and left out."""

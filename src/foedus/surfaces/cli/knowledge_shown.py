@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from foedus.node.knowledge_values import HistoryView, PacketView, ToldView, WhoView
 from foedus.surfaces.cli.messages import INDENT, wrapped
 from foedus.surfaces.cli.output import Line, pairs
 from foedus.surfaces.cli.text import CROSS, TICK, millionths, named, paragraphs, short, when
+from foedus.values.knowledge import HistoryView, PacketView, ToldView, WhoView
 
 
 def found_lines(found: list[PacketView], width: int) -> Iterator[Line]:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from foedus.base.errors import UsageError
-from foedus.node.knowledge_values import LIST_MAX, PacketsPage, PacketView
+from foedus.node.knowledge_api import LIST_MAX
 from foedus.surfaces.cli.options import COMMON, Common, PassphraseFile
 from foedus.surfaces.cli.output import Output
 from foedus.surfaces.cli.telling import BATCH, As, OnlyDomain, Teller
+from foedus.values.knowledge import PacketsPage, PacketView
 
 if TYPE_CHECKING:
     from foedus.node.knowledge_forms import PublishForm

@@ -7,12 +7,12 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from foedus.node.room_values import EventsPage, EventView
-from foedus.node.values import VerifyReport
 from foedus.surfaces.cli.errors import FAILED, NotRunning
 from foedus.surfaces.cli.options import COMMON, Common, Limit
 from foedus.surfaces.cli.output import Line, Part
 from foedus.surfaces.cli.text import CROSS, TICK, short, when
+from foedus.values.node import VerifyReport
+from foedus.values.rooms import EventsPage, EventView
 
 app = App(name="log", help="The log: list its events, and check all of it again.")
 

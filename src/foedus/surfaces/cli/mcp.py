@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from foedus.base.errors import UsageError
-from foedus.node.values import ParticipantView
 from foedus.surfaces.cli.options import COMMON, Common, PassphraseFile
-from foedus.surfaces.http.other_protocols import ParticipantsOnly
 from foedus.surfaces.mcp.configuration import WHERE, Access, ClientName, block
+from foedus.values.node import ParticipantView
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,6 +92,8 @@ def _participant(common: Common, passphrase_file: Path | None) -> ParticipantCli
 
     node = common.client(passphrase_file)
     if not isinstance(node, ParticipantClient):
+        from foedus.surfaces.http.other_protocols import ParticipantsOnly
+
         raise ParticipantsOnly("an agent acts as its own participant, and no participant's token is given")
     return node
 
@@ -105,10 +106,10 @@ def _own(common: Common) -> Access:
 
 
 def _issued(common: Common, name: str) -> Access:
-    from foedus.node.access_values import TokenView
     from foedus.surfaces.cli.client import path_of
     from foedus.surfaces.cli.devices import device_folder
     from foedus.surfaces.cli.participants import find_one, keep_profile
+    from foedus.values.access import TokenView
 
     node = common.client()
     who = find_one([it for it in node.get("/participants", list[ParticipantView]) if it.is_local], name)

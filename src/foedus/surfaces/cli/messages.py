@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from foedus.node.room_values import MessageView
 from foedus.surfaces.cli.output import Line, Part
 from foedus.surfaces.cli.text import CROSS, TICK, named, paragraphs, short, when
+from foedus.values.rooms import MessageView
 
 INDENT = "    "
 """What was said stands apart from who said it: no text can begin a line that looks like a message's head."""

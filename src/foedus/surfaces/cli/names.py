@@ -6,9 +6,9 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from foedus.node.values import NameView
 from foedus.surfaces.cli.options import COMMON, Common
 from foedus.surfaces.cli.output import pairs
+from foedus.values.node import NameView
 
 app = App(name="name", help="Your own names for peers and participants: set, list, remove. Nobody else sees them.")
 

@@ -12,12 +12,12 @@ from cyclopts import Parameter
 
 from foedus import __version__
 from foedus.base.limits import NAME_MAX
-from foedus.node.values import IdentityView, StatusView
 from foedus.surfaces.cli.errors import FAILED
 from foedus.surfaces.cli.options import COMMON, Common
 from foedus.surfaces.cli.output import Line, Output, pairs
 from foedus.surfaces.cli.peers import peer_table
 from foedus.surfaces.cli.text import ARROW, CROSS, TICK, inert, lasting
+from foedus.values.node import IdentityView, StatusView
 
 if TYPE_CHECKING:
     from foedus.node.doctor import Check

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias, get_args
 from cyclopts import Parameter, Token, validators
 
 from foedus.base.limits import HTTP_PAGE_MAX
-from foedus.node.values import IdentityView, TierName
 from foedus.surfaces.cli.errors import NotRunning
 from foedus.surfaces.cli.output import Output
+from foedus.values.node import IdentityView, TierName
 
 if TYPE_CHECKING:
     from foedus.node.home import Home

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from foedus.base.errors import NotFound, UsageError
-from foedus.node.access_values import PairCodeView, PairingView
 from foedus.surfaces.cli.device_commands import As, WordsFile, authority_of, order, whose
 from foedus.surfaces.cli.errors import Cancelled, CommandLineError
 from foedus.surfaces.cli.options import COMMON, Common, PassphraseFile, Recovery, Yes
 from foedus.surfaces.cli.output import Line, Output, pairs
 from foedus.surfaces.cli.prompts import confirm
 from foedus.surfaces.cli.text import when
+from foedus.values.access import PairCodeView, PairingView
 
 if TYPE_CHECKING:
-    from foedus.node.access_values import PairStep
     from foedus.surfaces.cli.pairing_device import NewDevice
+    from foedus.values.access import PairStep
 
 app = App(name="pair", help="Give a person or an agent a device of their own: its key is made there and stays there.")
 

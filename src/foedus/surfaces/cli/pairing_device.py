@@ -15,16 +15,16 @@ from foedus.crypto.ed25519 import SEED_BYTES, Ed25519Key
 from foedus.identity.did import did_of
 from foedus.identity.pairing import PairingClaim, claim_bytes, fingerprint, plain
 from foedus.log.participants import possession_bytes
-from foedus.node.access_values import PairStep
 from foedus.surfaces.cli.devices import device_folder, keep_key
 from foedus.surfaces.cli.participant_client import PublicClient
 from foedus.surfaces.cli.participants import enrolment_draft, new_recovery
 from foedus.surfaces.cli.signing import Moment, signed_act
+from foedus.values.access import PairStep
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from foedus.node.values import SignedAct
+    from foedus.values.node import SignedAct
 
 
 class NewDevice:

@@ -12,10 +12,10 @@ from foedus.base.errors import NotFound, UsageError
 from foedus.base.ids import parse_id
 from foedus.base.limits import NONCE_BYTES
 from foedus.identity.request_proof import PROOF_HEADER, ProvedRequest, make_proof
-from foedus.node.access_values import CallerView
 from foedus.surfaces.cli.client import Client
 from foedus.surfaces.cli.devices import device_folder, unlock
 from foedus.surfaces.cli.errors import NotRunning
+from foedus.values.access import CallerView
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,12 +9,12 @@ import msgspec
 from cyclopts import App, Parameter
 
 from foedus.base.errors import NotFound, UsageError
-from foedus.node.access_values import TokenView
-from foedus.node.values import ParticipantView, Placed
 from foedus.surfaces.cli.errors import CommandLineError
 from foedus.surfaces.cli.options import COMMON, Common, PassphraseFile, Recovery, Yes
 from foedus.surfaces.cli.output import Line, Part, pairs
 from foedus.surfaces.cli.text import CROSS, named
+from foedus.values.access import TokenView
+from foedus.values.node import ParticipantView, Placed
 
 if TYPE_CHECKING:
     from foedus.adapters.device_folder import DeviceEntry, DeviceFolder
@@ -89,9 +89,9 @@ def words_lines(words: list[str]) -> Iterable[Line]:
 def _enrol(node: Client, name: str, kind: str, file: PassphraseFile, recovery: bytes | None) -> ParticipantView:
     """Make the device key, durably, then let it enrol itself."""
     from foedus.base.ids import parse_id
-    from foedus.node.values import SigningContext
     from foedus.surfaces.cli.client import path_of
     from foedus.surfaces.cli.devices import device_folder, new_key, sign, unlock
+    from foedus.values.node import SigningContext
 
     folder = device_folder()
     own = parse_id(node.get("/signing", SigningContext).node)

@@ -8,12 +8,12 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from foedus.base.errors import NotFound, UsageError
-from foedus.node.passkey_values import PasskeysView, PasskeyView
-from foedus.node.values import ParticipantView
 from foedus.surfaces.cli.options import COMMON, Common, Yes
 from foedus.surfaces.cli.output import Line
 from foedus.surfaces.cli.prompts import confirm
 from foedus.surfaces.cli.text import DASH, named, short, when
+from foedus.values.access import PasskeysView, PasskeyView
+from foedus.values.node import ParticipantView
 
 app = App(name="passkey", help="Passkeys, by which people confirm what they grant on the page.")
 

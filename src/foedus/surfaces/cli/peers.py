@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter, validators
 
 from foedus.base.errors import UsageError
-from foedus.node.values import NearbyView, PeerView, ProbeView
 from foedus.surfaces.cli.options import COMMON, Common, Peer, PolicyTier, Tier, Yes
 from foedus.surfaces.cli.output import Line, Output, Part, pairs
 from foedus.surfaces.cli.prompts import confirm
 from foedus.surfaces.cli.text import CROSS, DASH, millionths, named, short, when
+from foedus.values.node import NearbyView, PeerView, ProbeView
 
 if TYPE_CHECKING:
     from foedus.surfaces.cli.client import Client

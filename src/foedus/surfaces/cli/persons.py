@@ -11,12 +11,12 @@ from foedus.base.errors import UsageError
 from foedus.base.ids import parse_id
 from foedus.crypto.ed25519 import Ed25519Key
 from foedus.identity.ucan.ipld import cid_of_text
-from foedus.node.values import ParticipantView, Placed, SignedAct
 from foedus.surfaces.cli.client import Client, path_of
 from foedus.surfaces.cli.delegating import NONCE_BYTES, Scope, grant, grant_draft, revocation_draft
 from foedus.surfaces.cli.devices import device_folder, enrolled, sign, unlock
 from foedus.surfaces.cli.options import PassphraseFile
 from foedus.surfaces.cli.participants import find_one
+from foedus.values.node import ParticipantView, Placed, SignedAct
 
 
 class Person(NamedTuple):

@@ -12,8 +12,8 @@ from foedus.surfaces.cli.output import Line
 
 if TYPE_CHECKING:
     from foedus.node.home import Home
-    from foedus.node.values import PolicyOptionView
     from foedus.trust.policy_text import Loaded
+    from foedus.values.node import PolicyOptionView
 
 app = App(name="policy", help="What this node's people decided beforehand: foedus.toml in the home folder.")
 

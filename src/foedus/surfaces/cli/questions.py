@@ -11,12 +11,12 @@ from foedus.base.clock import Instant
 from foedus.base.errors import UsageError
 from foedus.base.ids import parse_id
 from foedus.base.limits import AUTH_MAX, NONCE_BYTES, SECOND
-from foedus.node.consent_values import ApprovalView, GrantView
-from foedus.node.query_values import AnswersView, VectorView
-from foedus.node.values import ParticipantView, SigningContext
 from foedus.query.question import HOPS, Question, Scope, encode_question, signing_bytes
 from foedus.surfaces.cli.crossing import is_for_a_person, waits_for
 from foedus.surfaces.cli.options import PassphraseFile
+from foedus.values.consent import ApprovalView, GrantView
+from foedus.values.node import ParticipantView, SigningContext
+from foedus.values.queries import AnswersView, VectorView
 
 if TYPE_CHECKING:
     from foedus.surfaces.cli.client import Client

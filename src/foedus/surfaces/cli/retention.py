@@ -7,10 +7,10 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 from cyclopts.types import PositiveInt
 
-from foedus.node.room_values import RoomView
-from foedus.node.values import PruningView
 from foedus.surfaces.cli.options import COMMON, Common, Yes
 from foedus.surfaces.cli.prompts import confirm
+from foedus.values.node import PruningView
+from foedus.values.rooms import RoomView
 
 app = App(name="retention", help="Let go of what is older than its days, up to signed checkpoints.")
 

@@ -12,12 +12,12 @@ from cyclopts import App, Parameter
 
 from foedus.base.limits import HTTP_PAGE_MAX
 from foedus.log.roles import MEMBER, parse_role
-from foedus.node.room_values import EventView, MemberView, MessagesPage, MessageView, RoomView
 from foedus.surfaces.cli.messages import message_lines
 from foedus.surfaces.cli.options import COMMON, Common, Limit, Peer, Room, Yes
 from foedus.surfaces.cli.output import Line, Output, pairs
 from foedus.surfaces.cli.prompts import confirm
 from foedus.surfaces.cli.text import named, short
+from foedus.values.rooms import EventView, MemberView, MessagesPage, MessageView, RoomView
 
 if TYPE_CHECKING:
     from foedus.surfaces.cli.client import Client

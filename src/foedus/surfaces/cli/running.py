@@ -17,7 +17,7 @@ from foedus.surfaces.cli.output import Line, Output
 from foedus.surfaces.cli.prompts import confirm
 
 if TYPE_CHECKING:
-    from foedus.node.values import IdentityView
+    from foedus.values.node import IdentityView
 
 LOOPBACK = "127.0.0.1"
 PORT = 8102

@@ -10,7 +10,7 @@ from foedus.base.cbor import encode
 from foedus.base.clock import Instant
 from foedus.crypto.ed25519 import Ed25519Key
 from foedus.log.event import Act, act_plain, act_signing_bytes, digest_of
-from foedus.node.values import SignedAct
+from foedus.values.node import SignedAct
 
 
 class Draft(NamedTuple):

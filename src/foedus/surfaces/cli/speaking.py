@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from foedus.base.errors import NotFound, UsageError
-from foedus.node.room_values import RoomView
-from foedus.node.values import ParticipantView
 from foedus.surfaces.cli.errors import CommandLineError
 from foedus.surfaces.cli.options import COMMON, Common, File, PassphraseFile, Wait
 from foedus.surfaces.cli.participants import find_one
 from foedus.surfaces.cli.prompts import read_text
 from foedus.surfaces.cli.text import short
+from foedus.values.node import ParticipantView
+from foedus.values.rooms import RoomView
 
 if TYPE_CHECKING:
     from foedus.surfaces.cli.client import Client

@@ -7,11 +7,11 @@ from typing import Annotated
 
 from cyclopts import App, Parameter, validators
 
-from foedus.node.standing_values import ExplainView, LayerView, StandingView
 from foedus.surfaces.cli.options import COMMON, Common, Yes
 from foedus.surfaces.cli.output import Line, Part, pairs
 from foedus.surfaces.cli.prompts import confirm as ask
 from foedus.surfaces.cli.text import named, when
+from foedus.values.standing import ExplainView, LayerView, StandingView
 
 app = App(name="standing", help="Standing: how far participants go at this node, 1 architect to 4 normal.")
 

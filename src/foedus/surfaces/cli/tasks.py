@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, Parameter, validators
 
 from foedus.log.knowledge import MILLION
-from foedus.node.knowledge_values import LIST_MAX, TasksPage, TaskView
+from foedus.node.knowledge_api import LIST_MAX
 from foedus.surfaces.cli.knowledge import Domain, Tag
 from foedus.surfaces.cli.knowledge_shown import who_told
 from foedus.surfaces.cli.messages import INDENT, wrapped
@@ -16,6 +16,7 @@ from foedus.surfaces.cli.options import COMMON, Common, PassphraseFile
 from foedus.surfaces.cli.output import Line, pairs
 from foedus.surfaces.cli.telling import As, OnlyDomain, Teller, packet_of, show_placed, task_of
 from foedus.surfaces.cli.text import millionths, named, paragraphs, short, when
+from foedus.values.knowledge import TasksPage, TaskView
 
 if TYPE_CHECKING:
     from foedus.node.knowledge_forms import Form

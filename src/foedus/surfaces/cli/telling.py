@@ -18,17 +18,17 @@ from foedus.base.limits import AUTH_MAX, NONCE_BYTES, SALT_BYTES
 from foedus.identity.did import did_of
 from foedus.identity.ucan.command import covers
 from foedus.log.knowledge import read_knowledge
-from foedus.node.consent_values import ApprovalView, GrantView
 from foedus.node.knowledge_acts import refs_of
 from foedus.node.knowledge_forms import Form
-from foedus.node.knowledge_values import KnowledgePlaced, PacketView, TaskView
-from foedus.node.values import ParticipantView, SigningContext
 from foedus.surfaces.cli.crossing import decided, grants_of, is_done, is_for_a_person
 from foedus.surfaces.cli.devices import device_folder, enrolled, signer_of
 from foedus.surfaces.cli.options import PassphraseFile
 from foedus.surfaces.cli.signing import Draft, Moment, signed_act
 from foedus.surfaces.cli.speaking import choose_speaker
 from foedus.trust.border import PUBLISH
+from foedus.values.consent import ApprovalView, GrantView
+from foedus.values.knowledge import KnowledgePlaced, PacketView, TaskView
+from foedus.values.node import ParticipantView, SigningContext
 
 if TYPE_CHECKING:
     from foedus.surfaces.cli.client import Client

@@ -7,14 +7,14 @@ from typing import Protocol
 
 from foedus.base.base64url import from_base64url
 from foedus.base.ids import parse_id
-from foedus.node.room_values import RoomView
-from foedus.node.values import ParticipantView, Placed
 from foedus.surfaces.cli.client import Client
 from foedus.surfaces.cli.crossing import ask, decided, grants_of, is_done, is_foreign
 from foedus.surfaces.cli.devices import device_folder, enrolled, sign, signer_of
 from foedus.surfaces.cli.options import PassphraseFile
 from foedus.surfaces.cli.signing import Draft
 from foedus.surfaces.cli.speaking import membership_of
+from foedus.values.node import ParticipantView, Placed
+from foedus.values.rooms import RoomView
 
 
 class Voice(Protocol):

@@ -7,10 +7,10 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from foedus.node.call_values import WebhookView
 from foedus.surfaces.cli.options import COMMON, Common
 from foedus.surfaces.cli.output import Line
 from foedus.surfaces.cli.text import short, when
+from foedus.values.calls import WebhookView
 
 app = App(name="webhook", help="Webhooks: agents that are sent their calls, rather than asking for them.")
 

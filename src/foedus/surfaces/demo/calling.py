@@ -8,13 +8,13 @@ from foedus.base.base64url import from_base64url
 from foedus.base.errors import UsageError
 from foedus.base.ids import sha256, short
 from foedus.crypto import ed25519
-from foedus.node.call_values import CallView, CapabilityView, WorkPage
-from foedus.node.query_values import AnswersView
-from foedus.node.standing_values import StandingView
-from foedus.node.values import IdentityView
 from foedus.query.call import parse_receipt, receipt_bytes
 from foedus.surfaces.cli.client import path_of
 from foedus.surfaces.demo.processes import Broken, NodeProcess, eventually
+from foedus.values.calls import CallView, CapabilityView, WorkPage
+from foedus.values.node import IdentityView
+from foedus.values.queries import AnswersView
+from foedus.values.standing import StandingView
 
 _WAIT_MS = 10_000
 _INPUT = {"harbour": "north quay"}

@@ -14,11 +14,7 @@ from foedus.crypto.ed25519 import SEED_BYTES, Ed25519Key
 from foedus.identity.did import did_of
 from foedus.log.streams import room as room_stream
 from foedus.node.approvals import CARRIES
-from foedus.node.consent_values import ApprovalView, GrantView
 from foedus.node.knowledge_forms import PublishForm
-from foedus.node.knowledge_values import KnowledgePlaced
-from foedus.node.room_values import RoomView
-from foedus.node.values import ParticipantView, Placed, SigningContext
 from foedus.surfaces.cli.client import path_of
 from foedus.surfaces.cli.delegating import Scope
 from foedus.surfaces.cli.devices import sign
@@ -28,6 +24,10 @@ from foedus.surfaces.cli.signing import Draft
 from foedus.surfaces.cli.speaking import membership_of
 from foedus.surfaces.demo.processes import NodeProcess
 from foedus.trust.border import SPEAK
+from foedus.values.consent import ApprovalView, GrantView
+from foedus.values.knowledge import KnowledgePlaced
+from foedus.values.node import ParticipantView, Placed, SigningContext
+from foedus.values.rooms import RoomView
 
 
 class Person:

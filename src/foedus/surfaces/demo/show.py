@@ -15,10 +15,10 @@ from typing import TextIO
 from msgspec import Struct, to_builtins
 
 from foedus.base.errors import FoedusError
-from foedus.node.access_values import PairCodeView
 from foedus.surfaces.cli.text import CROSS, TICK
 from foedus.surfaces.demo.processes import NodeProcess
 from foedus.surfaces.demo.story import STEPS, Story
+from foedus.values.access import PairCodeView
 
 FAILED = 1
 

@@ -8,12 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from foedus.node.consent_values import ApprovalView
 from foedus.node.home import Home, create_home
-from foedus.node.knowledge_values import PacketView
-from foedus.node.query_values import AnswersView
-from foedus.node.room_values import MessagesPage, MessageView, RoomView
-from foedus.node.values import IdentityView, ParticipantView, PeerView, Placed, StatusView, VerifyReport
 from foedus.surfaces.cli.client import path_of
 from foedus.surfaces.cli.delegating import Scope
 from foedus.surfaces.demo.calling import answered, called, offered, raised, refused, signed_by_both
@@ -21,6 +16,11 @@ from foedus.surfaces.demo.evidence import ThirdMachine, altered, at_once, audite
 from foedus.surfaces.demo.people import Person
 from foedus.surfaces.demo.processes import Broken, NodeProcess, eventually
 from foedus.trust.border import CALL, SPEAK
+from foedus.values.consent import ApprovalView
+from foedus.values.knowledge import PacketView
+from foedus.values.node import IdentityView, ParticipantView, PeerView, Placed, StatusView, VerifyReport
+from foedus.values.queries import AnswersView
+from foedus.values.rooms import MessagesPage, MessageView, RoomView
 
 _ROOM = "harbour"
 _WHILE_AWAY = 200

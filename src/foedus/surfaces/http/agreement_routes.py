@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta
 
-from foedus.node.agreement_values import AgreementView, ChangeView, DraftView, HumanWord, VersionView
 from foedus.surfaces.http.bodies import Input, ReasonInput, SmallBytes, Target
 from foedus.surfaces.http.limits import TARGET_MAX
 from foedus.surfaces.http.operations import Call, Operation, Text
 from foedus.trust.agreements.document import AGREEMENT_BYTES_MAX
 from foedus.trust.agreements.terms import Terms
+from foedus.values.agreements import AgreementView, ChangeView, DraftView, HumanWord, VersionView
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

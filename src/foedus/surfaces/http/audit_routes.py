@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from foedus.base.limits import HTTP_PAGE_MAX
-from foedus.node.audit_values import AuditPage
 from foedus.surfaces.http import sse
 from foedus.surfaces.http.event_routes import last_event_id
 from foedus.surfaces.http.limits import CURSOR_MAX
 from foedus.surfaces.http.operations import Call, Number, Operation, Streaming, Text
 from foedus.surfaces.http.wire import header
+from foedus.values.audit import AuditPage
 
 if TYPE_CHECKING:
     from foedus.node.api import NodeService

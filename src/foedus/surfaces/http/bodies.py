@@ -8,12 +8,13 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from foedus.base.limits import BATCH_EVENTS_MAX, BODY_MAX, EVENT_MAX, NAME_MAX, NOTE_MAX, TEXT_MAX
 from foedus.log.roles import GIVEN_MAX
-from foedus.node.crdt_values import CrdtAsk, TransferAsk
-from foedus.node.room_values import Said
-from foedus.node.values import SignedAct, TierName
+from foedus.node.crdt_forms import CrdtAsk
+from foedus.node.room_forms import Said
 from foedus.state.crdt.limits import OPERATIONS_MAX
 from foedus.surfaces.http.limits import REASON_MAX, TARGET_MAX, URL_MAX, WORDS_MAX
 from foedus.surfaces.http.problems import MalformedRequest
+from foedus.values.crdts import TransferAsk
+from foedus.values.node import SignedAct, TierName
 
 
 def _base64_length(size: int) -> int:

@@ -9,18 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType, field
 
 from foedus.base.limits import NAME_MAX, SECOND
-from foedus.node.call_values import (
-    CallForm,
-    CallProgressView,
-    CallSignedForm,
-    CallsMade,
-    CallView,
-    CapabilityForm,
-    CapabilityView,
-    WorkPage,
-    WorkResult,
-)
-from foedus.node.consent_values import ApprovalView
+from foedus.node.call_forms import CallForm, CallSignedForm, CallsMade, CapabilityForm, WorkResult
 from foedus.query.limits import CALL_BYTES_MAX, CALL_LASTS_MAX
 from foedus.surfaces.http import sse
 from foedus.surfaces.http.bodies import Input, SmallBytes
@@ -29,6 +18,8 @@ from foedus.surfaces.http.limits import TARGET_MAX
 from foedus.surfaces.http.operations import Call, Number, Operation, Streaming, Text
 from foedus.surfaces.http.problems import MalformedRequest, error_of, problem_bytes
 from foedus.surfaces.http.wire import header
+from foedus.values.calls import CallProgressView, CallView, CapabilityView, WorkPage
+from foedus.values.consent import ApprovalView
 
 if TYPE_CHECKING:
     from foedus.node.api import NodeService

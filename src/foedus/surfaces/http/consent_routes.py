@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from foedus.base.limits import APPROVAL_WAIT_MAX_S
-from foedus.node.consent_values import ApprovalView, GrantView
 from foedus.surfaces.http.bodies import AllowInput, Ask, DenyInput
 from foedus.surfaces.http.callers import Rule
 from foedus.surfaces.http.operations import Call, Number, Operation
+from foedus.values.consent import ApprovalView, GrantView
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable

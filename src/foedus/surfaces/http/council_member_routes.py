@@ -6,10 +6,10 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from foedus.node.council_values import CouncilMotionView, CouncilView
 from foedus.surfaces.http.bodies import Input, Target
 from foedus.surfaces.http.limits import TARGET_MAX
 from foedus.surfaces.http.operations import Operation
+from foedus.values.councils import CouncilMotionView, CouncilView
 
 
 class CouncilMemberInput(Input, frozen=True):

@@ -13,13 +13,6 @@ from foedus.consensus.membership import MEMBERS_MAX
 from foedus.consensus.proof import PROOF_BYTES_MAX
 from foedus.consensus.updates import BATCH_UPDATES_MAX, UPDATE_MAX
 from foedus.node.api import NodeService
-from foedus.node.council_values import (
-    CouncilDecisionView,
-    CouncilEntryView,
-    CouncilProofView,
-    CouncilProvedView,
-    CouncilView,
-)
 from foedus.surfaces.http import sse
 from foedus.surfaces.http.bodies import Input, Name, Target
 from foedus.surfaces.http.callers import Rule
@@ -28,6 +21,13 @@ from foedus.surfaces.http.limits import CURSOR_MAX, TARGET_MAX
 from foedus.surfaces.http.operations import Call, Number, Operation, Streaming, Text
 from foedus.surfaces.http.problems import MalformedRequest
 from foedus.surfaces.http.wire import header
+from foedus.values.councils import (
+    CouncilDecisionView,
+    CouncilEntryView,
+    CouncilProofView,
+    CouncilProvedView,
+    CouncilView,
+)
 
 _Key = Annotated[str, Meta(min_length=1, max_length=KEY_MAX)]
 _Value = Annotated[str, Meta(max_length=-(-VALUE_MAX * 4 // 3))]

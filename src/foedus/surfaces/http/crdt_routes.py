@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from foedus.base.limits import NAME_MAX
-from foedus.node.crdt_values import CrdtAsk, CrdtView
-from foedus.node.values import Placed
+from foedus.node.crdt_forms import CrdtAsk
 from foedus.state.crdt.limits import KEY_MAX
 from foedus.surfaces.http.bodies import Operations
 from foedus.surfaces.http.callers import Rule
 from foedus.surfaces.http.operations import Call, Number, Operation, Text
+from foedus.values.crdts import CrdtView
+from foedus.values.node import Placed
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable

@@ -12,7 +12,7 @@ from foedus.identity.credentials.document import (
     STATUS_LIST_BYTES_MAX,
 )
 from foedus.identity.credentials.verifying import CREDENTIALS_MAX
-from foedus.node.credential_values import IssueRequest, PresentRequest, VerifyRequest
+from foedus.node.credential_forms import IssueRequest, PresentRequest, VerifyRequest
 from foedus.surfaces.http.bodies import Input, Target
 from foedus.surfaces.http.limits import TARGET_MAX
 

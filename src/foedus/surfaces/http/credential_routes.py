@@ -4,14 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from foedus.node.credential_values import (
-    BeliefView,
-    ChallengeView,
-    CredentialView,
-    DocumentView,
-    PlaceView,
-    VerifiedView,
-)
 from foedus.surfaces.http.credential_bodies import (
     BeliefInput,
     HoldInput,
@@ -23,6 +15,7 @@ from foedus.surfaces.http.credential_bodies import (
     VerifyInput,
 )
 from foedus.surfaces.http.operations import Call, Operation
+from foedus.values.credentials import BeliefView, ChallengeView, CredentialView, DocumentView, PlaceView, VerifiedView
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from foedus.base.errors import FoedusError
 from foedus.base.limits import NAME_MAX
-from foedus.node.document_values import TicketView
 from foedus.state.documents.limits import UPDATE_BYTES_MAX
 from foedus.surfaces.http.callers import Rule
 from foedus.surfaces.http.connection import DIRECT
@@ -16,6 +15,7 @@ from foedus.surfaces.http.operations import API, Operation, Text
 from foedus.surfaces.http.problems import error_of
 from foedus.surfaces.http.streams import Streams
 from foedus.surfaces.http.wire import Receive, Scope, Send, query_of
+from foedus.values.documents import TicketView
 
 if TYPE_CHECKING:
     from foedus.node.api import NodeService

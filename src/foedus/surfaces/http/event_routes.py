@@ -6,8 +6,6 @@ from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
 from foedus.base.limits import HTTP_PAGE_MAX, STREAM_NAME_MAX
-from foedus.node.room_values import EventsPage, EventView
-from foedus.node.values import Placed, PruningView, RotationView, SignedAct, VerifyReport
 from foedus.surfaces.http import sse
 from foedus.surfaces.http.bodies import Erasure, RetentionInput, SkipInput, WordsInput
 from foedus.surfaces.http.callers import Rule
@@ -15,6 +13,8 @@ from foedus.surfaces.http.limits import CURSOR_MAX
 from foedus.surfaces.http.operations import Call, Number, Operation, Raw, Streaming, Text
 from foedus.surfaces.http.problems import MalformedRequest
 from foedus.surfaces.http.wire import header
+from foedus.values.node import Placed, PruningView, RotationView, SignedAct, VerifyReport
+from foedus.values.rooms import EventsPage, EventView
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable

@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 from msgspec import Meta
 
 from foedus.base.limits import BATCH_EVENTS_MAX
-from foedus.node.consent_values import ApprovalView
+from foedus.node.knowledge_api import LIST_MAX, SEARCH_MAX
 from foedus.node.knowledge_forms import Form
-from foedus.node.knowledge_values import (
-    LIST_MAX,
-    SEARCH_MAX,
+from foedus.surfaces.http.bodies import ActInput, Input, Target
+from foedus.surfaces.http.callers import Rule
+from foedus.surfaces.http.limits import CURSOR_MAX, SEARCH_TEXT_MAX, TARGET_MAX
+from foedus.surfaces.http.operations import Call, Number, Operation, Text
+from foedus.surfaces.http.problems import MalformedRequest
+from foedus.values.consent import ApprovalView
+from foedus.values.knowledge import (
     EnvelopeView,
     HistoryView,
     KnowledgePlaced,
@@ -20,11 +24,6 @@ from foedus.node.knowledge_values import (
     TasksPage,
     TaskView,
 )
-from foedus.surfaces.http.bodies import ActInput, Input, Target
-from foedus.surfaces.http.callers import Rule
-from foedus.surfaces.http.limits import CURSOR_MAX, SEARCH_TEXT_MAX, TARGET_MAX
-from foedus.surfaces.http.operations import Call, Number, Operation, Text
-from foedus.surfaces.http.problems import MalformedRequest
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from foedus.node.values import NameView
 from foedus.surfaces.http.bodies import NameInput
 from foedus.surfaces.http.operations import Operation
+from foedus.values.node import NameView
 
 NAMES = [
     Operation(

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from msgspec import Meta
 
 from foedus.base.limits import NAME_MAX
-from foedus.node.access_values import CallerView, PairCodeView, PairingView, PairStep, TokenView
 from foedus.surfaces.http.bodies import ActInput, Input, Name, SmallBytes
 from foedus.surfaces.http.callers import Rule
 from foedus.surfaces.http.exposure import address_of
 from foedus.surfaces.http.limits import TARGET_MAX
 from foedus.surfaces.http.operations import Call, Operation, Text
+from foedus.values.access import CallerView, PairCodeView, PairingView, PairStep, TokenView
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable

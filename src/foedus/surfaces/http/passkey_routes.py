@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta
 
-from foedus.node.passkey_values import PasskeysView, PasskeyView
 from foedus.surfaces.http.bodies import ActBytes, Input, Name, SmallBytes
 from foedus.surfaces.http.callers import Rule
 from foedus.surfaces.http.exposure import origin_of
 from foedus.surfaces.http.operations import Call, Operation
+from foedus.values.access import PasskeysView, PasskeyView
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable

@@ -4,15 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from foedus.node.values import (
-    IdentityView,
-    NearbyView,
-    PeerView,
-    PolicyOptionView,
-    ProbeView,
-    SigningContext,
-    StatusView,
-)
 from foedus.surfaces.http.bodies import (
     AcceptInput,
     KeyInput,
@@ -26,6 +17,15 @@ from foedus.surfaces.http.callers import Rule
 from foedus.surfaces.http.limits import NEARBY_MS_MAX, REASON_MAX, TARGET_MAX
 from foedus.surfaces.http.operations import Call, Number, Operation, Text
 from foedus.surfaces.http.problems import MalformedRequest
+from foedus.values.node import (
+    IdentityView,
+    NearbyView,
+    PeerView,
+    PolicyOptionView,
+    ProbeView,
+    SigningContext,
+    StatusView,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -11,8 +11,7 @@ from msgspec import UNSET, Meta, UnsetType, field
 from foedus.base.base64url import from_base64url
 from foedus.base.limits import SECOND
 from foedus.log.sketches import MODEL_MAX
-from foedus.node.consent_values import ApprovalView
-from foedus.node.query_values import AnswersView, Asked, AskedSigned, FoundView, VectorView
+from foedus.node.query_forms import Asked, AskedSigned
 from foedus.query.limits import HOPS_MAX, LASTS_MAX, QUERY_BYTES_MAX, RESULTS_MAX, TEXT_MAX
 from foedus.query.question import Scope
 from foedus.query.routing.limits import DIMENSION_MAX, FLOAT_BYTES
@@ -23,6 +22,8 @@ from foedus.surfaces.http.limits import TARGET_MAX
 from foedus.surfaces.http.operations import Call, Operation, Streaming
 from foedus.surfaces.http.problems import MalformedRequest, error_of, problem_bytes
 from foedus.surfaces.http.wire import header
+from foedus.values.consent import ApprovalView
+from foedus.values.queries import AnswersView, FoundView, VectorView
 
 if TYPE_CHECKING:
     from foedus.node.api import NodeService

@@ -6,8 +6,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from foedus.base.limits import HTTP_PAGE_MAX, NAME_MAX
-from foedus.node.room_values import MessagesPage, RoomView, Said
-from foedus.node.values import ParticipantView, Placed
+from foedus.node.room_forms import Said
 from foedus.surfaces.http.bodies import (
     ActInput,
     DirectInput,
@@ -23,6 +22,8 @@ from foedus.surfaces.http.callers import Rule
 from foedus.surfaces.http.limits import CURSOR_MAX, TARGET_MAX
 from foedus.surfaces.http.operations import Call, Number, Operation, Text
 from foedus.surfaces.http.problems import MalformedRequest
+from foedus.values.node import ParticipantView, Placed
+from foedus.values.rooms import MessagesPage, RoomView
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable

@@ -6,11 +6,11 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from foedus.node.standing_values import ExplainView, StandingView
 from foedus.surfaces.http.bodies import Input
 from foedus.surfaces.http.limits import TARGET_MAX
 from foedus.surfaces.http.operations import Operation, Text
 from foedus.surfaces.http.problems import MalformedRequest
+from foedus.values.standing import ExplainView, StandingView
 
 
 class StepInput(Input, frozen=True):

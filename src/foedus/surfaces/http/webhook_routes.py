@@ -6,12 +6,13 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from foedus.node.call_values import WebhookForm, WebhookView
+from foedus.node.call_forms import WebhookForm
 from foedus.surfaces.http.bodies import Input
 from foedus.surfaces.http.callers import Rule
 from foedus.surfaces.http.limits import TARGET_MAX
 from foedus.surfaces.http.operations import Operation
 from foedus.trust.webhooks import URL_BYTES_MAX
+from foedus.values.calls import WebhookView
 
 
 class WebhookInput(Input, frozen=True):

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from foedus.base.errors import FoedusError
 from foedus.base.limits import APPROVAL_WAIT_MAX_S
-from foedus.sdk.values.consent import ApprovalView
 from foedus.surfaces.mcp.shaping import Shaper
+from foedus.values.consent import ApprovalView
 
 if TYPE_CHECKING:
     from foedus.sdk.client import Client

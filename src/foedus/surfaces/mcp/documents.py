@@ -22,7 +22,7 @@ from foedus.state.documents.update import check, clocks
 if TYPE_CHECKING:
     from foedus.sdk.client import Client
     from foedus.sdk.transport import Socket
-    from foedus.sdk.values.documents import SessionAsk
+    from foedus.values.documents import SessionAsk
 
 ANSWER_S = 20.0
 """For the whole of a document to come, and for an edit to be durable."""

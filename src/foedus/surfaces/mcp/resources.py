@@ -6,10 +6,10 @@ import re
 from typing import NamedTuple
 
 from foedus.base.errors import NotFound
-from foedus.sdk.values.rooms import EventView
 from foedus.surfaces.mcp import values
 from foedus.surfaces.mcp.desk import Desk
 from foedus.surfaces.mcp.rendering import rendered
+from foedus.values.rooms import EventView
 
 ROOM, PACKET = "foedus://rooms/", "foedus://packets/"
 _URI = re.compile(r"foedus://(?P<what>rooms|packets)/(?P<id>[0-9a-f]{64})")

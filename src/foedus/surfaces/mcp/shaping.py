@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from foedus.base.limits import SECOND
-from foedus.sdk.values.calls import CallView, CapabilityView
-from foedus.sdk.values.consent import ApprovalView, GrantView
-from foedus.sdk.values.knowledge import PacketView
-from foedus.sdk.values.queries import AnswersView, MergedView
-from foedus.sdk.values.rooms import MessageView, RoomView
 from foedus.surfaces.mcp import values
 from foedus.surfaces.mcp.marking import mark, new_boundary
 from foedus.surfaces.mcp.values import Origin, Told
+from foedus.values.calls import CallView, CapabilityView
+from foedus.values.consent import ApprovalView, GrantView
+from foedus.values.knowledge import PacketView
+from foedus.values.queries import AnswersView, MergedView
+from foedus.values.rooms import MessageView, RoomView
 
 _MILLION = 1_000_000
 

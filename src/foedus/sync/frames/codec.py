@@ -7,7 +7,8 @@ from typing import TypeAlias
 import msgspec
 
 from foedus.base.cbor import Malformed, decode, encode, learn, to_plain
-from foedus.base.limits import FRAME_MAX
+from foedus.base.ids import ID_BYTES
+from foedus.base.limits import COUNCIL_MESSAGE_MAX, FRAME_MAX
 from foedus.crypto.aead import TAG_BYTES
 from foedus.sync.frames.blobs import Chunk, HaveBlob, NoChunks, WantChunks
 from foedus.sync.frames.calls import Call, CallCancel, CallEnded, CallProgress, CallRefused, CallSigned
@@ -54,6 +55,8 @@ def frame_type(frame: Frame) -> str:
 
 def encode_frame(frame: Frame) -> bytes:
     """Return the canonical bytes; raise ValueError for what ``decode_frame`` would refuse."""
+    if type(frame) is CouncilSays and len(frame.council) == ID_BYTES and 0 < len(frame.message) <= COUNCIL_MESSAGE_MAX:
+        return encode(["council", frame.council, frame.message])  # it is sent to many, and often
     plain = to_plain(frame)
     if type(frame) is not Events:  # the one that is sent all the time, and has nothing in it to be wrong
         msgspec.convert(plain, type(frame), builtin_types=_BUILTIN)

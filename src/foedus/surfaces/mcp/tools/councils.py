@@ -7,10 +7,10 @@ from typing import Annotated
 from msgspec import Meta
 
 from foedus.base.base64url import from_base64url
-from foedus.sdk.values.councils import CouncilView
 from foedus.surfaces.mcp import values
 from foedus.surfaces.mcp.desk import Desk
 from foedus.surfaces.mcp.tool import Takes, tool
+from foedus.values.councils import CouncilView
 
 _Council = Annotated[str, Meta(min_length=1, max_length=128, description="A council's name or id.")]
 _Text = Annotated[str, Meta(max_length=16_384)]

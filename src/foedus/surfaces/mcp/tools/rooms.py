@@ -9,11 +9,11 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from foedus.sdk.values.rooms import EventView, MessageView
 from foedus.surfaces.mcp import values
 from foedus.surfaces.mcp.desk import Desk
 from foedus.surfaces.mcp.shaping import waiting
 from foedus.surfaces.mcp.tool import Takes, tool
+from foedus.values.rooms import EventView, MessageView
 
 WAIT_MAX_S = 50
 """Clients give up on a tool after a minute."""
