@@ -18,6 +18,7 @@ from foedus.node.outbox import Outbox
 from foedus.node.publisher import _row
 from foedus.state.crdt.map import Map
 from foedus.trust.agreements import ledger
+from tests.simulation.noticing import assert_noticed
 from tests.simulation.plans import Plan
 from tests.simulation.simulate import simulate
 
@@ -175,10 +176,4 @@ def let_the_last_to_arrive_win():
     ],
 )
 def test_a_mistake_is_noticed(mistake, said, plan, first):
-    """Whichever seed notices it will do: the first that did when this was written comes first."""
-    for seed in range(first, first + 8):
-        with mistake():
-            outcome = simulate(seed, plan)
-        if any(said in failure for failure in outcome.failures):
-            return
-    raise AssertionError(f"eight seeds with {mistake.__name__}, and nobody noticed")
+    assert_noticed(mistake, said, plan, first)

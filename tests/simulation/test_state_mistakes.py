@@ -15,8 +15,8 @@ from foedus.node.query_judging import Judge
 from foedus.query.desk import Desk
 from foedus.state.documents.messages import brings
 from foedus.state.knowledge import tasks
+from tests.simulation.noticing import assert_noticed
 from tests.simulation.plans import Plan
-from tests.simulation.simulate import simulate
 
 _TYPING = Plan(nodes=4, rooms=2, messages=0, breaks=0.5, partitions=2, removals=4, edits=60, patience_s=150.0)
 _CRASHING = Plan(nodes=3, rooms=1, messages=0, crashes=0.1, edits=60, patience_s=150.0)
@@ -152,10 +152,4 @@ def keep_knowledge_to_oneself():
     ],
 )
 def test_a_mistake_is_noticed(mistake, said, plan, first):
-    """Whichever seed notices it will do: the first that did when this was written comes first."""
-    for seed in range(first, first + 8):
-        with mistake():
-            outcome = simulate(seed, plan)
-        if any(said in failure for failure in outcome.failures):
-            return
-    raise AssertionError(f"eight seeds with {mistake.__name__}, and nobody noticed")
+    assert_noticed(mistake, said, plan, first)
