@@ -44,7 +44,7 @@ FIGURES = {
         "council_alone_p50_ms",
         "council_batch_per_s",
         "council16_per_s",
-        "council_leader_gone_s",
+        "council_view_change_ms",
         "council_fsync_ms",
     },
     "council_blocks": {
