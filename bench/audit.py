@@ -30,7 +30,7 @@ async def _rounds(options: Options) -> Figures:
     world = World(by_agents=True)
     friends = [node.record for node in world.nodes]
     ratios, audited_s = [], 0.0
-    count, rounds = options.size(_BATCHES, 8), options.size(_ROUNDS, 3)
+    count, rounds = options.size(_BATCHES, 4), options.size(_ROUNDS, 1)
     async with (
         running(make_home(options.folder, "with", friends, world.signers), warm=True) as one,
         running(make_home(options.folder, "without", friends, world.signers), warm=True) as other,

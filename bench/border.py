@@ -32,7 +32,7 @@ async def _rounds(options: Options) -> Figures:
         for node, world in pair:
             await feed(node, world.prelude, world.host.id)
             await feed(node, world.batches(_BATCHES), world.host.id)
-        for number in range(options.size(12, 3)):
+        for number in range(options.size(12, 1)):
             turn = pair if number % 2 else pair[::-1]  # who comes second finds the machine warmer
             fed = [(node, world.batches(_BATCHES), world.host.id) for node, world in turn]
             cost = {id(node): await cost_s(node, batches, carrier) for node, batches, carrier in fed}

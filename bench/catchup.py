@@ -25,7 +25,7 @@ def _stored(node: BenchNode) -> int:
 
 
 def catchup(options: Options) -> Figures:
-    count = options.size(100_000, 10_000)
+    count = options.size(100_000, 4_000)
     with Cluster(options.folder) as cluster:
         one, other, room = cluster.pair()
         one.stop()

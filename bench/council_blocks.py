@@ -109,7 +109,7 @@ async def _cost(folder: Path, size: int, options: Options) -> Figures:
             return new
 
         CouncilChecking._new = counted  # type: ignore[method-assign]  # noqa: SLF001
-        for per_block, blocks in ((1, options.size(100, 10)), (_BATCH, options.size(40, 4))):
+        for per_block, blocks in ((1, options.size(100, 4)), (_BATCH, options.size(40, 2))):
             work = [[read_update(author.update(council, n, 900)) for n in range(per_block)] for _ in range(blocks)]
             wire.messages = checked["signatures"] = 0
             begun, spent = driver.replica.ledger.sequence, spent_s()

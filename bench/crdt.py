@@ -40,7 +40,7 @@ def _plain(one: dict[str, Written], other: dict[str, Written]) -> dict[str, Writ
 
 def crdt(options: Options) -> Figures:
     draw = random.Random(7)
-    count = options.size(_ENTRIES, 20_000)
+    count = options.size(_ENTRIES, 5_000)
     one, other = Map(_entries(draw, count)), Map(_entries(draw, count))
     merging, looping = [], []
     gc.collect()

@@ -138,7 +138,7 @@ async def _fanout(options: Options) -> Figures:
         while len(node.links.open()) < _PEERS:  # noqa: ASYNC110  # the node tells nobody outside
             await asyncio.sleep(0.01)
         await _burst(speakers, sinks, 4)
-        batches = options.size(80, 12)
+        batches = options.size(80, 4)
         seconds = await _burst(speakers, sinks, batches)
         await node.links.close()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -84,7 +84,7 @@ class _Talk:
 
     def __init__(self, speaker: BenchNode, hearer: BenchNode, room: str, options: Options) -> None:
         self._ends = speaker, hearer, room
-        self._turns, self._messages = options.size(_TURNS, 1), options.size(_MESSAGES, 200)
+        self._turns, self._messages = options.size(_TURNS, 1), options.size(_MESSAGES, 50)
         self._number = 0
         speaker.client.post("/participants", ParticipantView, {"name": "scout"})
         eventually("V knows who speaks", lambda: hearer.client.get("/participants", list[ParticipantView]))
@@ -152,7 +152,7 @@ def flood(options: Options) -> Figures:
         flooder = cluster.add("c")
         backlog = cluster.join(flooder, victim, "flood")
         flooder.stop()
-        run(_write(flooder.home, backlog, options.size(120_000, 15_000)))
+        run(_write(flooder.home, backlog, options.size(120_000, 5_000)))
         talk = _Talk(honest, victim, room, options)
         before = victim.resident_mb()
         crowd = talk.compare(lambda: _strangers(victim.url))

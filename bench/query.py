@@ -47,7 +47,7 @@ def _ask(connection: HTTPConnection, node: BenchNode, results: int) -> tuple[flo
 
 
 def query(options: Options) -> Figures:
-    messages, questions = options.size(1_000, 250), options.size(500, 50)
+    messages, questions = options.size(1_000, 50), options.size(500, 20)
     times: list[float] = []
     with Cluster(options.folder) as cluster:
         asker = cluster.add("a")

@@ -63,7 +63,7 @@ async def _publish(node: Node, language: Language, packets: int) -> None:
 
 
 async def _search(options: Options) -> Figures:
-    packets = options.size(100_000, 2_000)
+    packets = options.size(100_000, 500)
     language = Language()
     async with running(make_home(options.folder, "search")) as node:
         await _publish(node, language, packets)

@@ -16,7 +16,7 @@ _REST_S = 2.0
 def start(options: Options) -> Figures:
     times = []
     memory = 0.0
-    runs = options.size(5, 2)
+    runs = options.size(5, 1)
     with Cluster(options.folder) as cluster:
         node = cluster.home("idle")
         for number in range(runs + 1):

@@ -111,7 +111,7 @@ def _rate(one: BenchNode, other: BenchNode, room: str, messages: list[Any]) -> f
 
 
 def sustained(options: Options) -> Figures:
-    count = options.size(30_000, 3_000)
+    count = options.size(30_000, 1_000)
     with Cluster(options.folder) as cluster:
         one, other, room = cluster.pair()
         one.client.post("/participants", ParticipantView, {"name": "scout"})

@@ -5,6 +5,8 @@ import gc
 import pytest
 from hypothesis import HealthCheck, settings
 
+GARBAGE_THRESHOLDS = (20_000, 20, 50)
+"""Those of a node: whether a test comes before or after the first one that starts a node makes no difference to it."""
 _SAME = {"deadline": None, "print_blob": True}
 # Machines differ in speed by more than any deadline would allow; pytest's own guard ends what hangs. A change is judged
 # by the same examples each time: what chance finds is found in `make soak`, and kept as a test.
@@ -20,10 +22,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection():
-    """Make the tests, which all live to the end, without looking among them for garbage, then or later."""
+    """Make the tests, which all live to the end, without looking among them for garbage, then or later.
+
+    From then on no node freezes anything: in this process that would be the garbage of the tests before it, for good.
+    """
     gc.disable()
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
     try:
         return (yield)
     finally:
         gc.freeze()
+        gc.freeze = lambda: None
         gc.enable()

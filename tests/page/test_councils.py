@@ -24,6 +24,8 @@ BOB = '<img src=x onerror="globalThis.owned=1">'
 CAROL = "W" * 100
 BOARD = f"{BOB} board"
 NAMES = ("alice", BOB, CAROL, "dora")
+INTERVAL = 8
+"""Places from one checkpoint to the next, which members seal."""
 ERIN = "erin"
 """A peer of the first node that is no member."""
 
@@ -54,7 +56,7 @@ def council(nodes, ada):  # noqa: ARG001  # she is there when the council comes 
 
 async def _founded(alice, bob, others):
     ids = [node.node.store.node for node in (alice, *others)]
-    made = (await bob.node.councils.foundings.create(BOARD, ids)).founding.id
+    made = (await bob.node.councils.foundings.create(BOARD, ids, INTERVAL, seal=True)).founding.id
     for node in others:
         await until(lambda node=node: node.node.councils.foundings.held(made), "it is asked")
         await node.node.councils.join(made)
@@ -115,7 +117,7 @@ def test_a_person_reads_what_they_are_asked_to_sign_and_joins(ada, council, node
     ada.go()
     asked = ada.page.get_by_role("article", name="The council")
     expect(asked).to_contain_text("is asked to join the council")
-    looks_well(ada, "council-home")
+    ada.shoot("council-home")
     asked.get_by_role("link", name="Read what it says").click()
     document = ada.page.get_by_role("region", name="Does this node join?")
     expect(document).to_contain_text(council.hex())
@@ -126,7 +128,7 @@ def test_a_person_reads_what_they_are_asked_to_sign_and_joins(ada, council, node
     document.get_by_role("button", name="Join").click()
     expect(ada.page.get_by_role("main").get_by_text("decides", exact=True)).to_be_visible()
     expect(ada.page.get_by_role("main").get_by_text("leads", exact=True)).to_be_visible()
-    looks_well(ada, "council-members")
+    ada.shoot("council-members")
     ada.page.get_by_role("link", name="All councils").click()
     row = ada.page.get_by_role("listitem").filter(has_text="board")
     expect(row).to_contain_text("4 members")
@@ -187,19 +189,36 @@ def test_what_is_decided_appears_as_it_is_made_and_is_only_text(ada, council, no
     ada.page.keyboard.press("Escape")
     ada.page.wait_for_function("document.querySelector('[role=group]').contains(document.activeElement)")
 
-    data = Path(taken.value.path()).read_bytes()
-    ada.go("councils", "check")
-    for file, words in ((data, "This node checked the proof"), (data[:-9] + b"\0" + data[-8:], "")):
+    checks_files(ada, Path(taken.value.path()).read_bytes(), nodes.run(_sealed(nodes.running[0], council)))
+
+
+async def _sealed(node, council):
+    """Return the proof of the first update, once its checkpoint is sealed."""
+    await until(lambda: node.service.council(council.hex()).sealed, "it is sealed")
+    return await node.node.councils.proof(council, 1)
+
+
+def checks_files(ada, data, sealed):
+    """Give the page files to check: as it gave one, a changed one, and one of which seals alone are believed."""
+
+    def check(file):
         upload = {"name": "a.proof", "mimeType": "application/octet-stream", "buffer": file}
         ada.page.get_by_label("A commit proof").set_input_files(upload)
         ada.page.get_by_role("button", name="Let this node check it").click()
-        if words:
-            expect(ada.page.get_by_role("status").filter(has_text=words)).to_be_visible()
-            ada.shoot("council-check")
-        else:
-            expect(ada.page.get_by_role("main").get_by_role("alert")).to_contain_text("this file shows nothing")
-            assert all("councils:verify" in each for each in ada.complaints)  # the browser notes each refusal
-            ada.complaints.clear()
+
+    ada.go("councils", "check")
+    said = ada.page.get_by_role("status").filter(has_text="This node checked the proof")
+    check(data)
+    expect(said).to_contain_text("3 of its 4 members signed")
+    check(data[:-9] + b"\0" + data[-8:])
+    expect(ada.page.get_by_role("main").get_by_role("alert")).to_contain_text("this file shows nothing")
+    assert all("councils:verify" in each for each in ada.complaints)  # the browser notes each refusal
+    ada.complaints.clear()
+    ada.page.get_by_label("believe seals").check()
+    check(sealed)
+    expect(said).to_contain_text("sealed what was decided at place 1 by ML-DSA-65")
+    expect(said).not_to_contain_text("signed")
+    ada.shoot("council-check")
 
 
 def test_members_are_wished_in_and_out_and_wishes_taken_back(ada, council, nodes):
@@ -218,7 +237,7 @@ def test_members_are_wished_in_and_out_and_wishes_taken_back(ada, council, nodes
     wished = members.get_by_role("listitem").filter(has_text=ERIN)
     expect(wished).to_contain_text("a person there has to join")
     nodes.run(until(lambda: erin.service.councils()[0].state == "asked", "it is asked"))
-    looks_well(ada, "council-wished")
+    ada.shoot("council-wished")
     wished.get_by_role("button", name="Take that back").click()
     expect(wished).to_have_count(0)
     assert not seat(alice, council).wishing.adds
@@ -300,8 +319,9 @@ def test_a_member_that_lied_is_an_alarm(ada, council, nodes):
 async def _lies(alice, carol, council):
     """Let a member say two things of one checkpoint."""
     driver, carrier = seat(carol, council).live, carol.node.councils.carrier
+    place = driver.replica.ledger.sequence // INTERVAL * INTERVAL + INTERVAL
     for digest in (b"a" * 32, b"b" * 32):
-        said = vote_bytes(driver.membership, "checkpoint", 0, 64, digest)
-        vote = Vote("checkpoint", 0, 64, digest, driver.me, carol.node.store.keys.ed25519.sign(said))
+        said = vote_bytes(driver.membership, "checkpoint", 0, place, digest)
+        vote = Vote("checkpoint", 0, place, digest, driver.me, carol.node.store.keys.ed25519.sign(said))
         carrier.send(alice.node.store.node, driver.membership.id, write(vote))
     await until(lambda: seat(alice, council).exposed, "it is exposed")

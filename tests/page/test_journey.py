@@ -128,7 +128,7 @@ def test_a_request_from_one_page_is_accepted_on_the_other(ada, bea, nodes):
     elm.home.policy_path.write_text("[discovery]\nannounce = true\n")
     os.kill(elm.home.running().pid, signal.SIGHUP)
     ada.go("connections", "browse")
-    said = ada.page.get_by_role("listitem", name="Says to be elm")
+    said = ada.page.get_by_role("listitem", name="Says it is elm")
     again = ada.page.get_by_role("button", name="Look again")
     expect(again).to_be_enabled()
     for _ in range(30):  # it takes a moment to be announced, and each look its time

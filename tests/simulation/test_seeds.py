@@ -1,13 +1,13 @@
 """Many nodes, everything that goes wrong, and in the end all hold the same. A seed decides all of it.
 
-`make test` runs 120 seeds, `make soak` two thousand more. A failure prints how to replay it.
+`make test` runs 100 seeds, `make soak` two thousand more. A failure prints how to replay it.
 """
 
 from tests.seeds import seeds
 from tests.simulation.conftest import chosen_seeds
 from tests.simulation.simulate import simulate
 
-_TEST_SEEDS = range(120)
+_TEST_SEEDS = range(100)
 _SOAK_SEEDS = range(1_000, 3_000)
 
 

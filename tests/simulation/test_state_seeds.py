@@ -3,12 +3,15 @@
 `make test` runs 50 seeds, `make soak` a thousand more. A failure prints how to replay it.
 """
 
+import random
+
 from tests.seeds import seeds
 from tests.simulation.conftest import chosen_seeds
+from tests.simulation.plans import SOAK_FROM, state_plan_of
 from tests.simulation.simulate import simulate
 
 _TEST_SEEDS = range(50)
-_SOAK_SEEDS = range(1_000, 2_000)
+_SOAK_SEEDS = range(SOAK_FROM, SOAK_FROM + 1_000)
 
 
 def pytest_generate_tests(metafunc):
@@ -20,3 +23,10 @@ def pytest_generate_tests(metafunc):
 def test_after_the_faults_all_replicas_are_equal(seed):
     outcome = simulate(seed, "state")
     assert not outcome.failures, outcome.report(seed)
+
+
+def test_enough_of_them_are_large():
+    nodes = {seed: state_plan_of(seed, random.Random(seed)).nodes for seed in (*_TEST_SEEDS, *_SOAK_SEEDS)}
+    assert [seed for seed in _TEST_SEEDS if nodes[seed] == 50] == [24, 49]
+    assert sum(nodes[seed] == 50 for seed in _SOAK_SEEDS) == 200
+    assert sum(12 < nodes[seed] < 50 for seed in _SOAK_SEEDS) == 200

@@ -11,11 +11,14 @@ from foedus.adapters.log_errors import DiskFull
 from foedus.adapters.writer import GroupWriter
 from foedus.node import errands
 from foedus.node.call_forms import WorkResult
+from foedus.surfaces.cli.delegating import Scope
+from foedus.surfaces.mcp.marking import unmark
+from foedus.trust.border import PUBLISH
 from tests.node.callees import offer
-from tests.node.nodes import street, until
-from tests.node.people import agent
+from tests.node.nodes import connect, share, street, until
+from tests.node.people import agent, enrol
 from tests.surfaces.a2a.clients import client_of, message, sent
-from tests.surfaces.mcp.clients import Called, custodial, over_http
+from tests.surfaces.mcp.clients import TRANSPORTS, Called, custodial
 
 
 @contextmanager
@@ -30,24 +33,49 @@ def looking_often(monkeypatch):
     monkeypatch.setattr(errands, "LOOK_S", 0.05)
 
 
-async def test_an_agent_over_mcp_is_told(tmp_path, monkeypatch):
+async def writing(call, translate):
+    """Return every tool by which an agent writes something at its own node, with what it would write."""
+    packet = (await call("publish_knowledge", domain="harbour", title="tides"))["packet"]
+    called = {"node": translate.node, "name": "translate", "offer": translate.offer, "input": {"text": "Hallo"}}
+    return (
+        ("say", {"room": "home", "text": "salve"}),
+        ("edit_document", {"room": "home", "name": "page", "replace": "lost"}),
+        ("publish_knowledge", {"domain": "harbour", "title": "tides"}),
+        ("revise_knowledge", {"packet": packet, "title": "tides", "content": "lost"}),
+        ("retract_knowledge", {"packet": packet, "reason": "lost"}),
+        ("ask_for_approval", {"room": "plans", "text": "lost"}),
+        ("call_capability", called),
+    )
+
+
+@pytest.mark.parametrize("transport", ["http", pytest.param("stdio", marks=pytest.mark.soak)])
+async def test_an_agent_over_mcp_is_told(tmp_path, monkeypatch, transport):
     async with street(tmp_path) as nodes:
-        oak = await nodes.add("oak")
-        did, token = await custodial(oak)
+        oak, elm = await nodes.add("oak"), await nodes.add("elm")
+        ada, (did, token) = await enrol(oak, "ada"), await custodial(oak)
         await oak.service.room_create("home")
-        async with over_http(oak, token) as client:
+        await ada.give(did, Scope(PUBLISH, after_foreign=True))
+        await connect(oak, elm)
+        await share(elm, oak)
+        clerk = await agent(oak, "clerk")
+        translate = await offer(oak, clerk, "translate")
+        async with TRANSPORTS[transport](oak, token) as client:
             call = Called(client)
+            tools = await writing(call, translate)
+            await call("read_document", room="home", name="page")
             with full_disk(monkeypatch):
-                for tool, arguments in (
-                    ("say", {"room": "home", "text": "salve"}),
-                    ("publish_knowledge", {"domain": "harbour", "title": "tides"}),
-                ):
+                for tool, arguments in tools:
                     refused = await call.refused(tool, **arguments)
-                    assert '"disk_full"' in refused
-                    assert "free some space" in refused
+                    assert '"disk_full"' in refused, tool
+                    assert "free some space" in refused, tool
                 assert (await call("who_am_i"))["did"] == did
+                assert (await call("my_approvals"))["approvals"] == []
             await call("say", room="home", text="there is room")
             assert oak.texts("home") == ["there is room"]
+            await call("edit_document", room="home", name="page", replace="there is room")
+            text = (await call("read_document", room="home", name="page"))["told"]["foreign_content"]
+            assert unmark(text) == {"text": "there is room"}
+            assert await oak.service.call_work(clerk, 0) is None, "the call that was refused does not come later"
 
 
 async def test_a_client_of_a2a_is_told_and_nothing_is_begun(tmp_path, monkeypatch):

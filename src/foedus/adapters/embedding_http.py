@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import msgspec
 
+from foedus.adapters.unreached import why
 from foedus.base.errors import Unavailable, UsageError
 from foedus.state.knowledge.embedding import BadEmbedding, vectors_of
 
@@ -88,7 +89,7 @@ class HttpEmbedder:
                     raise EmbedderUnreachable(f"{self._url[:200]} answers with status {response.status}")
                 return await _bounded(response)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            raise EmbedderUnreachable(f"{self._url[:200]}: {str(error) or type(error).__name__}") from None
+            raise EmbedderUnreachable(f"{self._url[:200]}: {why(error)}") from None
 
     async def close(self) -> None:
         """Close the connections."""

@@ -13,6 +13,7 @@ from urllib.parse import urlencode, urlsplit
 import aiohttp
 from yarl import URL
 
+from foedus.adapters.unreached import why
 from foedus.adapters.websocket_client import Unreachable, normalise
 from foedus.base.clock import Instant
 from foedus.base.errors import PeerViolation
@@ -129,7 +130,7 @@ class FederationClient:
                 async for message in _messages(response.content):
                     yield message
             except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-                raise Unreachable(f"the stream of {door.url} broke: {str(error) or type(error).__name__}") from None
+                raise Unreachable(f"the stream of {door.url} broke: {why(error)}") from None
 
     def _request(self, door: Door, query: Query) -> tuple[str, dict[str, str]]:
         """Return the URI and the headers of a signed request."""
@@ -161,7 +162,7 @@ class FederationClient:
             ) as response:
                 yield response
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            raise Unreachable(f"{method} {uri[:200]}: {str(error) or type(error).__name__}") from None
+            raise Unreachable(f"{method} {uri[:200]}: {why(error)}") from None
 
     async def close(self) -> None:
         """Close the HTTP session."""

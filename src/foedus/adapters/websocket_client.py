@@ -9,6 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
 
+from foedus.adapters.unreached import why
 from foedus.base.errors import Unavailable, UsageError
 from foedus.base.limits import FRAME_MAX
 
@@ -99,7 +100,7 @@ class WebSocketDialler:
                     timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_TIMEOUT_S),
                 )
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            raise Unreachable(f"no link to {url}: {str(error) or type(error).__name__}") from None
+            raise Unreachable(f"no link to {url}: {why(error)}") from None
         return WebSocketStream(socket)
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""What surfaces may do with agreements: ``agreement_values.AgreementService``, over ``node.agreements``."""
+"""What surfaces may do with agreements: ``agreement_api.AgreementService``, over ``node.agreements``."""
 
 from __future__ import annotations
 

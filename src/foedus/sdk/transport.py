@@ -32,6 +32,8 @@ _FIRST_DELAY_S = 0.25
 _LAST_DELAY_S = 10.0
 """Between attempts to open a stream again: a node that restarts is back in a second, one that is away costs little."""
 _CLOSE_CODES = 4_000
+_FULL = "free some space on the disk of the node's home folder; the node goes on by itself"
+"""A socket tells why it closes by a code alone; this one has more to be done about it than to open it again."""
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -244,7 +246,9 @@ class _WebSocket:
 def socket_closed(code: int, reason: str) -> StreamLost:
     """Return the error for a socket that the node closed. Its codes from 4400 on are 4000 and an HTTP status."""
     status = code - _CLOSE_CODES if _CLOSE_CODES + HTTPStatus.BAD_REQUEST <= code < _CLOSE_CODES + 600 else 503
-    return StreamLost(f"the node closed the socket: {reason or code}", code=reason or "stream_lost", http_status=status)
+    remedy = _FULL if reason == "disk_full" else "open it again; what it did not acknowledge was not written"
+    said = f"the node closed the socket: {reason or code}"
+    return StreamLost(said, code=reason or "stream_lost", http_status=status, remedy=remedy)
 
 
 def decode(data: bytes, shape: type[T]) -> T:

@@ -46,11 +46,11 @@ export class Messages {
     try {
       this.#take(await this.#page({ limit: PAGE }), PAGE)
       this.problem = undefined
+      this.loaded = true
     } catch (error) {
       if (!(error instanceof Problem)) throw error
       this.problem = error
     }
-    this.loaded = true
   }
 
   /** Ask for those before the oldest that is shown. */

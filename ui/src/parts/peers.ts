@@ -3,10 +3,10 @@
 import type { PeerView } from '../api/types.ts'
 
 export const TIERS = {
-  CORE: 'both send what they share, and pass it on',
-  SANDBOX: 'they may send, nothing goes there',
-  EXTERNAL: 'they may ask, nothing is exchanged',
-  UNKNOWN: 'nothing',
+  CORE: 'Both send what they share, and pass it on.',
+  SANDBOX: 'They may send, nothing goes there.',
+  EXTERNAL: 'They may ask, nothing is exchanged.',
+  UNKNOWN: 'Nothing is exchanged, and nothing answered.',
 } as const
 
 export type Tier = keyof typeof TIERS
