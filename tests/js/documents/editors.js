@@ -35,8 +35,9 @@ async function open (name, url, room, document, token, participant) {
     maxBackoffTime: 200
   })
   provider.on('connection-close', async () => {
-    provider.params.ticket = 'used'
+    provider.shouldConnect = false // until there is a ticket: each try with a used one would ask for another
     provider.params.ticket = await ticket(place)
+    provider.connect()
   })
   editors.set(name, { doc, text: doc.getText('text'), provider })
   await new Promise(resolve => provider.synced ? resolve() : provider.once('sync', resolve))
