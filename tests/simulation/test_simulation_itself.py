@@ -7,13 +7,14 @@ from unittest import mock
 
 import pytest
 
-from foedus.log.port import Committed
+from foedus.log.admission import Admission
+from foedus.log.outcomes import Duplicate
+from foedus.log.port import Commit, Committed
 from foedus.log.rechecks import Rechecks
 from foedus.node.audience import Audience
 from foedus.node.author import Author
 from foedus.node.crdts import Crdts
 from foedus.node.erasing import Eraser
-from foedus.node.ingest import Ingest
 from foedus.node.outbox import Outbox
 from foedus.node.publisher import _row
 from foedus.state.crdt.map import Map
@@ -73,15 +74,14 @@ def test_people_change_the_terms():
 def drop_an_event():
     """One event of each node never gets further, though it is acknowledged to who brought it."""
     dropped = {}
-    real = Ingest._admit_one
+    real = Admission.admit
 
-    def admit_one(self, report, index, parsed, now):
+    def admit(self, parsed, now):
         if parsed.event.stream.startswith("room:") and dropped.setdefault(self, parsed.id) == parsed.id:
-            self._reach(report, parsed)
-            return None
-        return real(self, report, index, parsed, now)
+            return Duplicate(Commit())
+        return real(self, parsed, now)
 
-    return mock.patch.object(Ingest, "_admit_one", admit_one)
+    return mock.patch.object(Admission, "admit", admit)
 
 
 def show_everyone_everything():

@@ -20,7 +20,7 @@ from foedus.surfaces.cli.client import Client
 
 T = TypeVar("T")
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 """For what takes a second or two on an idle machine: many times that on one that is busy."""
 _POLL_S = 0.02
 _TAIL_BYTES = 4_096
