@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 
 from foedus.adapters.federation_client import Refused
+from foedus.adapters.rate_store import RateLimit
 from foedus.base.limits import KEEPALIVE_TIMEOUT, MINUTE
 from foedus.node import fallback, fallback_peer, lines, redialler
 from foedus.node.call_forms import CallsMade
@@ -348,12 +349,13 @@ async def test_a_question_in_anothers_name_and_one_by_a_wrong_key_are_refused_as
 async def test_a_storm_is_refused_beyond_the_rate_and_what_nobody_fetches_is_bounded(apart):
     alice, bob, _ = apart
     memory = remember(bob, "lamp")
+    bob.node.rates._counts["queries_per_peer"] = RateLimit("100/hour")
     for turn in range(4):
         storm = [raw(alice)[1] for _ in range(500)]
         assert (await post(alice, bob, parcel(*storm, first=1 + 500 * turn)))[0] == 200
     line = bob.node.lines.http(alice.node.store.node)
     await until(lambda: bob.node.queries.refused.total() + len(memory.asked) >= 2_000, "bob took the storm")
-    assert bob.node.queries.refused["rate_limited"] > 500
+    assert bob.node.queries.refused["rate_limited"] == 1_900
     assert bob.node.queries.under_way <= 64
     for _ in range(200_000):
         if bob.node.lines.http(alice.node.store.node) is not line:
