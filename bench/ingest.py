@@ -9,6 +9,7 @@ from statistics import median
 
 from bench.nodes import feed, make_home, run, running
 from bench.options import Figures, Options
+from bench.processor import spent_s
 from bench.raw_checks import Raw, RawPair, raw_pair
 from bench.world import World
 from foedus.base.limits import FRAME_EVENTS
@@ -42,6 +43,8 @@ class _Ingest:
         self.sizes: Figures = {}
         self.events = 0
         self.seconds = 0.0
+        self.spent_s = 0.0
+        """Processor time of all threads and processes while these seconds ran."""
 
     async def prepare(self, node: Node) -> None:
         await feed(node, self.world.prelude, self.carrier)
@@ -63,18 +66,21 @@ class _Ingest:
         done = 0
         for size in [*sizes, 1_000_000] if self.options.soak else sizes:
             self.pair.turn()
-            events, seconds = 0, 0.0
+            events, seconds, spent = 0, 0.0, 0.0
             while done < size:
                 count = min(_SEGMENT, -(-(size - done) // FRAME_EVENTS))
                 queue += self.world.batches(max(0, count - len(queue)))
                 part, queue = queue[:count], queue[count:]
                 self.raw.slice()
+                before = spent_s()
                 seconds += await timed(node, part, self.carrier)
+                spent += spent_s() - before
                 events += count * FRAME_EVENTS
                 done += count * FRAME_EVENTS
             self.sizes[f"ingest_checks_per_s_to_{size}"] = _CHECKS_PER_EVENT * events / seconds
             if size <= 100_000:
                 self.events, self.seconds = self.events + events, self.seconds + seconds
+                self.spent_s += spent
         self.raw.slice()
         self.pair.turn()
         self.rest = queue
@@ -82,8 +88,15 @@ class _Ingest:
     def _figures(self) -> Figures:
         raw = median(self.raw.rates)
         rate = _CHECKS_PER_EVENT * self.events / self.seconds
-        figures = {"ingest_checks_per_s": rate, "raw_verify_per_s": raw, "ingest_ratio": rate / raw}
-        return {**figures, "raw_pair_ratio": self.pair.ratio, **self.sizes}
+        return {
+            "ingest_checks_per_s": rate,
+            "raw_verify_per_s": raw,
+            "ingest_ratio": rate / raw,
+            "raw_pair_ratio": self.pair.ratio,
+            "ingest_processor_us": self.spent_s * 1e6 / self.events,
+            "raw_processor_us": median(self.raw.costs_us),
+            **self.sizes,
+        }
 
     async def _growth(self, large: Node) -> float:
         """Compare the cost per event in the grown log with that in fresh logs of 10³ events.

@@ -226,3 +226,10 @@ def items_in(value):
 @given(st.binary(max_size=200))
 def test_counting_items_ends_whatever_the_bytes(data):
     check_items(data, 200)
+
+
+def test_two_bytes_that_look_like_a_tag_cost_no_plain_encoding(monkeypatch):
+    monkeypatch.setattr(cbor, "_encode_plainly", lambda _value: b"plainly")
+    assert cbor.encode([b"\xd8\x2a" * 20, b"\xd8\x2a\x58\x25\x00\x02"]) != b"plainly"
+    link = b"\x01\x55\x12\x20" + bytes(32)
+    assert cbor.encode([b"\xd8\x2a", link]) == b"plainly"

@@ -1,31 +1,24 @@
 """What a lying member leaves behind in honest ones: a record that proves nothing, a batch that nobody else has."""
 
 import pytest
-from msgspec.structs import replace
 
 from foedus.base.cbor import Malformed
 from foedus.base.ids import sha256
 from foedus.consensus import ahead, ledger, window
 from foedus.consensus.ahead import AHEAD_MAX
-from foedus.consensus.certificates import checks
 from foedus.consensus.changing import Start, check_places
 from foedus.consensus.ledger import Ledger
 from foedus.consensus.machine import KeyValue
 from foedus.consensus.messages import (
-    NewView,
     Prepared,
     Proposal,
     Signed,
     Stable,
-    ViewChange,
-    Vote,
-    change_bytes,
-    new_view_bytes,
-    vote_bytes,
 )
 from foedus.consensus.records import BATCHES_MAX
 from foedus.consensus.updates import Batch
-from tests.consensus.world import SECOND, Faults, World, fake_sign, update_of
+from tests.consensus.saying import change, holds, new_view, vote
+from tests.consensus.world import SECOND, Faults, World, update_of
 
 FIRST, OTHER = Batch.of((update_of(1),)), Batch.of((update_of(2),))
 
@@ -35,34 +28,9 @@ def world():
     return World(0, 4, Faults(delay_ms=(1, 2)), interval=2)
 
 
-def signed(world, member, data):
-    return fake_sign(world.keys.secrets[world.membership.members[member].ed25519], data)
-
-
-def vote(world, member, phase, view, sequence, digest):
-    data = vote_bytes(world.membership, phase, view, sequence, digest)
-    return Vote(phase, view, sequence, digest, member, signed(world, member, data))
-
-
 def proposal(world, view, sequence, batch):
     leader = world.membership.leader(view)
     return Proposal(vote(world, leader, "pre-prepare", view, sequence, batch.digest), batch)
-
-
-def change(world, member, view, certificates=(), stable=None):
-    unsigned = ViewChange(view, stable, tuple(certificates), member, bytes(64))
-    return replace(unsigned, signature=signed(world, member, change_bytes(world.membership, unsigned)))
-
-
-def new_view(world, view, changes, digests=()):
-    leader = world.membership.leader(view)
-    votes = tuple(vote(world, leader, "pre-prepare", view, place, digest) for place, digest in digests)
-    changes = tuple(changes)
-    return NewView(view, changes, votes, signed(world, leader, new_view_bytes(world.membership, view, changes, votes)))
-
-
-def holds(world, message):
-    return all(world.keys.holds(check) for check in checks(message, world.membership))
 
 
 def test_prepares_of_this_view_prove_nothing_of_a_proposal_of_an_earlier_one(world):

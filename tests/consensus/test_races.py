@@ -5,7 +5,7 @@ import pytest
 from foedus.consensus.messages import Decided, Stable
 from foedus.consensus.updates import Batch
 from tests.consensus.attacks import FIRST, OTHER, Stage, _left
-from tests.consensus.test_scenarios import change, holds, new_view
+from tests.consensus.saying import change, holds, new_view
 from tests.consensus.world import MS, SECOND, Faults, World, update_of
 
 

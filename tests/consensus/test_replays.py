@@ -17,7 +17,7 @@ from foedus.consensus.messages import (
 )
 from foedus.consensus.updates import Batch
 from tests.consensus.attacks import FIRST, OTHER, Stage
-from tests.consensus.test_scenarios import change, holds, new_view, prepared, signed, vote
+from tests.consensus.saying import change, holds, new_view, prepared, signed, vote
 from tests.consensus.world import Faults, World
 
 ONE, ANOTHER = Batch.of((FIRST,)), Batch.of((OTHER,))

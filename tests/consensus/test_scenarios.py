@@ -12,64 +12,26 @@ from foedus.consensus.effects import Diverged, Exposed, Send
 from foedus.consensus.machine import KeyValue
 from foedus.consensus.messages import (
     NewView,
-    Prepared,
     Proposal,
     Signed,
     Stable,
-    ViewChange,
     Vote,
-    change_bytes,
-    new_view_bytes,
     vote_bytes,
 )
 from foedus.consensus.updates import NOTHING, Batch
 from foedus.consensus.window import Slot
 from tests.consensus.attacks import FIRST, OTHER, Stage
-from tests.consensus.world import MS, SECOND, Faults, World, fake_sign, membership_of, update_of
+from tests.consensus.saying import DIGEST, change, holds, new_view, prepared, signed, vote
+from tests.consensus.world import MS, SECOND, Faults, World, membership_of, update_of
 
 MEMBERSHIP = membership_of(4)
-DIGEST, ANOTHER = sha256(b"one"), sha256(b"other")
+ANOTHER = sha256(b"other")
 START = Start(0, MEMBERSHIP.window)
-
-
-def sign(world_keys, membership, member, data):
-    return fake_sign(world_keys.secrets[membership.members[member].ed25519], data)
 
 
 @pytest.fixture
 def world():
     return World(0, 4, Faults(delay_ms=(1, 2)))
-
-
-def signed(world, member, data):
-    return sign(world.keys, world.membership, member, data)
-
-
-def vote(world, member, phase, view, sequence, digest=DIGEST):
-    data = vote_bytes(world.membership, phase, view, sequence, digest)
-    return Vote(phase, view, sequence, digest, member, signed(world, member, data))
-
-
-def prepared(world, view, sequence, digest=DIGEST, members=(1, 2)):
-    leader = world.membership.leader(view)
-    votes = tuple(Signed(it, vote(world, it, "prepare", view, sequence, digest).signature) for it in members)
-    return Prepared(view, sequence, digest, vote(world, leader, "pre-prepare", view, sequence, digest).signature, votes)
-
-
-def change(world, member, view, certificates=(), stable=None):
-    unsigned = ViewChange(view, stable, tuple(certificates), member, bytes(64))
-    return replace(unsigned, signature=signed(world, member, change_bytes(world.membership, unsigned)))
-
-
-def new_view(world, view, changes, digests):
-    leader = world.membership.leader(view)
-    votes = tuple(vote(world, leader, "pre-prepare", view, place, digest) for place, digest in digests)
-    changes = tuple(changes)
-    return NewView(view, changes, votes, signed(world, leader, new_view_bytes(world.membership, view, changes, votes)))
-
-
-def holds(world, message):
-    return all(world.keys.holds(check) for check in checks(message, world.membership))
 
 
 # --- certificates -------------------------------------------------------------------------------------

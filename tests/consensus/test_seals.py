@@ -179,6 +179,20 @@ def test_who_can_forge_ed25519_alone_puts_no_members_of_its_own_in():
                 verify_commit_proof(file.encode(), FOUNDING.id, seals_only=seals_only)
 
 
+def test_what_is_sealed_and_chained_is_as_documented():
+    bound = [FOUNDING.id, LATER.id, 1, 20, CHECKPOINT.root()]
+    assert seal_bytes(LATER, 20, CHECKPOINT.root()) == b"foedus/council-seal/1\x00" + encode(bound)
+    assert linked(bytes(32), 258, BATCH.digest) == sha256(bytes(32), b"\0\0\0\0\0\0\x01\x02", BATCH.digest)
+    assert CHECKPOINT.root() == sha256(encode(list(CHECKPOINT)))
+
+
+def test_a_state_that_names_another_place_than_its_chain_reached_shows_nothing():
+    parts = FIRST_EPOCH._replace(sequence=21)
+    sealed = replace(PROOF.sealed, parts=parts, seals=seals(FOUNDED, parts))
+    with pytest.raises(ProofFailed, match="not in the chain"):
+        verify_commit_proof(replace(PROOF, sealed=sealed).encode(), seals_only=True)
+
+
 def resealed(**changed):
     return replace(PROOF, sealed=replace(PROOF.sealed, **changed))
 

@@ -97,14 +97,14 @@ def test_a_branch_is_collected_within_bounds(monkeypatch):
     collected = branches.Branches()
     for parsed in events:
         collected.offer(node.id, parsed)  # not wanted
-    assert collected._nodes == {}
+    assert collected.by_node == {}
     for parsed in events:
         collected.want(node.id, parsed.id)
         collected.offer(node.id, parsed)
     assert [collected.get(node.id, parsed.id) is not None for parsed in events] == [False] * 5 + [True] * 3
     for parsed in events:
         collected.drop(node.id, parsed.id)
-    assert collected._nodes == {}
+    assert collected.by_node == {}
 
 
 def test_what_was_asked_for_and_came_late_is_dropped_when_it_found_its_place():
@@ -118,7 +118,7 @@ def test_what_was_asked_for_and_came_late_is_dropped_when_it_found_its_place():
     receiver.take(events[-1])
     assert receiver.take(opening) == Deferred("missing_prev")
     receiver.take_all([*events, opening])
-    assert receiver.admission._branches._nodes == {}
+    assert receiver.admission._branches.by_node == {}
     assert set(receiver.verdicts().values()) == {("accepted", "")}
 
 

@@ -8,13 +8,13 @@ from foedus.log import streams
 from foedus.log.documents import DocumentUpload
 from foedus.node.room_forms import Said
 from foedus.sync.frames.blobs import Chunk, WantChunks
+from tests.node.aging import Clock
 from tests.node.document_client import editing, folded
 from tests.node.nodes import connect, share, street, until
 from tests.node.people import agent, enrol
 from tests.node.searching import files_with
 from tests.node.test_document_limits import taken
 from tests.node.test_documents import equal, pair
-from tests.node.test_retention import Clock
 
 LARGE = "".join(f"{number:07} " for number in range(100_000))
 """800,000 characters: more than fits acts, so a blob of 13 chunks."""

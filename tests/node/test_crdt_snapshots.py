@@ -5,21 +5,17 @@ import pytest
 from foedus.base.limits import DAY
 from foedus.log import streams
 from foedus.node.room_forms import Said
-from tests.node.nodes import connect, share, street, until
+from tests.node.aging import aging_pair
+from tests.node.nodes import connect, until
 from tests.node.searching import files_with
 from tests.node.test_crdts import do, equal, fresh, show
-from tests.node.test_retention import Clock
 
 WRITTEN = {"old 0": 0, "old 1": 1, "new": 2, "theirs": 3}
 
 
 @pytest.fixture
 async def road(tmp_path):
-    async with street(tmp_path) as nodes:
-        nodes.clock = Clock()
-        nodes.anna, nodes.bert = await nodes.add("anna", nodes.clock), await nodes.add("bert", nodes.clock)
-        await connect(nodes.anna, nodes.bert)
-        nodes.room = await share(nodes.anna, nodes.bert)
+    async with aging_pair(tmp_path) as nodes:
         yield nodes
 
 

@@ -3,12 +3,29 @@
 import json
 import random
 
+from foedus.node.federation_values import PARCEL_TYPE
+from foedus.sync.frames.codec import encode_frame
+from foedus.sync.parcels import Parcel, encode_parcel
 from tests.node.federated import EVENTS, RECORDS, ROOT, ask, send, signed_headers, two_connected
 from tests.node.nodes import entries, share, until
+from tests.node.questions import raw
 from tests.node.test_federation_strangers import application
 
-DOORS = ["events", "records", "register", "identity", "peers", "peers/x", "stream", "status", "", "%00", "events/../x"]
-MEDIA = [EVENTS, RECORDS, "application/json", ""]
+DOORS = [
+    "events",
+    "frames",
+    "records",
+    "register",
+    "identity",
+    "peers",
+    "peers/x",
+    "stream",
+    "status",
+    "",
+    "%00",
+    "events/../x",
+]
+MEDIA = [EVENTS, PARCEL_TYPE, RECORDS, "application/json", ""]
 METHODS = ["GET", "POST", "DELETE", "PUT", "HEAD"]
 
 
@@ -49,6 +66,7 @@ async def test_bodies_that_peers_sign(tmp_path):
         samples = {
             "events": (EVENTS, b"".join(len(data).to_bytes(4, "big") + data for data in held)),
             "records": (RECORDS, b"".join(len(it.encode()).to_bytes(4, "big") + it.encode() for it in history)),
+            "frames": (PARCEL_TYPE, encode_parcel(Parcel(1, 1, (encode_frame(raw(alice)[1]),), None))),
             "register": ("application/json", json.dumps(application(alice, bob)).encode()),
         }
         chance = random.Random(7)

@@ -12,18 +12,15 @@ from foedus.log.port import Commit, Verdict, VerdictChange
 from foedus.node import wanted_bodies
 from foedus.node.home import Home
 from foedus.node.sealed import SPACE
-from tests.node.nodes import connect, share, street, until
+from tests.node.aging import aging_pair
+from tests.node.nodes import connect, until
 from tests.node.test_erasure import files_with
-from tests.node.test_retention import Clock, restart
+from tests.node.test_retention import restart
 
 
 @pytest.fixture
 async def pair(tmp_path):
-    async with street(tmp_path) as nodes:
-        nodes.clock = Clock()
-        nodes.anna, nodes.bert = await nodes.add("anna", nodes.clock), await nodes.add("bert", nodes.clock)
-        await connect(nodes.anna, nodes.bert)
-        nodes.room = await share(nodes.anna, nodes.bert)
+    async with aging_pair(tmp_path) as nodes:
         yield nodes
 
 

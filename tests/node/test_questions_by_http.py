@@ -8,8 +8,8 @@ from itertools import pairwise
 import pytest
 
 from foedus.adapters.federation_client import Refused
-from foedus.base.limits import KEEPALIVE_TIMEOUT
-from foedus.node import fallback, fallback_peer, redialler
+from foedus.base.limits import KEEPALIVE_TIMEOUT, MINUTE
+from foedus.node import fallback, fallback_peer, lines, redialler
 from foedus.node.call_forms import CallsMade
 from foedus.node.federation import Federation
 from foedus.node.federation_values import PARCEL_TYPE
@@ -292,6 +292,17 @@ async def test_a_replayed_request_is_refused_and_a_repeated_parcel_heard_once(ap
     assert [type(frame) for frame in frames] == [Results, Answered]
 
 
+async def test_one_talk_after_the_other_is_refused(apart, monkeypatch):
+    """With each the peer would be told again how its calls ended."""
+    monkeypatch.setattr(lines, "TALK_EVERY", MINUTE)
+    alice, bob, _ = apart
+    statuses = [(await post(alice, bob, parcel(talk=talk)))[0] for talk in (1, 2, 3, 1)]
+    assert statuses == [200, 429, 429, 200]
+    bob.node.lines._begun.clear()
+    assert (await post(alice, bob, parcel(talk=2)))[0] == 200
+    assert (await post(alice, bob, parcel(talk=1)))[0] == 409
+
+
 async def test_what_is_too_large_or_no_parcel_is_refused_and_nothing_is_kept(apart):
     alice, bob, _ = apart
     for body, code in (
@@ -300,6 +311,7 @@ async def test_what_is_too_large_or_no_parcel_is_refused_and_nothing_is_kept(apa
         (parcel(Ping(1)), "not_permitted"),
         (parcel(first=7), "talk_broken"),
     ):
+        bob.node.lines._begun.clear()
         status, _, answer_body = await post(alice, bob, body)
         assert status >= 400, code
         assert (code_of(answer_body), bob.node.ingest.refusals[code]) == (code, 1)

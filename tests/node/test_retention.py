@@ -8,32 +8,18 @@ from foedus.base.limits import DAY
 from foedus.log import streams
 from foedus.node.home import Home
 from foedus.node.room_forms import Said
-from foedus.node.store import wall_clock
 from foedus.sync.frames.events import Pruned
 from foedus.trust.agreements.terms import Terms
+from tests.node.aging import aging_pair
 from tests.node.knowing import RetractForm, finds, publish, tell, titles
-from tests.node.nodes import connect, share, street, until
+from tests.node.nodes import connect, until
 from tests.node.searching import files_with
 from tests.node.test_agreements_across_nodes import agree
 
 
-class Clock:
-    """The wall clock of all nodes of a test, which can be set ahead."""
-
-    def __init__(self):
-        self.ahead = 0
-
-    def __call__(self):
-        return wall_clock() + self.ahead
-
-
 @pytest.fixture
 async def pair(tmp_path):
-    async with street(tmp_path) as nodes:
-        nodes.clock = Clock()
-        nodes.anna, nodes.bert = await nodes.add("anna", nodes.clock), await nodes.add("bert", nodes.clock)
-        await connect(nodes.anna, nodes.bert)
-        nodes.room = await share(nodes.anna, nodes.bert)
+    async with aging_pair(tmp_path) as nodes:
         yield nodes
 
 

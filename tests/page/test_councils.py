@@ -216,7 +216,7 @@ def checks_files(ada, data, sealed):
     ada.complaints.clear()
     ada.page.get_by_label("believe seals").check()
     check(sealed)
-    expect(said).to_contain_text("sealed that by ML-DSA-65")
+    expect(said).to_contain_text("sealed what was decided at place 1 by ML-DSA-65")
     expect(said).not_to_contain_text("signed")
     ada.shoot("council-check")
 

@@ -1,9 +1,7 @@
 """What a ticket and a session are good for: their own document, their own participant, and only while that may edit."""
 
 import aiohttp
-import pytest
 
-from foedus.base.errors import UsageError
 from foedus.node import document_desk
 from foedus.node.rates import TooOften
 from foedus.state.documents import messages
@@ -68,18 +66,6 @@ async def test_who_asks_for_many_sessions_ends_nobody_elses(tmp_path, monkeypatc
                 await ash.service.document_ticket("plans", f"page{number}", mallory.did)
             assert len(ash.service._desk._keys) <= 1 + 4
             assert (await ash.service.document_ticket("plans", "page", eve.did)).ticket
-
-
-async def test_a_ticket_serves_once_and_its_own_document(tmp_path):
-    async with street(tmp_path) as road:
-        ash = await road.add("ash")
-        await share(ash)
-        who = await agent(ash, "one")
-        word = await ticket(ash, who)
-        with pytest.raises(UsageError, match="does not open"):
-            ash.service.document_visit("plans", "another", word)
-        with pytest.raises(UsageError, match="does not open"):
-            ash.service.document_visit("plans", "page", word)
 
 
 DELETES = b"\x00\x01\x05\x01\x00\x01"

@@ -77,7 +77,7 @@ class KeyValue:
         self._values: dict[str, bytes] = {}
         self._bytes = 0
         self._buckets: list[set[str]] = [set() for _ in range(BUCKETS)]
-        self._hashes = [sha256() for _ in range(BUCKETS)]
+        self._tree = merkle.Tree([sha256()] * BUCKETS)
         self._touched: set[int] = set()
 
     def apply(self, sequence: int, update: Update) -> bytes:  # noqa: ARG002  # the port's
@@ -115,11 +115,13 @@ class KeyValue:
 
     def root(self) -> bytes:
         """Return the Merkle root over the buckets."""
-        for bucket in self._touched:
-            entries = [[key, self._values[key]] for key in sorted(self._buckets[bucket])]
-            self._hashes[bucket] = sha256(encode(entries)) if entries else sha256()
+        self._tree.change({bucket: self._hash(bucket) for bucket in self._touched})
         self._touched.clear()
-        return merkle.root(self._hashes)
+        return self._tree.root
+
+    def _hash(self, bucket: int) -> bytes:
+        entries = [[key, self._values[key]] for key in sorted(self._buckets[bucket])]
+        return sha256(encode(entries)) if entries else sha256()
 
     def snapshot(self) -> bytes:
         """Return all entries, sorted by key."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from foedus.base.ids import sha256
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 _LEAF, _NODE = b"\x00", b"\x01"
 PATH_MAX = 16
@@ -27,6 +28,32 @@ def root(leaves: Sequence[bytes]) -> bytes:
     while len(level) > 1:
         level = [_pair(level, index) for index in range(0, len(level), 2)]
     return level[0]
+
+
+class Tree:
+    """A tree whose leaves change now and then: only what lies above those is hashed anew."""
+
+    def __init__(self, leaves: Sequence[bytes]) -> None:
+        """Build it over hashes of leaves; there is at least one."""
+        self._levels = [list(leaves)]
+        while len(self._levels[-1]) > 1:
+            level = self._levels[-1]
+            self._levels.append([_pair(level, index) for index in range(0, len(level), 2)])
+
+    @property
+    def root(self) -> bytes:
+        """What ``root`` gives for the leaves as they are."""
+        return self._levels[-1][0]
+
+    def change(self, leaves: Mapping[int, bytes]) -> None:
+        """Put other hashes in place of some leaves, named by their index."""
+        for index, value in leaves.items():
+            self._levels[0][index] = value
+        changed = set(leaves)
+        for level, above in pairwise(self._levels):
+            changed = {index // 2 for index in changed}
+            for index in changed:
+                above[index] = _pair(level, 2 * index)
 
 
 def path(leaves: Sequence[bytes], index: int) -> list[bytes]:

@@ -61,10 +61,11 @@ class Admission(Branching):
 
         Only a body that is missing here is worth admitting then, and the digest vouches for that.
         """
-        chain = self.chains.get((parsed.event.epoch, parsed.event.stream))
-        if chain is None or parsed.event.seq > chain.seq:
+        event = parsed.event
+        chain = self.chains.get((event.epoch, event.stream))
+        if chain is None or event.seq > chain.seq:
             return False
-        if parsed.event.seq == chain.seq:
+        if event.seq == chain.seq:
             return parsed.id == chain.id
         return self._staged.get(parsed.id) is not None
 
@@ -79,19 +80,25 @@ class Admission(Branching):
             return Refused("malformed_event")
         if not digest_matches(parsed.envelope, act):
             return Refused("digest_mismatch")
-        self._branches.offer(found.node, parsed)
+        if self._branches.by_node:
+            self._branches.offer(found.node, parsed)
         if event.seq <= found.seq:
             return self._held_place(parsed, found)
         return self._beyond_head(parsed, found, now)
 
     def _beyond_head(self, parsed: Parsed, chain: Chain, now: Instant) -> Outcome:
-        seq = parsed.event.seq
+        event = parsed.event
+        seq = event.seq
         if 0 < chain.contested <= seq:
             aside = self._set_aside(parsed, chain)
             return Aside(aside) if aside.asides else Refused("equivocation")
         if seq != chain.seq + 1:
             return Deferred("missing_prev")
-        return self._admit_next(parsed, chain, now) if seq > 1 else self._admit_first(parsed, chain, now)
+        if seq == 1:
+            return self._admit_first(parsed, chain, now)
+        if event.prev != chain.id:
+            return Deferred("missing_prev", want=(event.prev,)) if event.prev else Refused("malformed_event")
+        return self._timely(event.hlc, chain.hlc, now) or self._admit_bounded(parsed, chain)
 
     def _new_chain(self, parsed: Parsed) -> Chain | Refused | Deferred:
         """Return an empty chain for an event of a chain that is not held; it is held once an event of it is."""
@@ -104,28 +111,21 @@ class Admission(Branching):
             return Refused(code)
         return Chain(event.epoch, event.stream, node) if self.chains.has_room_for(node) else Deferred(OVER_QUOTA)
 
-    def _admit_next(self, parsed: Parsed, chain: Chain, now: Instant) -> Outcome:
-        event = parsed.event
-        if event.prev != chain.id:
-            return Deferred("missing_prev", want=(event.prev,)) if event.prev else Refused("malformed_event")
-        return self._timely(parsed, chain.hlc, now) or self._admit_bounded(parsed, chain)
-
     def _admit_first(self, parsed: Parsed, chain: Chain, now: Instant) -> Outcome:
         """Admit the first event of a chain: ``prev`` is the cut, and names a branch where there are two."""
         prev = parsed.event.prev
         if prev is None or self.identities.is_void(chain.epoch):
-            return self._timely(parsed, None, now) or self._admit_bounded(parsed, chain)
+            return self._timely(parsed.event.hlc, None, now) or self._admit_bounded(parsed, chain)
         before = self._known(prev, chain.node)
         ancestors = self.identities.ancestors(chain.epoch)
         if before is None and ancestors:
             return self._want(prev, chain.node)
         if before is None or before.event.stream != chain.stream or before.event.epoch not in ancestors:
             return Refused("malformed_event")
-        return self._timely(parsed, before.hlc, now) or self._admit_bounded(parsed, chain, prev)
+        return self._timely(parsed.event.hlc, before.hlc, now) or self._admit_bounded(parsed, chain, prev)
 
     @staticmethod
-    def _timely(parsed: Parsed, before: Hlc | None, now: Instant) -> Refused | Deferred | None:
-        hlc = parsed.event.hlc
+    def _timely(hlc: Hlc, before: Hlc | None, now: Instant) -> Refused | Deferred | None:
         if hlc[0] > now + CLOCK_AHEAD_MAX:
             return Deferred("excessive_drift")
         return None if before is None or hlc > before else Refused("hlc_not_growing")

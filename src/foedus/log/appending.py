@@ -21,13 +21,15 @@ from foedus.log.event import Parsed, parse_event
 from foedus.log.gaps import Gaps
 from foedus.log.loading import index_waiting, judge_controls, read_chains, read_erasures
 from foedus.log.outcomes import Admitted
-from foedus.log.participants import Judgement
+from foedus.log.participants import ACCEPTED, Judgement
 from foedus.log.port import Commit, Entry, EventLog, Gap, Proof, Row, Verdict, VerdictChange
 from foedus.log.rechecks import Allowed, Rechecks
 from foedus.log.staged import Staged
 
 Withhold: TypeAlias = Callable[[Parsed, bytes, bool], str]
 """The door: (event, its node, whether it is accepted) → the clause by which it is withheld here, or ''."""
+
+_ACCEPTED = Verdict.ACCEPTED
 
 
 class Appending:
@@ -76,29 +78,31 @@ class Appending:
 
     def append(self, parsed: Parsed, chain: Chain) -> Admitted:
         """Make a checked event the head of its chain, and judge it. Own events come here directly."""
-        event = parsed.event
-        if self.erasures.names(parsed.id):
+        _, event, event_id, _ = parsed
+        authority = self.authority
+        if self.erasures.names(event_id):
             parsed = self._without_erased(parsed)
-        chain.advance(event.seq, parsed.id, parsed.hlc)
-        self._branches.drop(chain.node, parsed.id)
+        chain.advance(event.seq, event_id, event.hlc)
+        if self._branches.by_node:
+            self._branches.drop(chain.node, event_id)
         verdicts = self._open(parsed, chain) if event.seq == 1 else []
         if chain.is_folded:
             control = ControlEvent(parsed, chain.node)
-            verdicts += self._rechecks.run(*self.authority.learn(control))
+            verdicts += self._rechecks.run(*authority.learn(control))
             judged = Judgement(control.verdict, control.reason)
         else:
-            judged = self.authority.judge(event, chain, event.seq)
-            if judged.reason == "auth":
-                self.authority.await_cited(event, chain, event.seq)
+            judged = authority.judge(event, chain, event.seq)
+            if judged is not ACCEPTED and judged.reason == "auth":
+                authority.await_cited(event, chain, event.seq)
             if event.act.kind == ERASE:
                 self.erasures.note(parsed, chain)
-                judged = self.erasures.judge(parsed.id, judged)
-        entry = entry_of(parsed, judged, self.withhold(parsed, chain.node, judged.verdict is Verdict.ACCEPTED))
+                judged = self.erasures.judge(event_id, judged)
+        entry = entry_of(parsed, judged, self.withhold(parsed, chain.node, judged[0] is _ACCEPTED))
         self._staged.add(entry)
-        if self.authority.waiting.is_awaited(parsed.id):
-            verdicts += self._rechecks.run([], self.authority.arrived(parsed.id))
-        if self.authority.cuts.is_awaited(parsed.id):
-            self.authority.cuts.place(parsed.id, (event.epoch, event.seq))
+        if authority.waiting.is_awaited(event_id):
+            verdicts += self._rechecks.run([], authority.arrived(event_id))
+        if authority.cuts.is_awaited(event_id):
+            authority.cuts.place(event_id, (event.epoch, event.seq))
             verdicts += self._refresh(chain)
         return Admitted(entry, Commit((entry,), verdicts=verdicts) if verdicts else None)
 

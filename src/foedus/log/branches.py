@@ -46,21 +46,20 @@ class Branches:
     """
 
     def __init__(self) -> None:
-        self._nodes: dict[bytes | None, _OfNode] = {}
+        self.by_node: dict[bytes | None, _OfNode] = {}
+        """Empty nearly always: then nothing need be offered or dropped."""
 
     def want(self, node: bytes | None, event_id: bytes) -> None:
         """Keep this event of ``node`` (None: of whichever) when it comes, though it does not fit its chain."""
-        wanted = self._nodes.setdefault(node, _OfNode()).wanted
+        wanted = self.by_node.setdefault(node, _OfNode()).wanted
         wanted[event_id] = None
         if len(wanted) > WAITING_EVENTS_MAX:
             wanted.popitem(last=False)
 
     def offer(self, node: bytes, parsed: Parsed) -> None:
         """Keep an event if it is wanted."""
-        if not self._nodes:
-            return
         for key in (node, None):
-            held = self._nodes.get(key)
+            held = self.by_node.get(key)
             if held is not None and (parsed.id in held.wanted or held.lacks_body(parsed)):
                 held.drop(parsed.id)
                 held.keep(parsed)
@@ -68,19 +67,17 @@ class Branches:
     def get(self, node: bytes | None, event_id: bytes) -> Parsed | None:
         """Return a kept event."""
         for key in (node, None):
-            held = self._nodes.get(key)
+            held = self.by_node.get(key)
             if held is not None and event_id in held.kept:
                 return held.kept[event_id]
         return None
 
     def drop(self, node: bytes, event_id: bytes) -> None:
         """Let go of an event that has found its place."""
-        if not self._nodes:
-            return
         for key in (node, None):
-            held = self._nodes.get(key)
+            held = self.by_node.get(key)
             if held is not None and held.drop(event_id):
-                del self._nodes[key]
+                del self.by_node[key]
 
 
 def _size(parsed: Parsed) -> int:

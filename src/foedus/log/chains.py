@@ -87,14 +87,12 @@ class Chains:
 
     def __init__(self) -> None:
         self._all: dict[ChainKey, Chain] = {}
+        self.get = self._all.get
+        """Return the chain of a key, or None. The dictionary's own method: asked twice for each event that comes."""
         self._by_node: dict[bytes, dict[ChainKey, Chain]] = {}
         self._by_stream: dict[str, dict[ChainKey, Chain]] = {}
         self.knowing: set[bytes] = set()
         """The nodes of which chains of knowledge are held: whoever may see those sees who wrote them."""
-
-    def get(self, key: ChainKey) -> Chain | None:
-        """Return the chain, or None."""
-        return self._all.get(key)
 
     def ensure(self, epoch: bytes, stream: str, node: bytes) -> Chain:
         """Return the chain, made empty where it is new: for chains of this node, and for what was admitted."""

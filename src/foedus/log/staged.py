@@ -70,16 +70,17 @@ class Staged:
         for entry in asides:
             self._asides.pop(entry.id, None)
         for entry in entries:
-            number = self._numbers.pop(entry.id, None)
+            event_id, epoch, stream, seq = entry[:4]
+            number = self._numbers.pop(event_id, None)
             if number is None:
                 continue
-            del self._entries[entry.id]
-            key = (entry.epoch, entry.stream)
+            del self._entries[event_id]
+            key = (epoch, stream)
             places = self._chains[key]
-            del places[entry.seq]
+            del places[seq]
             if not places:
                 del self._chains[key]
-            if self._cut.get(key) == entry.seq:
+            if self._cut and self._cut.get(key) == seq:
                 del self._cut[key]
             while self._judged and next(iter(self._judged.values()))[0] < number:
                 self._judged.popitem(last=False)

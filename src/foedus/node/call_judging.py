@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 from foedus.base.clock import Instant
 from foedus.base.errors import UsageError
 from foedus.base.limits import SECOND
-from foedus.crypto import ed25519
 from foedus.identity.did import did_of
 from foedus.log.grants import Grant
 from foedus.log.participants import Participant
 from foedus.node.capability_book import Offered
 from foedus.node.carrying import is_for_one_act
-from foedus.node.query_judging import EVIDENCE_WAIT, Judge, is_in_force
+from foedus.node.invocations import Signatures, decide_here, fault_of, in_force, is_enrolled
+from foedus.node.query_judging import EVIDENCE_WAIT, Judge
 from foedus.node.spending import Bill, Spent
 from foedus.query.call import Call, call_bytes, call_digest, check_time, parse_call
 from foedus.query.limits import SKEW_MAX
 from foedus.sync.frames.calls import Call as CallFrame
 from foedus.trust.border import CALL, Crossing
-from foedus.trust.evaluator import Allow, Author, Decision, Seat, Withhold, decide
+from foedus.trust.evaluator import Withhold
 from foedus.trust.peer import State
 from foedus.trust.tiers import may_query
 
@@ -84,15 +84,11 @@ class CallJudge:
         identities = self._node.store.identities
         if not await self._judge.until(lambda: identities.epoch(call.epoch) is not None, soon):
             raise NotTakenUp("the identity of the calling node is not known here", code="unknown_identity")
-        view, newest = identities.epoch(call.epoch), identities.newest(call.node)
-        if view is None or view.node != call.node or newest is None or newest.id != call.epoch:
-            raise NotTakenUp("the call is signed by another epoch than the one in force", code="superseded")
-        message = call_bytes(frame.call)
-        is_signed = ed25519.verify(view.ed25519, message, frame.sig) and (call.device is None) == (frame.asig is None)
-        if is_signed and call.device is not None and frame.asig is not None:
-            is_signed = ed25519.verify(call.device, message, frame.asig)
-        if not is_signed:
-            raise NotTakenUp("the call is not signed by its caller and its node", code="invalid_signature")
+        fault = fault_of(self._node, call, Signatures(call_bytes(frame.call), frame.sig, frame.asig))
+        if fault == "superseded":
+            raise NotTakenUp("the call is signed by another epoch than the one in force", code=fault)
+        if fault:
+            raise NotTakenUp("the call is not signed by its caller and its node", code=fault)
 
     async def _check_caller(self, call: Call, offered: Offered, soon: Instant) -> Bill | None:
         if call.device is None:
@@ -100,16 +96,15 @@ class CallJudge:
                 raise NotTakenUp("only named people may call", code="agreement.humans")
             return None
         who, grants = await self._people(call, soon)
-        device = who.devices.get(call.device)
-        if device is None or device.cuts is not None or device.enrolment not in call.auth:
+        if not is_enrolled(who, call):
             raise NotTakenUp("the device is not enrolled for the caller", code="unknown_device")
-        in_force = [grant for position, grant in enumerate(grants) if is_in_force(grants, position)]
-        decision = self._decide(call_crossing(call), call, who, in_force)
+        grants = in_force(grants)
+        decision = decide_here(self._node, call, call_crossing(call), who, grants)
         if isinstance(decision, Withhold):
             raise NotTakenUp("the caller may not call here", code=decision.code)
         if self._node.crossings.standing_of(call.node, who.did) > offered.offer.standing:
             raise NotTakenUp("the capability asks for a higher standing", code="standing")
-        return None if who.did in decision.humans else self._spend(call, in_force)
+        return None if who.did in decision.humans else self._spend(call, grants)
 
     async def _people(self, call: Call, soon: Instant) -> tuple[Participant, list[Grant]]:
         authority = self._node.store.admission.authority
@@ -120,19 +115,6 @@ class CallJudge:
             raise NotTakenUp("the caller is not known here", code="unknown_participant")
         grants = [grant for grant in map(authority.grant, held) if grant is not None]
         return who, [grant for grant in grants if not authority.is_taken_back(grant)]
-
-    def _decide(self, crossing: Crossing, call: Call, who: Participant, grants: list[Grant]) -> Decision:
-        crossings = self._node.crossings
-        terms = self._node.agreements.border_terms(call.node, self._node.store.node)
-        is_human = who.kind == "human" and who.custody == "device"
-        counts = crossings.is_assured or (terms.signers is not None and who.did in terms.signers)
-        author = Author(who.did, is_human and counts, call.device or b"")
-        seat = Seat(None, crossings.standing_of(call.node, who.did))
-        decision = decide(crossing, author, grants, terms, self._node.store.now(), seat=seat)
-        by_grants = isinstance(decision, Allow) and who.did not in decision.humans
-        if by_grants and not crossings.grants_count(call.node):
-            return Withhold("grant", "reputation")
-        return decision
 
     def _spend(self, call: Call, grants: list[Grant]) -> Bill:
         expires = (call.deadline + SKEW_MAX) // SECOND + 1

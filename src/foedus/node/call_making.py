@@ -11,12 +11,12 @@ from foedus.base.base64url import from_base64url
 from foedus.base.errors import FoedusError, UsageError
 from foedus.base.ids import parse_id
 from foedus.base.limits import AUTH_MAX, NONCE_BYTES
-from foedus.crypto import ed25519
 from foedus.log.participants import Participant
 from foedus.node.author import Draft
 from foedus.node.call_forms import CallForm, CallSignedForm
 from foedus.node.call_judging import call_crossing
 from foedus.node.call_records import CallRecord
+from foedus.node.invocations import signer_of
 from foedus.query.call import (
     Call,
     call_bytes,
@@ -93,24 +93,12 @@ class CallMaker:
     def _read(self, form: CallSignedForm) -> Made:
         """Return a call that a participant's device signed."""
         data, asig = from_base64url(form.call, "call"), from_base64url(form.asig, "asig")
-        store = self._node.store
         try:
             call = parse_call(data)
-            check_time(call, store.now())
+            check_time(call, self._node.store.now())
         except FoedusError as error:
             raise UsageError(str(error), code=error.code, remedy=error.remedy) from None
-        if call.device is None or (call.node, call.epoch) != (store.node, store.epoch):
-            raise UsageError(
-                "the call is not of a device of this node, in the epoch in force",
-                code="superseded",
-                remedy="make it with what GET /api/v1/signing returns",
-            )
-        who = self._node.agents.find(call.did)
-        device = who.devices.get(call.device)
-        if device is None or device.cuts is not None or device.enrolment not in call.auth:
-            raise UsageError("the device is not enrolled, or not cited", code="unknown_device", http_status=403)
-        if not ed25519.verify(call.device, call_bytes(data), asig):
-            raise UsageError("the call is not signed by its device", code="invalid_signature")
+        who = signer_of(self._node, "call", call, call.did, (call_bytes(data), asig))
         if self._node.calls.is_known(call_id(data)):
             raise UsageError("that call was made", code="duplicate", http_status=409, remedy="look at it")
         return Made(self._record(data, asig, call), who)

@@ -137,24 +137,34 @@ class Crossings:
     def arrived(self, event: Event, node: bytes) -> Arrival | None:
         """Judge an event that becomes accepted, and count its use of its grants; None where it is no border act."""
         act = event.act
+        key = (event.stream, node, act.author, act.device, act.kind, act.auth)
+        judged = self._batch.get(key) if self._batch else None
+        at = event.hlc[0]
+        if judged is None or not judged.since <= at < judged.until:
+            found = self._arrived_first(event, node, key)
+            if not isinstance(found, _Judged):
+                return found
+            judged = found
+        return self._use(judged.limited, at) if judged.limited else _LET_IN
+
+    def _arrived_first(self, event: Event, node: bytes, key: _Key) -> _Judged | Arrival | None:
+        """Judge what equals nothing before it; return the verdict that lets it in, else what it comes to."""
+        act = event.act
         if act.device is None:
             clause = self.unnamed(act, event.stream, node) if node != self._store.node else ""
             return Arrival(clause, "") if clause else None
         if node == self._store.node and event.stream.startswith(KNOWLEDGE):
             self._count_published(act, event.hlc[0])
             return None
-        key = (event.stream, node, act.author, act.device, act.kind, act.auth)
-        judged = self._batch.get(key) if self._batch else None
-        if judged is None or not judged.since <= event.hlc[0] < judged.until:
-            if self.host_of(event.stream) in {b"", node}:
-                return None
-            judged = self._judge(event, node)
-            clause = self.code(judged.decision, act, node) if judged is not None and node != self._store.node else ""
-            if clause or judged is None:
-                return Arrival(clause, "")
-            if self._batch is not None and self._known.get(key) is judged:
-                self._batch[key] = judged
-        return self._use(judged.limited, event.hlc[0]) if judged.limited else _LET_IN
+        if self.host_of(event.stream) in {b"", node}:
+            return None
+        judged = self._judge(event, node)
+        clause = self.code(judged.decision, act, node) if judged is not None and node != self._store.node else ""
+        if clause or judged is None:
+            return Arrival(clause, "")
+        if self._batch is not None and self._known.get(key) is judged:
+            self._batch[key] = judged
+        return judged
 
     def _judge(self, event: Event, node: bytes) -> _Judged | None:
         """Return the verdict on a crossing; one that does not depend on the single act is remembered."""

@@ -13,7 +13,7 @@ from foedus.adapters.federation_client import Query as HttpQuery
 from foedus.adapters.federation_client import Refused
 from foedus.base.clock import Instant
 from foedus.base.errors import FoedusError, UsageError
-from foedus.base.limits import KEEPALIVE_TIMEOUT
+from foedus.base.limits import KEEPALIVE_TIMEOUT, SECOND
 from foedus.identity.record import parse_signed_record
 from foedus.node.fallback_doors import ROOT, PeerDoors
 from foedus.node.federation_values import PARCEL_TYPE
@@ -29,12 +29,14 @@ if TYPE_CHECKING:
 
 HOLD_MAX_S = 20
 """How long an exchange is held open: proxies cut what is silent for 30 to 60 s, and a request lasts 30 s."""
+TALK_EVERY = SECOND
+"""Between two talks that one peer begins: with each it is told again how its calls ended."""
 _OWN_MISTAKES = frozenset({400, 409, 413})
 """Answers after which saying the same again would not help."""
 
 
 class TooManyExchanges(UsageError):
-    """The peer brings the next parcel before its last one was taken."""
+    """The peer brings the next parcel before its last one was taken, or begins one talk after the other."""
 
     code = "rate_limited"
     http_status = 429
@@ -50,6 +52,8 @@ class Lines:
         self._node = node
         self._http: dict[bytes, HttpLine] = {}
         self._last_name: Instant = 0
+        self._begun: dict[bytes, Instant] = {}
+        """When peers last began a talk."""
 
     def get(self, peer: bytes) -> Line | None:
         """Return the link with a peer, else its line by HTTP, if it is open."""
@@ -104,9 +108,11 @@ class Lines:
         if self.is_linked(peer):
             raise TalkBroken("there is a link")
         line = self.http(peer)
-        if line.talk.theirs is not None and parcel.talk > line.talk.theirs:  # it began anew, and knows nothing of ours
-            self.end(line)
-            line = self.http(peer)
+        if line.talk.theirs is None or parcel.talk > line.talk.theirs:
+            self._count_talk(peer)
+            if line.talk.theirs is not None:  # it began anew, and knows nothing of ours
+                self.end(line)
+                line = self.http(peer)
         if parcel.frames and line.taking.locked():
             raise TooManyExchanges("the last parcel is being taken")
         try:
@@ -117,6 +123,13 @@ class Lines:
             self.end(line)
             raise
         return line
+
+    def _count_talk(self, peer: bytes) -> None:
+        now = self._node.store.now()
+        self._begun = {each: at for each, at in self._begun.items() if at > now - TALK_EVERY}
+        if peer in self._begun:
+            raise TooManyExchanges("a talk was begun a moment ago")
+        self._begun[peer] = now
 
     def answer(self, line: HttpLine) -> bytes:
         """Return what goes back in the answer to a request; raise TalkBroken where the line ended meanwhile."""

@@ -17,12 +17,12 @@ from foedus.base.clock import Instant
 from foedus.base.errors import UsageError
 from foedus.base.ids import sha256
 from foedus.base.limits import SECOND
-from foedus.crypto import ed25519
 from foedus.identity.did import did_of
 from foedus.log import streams
-from foedus.log.grants import Grant, is_untouched
+from foedus.log.grants import Grant
 from foedus.log.participants import Participant
 from foedus.node.invocation_nonces import InvocationNonces
+from foedus.node.invocations import Signatures, decide_here, fault_of, in_force, is_enrolled
 from foedus.node.query_evidence import Evidence
 from foedus.node.spending import Spending, Spent
 from foedus.query.kinds import IN_STREAMS
@@ -32,8 +32,7 @@ from foedus.query.question import Question, check_time, parse_question, signing_
 from foedus.query.result import Result
 from foedus.sync.frames.questions import Query
 from foedus.trust.border import ASK, Crossing
-from foedus.trust.evaluator import Allow, Author, Decision, Seat, Withhold
-from foedus.trust.evaluator import decide as evaluate
+from foedus.trust.evaluator import Withhold
 from foedus.trust.peer import State
 from foedus.trust.policy import TellsPeers
 from foedus.trust.tiers import Tier, may_query, passes_on
@@ -204,16 +203,11 @@ class Judge:
         identities = self._node.store.identities
         if not await self.until(lambda: identities.epoch(question.epoch) is not None, soon):
             raise NotAnswered("the identity of the asking node is not known here", code="unknown_identity")
-        newest = identities.newest(question.node)
-        view = identities.epoch(question.epoch)
-        if view is None or view.node != question.node or newest is None or newest.id != question.epoch:
-            raise NotAnswered("the question is signed by another epoch than the one in force", code="superseded")
-        message = signing_bytes(frame.question)
-        is_signed = ed25519.verify(view.ed25519, message, frame.sig)
-        if question.device is not None:
-            is_signed = is_signed and frame.asig is not None and ed25519.verify(question.device, message, frame.asig)
-        if not is_signed or (question.device is None) != (frame.asig is None):
-            raise NotAnswered("the question is not signed by its asker and its node", code="invalid_signature")
+        fault = fault_of(self._node, question, Signatures(signing_bytes(frame.question), frame.sig, frame.asig))
+        if fault == "superseded":
+            raise NotAnswered("the question is signed by another epoch than the one in force", code=fault)
+        if fault:
+            raise NotAnswered("the question is not signed by its asker and its node", code=fault)
 
     async def _check_asker(self, question: Question, frame: Query, soon: Instant) -> None:
         crossing = crossing_of(question, self._node.store.node)
@@ -223,15 +217,14 @@ class Judge:
                 raise NotAnswered("only named people may ask", code="agreement.humans")
             return
         who, grants = await self._people(question, frame, soon)
-        device = who.devices.get(question.device)
-        if device is None or device.cuts is not None or device.enrolment not in question.auth:
+        if not is_enrolled(who, question):
             raise NotAnswered("the device is not enrolled for the asker", code="unknown_device")
-        in_force = [grant for position, grant in enumerate(grants) if is_in_force(grants, position)]
-        decision = self._decide(crossing, question, who, in_force)
+        grants = in_force(grants)
+        decision = decide_here(self._node, question, crossing, who, grants)
         if isinstance(decision, Withhold):
             raise NotAnswered("the asker may not ask here", code=decision.code)
         if who.did not in decision.humans:
-            await self._spend(question, in_force)
+            await self._spend(question, grants)
 
     async def _people(self, question: Question, frame: Query, soon: Instant) -> tuple[Participant, list[Grant]]:
         """Return the asker and the grants cited: as this node holds them of its peers, else as the question shows."""
@@ -248,19 +241,6 @@ class Judge:
         if who is None:
             raise NotAnswered("the asker is not known here", code="unknown_participant")
         return who, grants
-
-    def _decide(self, crossing: Crossing, question: Question, who: Participant, grants: Sequence[Grant]) -> Decision:
-        crossings = self._node.crossings
-        terms = self._node.agreements.border_terms(question.node, self._node.store.node)
-        is_human = who.kind == "human" and who.custody == "device"
-        counts = crossings.is_assured or (terms.signers is not None and who.did in terms.signers)
-        author = Author(who.did, is_human and counts, question.device or b"")
-        seat = Seat(None, crossings.standing_of(question.node, who.did))
-        decision = evaluate(crossing, author, grants, terms, self._node.store.now(), seat=seat)
-        by_grants = isinstance(decision, Allow) and who.did not in decision.humans
-        if by_grants and not crossings.grants_count(question.node):
-            return Withhold("grant", "reputation")
-        return decision
 
     async def _spend(self, question: Question, grants: Sequence[Grant]) -> None:
         """Count a question against its grants, and let it serve once here, durably."""
@@ -314,12 +294,6 @@ class Judge:
             return not isinstance(stream, str) or self._may_see_here(did, stream)
         except Malformed:
             return False
-
-
-def is_in_force(grants: Sequence[Grant], position: int) -> bool:
-    """Whether a cited grant still carries: neither its device nor itself was withdrawn by one of the issuers cited."""
-    link = grants[position]
-    return is_untouched([link]) and not any(other.issuer.has_withdrawn(link.delegation.cid) for other in grants)
 
 
 def crossing_of(question: Question, host: bytes) -> Crossing:

@@ -14,12 +14,12 @@ from foedus.base.errors import FoedusError, UsageError
 from foedus.base.ids import parse_id, sha256
 from foedus.base.limits import AUTH_MAX, NONCE_BYTES
 from foedus.base.vectors import dimension_of
-from foedus.crypto import ed25519
 from foedus.log.grants import Grant
 from foedus.log.participants import Participant
 from foedus.node import query_evidence
 from foedus.node.author import Draft
 from foedus.node.codec import in_json
+from foedus.node.invocations import signer_of
 from foedus.node.queries import ROUTED, Signed, reports_of
 from foedus.node.query_asking import Asking
 from foedus.node.query_forms import Asked, AskedSigned
@@ -186,19 +186,7 @@ class QueryOperations:
             check_time(question, self._node.store.now())
         except FoedusError as error:
             raise UsageError(str(error), code=error.code, remedy=error.remedy) from None
-        store = self._node.store
-        if question.device is None or (question.node, question.epoch) != (store.node, store.epoch):
-            raise UsageError(
-                "the question is not of a device of this node, in the epoch in force",
-                code="superseded",
-                remedy="make it with what GET /api/v1/signing returns",
-            )
-        who = self._node.agents.find(question.asker)
-        device = who.devices.get(question.device)
-        if device is None or device.cuts is not None or device.enrolment not in question.auth:
-            raise UsageError("the device is not enrolled, or not cited", code="unknown_device", http_status=403)
-        if not ed25519.verify(question.device, signing_bytes(data), asig):
-            raise UsageError("the question is not signed by its device", code="invalid_signature")
+        who = signer_of(self._node, "question", question, question.asker, (signing_bytes(data), asig))
         return question, self._countersigned(data, asig, question), who
 
     def _countersigned(self, data: bytes, asig: bytes | None, question: Question) -> Signed:

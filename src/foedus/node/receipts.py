@@ -56,12 +56,15 @@ class Receipts:
         """Take up what was noted and is durable now; what is not accepted after all gets no receipt."""
         if not self._noted:
             return
+        noted = self._noted
         for row in published.rows:
-            if row.id in self._noted:
+            if row.id in noted:
                 self._decided(row.id, row.verdict)
         for change in published.commit.verdicts:
-            if change.id in self._noted:
+            if change.id in noted:
                 self._decided(change.id, change.verdict)
+        if self._waiting:
+            self._wake.set()
 
     def _decided(self, event_id: bytes, verdict: Verdict) -> None:
         """Let what was noted, and is durable with this verdict, wait for its receipt."""
@@ -73,7 +76,6 @@ class Receipts:
         waiting = self._waiting.setdefault(node, [])
         if len(waiting) < WAITING_MAX:
             waiting.append(event_id)
-            self._wake.set()
         else:
             self.dropped += 1
 

@@ -9,7 +9,6 @@ from cyclopts import App, Parameter
 
 from foedus.base.errors import UsageError
 from foedus.surfaces.cli.options import COMMON, Common, PassphraseFile
-from foedus.surfaces.http.other_protocols import ParticipantsOnly
 from foedus.surfaces.mcp.configuration import WHERE, Access, ClientName, block
 from foedus.values.node import ParticipantView
 
@@ -93,6 +92,8 @@ def _participant(common: Common, passphrase_file: Path | None) -> ParticipantCli
 
     node = common.client(passphrase_file)
     if not isinstance(node, ParticipantClient):
+        from foedus.surfaces.http.other_protocols import ParticipantsOnly
+
         raise ParticipantsOnly("an agent acts as its own participant, and no participant's token is given")
     return node
 
