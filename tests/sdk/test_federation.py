@@ -21,10 +21,10 @@ from foedus.sdk import (
 )
 from foedus.trust.agreements.terms import SideTerms, Terms
 from foedus.trust.border import COMMANDS
+from tests.node.aging import Clock
 from tests.node.nodes import connect, share, street, until
 from tests.node.people import agent, enrol
 from tests.node.test_agreements_across_nodes import agree, in_force
-from tests.node.test_retention import Clock
 
 
 def operator(running, person=None):

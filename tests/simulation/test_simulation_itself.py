@@ -9,7 +9,7 @@ import pytest
 
 from foedus.log.admission import Admission
 from foedus.log.outcomes import Duplicate
-from foedus.log.port import Commit, Committed
+from foedus.log.port import Commit
 from foedus.log.rechecks import Rechecks
 from foedus.node.audience import Audience
 from foedus.node.author import Author
@@ -100,7 +100,7 @@ def acknowledge_before_it_is_durable():
         async with self._order:
             commit, encoded = await self._append(signed)
             self._store.begin_commit(commit, encoded)
-        return [_row(commit, Committed(0, ()), index, replayed=False) for index in range(len(commit.entries))]
+        return [_row(entry, 0) for entry in commit.entries]
 
     return mock.patch.object(Author, "order", order)
 

@@ -148,11 +148,13 @@ class CouncilDriver:
             self._background.spawn(self._read(member, inbox))
 
     async def close(self) -> None:
-        """Stop. What was not durable never left."""
+        """Stop, once what was decided is durable; what cannot become so never left."""
         self._closed = True
-        self._drop()
+        self._waking.stop()
         await self._hearing.close()
         await self._background.close()
+        await self._writing.finish()
+        self._drop()
 
     # --- what comes --------------------------------------------------------------------------
 

@@ -9,8 +9,9 @@ from foedus.base.clock import Instant
 from foedus.base.limits import SECOND
 
 _BEHIND_US = SECOND // 10
-_EXCUSES_MAX = 4
-"""A machine that stands still again and again is to leave a view of a leader that is gone, all the same."""
+_EXCUSED_US = 3 * SECOND
+"""For so long late wake-ups in a row are excused: a machine that stands still again and again is to leave a view of a
+leader that is gone, all the same."""
 
 
 def loop_now() -> Instant:
@@ -34,8 +35,8 @@ class Waking:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: Instant = 0
         """Kept here: what uvloop returns for a moment that has passed does not know it."""
-        self._excuses = 0
-        """How many late wake-ups in a row let the members be heard first."""
+        self._late_since: Instant | None = None
+        """The first of the late wake-ups in a row that let the members be heard first."""
         self._quiet_until: Instant = 0
 
     def arm(self) -> None:
@@ -61,12 +62,21 @@ class Waking:
         deadline, now = self._next_deadline(), loop_now()
         if deadline is None:
             return
-        is_late = self._excuses < _EXCUSES_MAX and now >= self._timer_at + _BEHIND_US
-        self._excuses = self._excuses + 1 if is_late else 0
-        if is_late or self._is_busy():
+        if self._is_excused(now) or self._is_busy():
             self._quiet_until = now + _BEHIND_US
             self.arm()
         elif deadline <= now:
             self._on_deadline(now)
         else:
             self.arm()
+
+    def _is_excused(self, now: Instant) -> bool:
+        if now < self._timer_at + _BEHIND_US:
+            self._late_since = None
+            return False
+        if self._late_since is None:
+            self._late_since = now
+        is_excused = now < self._late_since + _EXCUSED_US
+        if not is_excused:
+            self._late_since = None
+        return is_excused
