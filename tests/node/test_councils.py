@@ -80,8 +80,8 @@ async def test_all_go_on_from_what_they_kept(tmp_path):
         for name in NAMES:
             await it.stop(name)
         again = [await it.start(name) for name in NAMES]
-        assert all(value(node, council, "k9") == b"9" for node in again)
         await until(lambda: all(a.is_linked(b) for a, b in combinations(again, 2)), "all are linked", 60)
+        await all_hold(again, council, "k9", b"9")
         await put(again[2], council, "k10", b"10")
         await all_hold(again, council, "k10", b"10")
 

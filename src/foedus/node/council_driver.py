@@ -148,13 +148,11 @@ class CouncilDriver:
             self._background.spawn(self._read(member, inbox))
 
     async def close(self) -> None:
-        """Stop, once what was decided is durable; what cannot become so never left."""
+        """Stop. What was not durable never left."""
         self._closed = True
-        self._waking.stop()
+        self._drop()
         await self._hearing.close()
         await self._background.close()
-        await self._writing.finish()
-        self._drop()
 
     # --- what comes --------------------------------------------------------------------------
 

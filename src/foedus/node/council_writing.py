@@ -59,15 +59,6 @@ class Writing:
         if self._running is None and (self._timer is None or is_sooner):
             self._schedule()
 
-    async def finish(self) -> None:
-        """Make durable what waits, as far as the disk lets us; nothing may be added meanwhile."""
-        while self._waiting or self._running is not None:
-            if self._running is None:
-                self._stop_timer()
-                self._flush()
-            else:
-                await asyncio.wait([self._running])
-
     def drop(self) -> None:
         """Let go of all that waits, and of what is under way: nothing of it leaves."""
         self._waiting, self._calls, self._is_urgent, self._running = [], 0, False, None
