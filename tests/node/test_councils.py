@@ -17,7 +17,7 @@ from foedus.node.council_asked import CouncilDown
 from foedus.node.council_messages import read, write
 from foedus.sdk import Client
 from foedus.sync.frames.members import CouncilSays
-from tests.node.councils import NAMES, all_hold, begun, connected, found, put, root, value
+from tests.node.councils import NAMES, all_hold, begun, connected, found, put, root
 from tests.node.nodes import connect, street, until
 
 
